@@ -1,0 +1,165 @@
+//! Helm's release record: the last safe point of any Helm operation.
+//!
+//! Helm creates it before the first object of the release. In a Secret, `data.release` is base64 of
+//! base64 of gzip of JSON; in a ConfigMap, base64 of gzip of JSON. Source: Helm's storage driver.
+
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::Deserialize;
+
+/// A stored Secret holds 1 MiB at most; the apiserver's limit on a request is 3 MiB.
+pub const MOST_COMPRESSED: usize = 3 << 20;
+/// Forty times what the umbrella of flux2, 695 kB, comes to; memory for a record stays bounded.
+pub const MOST_DECOMPRESSED: usize = 32 << 20;
+
+const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// The parts of a release that are judged. The configuration and the chart's values, where secrets
+/// would be, are skipped while reading.
+#[derive(Debug, Deserialize)]
+pub struct Record {
+    /// The release's name.
+    pub name: String,
+    /// The namespace that it is installed into.
+    #[serde(default)]
+    pub namespace: String,
+    /// Counts installs, upgrades and rollbacks from 1.
+    #[serde(default)]
+    pub version: u64,
+    /// The rendered manifest after all post-renderers, without hooks.
+    pub manifest: String,
+    /// What Helm runs beside the manifest.
+    #[serde(default, deserialize_with = "nullable")]
+    pub hooks: Vec<Hook>,
+}
+
+/// One hook of a release.
+#[derive(Debug, Deserialize)]
+pub struct Hook {
+    /// Its rendered document.
+    #[serde(default)]
+    pub manifest: String,
+}
+
+/// Why a release record cannot be read. No variant repeats what the record holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// `data.release` is missing or empty.
+    #[error("data.release is missing; a Helm release record carries it")]
+    Empty,
+    /// Longer than [`MOST_COMPRESSED`].
+    #[error("data.release holds {0} bytes, more than the {MOST_COMPRESSED} that a record may have")]
+    TooLong(usize),
+    /// One of the two layers of base64 is broken.
+    #[error("data.release is not base64 (byte {0}); it must be as Helm's storage driver writes it")]
+    NotBase64(usize),
+    /// The compressed data is broken.
+    #[error("data.release is not gzip, or cut off; it must be as Helm's storage driver writes it")]
+    NotGzip,
+    /// Longer than [`MOST_DECOMPRESSED`] once decompressed.
+    #[error("data.release decompresses to more than {MOST_DECOMPRESSED} bytes; refused unread")]
+    Bomb,
+    /// The decompressed data is not a release.
+    #[error("the release inside data.release is not readable: {0}")]
+    NotARelease(String),
+}
+
+/// Where the record is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// A Secret of type `helm.sh/release.v1`: the apiserver's base64 around Helm's own.
+    Secret,
+    /// A ConfigMap labelled `owner=helm`: Helm's base64 alone.
+    ConfigMap,
+}
+
+/// Reads `data.release` of a record.
+///
+/// # Errors
+/// When the data is not what Helm writes, or larger than the bounds above.
+pub fn read(data: &str, driver: Driver) -> Result<Record, Unreadable> {
+    let packed = match driver {
+        Driver::Secret => base64(&base64(bounded(data.as_bytes())?)?)?,
+        Driver::ConfigMap => base64(bounded(data.as_bytes())?)?,
+    };
+    let json = if packed.starts_with(&GZIP) {
+        gunzip(&packed)?
+    } else {
+        packed
+    };
+    serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))
+}
+
+/// Writes a release as Helm's storage driver would, for whoever plays Helm's part.
+///
+/// # Errors
+/// When the release cannot be serialized.
+pub fn write(release: &impl serde::Serialize, driver: Driver) -> serde_json::Result<String> {
+    use std::io::Write as _;
+    let json = serde_json::to_vec(release)?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&json).map_err(serde_json::Error::io)?;
+    let inner = STANDARD.encode(gzip.finish().map_err(serde_json::Error::io)?);
+    Ok(match driver {
+        Driver::Secret => STANDARD.encode(inner),
+        Driver::ConfigMap => inner,
+    })
+}
+
+fn bounded(data: &[u8]) -> Result<&[u8], Unreadable> {
+    match data.len() {
+        0 => Err(Unreadable::Empty),
+        long if long > MOST_COMPRESSED => Err(Unreadable::TooLong(long)),
+        _ => Ok(data),
+    }
+}
+
+fn base64(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
+    STANDARD.decode(data).map_err(|error| match error {
+        InvalidByte(at, _) | InvalidLastSymbol(at, _) | InvalidLength(at) => {
+            Unreadable::NotBase64(at)
+        }
+        InvalidPadding => Unreadable::NotBase64(data.len()),
+    })
+}
+
+fn gunzip(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    // One byte over the bound tells a record that fits from one that does not.
+    let mut reader = GzDecoder::new(packed).take(MOST_DECOMPRESSED as u64 + 1);
+    let mut json = Vec::with_capacity(packed.len().saturating_mul(8).min(MOST_DECOMPRESSED));
+    reader
+        .read_to_end(&mut json)
+        .map_err(|_| Unreadable::NotGzip)?;
+    if json.len() > MOST_DECOMPRESSED {
+        Err(Unreadable::Bomb)
+    } else {
+        Ok(json)
+    }
+}
+
+/// What is wrong and where, without the value: serde's own text can repeat what it met.
+pub(crate) fn shape(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = match text.split_once(' ').map(|(first, _)| first) {
+        Some("missing" | "duplicate") => text.split(" at line").next().unwrap_or("wrong shape"),
+        _ if error.is_data() => "a value has the wrong type",
+        _ if error.is_eof() => "it ends too early",
+        _ => "it is not JSON",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// Go writes an empty list as `null`.
+fn nullable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

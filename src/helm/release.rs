@@ -1,0 +1,322 @@
+//! A HelmRelease's spec: what it intends, as far as that touches the engine.
+
+use serde_json::Value;
+
+use crate::object::{Owner, RESOURCE_POLICY};
+
+/// The spec of a HelmRelease (`helm.toolkit.fluxcd.io`, any version), read by path.
+///
+/// It holds the release's values and is therefore never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HelmRelease {
+    spec: Value,
+}
+
+/// A remediation that tears down or moves back what the release holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hazard {
+    /// For example `/spec/install/remediation/retries`.
+    pub path: &'static str,
+    /// The setting as a person would write it, for example `retries: 3`.
+    pub setting: String,
+    /// What helm-controller does then.
+    pub action: Action,
+}
+
+/// What helm-controller does about a failed release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It uninstalls the release.
+    Uninstall,
+    /// It rolls the release back.
+    Rollback,
+}
+
+impl HelmRelease {
+    /// Wraps a spec; none counts as empty.
+    #[must_use]
+    pub fn new(spec: Option<Value>) -> Self {
+        Self {
+            spec: spec.unwrap_or_default(),
+        }
+    }
+
+    /// The chart's name: the last segment of `spec.chart.spec.chart`. None with a `chartRef`.
+    #[must_use]
+    pub fn chart(&self) -> Option<&str> {
+        let chart = self.text("/chart/spec/chart")?.trim_end_matches('/');
+        chart.rsplit('/').next().filter(|name| !name.is_empty())
+    }
+
+    /// The chart's version or range, `spec.chart.spec.version`; `*` when it is left out.
+    #[must_use]
+    pub fn chart_version(&self) -> &str {
+        self.text("/chart/spec/version").unwrap_or("*")
+    }
+
+    /// What the chart is, for comparing: its name, or the object that `chartRef` points to.
+    #[must_use]
+    pub fn chart_identity(&self) -> Option<String> {
+        let reference = || {
+            let kind = self.text("/chartRef/kind")?;
+            Some(format!("{kind}/{}", self.text("/chartRef/name")?))
+        };
+        self.chart().map(str::to_owned).or_else(reference)
+    }
+
+    /// The Helm release that helm-controller makes of a HelmRelease of this name and namespace.
+    /// Source: helm-controller's `GetReleaseName` and `GetReleaseNamespace`.
+    #[must_use]
+    pub fn release(&self, namespace: &str, name: &str) -> Owner {
+        let target = self.text("/targetNamespace");
+        let default = || target.map_or(name.to_owned(), |target| format!("{target}-{name}"));
+        Owner {
+            name: self
+                .text("/releaseName")
+                .map_or_else(default, str::to_owned),
+            namespace: target.unwrap_or(namespace).to_owned(),
+        }
+    }
+
+    /// Where Helm keeps the release's records.
+    #[must_use]
+    pub fn storage_namespace<'a>(&'a self, namespace: &'a str) -> &'a str {
+        self.text("/storageNamespace").unwrap_or(namespace)
+    }
+
+    /// Whether helm-controller leaves the release alone, its deletion included.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.flag("/suspend")
+    }
+
+    /// Whether another chart name makes helm-controller uninstall and install anew, as it does
+    /// unless `spec.upgrade.chartNameChangeStrategy` names another strategy.
+    #[must_use]
+    pub fn reinstalls_on_chart_change(&self) -> bool {
+        self.text("/upgrade/chartNameChangeStrategy")
+            .is_none_or(|how| how == "Reinstall")
+    }
+
+    /// A scalar of `spec.values` at a dotted path, as text.
+    #[must_use]
+    pub fn value(&self, path: &str) -> Option<String> {
+        let start = self.spec.get("values")?;
+        match path
+            .split('.')
+            .try_fold(start, |value, key| value.get(key))?
+        {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Every remediation that would uninstall or roll back the release. helm-controller's default
+    /// is none: `retries: 0`, and no remediation of the last failure.
+    #[must_use]
+    pub fn hazards(&self) -> Vec<Hazard> {
+        let install = self.hazard(
+            "/install",
+            [
+                "/spec/install/remediation/retries",
+                "/spec/install/remediation/remediateLastFailure",
+            ],
+            Action::Uninstall,
+        );
+        let rolls_back = self.text("/upgrade/remediation/strategy") != Some("uninstall");
+        let upgrade = self.hazard(
+            "/upgrade",
+            [
+                "/spec/upgrade/remediation/retries",
+                "/spec/upgrade/remediation/remediateLastFailure",
+            ],
+            if rolls_back {
+                Action::Rollback
+            } else {
+                Action::Uninstall
+            },
+        );
+        install.into_iter().chain(upgrade).collect()
+    }
+
+    /// Whether a post-renderer writes `helm.sh/resource-policy: keep` on every object: a kustomize
+    /// patch whose target is any kind, without another condition.
+    #[must_use]
+    pub fn keeps_everything(&self) -> bool {
+        let renderers = self
+            .spec
+            .pointer("/postRenderers")
+            .and_then(Value::as_array);
+        renderers.into_iter().flatten().any(|renderer| {
+            let patches = renderer
+                .pointer("/kustomize/patches")
+                .and_then(Value::as_array);
+            patches.into_iter().flatten().any(keeps_all)
+        })
+    }
+
+    fn hazard(&self, phase: &str, paths: [&'static str; 2], action: Action) -> Option<Hazard> {
+        if self.text(&format!("{phase}/strategy/name")) == Some("RetryOnFailure") {
+            return None;
+        }
+        let [retries_at, last_at] = paths;
+        let retries = self.number(&format!("{phase}/remediation/retries"));
+        if retries != 0 {
+            return Some(Hazard {
+                path: retries_at,
+                setting: format!("retries: {retries}"),
+                action,
+            });
+        }
+        let last = self.flag(&format!("{phase}/remediation/remediateLastFailure"));
+        let setting = || "remediateLastFailure: true".to_owned();
+        last.then(|| Hazard {
+            path: last_at,
+            setting: setting(),
+            action,
+        })
+    }
+
+    fn text(&self, path: &str) -> Option<&str> {
+        self.spec
+            .pointer(path)?
+            .as_str()
+            .filter(|text| !text.is_empty())
+    }
+
+    fn number(&self, path: &str) -> i64 {
+        self.spec.pointer(path).and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    fn flag(&self, path: &str) -> bool {
+        self.spec
+            .pointer(path)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    }
+}
+
+impl std::fmt::Debug for HelmRelease {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("HelmRelease")
+            .field("chart", &self.chart())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a kustomize patch meets every object and keeps it.
+fn keeps_all(patch: &Value) -> bool {
+    let target = patch.get("target").and_then(Value::as_object);
+    let any = target.is_some_and(|target| {
+        target.len() == 1 && target.get("kind").and_then(Value::as_str) == Some(".*")
+    });
+    let text = patch
+        .get("patch")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    any && text
+        .split_once(RESOURCE_POLICY)
+        .is_some_and(|(_, value)| names_keep(value))
+}
+
+/// What follows the annotation's key in a patch: `: keep`, quoted or not.
+fn names_keep(value: &str) -> bool {
+    let value = value.trim_start_matches(['"', '\'', ':', ' ']);
+    value
+        .strip_prefix("keep")
+        .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn release(spec: Value) -> HelmRelease {
+        HelmRelease::new(Some(spec))
+    }
+
+    #[test]
+    fn the_chart_is_the_last_segment_of_its_path() {
+        for (chart, name) in [
+            ("flux2", "flux2"),
+            ("./charts/flux-umbrella/", "flux-umbrella"),
+        ] {
+            let release = release(json!({"chart": {"spec": {"chart": chart}}}));
+            assert_eq!(release.chart(), Some(name));
+        }
+    }
+
+    #[test]
+    fn names_default_as_in_helm_controller() {
+        let plain = release(json!({})).release("apps", "flux").to_string();
+        let target = release(json!({"targetNamespace": "flux-system"}));
+        assert_eq!(plain, "apps/flux");
+        assert_eq!(
+            target.release("apps", "flux").to_string(),
+            "flux-system/flux-system-flux"
+        );
+    }
+
+    #[test]
+    fn only_retries_or_the_last_failure_are_remediated() {
+        let cases = [
+            (json!({}), vec![]),
+            (json!({"install": {"remediation": {"retries": 0}}}), vec![]),
+            (
+                json!({"install": {"remediation": {"retries": -1}}}),
+                vec![Action::Uninstall],
+            ),
+            (
+                json!({"install": {"remediation": {"remediateLastFailure": true}}}),
+                vec![Action::Uninstall],
+            ),
+            (
+                json!({"upgrade": {"remediation": {"retries": 3}}}),
+                vec![Action::Rollback],
+            ),
+            (
+                json!({"upgrade": {"remediation": {"retries": 3, "strategy": "uninstall"}}}),
+                vec![Action::Uninstall],
+            ),
+            (
+                json!({"install": {"strategy": {"name": "RetryOnFailure"}, "remediation": {"retries": 3}}}),
+                vec![],
+            ),
+        ];
+        for (spec, expected) in cases {
+            let hazards = release(spec.clone()).hazards();
+            assert_eq!(
+                hazards.iter().map(|one| one.action).collect::<Vec<_>>(),
+                expected,
+                "{spec}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_patch_that_meets_every_object_keeps_everything() {
+        let patch = "kind: X\nmetadata: {name: x, annotations: {helm.sh/resource-policy: keep}}";
+        let with = |target: Value, patch: &str| {
+            release(json!({"postRenderers": [{"kustomize": {"patches": [{"target": target, "patch": patch}]}}]}))
+                .keeps_everything()
+        };
+        assert!(with(json!({"kind": ".*"}), patch));
+        assert!(!with(json!({"kind": "Deployment"}), patch));
+        assert!(!with(json!({"kind": ".*", "name": "x"}), patch));
+        assert!(!with(
+            json!({"kind": ".*"}),
+            &patch.replace("keep", "keeper")
+        ));
+        assert!(!release(json!({})).keeps_everything());
+    }
+
+    #[test]
+    fn values_never_show_in_debug_output() {
+        let release = release(json!({"values": {"password": "hunter2"}}));
+        assert!(!format!("{release:?}").contains("hunter2"));
+        assert_eq!(release.value("password").unwrap(), "hunter2");
+    }
+}

@@ -1,0 +1,150 @@
+//! Streams of Kubernetes documents, YAML or JSON, read into partial structs.
+//!
+//! YAML is read as the Go readers of kubectl and Helm do: `yes` and `on` are booleans, of two equal
+//! keys the later one counts. What is said about a document that is not readable never repeats a
+//! value of it: it may be a Secret.
+
+mod lean;
+mod split;
+
+pub use lean::lean;
+pub use split::documents;
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{Budget, Error};
+
+use crate::helm::record::shape;
+
+/// One document of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document<'a> {
+    /// Its text, a leading `---` included.
+    pub text: &'a str,
+    /// The line of the stream, from 1, at which its text begins.
+    pub line: u32,
+    /// Whether it is JSON.
+    pub is_json: bool,
+}
+
+/// Why a document is not readable, and where in the stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct Unread {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// What is wrong, without a value.
+    pub message: String,
+}
+
+/// A document whose unread blocks are left out: see [`lean`].
+#[derive(Debug, Clone)]
+pub struct Lean<'a> {
+    document: Document<'a>,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Document<'a> {
+    /// The document without what is never read.
+    #[must_use]
+    pub fn lean(&self) -> Lean<'a> {
+        let text = if self.is_json {
+            Cow::Borrowed(self.text)
+        } else {
+            lean(self.text)
+        };
+        Lean {
+            document: *self,
+            text,
+        }
+    }
+
+    fn unread(&self, line: u64, column: u64, message: String) -> Unread {
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let line = self.line.saturating_add(narrow(line)).saturating_sub(1);
+        Unread {
+            line,
+            column: narrow(column),
+            message,
+        }
+    }
+}
+
+impl Lean<'_> {
+    /// What is left of the document.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the document is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.document.is_json
+    }
+
+    /// Reads the document.
+    ///
+    /// # Errors
+    /// When it is neither YAML nor JSON, nested or aliased beyond all measure, or when a value has
+    /// another type than `T` wants. The place is that in the stream.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
+        if self.is_json() {
+            let at = |error: serde_json::Error| {
+                self.document
+                    .unread(error.line() as u64, error.column() as u64, shape(&error))
+            };
+            return serde_json::from_str(&self.text).map_err(at);
+        }
+        if let Ok(value) = parse(&self.text) {
+            return Ok(value);
+        }
+        // The whole text once more: for the place of the error, and in case only this one was bad.
+        parse(self.document.text).map_err(|error| {
+            let (line, column) = error
+                .location()
+                .map_or((1, 1), |at| (at.line(), at.column()));
+            self.document
+                .unread(line, column, reason(&error).to_owned())
+        })
+    }
+
+    /// Says that an item of the document, a list, is not readable.
+    pub(crate) fn unread(&self, index: usize, error: &serde_json::Error) -> Unread {
+        let message = format!("item {index} of the list: {}", shape(error));
+        self.document.unread(1, 1, message)
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Box<Error>> {
+    let options = serde_saphyr::options! {
+        budget: budget(),
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options::<T>(text, options).map_err(Box::new)
+}
+
+/// Beyond every real document: the largest CRD of Flux has 20,000 events and 40 levels.
+fn budget() -> Option<Budget> {
+    serde_saphyr::budget! {
+        max_events: 2_000_000,
+        max_depth: 200,
+        max_aliases: 1_000,
+        max_anchors: 1_000,
+    }
+}
+
+/// The parser's own words may repeat the value that it met.
+fn reason(error: &Error) -> &'static str {
+    match error.without_snippet() {
+        Error::DuplicateMappingKey { .. } => "a key stands twice in one map",
+        Error::Budget { .. } => "nested, aliased or long beyond all measure",
+        Error::Message { .. } | Error::Unexpected { .. } => "a value has the wrong type",
+        _ => "it is not YAML",
+    }
+}
