@@ -1,0 +1,71 @@
+//! What is true of the cluster, as far as the judge needs to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::{self, Engine};
+use crate::flux::Flux;
+use crate::object::{Key, Object, Owner};
+
+/// The objects that were seen in the cluster. No schema, no Secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    objects: BTreeMap<Key, Object>,
+}
+
+impl Facts {
+    /// Facts that hold these objects; of two with the same key the later one counts.
+    #[must_use]
+    pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
+        Self {
+            objects: objects
+                .into_iter()
+                .map(|object| (object.key(), object))
+                .collect(),
+        }
+    }
+
+    /// Every object, ordered by key.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// The live object with this key.
+    #[must_use]
+    pub fn live(&self, key: &Key) -> Option<&Object> {
+        self.objects.get(key)
+    }
+
+    /// Whether any CustomResourceDefinition was seen; without one nothing can be said of storage.
+    #[must_use]
+    pub fn knows_definitions(&self) -> bool {
+        self.objects().any(|object| object.definition().is_some())
+    }
+
+    /// The objects of the engine.
+    pub fn engine<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = &'a Object> {
+        self.objects()
+            .filter(|object| engine.part(object).is_some())
+    }
+
+    /// The Flux that runs in the cluster, told by the images of its controllers.
+    #[must_use]
+    pub fn running(&self, engine: &Engine) -> Option<Flux> {
+        Flux::of(self.engine(engine))
+    }
+
+    /// The Helm releases that own a part of the engine.
+    #[must_use]
+    pub fn owners(&self, engine: &Engine) -> BTreeSet<Owner> {
+        self.engine(engine).filter_map(Object::owner).collect()
+    }
+
+    /// The core controllers whose Deployment was seen, and those whose was not.
+    #[must_use]
+    pub fn controllers(&self, engine: &Engine) -> (Vec<&'static str>, Vec<&'static str>) {
+        let seen = |name: &&str| {
+            self.engine(engine)
+                .any(|object| object.kind == "Deployment" && object.name == **name)
+        };
+        engine::CORE.into_iter().partition(seen)
+    }
+}

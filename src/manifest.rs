@@ -1,0 +1,170 @@
+//! From a stream of documents to objects: a rendered manifest, a snapshot, a record's manifest.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
+use crate::yaml::{self, Document, Lean, Unread};
+
+/// Kinds without a namespace, as far as fluxkeep looks at them by name.
+const CLUSTER_SCOPED: [&str; 4] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "Namespace",
+];
+
+/// Ten times the objects that the largest charts render; etcd holds no larger release.
+pub const MOST_DOCUMENTS: usize = 10_000;
+
+/// How a stream is to be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading<'a> {
+    /// The file that it comes from, for a finding's source; none keeps no sources.
+    pub file: Option<&'a str>,
+    /// The namespace that namespaced objects without one go to.
+    pub namespace: Option<&'a str>,
+}
+
+/// Reads every object of a stream, those inside a `kind: List` included, in their order.
+///
+/// Documents without `kind` are passed over: Helm and kubectl refuse them before the cluster sees
+/// them.
+///
+/// # Errors
+/// At the first document that is not readable, with its place in the stream.
+pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
+    let mut objects = Vec::new();
+    for document in yaml::documents(text) {
+        if objects.len() >= MOST_DOCUMENTS {
+            return Err(too_many(&document));
+        }
+        for object in members(&document)? {
+            objects.push(placed(object, &document, reading));
+        }
+    }
+    Ok(objects)
+}
+
+fn too_many(document: &Document<'_>) -> Unread {
+    let message = format!("more than {MOST_DOCUMENTS} objects in one stream; split it");
+    Unread {
+        line: document.line,
+        column: 1,
+        message,
+    }
+}
+
+/// The objects of one document: one, none, or the items of a list.
+fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
+    let lean = document.lean();
+    let guess = guess(lean.text());
+    if let Ok(object) = as_kind(&lean, &guess)
+        && is_plain(&object.kind)
+        && (&object.api_version, &object.kind) == (&guess.api_version, &guess.kind)
+    {
+        return Ok(vec![object]);
+    }
+    let head: Head = lean.read()?;
+    match head.kind.as_str() {
+        "" => Ok(Vec::new()),
+        kind if is_plain(kind) => as_kind(&lean, &head).map(|object| vec![object]),
+        _ => items(&lean),
+    }
+}
+
+/// Neither nothing nor a list.
+fn is_plain(kind: &str) -> bool {
+    !kind.is_empty() && !kind.ends_with("List")
+}
+
+/// What the lines at the margin say, which saves reading most documents twice. Whether it is true
+/// shows in the object itself.
+fn guess(text: &str) -> Head {
+    let mut head = Head::default();
+    for line in text.lines().filter(|line| line.starts_with(['a', 'k'])) {
+        if let Some(version) = line.strip_prefix("apiVersion: ") {
+            version.trim().clone_into(&mut head.api_version);
+        } else if let Some(kind) = line.strip_prefix("kind: ") {
+            kind.trim().clone_into(&mut head.kind);
+        }
+    }
+    head
+}
+
+fn as_kind(document: &Lean<'_>, head: &Head) -> Result<Object, Unread> {
+    let group = head
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
+    by_kind!(body_kind(group, &head.kind), one(document))
+}
+
+fn one<W: FromWire + for<'de> Deserialize<'de>>(document: &Lean<'_>) -> Result<Object, Unread> {
+    document.read::<W>().map(FromWire::object)
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+/// JSON items are cut out and read one by one, so that no schema becomes a tree of values.
+fn items(document: &Lean<'_>) -> Result<Vec<Object>, Unread> {
+    if document.is_json() {
+        let texts = document.read::<List<Box<RawValue>>>()?.items;
+        let object = |(index, text): (usize, &RawValue)| {
+            item(text.get()).map_err(|error| document.unread(index, &error))
+        };
+        return texts
+            .iter()
+            .map(AsRef::as_ref)
+            .enumerate()
+            .map(object)
+            .collect();
+    }
+    let values = document
+        .read::<List<Value>>()?
+        .items
+        .into_iter()
+        .enumerate();
+    let object = |(index, value): (usize, Value)| {
+        item(&value.to_string()).map_err(|error| document.unread(index, &error))
+    };
+    values.map(object).collect()
+}
+
+fn item(text: &str) -> Result<Object, serde_json::Error> {
+    let head: Head = serde_json::from_str(text)?;
+    let group = head
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
+    let object = by_kind!(body_kind(group, &head.kind), parsed(text))?;
+    Ok(Object {
+        listed: true,
+        ..object
+    })
+}
+
+fn parsed<W: FromWire + for<'de> Deserialize<'de>>(
+    text: &str,
+) -> Result<Object, serde_json::Error> {
+    serde_json::from_str::<W>(text).map(FromWire::object)
+}
+
+fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> Object {
+    object.source = reading.file.map(|file| Source {
+        file: file.to_owned(),
+        line: document.line,
+        column: 1,
+    });
+    if CLUSTER_SCOPED.contains(&object.kind.as_str()) {
+        object.namespace = None;
+    } else if object.namespace.as_deref().is_none_or(str::is_empty) {
+        object.namespace = reading.namespace.map(str::to_owned);
+    }
+    object
+}

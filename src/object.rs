@@ -1,0 +1,218 @@
+//! A Kubernetes object, reduced to what rules look at.
+//!
+//! Everything else is skipped while reading: no schema, no Secret, no value of a ConfigMap, and of
+//! labels and annotations only those that say who owns the object or what may be done with it.
+
+mod read;
+
+pub(crate) use read::{FromWire, by_kind, wire};
+pub use read::{Head, Kind, body_kind};
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::crd::Definition;
+use crate::helm::release::HelmRelease;
+
+/// Says on uninstall and upgrade that Helm leaves the object alone when its value is `keep`.
+pub const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+/// Marks an object that Helm creates and removes beside the release.
+pub const HOOK: &str = "helm.sh/hook";
+/// Names the application that an object belongs to; `flux` on the engine.
+pub const PART_OF: &str = "app.kubernetes.io/part-of";
+/// Names the tool that manages an object; `Helm` on what a release owns.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Labels or annotations that fluxkeep reads, by key.
+pub type Marks = BTreeMap<String, String>;
+
+/// One Kubernetes object as a rule sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Object {
+    /// For example `apps/v1`.
+    pub api_version: String,
+    /// For example `Deployment`.
+    pub kind: String,
+    /// `metadata.namespace`; none for a cluster-scoped object.
+    pub namespace: Option<String>,
+    /// `metadata.name`.
+    pub name: String,
+    /// The labels that say who owns the object.
+    pub labels: Marks,
+    /// The annotations that say what Helm and fluxkeep may do with it.
+    pub annotations: Marks,
+    /// Whether it stood inside a `kind: List`, where Helm's uninstall ignores annotations.
+    pub listed: bool,
+    /// Where it was read from, when that is a file.
+    pub source: Option<Source>,
+    /// What is particular to its kind.
+    pub body: Body,
+}
+
+/// What rules read of an object beyond its metadata.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Body {
+    /// A CustomResourceDefinition.
+    Definition(Definition),
+    /// A HelmRelease of helm-controller.
+    HelmRelease(Box<HelmRelease>),
+    /// A Deployment, StatefulSet or DaemonSet.
+    Workload(Workload),
+    /// A Service, with `spec.clusterIP` where it is set.
+    Service(Option<String>),
+    /// A RoleBinding or ClusterRoleBinding, with its `roleRef` as `Kind/name`.
+    Binding(String),
+    /// Anything else: its metadata is all that counts.
+    #[default]
+    Other,
+}
+
+/// What rules read of a Deployment, StatefulSet or DaemonSet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// The images of its containers, as written.
+    pub images: Vec<String>,
+    /// `spec.selector.matchLabels`, which can never be changed.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// A place in a file that a person can open.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// The file as the person named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+/// What makes two objects the same: API group, kind, namespace, name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// API group, empty for the core group.
+    pub group: String,
+    /// For example `Deployment`.
+    pub kind: String,
+    /// None for a cluster-scoped object.
+    pub namespace: Option<String>,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+/// A Helm release, by name and namespace, as Helm writes it on what it owns.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// `meta.helm.sh/release-name`.
+    pub name: String,
+    /// `meta.helm.sh/release-namespace`.
+    pub namespace: String,
+}
+
+impl Object {
+    /// What identifies the object in a cluster.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key {
+            group: self.group().to_owned(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// Its API group, empty for the core group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
+    /// The CustomResourceDefinition that it is, if it is one.
+    #[must_use]
+    pub fn definition(&self) -> Option<&Definition> {
+        if let Body::Definition(definition) = &self.body {
+            Some(definition)
+        } else {
+            None
+        }
+    }
+
+    /// The HelmRelease that it is, if it is one.
+    #[must_use]
+    pub fn helm_release(&self) -> Option<&HelmRelease> {
+        if let Body::HelmRelease(release) = &self.body {
+            Some(release)
+        } else {
+            None
+        }
+    }
+
+    /// The images that it runs, if it runs any.
+    #[must_use]
+    pub fn images(&self) -> &[String] {
+        if let Body::Workload(workload) = &self.body {
+            &workload.images
+        } else {
+            &[]
+        }
+    }
+
+    /// Whether Helm creates and removes it beside the release.
+    #[must_use]
+    pub fn is_hook(&self) -> bool {
+        self.annotations.contains_key(HOOK)
+    }
+
+    /// Whether Helm's uninstall leaves it alone. Helm trims and lower-cases the value, and does not
+    /// look at annotations inside a `kind: List`.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let policy = self.annotations.get(RESOURCE_POLICY);
+        !self.listed && policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+    }
+
+    /// The Helm release that owns it.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        Some(Owner {
+            name: self.annotations.get("meta.helm.sh/release-name")?.clone(),
+            namespace: self
+                .annotations
+                .get("meta.helm.sh/release-namespace")?
+                .clone(),
+        })
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        place(out, &self.kind, self.namespace.as_deref(), &self.name)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        place(out, &self.kind, self.namespace.as_deref(), &self.name)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// `Kind namespace/name`, or `Kind name` for what is cluster-scoped.
+fn place(
+    out: &mut fmt::Formatter<'_>,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> fmt::Result {
+    match namespace {
+        Some(namespace) => write!(out, "{kind} {namespace}/{name}"),
+        None => write!(out, "{kind} {name}"),
+    }
+}
