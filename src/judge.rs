@@ -1,0 +1,66 @@
+//! The judge: pure, total, and the same behind every door.
+
+use jiff::Timestamp;
+
+use crate::facts::Facts;
+use crate::finding::{Finding, Level};
+use crate::overrides;
+use crate::policy::Policy;
+use crate::request::Request;
+use crate::rule::{Case, Found, Rule};
+use crate::rules::RULES;
+use crate::verdict::{Abstained, Verdict};
+
+/// Asks every rule of the request's door. The same request, facts, policy and time always give the
+/// same verdict, whatever the order of a release's objects.
+#[must_use]
+pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
+    let case = Case {
+        request,
+        facts,
+        policy,
+    };
+    let mut verdict = Verdict::default();
+    for rule in RULES
+        .iter()
+        .filter(|rule| rule.doors.contains(&request.door))
+    {
+        let level = policy.level(rule);
+        if level != Level::Off {
+            add(&mut verdict, rule, level, (rule.check)(&case));
+        }
+    }
+    for finding in &mut verdict.findings {
+        excuse(finding, &case, now);
+    }
+    verdict
+        .findings
+        .sort_by(|left, right| left.order().cmp(&right.order()));
+    verdict.findings.dedup();
+    verdict.abstained.sort();
+    verdict
+}
+
+fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
+    match found {
+        Ok(findings) => verdict
+            .findings
+            .extend(findings.into_iter().map(|found| Finding {
+                rule: rule.id,
+                ..found.at_most(level)
+            })),
+        Err(needs) => verdict.abstained.push(Abstained {
+            rule: rule.id,
+            needs,
+        }),
+    }
+}
+
+/// An override that does not count says so where the person will read it.
+fn excuse(finding: &mut Finding, case: &Case<'_>, now: Timestamp) {
+    match overrides::claim(finding, case, now) {
+        None => {}
+        Some(Ok(counts)) => finding.excused = Some(counts),
+        Some(Err(why)) => finding.remedy = format!("{} ({why})", finding.remedy),
+    }
+}

@@ -1,0 +1,172 @@
+//! Overrides: one way for all rules to let a finding through, always with a reason and an end.
+//!
+//! An override counts on the object that the finding is about, as it lives in the cluster; on the
+//! request's own object where that is meant (HelmRelease, CRD) and no chart wrote it; on the
+//! engine's Namespace for its deletion; and in the policy file. Never in a rendered manifest.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::finding::Finding;
+use crate::object::{MANAGED_BY, Object};
+use crate::request::{Door, Operation};
+use crate::rule::Case;
+use crate::rules::engine_deleted;
+
+/// Names the rules that an object is excused from, separated by commas.
+pub const ALLOW: &str = "fluxkeep.io/allow";
+/// Why.
+pub const REASON: &str = "fluxkeep.io/reason";
+/// Until when (RFC 3339).
+pub const UNTIL: &str = "fluxkeep.io/until";
+
+/// An override is for a piece of work, not for good.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// An override that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub until: Timestamp,
+    /// The object or the policy that it stands in.
+    pub by: String,
+}
+
+/// An override of the policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The rule's id.
+    pub rule: &'static str,
+    /// `Kind/name` or `Kind/namespace/name`.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// Why an override does not count, or the override itself.
+pub type Claim = Result<Override, String>;
+
+/// What there is to excuse a finding: the first override that counts, else why the others do not.
+#[must_use]
+pub fn claim(finding: &Finding, case: &Case<'_>, now: Timestamp) -> Option<Claim> {
+    let standing = case
+        .policy
+        .overrides
+        .iter()
+        .filter(|one| meets(one, finding));
+    let standing = standing.map(|one| ended(one, now));
+    let objects = holders(finding, case).into_iter();
+    let noted = objects.filter_map(|object| noted(object, finding.rule, now));
+    let mut claims: Vec<Claim> = standing.chain(noted).collect();
+    claims.sort_by_key(Result::is_err);
+    claims.into_iter().next()
+}
+
+fn meets(standing: &Standing, finding: &Finding) -> bool {
+    let object = &finding.object;
+    let short = format!("{}/{}", object.kind, object.name);
+    let full = object
+        .namespace
+        .as_ref()
+        .map(|space| format!("{}/{space}/{}", object.kind, object.name));
+    standing.rule == finding.rule
+        && (full.as_ref() == Some(&standing.object) || full.is_none() && short == standing.object)
+}
+
+fn ended(standing: &Standing, now: Timestamp) -> Claim {
+    limited(&standing.reason, standing.until, "the policy", now)
+}
+
+/// The objects whose annotations may excuse a finding.
+fn holders<'a>(finding: &Finding, case: &Case<'a>) -> Vec<&'a Object> {
+    let about = |object: &Object| {
+        object.kind == finding.object.kind
+            && object.name == finding.object.name
+            && object.namespace == finding.object.namespace
+    };
+    let live = match case.change() {
+        Some(change) => change.old.as_ref().filter(|old| about(old)),
+        None => None,
+    };
+    let fact = || case.facts.objects().find(|object| about(object));
+    let home = case.facts.objects().filter(|object| {
+        finding.rule == engine_deleted::RULE.id
+            && object.kind == "Namespace"
+            && case.engine().is_home(&object.name)
+    });
+    live.or_else(fact)
+        .into_iter()
+        .chain(own(case).filter(|new| about(new)))
+        .chain(home)
+        .collect()
+}
+
+/// The request's own object, where a person wrote it.
+fn own<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Object> {
+    let meant = matches!(case.request.door, Door::HelmRelease | Door::Crd)
+        && case.request.operation != Operation::Delete
+        && !case.request.writer.is_helm();
+    let new = case.change().and_then(|change| change.new.as_ref());
+    let by_hand = |object: &&Object| {
+        object
+            .labels
+            .get(MANAGED_BY)
+            .is_none_or(|tool| tool != "Helm")
+    };
+    new.filter(|_| meant).filter(by_hand).into_iter()
+}
+
+/// What an object's annotations say of a rule, if they say anything.
+fn noted(object: &Object, rule: &str, now: Timestamp) -> Option<Claim> {
+    let rules = object.annotations.get(ALLOW)?;
+    rules
+        .split(',')
+        .any(|one| one.trim() == rule)
+        .then(|| read(object, now))
+}
+
+fn read(object: &Object, now: Timestamp) -> Claim {
+    let text = |key: &str| {
+        object
+            .annotations
+            .get(key)
+            .map(|text| text.trim())
+            .unwrap_or_default()
+    };
+    if text(REASON).is_empty() {
+        return Err(format!(
+            "the override on {object} does not count: {REASON} is missing"
+        ));
+    }
+    if text(UNTIL).is_empty() {
+        return Err(format!(
+            "the override on {object} does not count: {UNTIL} is missing"
+        ));
+    }
+    let until = text(UNTIL).parse().map_err(|_| {
+        format!("the override on {object} does not count: {UNTIL} is no RFC 3339 time")
+    })?;
+    limited(text(REASON), until, &object.to_string(), now)
+}
+
+/// Whether an end is ahead, and near enough.
+fn limited(reason: &str, until: Timestamp, by: &str, now: Timestamp) -> Claim {
+    if until <= now {
+        return Err(format!(
+            "the override on {by} does not count: it ended at {until}"
+        ));
+    }
+    if until.duration_since(now) > LONGEST {
+        return Err(format!(
+            "the override on {by} does not count: {until} is more than 30 days away"
+        ));
+    }
+    Ok(Override {
+        reason: reason.to_owned(),
+        until,
+        by: by.to_owned(),
+    })
+}

@@ -1,0 +1,73 @@
+//! Text of bounded length for people who see one message in a terminal.
+
+use crate::finding::Finding;
+
+/// A refusal's longest text: what kubectl and helm-controller's conditions still show whole.
+pub const LONGEST_MESSAGE: usize = 1_000;
+/// The apiserver's limit for one warning.
+pub const LONGEST_WARNING: usize = 120;
+
+/// Every finding on its own line, the most telling first; what does not fit is counted.
+///
+/// The first line stands by itself: kubectl prints a dump of the patch before it.
+#[must_use]
+pub fn refusal(subject: &str, refused: &[&Finding]) -> String {
+    let count = refused.len();
+    let mut text = String::new();
+    for (index, finding) in refused.iter().enumerate() {
+        let line = finding.to_string();
+        let rest = count - index;
+        let room = LONGEST_MESSAGE - more(rest).chars().count();
+        let used = text.chars().count();
+        if index > 0 && used + 1 + line.chars().count() > room {
+            text.push('\n');
+            text.push_str(&more(rest));
+            break;
+        }
+        let lead = if index == 0 {
+            String::new()
+        } else {
+            "\n".to_owned()
+        };
+        text.push_str(&lead);
+        text.push_str(&cut(&line, LONGEST_MESSAGE - if rest > 1 { 40 } else { 0 }));
+    }
+    if text.is_empty() {
+        format!("{subject} is refused")
+    } else {
+        text
+    }
+}
+
+/// One line about a finding, short enough for a warning header.
+#[must_use]
+pub fn warning(finding: &Finding) -> String {
+    cut(
+        &format!("{}: {}: {}", finding.rule, finding.object, finding.message),
+        LONGEST_WARNING,
+    )
+}
+
+/// The first `most` lines, the last of which counts the rest.
+#[must_use]
+pub fn first(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most {
+        let rest = lines.len() - most + 1;
+        lines.truncate(most - 1);
+        lines.push(more(rest));
+    }
+    lines
+}
+
+fn more(count: usize) -> String {
+    format!("… and {count} more")
+}
+
+/// At most `longest` characters, the last of them an ellipsis where something was cut off.
+fn cut(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
+    format!("{kept}…")
+}

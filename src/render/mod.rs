@@ -1,0 +1,3 @@
+//! From a verdict to what people and programs read.
+
+pub mod message;

@@ -1,0 +1,164 @@
+//! A rule is a constant: who it is, what it costs to break it, and a plain function.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::engine::{Engine, Part};
+use crate::facts::Facts;
+use crate::finding::{Finding, Level};
+use crate::flux::Flux;
+use crate::object::{Object, Owner};
+use crate::policy::Policy;
+use crate::request::{Change, Door, Release, Request, Subject};
+
+/// What a rule has to say: its findings, or which fact it lacks.
+pub type Found = Result<Vec<Finding>, Need>;
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Kebab-case, named after the pattern that it catches; never renamed.
+    pub id: &'static str,
+    /// What a finding weighs unless the policy says otherwise.
+    pub level: Level,
+    /// What it catches, in one line.
+    pub catches: &'static str,
+    /// What breaks when the request is let through; the reason for the level.
+    pub breaks: &'static str,
+    /// Where it is asked.
+    pub doors: &'static [Door],
+    /// What it has to know of the cluster or the request; without it, it abstains.
+    pub needs: &'static [Need],
+    /// The judgement itself.
+    pub check: fn(&Case<'_>) -> Found,
+}
+
+/// A fact without which a rule abstains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// The CustomResourceDefinitions of the cluster.
+    Definitions,
+    /// The controllers' Deployments in the cluster.
+    RunningFlux,
+    /// The Flux version of a chart that hides it.
+    ChartFlux,
+    /// The place of a Flux among the releases, where the catalogue does not know it.
+    FluxOrder,
+    /// The name and namespace of the release that a manifest belongs to.
+    ReleaseName,
+}
+
+impl Need {
+    /// What is lacking, in the words of a report.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Definitions => "custom resource definitions of the cluster",
+            Self::RunningFlux => "flux version of the cluster",
+            Self::ChartFlux => "flux version of the chart",
+            Self::FluxOrder => "flux release in the catalogue",
+            Self::ReleaseName => "name and namespace of the release",
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// Everything that a rule may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What is asked.
+    pub request: &'a Request,
+    /// What is true of the cluster.
+    pub facts: &'a Facts,
+    /// What the people who run the cluster decided.
+    pub policy: &'a Policy,
+}
+
+impl<'a> Case<'a> {
+    /// By what the engine is known.
+    #[must_use]
+    pub fn engine(&self) -> &'a Engine {
+        &self.policy.engine
+    }
+
+    /// The change of one object, if the request is one.
+    #[must_use]
+    pub fn change(&self) -> Option<&'a Change> {
+        if let Subject::Change(change) = &self.request.subject {
+            Some(change)
+        } else {
+            None
+        }
+    }
+
+    /// The release, if the request is one.
+    #[must_use]
+    pub fn release(&self) -> Option<&'a Release> {
+        if let Subject::Release(release) = &self.request.subject {
+            Some(release)
+        } else {
+            None
+        }
+    }
+
+    /// What is written, each with the object as it lives. A change knows its own old object; only
+    /// a release looks into the facts.
+    pub fn written(&self) -> impl Iterator<Item = (&'a Object, Option<&'a Object>)> {
+        let (facts, change, release) = (self.facts, self.change(), self.release());
+        let single = change.and_then(|change| Some((change.new.as_ref()?, change.old.as_ref())));
+        let many = release.into_iter().flat_map(|release| &release.objects);
+        single
+            .into_iter()
+            .chain(many.map(|new| (new, facts.live(&new.key()))))
+    }
+
+    /// What is written over an object that lives.
+    pub fn rewritten(&self) -> impl Iterator<Item = (&'a Object, &'a Object)> {
+        self.written().filter_map(|(new, live)| Some((new, live?)))
+    }
+
+    /// The engine's objects that are written, with their part and the object as it lives.
+    pub fn engine_written(&self) -> impl Iterator<Item = (Part, &'a Object, Option<&'a Object>)> {
+        let engine = self.engine();
+        self.written()
+            .filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
+    }
+
+    /// The Flux that runs in the cluster; none where the cluster has no Flux.
+    ///
+    /// # Errors
+    /// When the facts hold parts of the engine and none of its controllers.
+    pub fn running(&self) -> Result<Option<Flux>, Need> {
+        match self.facts.running(self.engine()) {
+            None if self.facts.engine(self.engine()).next().is_some() => Err(Need::RunningFlux),
+            running => Ok(running),
+        }
+    }
+
+    /// The Helm releases that own a part of the engine.
+    ///
+    /// # Errors
+    /// As [`Case::running`]: facts without controllers do not tell who owns them.
+    pub fn owners(&self) -> Result<BTreeSet<Owner>, Need> {
+        self.running()?;
+        Ok(self.facts.owners(self.engine()))
+    }
+
+    /// The name and namespace of the release that is installed or upgraded.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        match &self.request.subject {
+            Subject::Release(release) => release.owner.clone(),
+            Subject::Change(change) => {
+                let object = change.new.as_ref().or(change.old.as_ref())?;
+                let namespace = object.namespace.as_deref().unwrap_or_default();
+                Some(object.helm_release()?.release(namespace, &object.name))
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! A CRD that changes its group, kind or plural.
+//!
+//! All three are immutable once the CRD is established: the apiserver refuses it half-way through
+//! an apply.
+
+use crate::crd::Definition;
+use crate::finding::{Finding, Level};
+use crate::object::Object;
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "crd-group-or-kind-changed",
+    level: Level::Enforce,
+    catches: "a CRD whose group, kind or plural changes, which the apiserver refuses half-way through an apply",
+    breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
+    doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
+    needs: &[Need::Definitions],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    super::known_definitions(case)?;
+    Ok(super::definitions(case)
+        .flat_map(|(object, new, live)| changes(object, new, live))
+        .collect())
+}
+
+fn changes(object: &Object, new: &Definition, live: &Definition) -> Vec<Finding> {
+    let fields = [
+        ("/spec/group", &live.group, &new.group),
+        ("/spec/names/kind", &live.kind, &new.kind),
+        ("/spec/names/plural", &live.plural, &new.plural),
+    ];
+    let changed = fields.into_iter().filter(|(_, was, is)| was != is);
+    let finding = |(path, was, is): (&str, &String, &String)| {
+        let message = format!("it is {was:?} and would be {is:?}; it can never change");
+        let remedy = format!("Keep {was:?}, or give the new definition another name");
+        Finding::about(object, path, message, remedy)
+    };
+    changed.map(finding).collect()
+}

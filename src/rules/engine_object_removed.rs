@@ -1,0 +1,65 @@
+//! A revision that drops an object of the engine that this release owns.
+//!
+//! Helm deletes what the old revision had and the new one has not, unless the live object is kept.
+
+use crate::engine::Part;
+use crate::finding::{Finding, Level};
+use crate::object::{Object, RESOURCE_POLICY};
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "engine-object-removed",
+    level: Level::Enforce,
+    catches: "a revision that drops an engine object this release owns",
+    breaks: "Helm deletes the object: with a CRD all its custom resources; optional controllers and network \
+             policies only warn",
+    doors: &[Door::ReleaseRecord],
+    needs: &[Need::RunningFlux],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    let Some((release, owner)) = case.release().zip(case.owner()) else {
+        return Ok(Vec::new());
+    };
+    case.running()?;
+    let stays = |live: &Object| {
+        release
+            .objects
+            .iter()
+            .any(|object| object.key() == live.key())
+    };
+    let parts = case
+        .facts
+        .engine(case.engine())
+        .filter(|live| live.owner().as_ref() == Some(&owner));
+    // Unlike its uninstall, Helm's upgrade reads the live annotation, and wants it exact.
+    let kept = |live: &Object| {
+        live.annotations
+            .get(RESOURCE_POLICY)
+            .is_some_and(|policy| policy == "keep")
+    };
+    let gone = parts.filter(|live| !kept(live) && !stays(live));
+    Ok(gone
+        .filter_map(|live| Some(finding(live, case.engine().part(live)?)))
+        .collect())
+}
+
+fn finding(live: &Object, part: Part) -> Finding {
+    let level = match part {
+        Part::Definition | Part::Vital => Level::Enforce,
+        Part::Optional | Part::Shield => Level::Warn,
+    };
+    let loss = if part == Part::Definition {
+        ", and with it every custom resource of its kind"
+    } else {
+        ""
+    };
+    let message =
+        format!("the release owns it and its new revision lacks it: Helm deletes it{loss}");
+    let remedy =
+        format!("Leave it in the chart, or annotate the live object {RESOURCE_POLICY}: keep first");
+    Finding::about(live, "", message, remedy).at_most(level)
+}

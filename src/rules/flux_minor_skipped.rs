@@ -1,0 +1,43 @@
+//! More than one minor of Flux at once.
+//!
+//! Flux supports upgrades from minor to minor. Skipping one is where CRDs drop the versions that the
+//! skipped release would have migrated.
+
+use crate::finding::{Finding, Level};
+use crate::offer;
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "flux-minor-skipped",
+    level: Level::Warn,
+    catches: "more than one minor of Flux at once",
+    breaks: "versions that the skipped release would have migrated may be dropped",
+    doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
+    needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    let Some(offer) = offer::offered(case)? else {
+        return Ok(Vec::new());
+    };
+    let Some(running) = case.running()? else {
+        return Ok(Vec::new());
+    };
+    let from = running.minor().ok_or(Need::FluxOrder)?;
+    let to = offer.flux.minor().ok_or(Need::FluxOrder)?;
+    let next = (from.0, from.1 + 1);
+    if to <= next {
+        return Ok(Vec::new());
+    }
+    let message = format!("it goes from {running} to {} at once", offer.flux);
+    let remedy = format!("Go minor by minor: Flux {}.{} is next", next.0, next.1);
+    Ok(vec![Finding::about(
+        offer.object,
+        &offer.path,
+        message,
+        remedy,
+    )])
+}

@@ -1,0 +1,88 @@
+//! A first adoption of a running engine by a release of another Flux version.
+//!
+//! Adoption and a change of version at once is what went wrong in the incident: when the apply
+//! fails, nobody has the state to go back to. Also a declared version that the release's own images
+//! belie: whoever judged the declaration judged something else.
+
+use std::cmp::Ordering;
+
+use crate::finding::{Finding, Level};
+use crate::object::Object;
+use crate::offer::{self, Offer};
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "flux-version-mismatch",
+    level: Level::Enforce,
+    catches: "a first adoption of a running engine by a release of another Flux version",
+    breaks: "the apply fails half-way or moves every controller, with no release to go back to",
+    doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
+    needs: &[Need::RunningFlux, Need::ChartFlux, Need::ReleaseName],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    let Some(offer) = offer::offered(case)? else {
+        return Ok(Vec::new());
+    };
+    let belied = case.release().and_then(|_| belied(case, &offer));
+    Ok(adopted(case, &offer)?.into_iter().chain(belied).collect())
+}
+
+fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> {
+    let Some(running) = case.running()? else {
+        return Ok(None);
+    };
+    if is_upgrade(case)? || running.compare(&offer.flux) == Some(Ordering::Equal) {
+        return Ok(None);
+    }
+    let message = format!(
+        "it would take over the running {running}, but carries {} (told by {})",
+        offer.flux, offer.told
+    );
+    let remedy =
+        format!("First adopt the engine with a release of {running}; upgrade in a second step");
+    Ok(Some(Finding::about(
+        offer.object,
+        &offer.path,
+        message,
+        remedy,
+    )))
+}
+
+/// Whether the release owns the engine already.
+fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
+    let owners = case.owners()?;
+    if owners.is_empty() {
+        return Ok(false);
+    }
+    Ok(owners.contains(&case.owner().ok_or(Need::ReleaseName)?))
+}
+
+/// The HelmRelease behind a release record, when it declares another Flux than the images.
+fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
+    let owner = case.owner()?;
+    let behind = |object: &&Object| {
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        object
+            .helm_release()
+            .is_some_and(|release| release.release(namespace, &object.name) == owner)
+    };
+    let object = case.facts.objects().find(behind)?;
+    let declared = offer::intended(object, object.helm_release()?, &case.engine().values_paths)?;
+    let differs = declared
+        .flux
+        .compare(&offer.flux)
+        .is_some_and(Ordering::is_ne);
+    let message = format!(
+        "it declares {} ({}), but its release carries {}",
+        declared.flux, declared.told, offer.flux
+    );
+    let remedy = format!(
+        "Correct the declaration to what the chart carries: {}",
+        offer.flux
+    );
+    differs.then(|| Finding::about(object, &declared.path, message, remedy))
+}

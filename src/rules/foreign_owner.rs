@@ -1,0 +1,59 @@
+//! An object that another release or tool owns.
+//!
+//! Two owners undo each other's work, and whichever is removed first takes the object along.
+
+use crate::finding::{Finding, Level};
+use crate::object::{Object, Owner};
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "foreign-owner",
+    level: Level::Enforce,
+    catches: "an object that another release or tool owns",
+    breaks: "two owners revert each other, and removing one deletes the engine; strangers' objects only warn",
+    doors: &[Door::ReleaseRecord, Door::Preflight],
+    needs: &[Need::ReleaseName],
+    check,
+};
+
+const KUSTOMIZATION: [&str; 2] = [
+    "kustomize.toolkit.fluxcd.io/namespace",
+    "kustomize.toolkit.fluxcd.io/name",
+];
+
+fn check(case: &Case<'_>) -> Found {
+    let owner = case.owner();
+    let mut findings = Vec::new();
+    for (new, live) in case.rewritten() {
+        let Some(holder) = holder(live, owner.as_ref())? else {
+            continue;
+        };
+        let level = if case.engine().part(live).is_some() {
+            Level::Enforce
+        } else {
+            Level::Warn
+        };
+        findings.push(finding(new, &holder).at_most(level));
+    }
+    Ok(findings)
+}
+
+/// Who else holds a live object, in words.
+fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<String>, Need> {
+    if let Some(other) = live.owner() {
+        let owner = owner.ok_or(Need::ReleaseName)?;
+        return Ok((other != *owner).then(|| format!("Helm release {other}")));
+    }
+    let label = |key| live.labels.get(key).map(String::as_str);
+    let [namespace, name] = KUSTOMIZATION.map(label);
+    Ok(name.map(|name| format!("Kustomization {}/{name}", namespace.unwrap_or_default())))
+}
+
+fn finding(new: &Object, holder: &str) -> Finding {
+    let message = format!("{holder} owns it in the cluster");
+    let remedy =
+        format!("Take it out of this release, or first end {holder}'s hold on it without pruning");
+    Finding::about(new, "/metadata", message, remedy)
+}

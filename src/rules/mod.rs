@@ -1,0 +1,113 @@
+//! The table of rules: one file a rule, one line here. What is not in the table is dead code.
+
+// Every rule has the table's signature, whether it can lack a fact or not.
+#![allow(clippy::unnecessary_wraps)]
+
+pub mod controller_missing;
+pub mod crd_group_or_kind_changed;
+pub mod crd_scope_changed;
+pub mod destructive_remediation;
+pub mod engine_deleted;
+pub mod engine_label_removed;
+pub mod engine_object_removed;
+pub mod engine_object_unkept;
+pub mod flux_downgraded;
+pub mod flux_minor_skipped;
+pub mod flux_version_mismatch;
+pub mod foreign_owner;
+pub mod immutable_field_changed;
+pub mod release_identity_changed;
+pub mod served_version_withdrawn;
+pub mod storage_version_regressed;
+pub mod stored_version_dropped;
+pub mod stored_versions_pruned;
+
+use crate::crd::Definition;
+use crate::object::Object;
+use crate::rule::{Case, Need, Rule};
+
+/// Every rule, ordered by id.
+pub static RULES: [&Rule; 18] = [
+    &controller_missing::RULE,
+    &crd_group_or_kind_changed::RULE,
+    &crd_scope_changed::RULE,
+    &destructive_remediation::RULE,
+    &engine_deleted::RULE,
+    &engine_label_removed::RULE,
+    &engine_object_removed::RULE,
+    &engine_object_unkept::RULE,
+    &flux_downgraded::RULE,
+    &flux_minor_skipped::RULE,
+    &flux_version_mismatch::RULE,
+    &foreign_owner::RULE,
+    &immutable_field_changed::RULE,
+    &release_identity_changed::RULE,
+    &served_version_withdrawn::RULE,
+    &storage_version_regressed::RULE,
+    &stored_version_dropped::RULE,
+    &stored_versions_pruned::RULE,
+];
+
+/// The rule with this id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.into_iter().find(|rule| rule.id == id)
+}
+
+/// The id that shares most of its words with a misspelt one.
+#[must_use]
+pub fn nearest(id: &str) -> &'static str {
+    let alike = |rule: &&Rule| {
+        let words = rule.id.split('-').filter(|word| id.contains(word)).count();
+        let start = rule
+            .id
+            .bytes()
+            .zip(id.bytes())
+            .take_while(|(left, right)| left == right)
+            .count();
+        (words, start)
+    };
+    RULES
+        .into_iter()
+        .max_by_key(alike)
+        .map_or("", |rule| rule.id)
+}
+
+/// The CRDs that are written over one that lives: the object, what it offers, what the cluster has.
+fn definitions<'a>(
+    case: &Case<'a>,
+) -> impl Iterator<Item = (&'a Object, &'a Definition, &'a Definition)> {
+    case.rewritten()
+        .filter_map(|(new, live)| Some((new, new.definition()?, live.definition()?)))
+}
+
+/// A change carries its own old definition; a release with definitions needs those of the cluster.
+fn known_definitions(case: &Case<'_>) -> Result<(), Need> {
+    let release = case
+        .release()
+        .into_iter()
+        .flat_map(|release| &release.objects);
+    let mut brought = release.filter(|object| object.definition().is_some());
+    let blind = brought.next().is_some() && !case.facts.knows_definitions();
+    if blind {
+        Err(Need::Definitions)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_ordered_and_names_each_rule_once() {
+        assert!(RULES.is_sorted_by(|left, right| left.id < right.id));
+    }
+
+    #[test]
+    fn a_misspelt_rule_is_near_to_the_one_that_was_meant() {
+        assert_eq!(nearest("stored-version-droped"), "stored-version-dropped");
+        assert_eq!(nearest("engine-delete"), "engine-deleted");
+    }
+}

@@ -1,0 +1,36 @@
+//! The storage flag moving to an older version.
+//!
+//! The apiserver accepts it. New objects are then written in the older version, fields that only
+//! the newer one has are lost, and `storedVersions` grows by a version that blocks the next upgrade.
+
+use crate::finding::{Finding, Level};
+use crate::kube_version::compare;
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "storage-version-regressed",
+    level: Level::Warn,
+    catches: "the storage flag moving to an older version (Kubernetes version order)",
+    breaks: "objects are written in the older version, and the next upgrade that drops it is refused",
+    doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
+    needs: &[Need::Definitions],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    super::known_definitions(case)?;
+    let finding = |(object, new, live)| {
+        let (new, live): (&crate::crd::Definition, &crate::crd::Definition) = (new, live);
+        let (to, from) = (new.storage()?, live.storage()?);
+        let message =
+            format!("objects are stored as {from} now and would be stored as {to}, which is older");
+        let remedy =
+            format!("Install a release whose definition stores {from}, or a newer version");
+        compare(to, from)
+            .is_lt()
+            .then(|| Finding::about(object, "/spec/versions", message, remedy))
+    };
+    Ok(super::definitions(case).filter_map(finding).collect())
+}

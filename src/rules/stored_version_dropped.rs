@@ -1,0 +1,77 @@
+//! A CRD that no longer offers a version in which objects may be stored.
+//!
+//! The apiserver refuses exactly this (`status.storedVersions[0]: Invalid value`), but at the moment
+//! of the apply: Helm is then half-way through, and the release's remediation follows.
+
+use crate::crd::{Definition, dropped};
+use crate::finding::{Finding, Level};
+use crate::kube_version::compare;
+use crate::object::Object;
+use crate::request::Door;
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "stored-version-dropped",
+    level: Level::Enforce,
+    catches: "a CRD that no longer offers a version in `status.storedVersions`",
+    breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
+    doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
+    needs: &[Need::Definitions],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    super::known_definitions(case)?;
+    let pairs = super::definitions(case);
+    Ok(pairs
+        .filter_map(|(object, new, live)| finding(object, new, live))
+        .collect())
+}
+
+fn finding(object: &Object, new: &Definition, live: &Definition) -> Option<Finding> {
+    let missing: Vec<_> = dropped(&live.stored, new).collect();
+    let first = missing.first()?;
+    let message = format!(
+        "the cluster holds objects stored as {}, which the new definition no longer offers (it offers {})",
+        missing.join(", "),
+        new.offered()
+    );
+    let older = new
+        .versions
+        .iter()
+        .all(|offer| compare(&offer.name, first).is_lt());
+    let remedy = if older {
+        stay(first)
+    } else {
+        migrate(object, new, live, &missing)
+    };
+    Some(Finding::about(
+        object,
+        "/status/storedVersions",
+        message,
+        remedy,
+    ))
+}
+
+fn stay(version: &str) -> String {
+    format!("Install a release whose definition offers {version}: not older than what runs now")
+}
+
+/// The way that Kubernetes documents: rewrite the objects, then prune the status.
+fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str]) -> String {
+    let kind = format!("{}.{}", live.plural, live.group);
+    let target = live.storage().filter(|storage| !missing.contains(storage));
+    let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage)))
+    else {
+        return format!(
+            "Go there in smaller steps: no version is both in the cluster's {kind} and in the new one"
+        );
+    };
+    format!(
+        "Rewrite the objects as {target} and prune the status, then try again: \
+         kubectl get {kind} -A -o json | kubectl replace -f - && kubectl patch crd {} \
+         --subresource=status --type=merge -p '{{\"status\":{{\"storedVersions\":[\"{target}\"]}}}}'",
+        object.name
+    )
+}

@@ -1,0 +1,95 @@
+//! `status.storedVersions` written so that it lies.
+//!
+//! The apiserver accepts anything there. A list without the storage version, or with a version that
+//! the spec lacks, blocks every later write of the CRD; a version taken off although objects are
+//! still stored so makes those unreadable (GET 500, LIST of the whole kind 429). Only the apiserver
+//! itself is trusted. That a version was taken off *after* its objects were rewritten cannot be
+//! seen from here, so that alone warns: every storage migration ends so.
+
+use crate::crd::Definition;
+use crate::finding::{Finding, Level};
+use crate::object::Object;
+use crate::request::Door;
+use crate::rule::{Case, Found, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "stored-versions-pruned",
+    level: Level::Enforce,
+    catches: "`storedVersions` pruned although objects may still be stored so, without the storage version, \
+              or naming a version the spec lacks",
+    breaks: "objects become unreadable, or every later write of the CRD is refused",
+    doors: &[Door::CrdStatus],
+    needs: &[],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    let change = case
+        .change()
+        .filter(|_| !case.request.writer.is_apiserver());
+    let pair = change.and_then(|change| Some((change.old.as_ref()?, change.new.as_ref()?)));
+    let Some((old, new)) = pair else {
+        return Ok(Vec::new());
+    };
+    let Some((was, is)) = old.definition().zip(new.definition()) else {
+        return Ok(Vec::new());
+    };
+    let findings = [
+        without_storage(new, was, is),
+        unknown(new, was, is),
+        pruned(new, was, is),
+    ];
+    Ok(findings.into_iter().flatten().collect())
+}
+
+/// A status write cannot change the spec, so the old object's is the one that counts.
+fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
+    let storage = was
+        .storage()
+        .filter(|storage| !is.stored.iter().any(|stored| stored == storage))?;
+    let message = format!(
+        "storedVersions [{}] lacks {storage}, in which objects are stored",
+        is.stored.join(", ")
+    );
+    let remedy = format!("Leave {storage} in the list");
+    Some(Finding::about(
+        object,
+        "/status/storedVersions",
+        message,
+        remedy,
+    ))
+}
+
+fn unknown(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
+    let lacking: Vec<_> = crate::crd::dropped(&is.stored, was).collect();
+    let first = lacking.first()?;
+    let message = format!(
+        "storedVersions names {}, but spec.versions has {}",
+        lacking.join(", "),
+        was.offered()
+    );
+    let remedy = format!("Leave {first} out of the list, or add it to spec.versions first");
+    Some(Finding::about(
+        object,
+        "/status/storedVersions",
+        message,
+        remedy,
+    ))
+}
+
+fn pruned(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
+    let storage = was.storage()?;
+    let gone = |version: &&String| version.as_str() != storage && !is.stored.contains(version);
+    let gone: Vec<_> = was.stored.iter().filter(gone).map(String::as_str).collect();
+    let message = format!(
+        "{} is taken off storedVersions; objects still stored so become unreadable",
+        gone.join(", ")
+    );
+    let remedy = format!(
+        "Be sure that every object was rewritten as {storage}: kubectl get {}.{} -A -o json | kubectl replace -f -",
+        was.plural, was.group
+    );
+    let finding = || Finding::about(object, "/status/storedVersions", message, remedy);
+    (!gone.is_empty()).then(|| finding().at_most(Level::Warn))
+}
