@@ -1,1 +1,30 @@
-//! Placeholder.
+//! fluxkeep's judge: plain data in, verdict out.
+//!
+//! The flow is always one way: bytes → [`Request`](request::Request) → [`Facts`](facts::Facts) →
+//! [`judge`](judge::judge) → [`Verdict`](verdict::Verdict) → response. Nothing in this crate reads
+//! a file, a clock or the environment, opens a connection or waits: a door gathers what the judge
+//! needs, hands it in and carries the verdict out.
+
+#![deny(clippy::disallowed_methods)]
+
+pub mod admission;
+pub mod catalogue;
+pub mod crd;
+pub mod engine;
+pub mod facts;
+pub mod finding;
+pub mod flux;
+pub mod helm;
+pub mod judge;
+pub mod kube_version;
+pub mod manifest;
+pub mod object;
+pub mod offer;
+pub mod overrides;
+pub mod policy;
+pub mod render;
+pub mod request;
+pub mod rule;
+pub mod rules;
+pub mod verdict;
+pub mod yaml;

@@ -1,0 +1,271 @@
+//! The envelope of a review: who asks what, read before the objects and without them.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::helm::record::shape;
+use crate::object::{Kind, body_kind};
+use crate::request::{Door, Operation, Writer};
+
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
+
+/// Everything in a review but its objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// Answers carry it back.
+    pub uid: String,
+    pub(super) group: String,
+    pub(super) kind: String,
+    pub(super) version: String,
+    pub(super) resource: String,
+    pub(super) sub_resource: String,
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+    pub(super) operation: String,
+    pub(super) user: String,
+    /// Why it could not be read to its end, where it could not.
+    pub(super) broken: Option<String>,
+}
+
+/// Why a body cannot be answered as a review.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Nothing was sent.
+    #[error("the body is empty; send an {API_VERSION} {KIND}")]
+    Empty,
+    /// Not JSON, or cut off before the uid.
+    #[error("the body is not readable as JSON: {0}; send an {API_VERSION} {KIND}")]
+    NotJson(String),
+    /// Another kind or version.
+    #[error("the body is {api_version:?} {kind:?}; this server speaks {API_VERSION} {KIND} alone")]
+    NotAReview {
+        /// Its `apiVersion`, at most 64 characters of it.
+        api_version: String,
+        /// Its `kind`, at most 64 characters of it.
+        kind: String,
+    },
+    /// No request, or one without a uid.
+    #[error("the review has no request.uid; without it no answer can be given")]
+    NoUid,
+}
+
+impl Envelope {
+    /// Reads as far as needed: up to the objects, which the apiserver writes after the rest.
+    ///
+    /// # Errors
+    /// When there is no uid to answer to.
+    pub fn read(body: &[u8]) -> Result<Self, Malformed> {
+        if body.is_empty() {
+            return Err(Malformed::Empty);
+        }
+        let mut seen = Seen::default();
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let end = Review(&mut seen).deserialize(&mut reader);
+        if seen.is_other() {
+            return Err(seen.not_a_review());
+        }
+        let broken = end
+            .err()
+            .filter(|_| !seen.reached_objects)
+            .map(|error| shape(&error));
+        match broken {
+            Some(why) if seen.envelope.uid.is_empty() => Err(Malformed::NotJson(why)),
+            _ if seen.envelope.uid.is_empty() => Err(Malformed::NoUid),
+            None if !seen.is_review() => Err(seen.not_a_review()),
+            broken => Ok(Self {
+                broken,
+                ..seen.envelope
+            }),
+        }
+    }
+
+    /// Where the request comes in, told by what it is about and never by the URL.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        if self.operation() == Some(Operation::Delete) {
+            return Door::Engine;
+        }
+        match (self.body_kind(), self.sub_resource.as_str()) {
+            (Kind::Definition, "") => Door::Crd,
+            (Kind::Definition, "status") => Door::CrdStatus,
+            (Kind::HelmRelease, "") => Door::HelmRelease,
+            (Kind::Other, "") if self.may_be_record() => Door::ReleaseRecord,
+            _ => Door::Engine,
+        }
+    }
+
+    /// What is asked; none for CONNECT and for what Kubernetes may add.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        match self.operation.as_str() {
+            "CREATE" => Some(Operation::Create),
+            "UPDATE" => Some(Operation::Update),
+            "DELETE" => Some(Operation::Delete),
+            _ => None,
+        }
+    }
+
+    /// How the objects are to be read.
+    pub(super) fn body_kind(&self) -> Kind {
+        body_kind(&self.group, &self.kind)
+    }
+
+    /// Who asks.
+    pub(super) fn writer(&self) -> Writer {
+        Writer {
+            user: self.user.clone(),
+            field_manager: String::new(),
+        }
+    }
+
+    /// Helm names its records `sh.helm.release.v1.NAME.vN`, in Secrets and in ConfigMaps.
+    fn may_be_record(&self) -> bool {
+        let stored = matches!(self.kind.as_str(), "Secret" | "ConfigMap") && self.group.is_empty();
+        stored && self.name.starts_with("sh.helm.release.v1.")
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    api_version: Option<String>,
+    kind: Option<String>,
+    envelope: Envelope,
+    reached_objects: bool,
+}
+
+impl Seen {
+    fn is_review(&self) -> bool {
+        self.api_version.as_deref() == Some(API_VERSION) && self.kind.as_deref() == Some(KIND)
+    }
+
+    /// Whether what was read says that this is something else.
+    fn is_other(&self) -> bool {
+        self.api_version
+            .as_deref()
+            .is_some_and(|version| version != API_VERSION)
+            || self.kind.as_deref().is_some_and(|kind| kind != KIND)
+    }
+
+    fn not_a_review(&self) -> Malformed {
+        let short =
+            |text: &Option<String>| text.iter().flat_map(|text| text.chars()).take(64).collect();
+        Malformed::NotAReview {
+            api_version: short(&self.api_version),
+            kind: short(&self.kind),
+        }
+    }
+
+    /// Whether the objects are all that is still to come.
+    fn is_complete(&self) -> bool {
+        let envelope = &self.envelope;
+        let filled = [
+            &envelope.uid,
+            &envelope.kind,
+            &envelope.resource,
+            &envelope.operation,
+            &envelope.user,
+        ];
+        self.is_review() && filled.iter().all(|text| !text.is_empty())
+    }
+}
+
+struct Review<'a>(&'a mut Seen);
+
+impl<'de> DeserializeSeed<'de> for Review<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Review<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "an {API_VERSION} {KIND}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "apiVersion" => self.0.api_version = Some(map.next_value()?),
+                "kind" => self.0.kind = Some(map.next_value()?),
+                "request" => map.next_value_seed(Asked(self.0))?,
+                _ => map.next_value::<IgnoredAny>().map(|_| ())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Asked<'a>(&'a mut Seen);
+
+impl<'de> DeserializeSeed<'de> for Asked<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+#[derive(Deserialize)]
+struct GroupVersionKind {
+    #[serde(default)]
+    group: String,
+    #[serde(default)]
+    version: String,
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct GroupVersionResource {
+    resource: String,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+}
+
+impl<'de> Visitor<'de> for Asked<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the review's request")
+    }
+
+    /// Stops, with an error that nobody reads, where only the objects are still to come.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        use serde::de::Error as _;
+        while let Some(key) = map.next_key::<String>()? {
+            let envelope = &mut self.0.envelope;
+            match key.as_str() {
+                "uid" => envelope.uid = map.next_value()?,
+                "kind" => {
+                    let kind: GroupVersionKind = map.next_value()?;
+                    (envelope.group, envelope.version, envelope.kind) =
+                        (kind.group, kind.version, kind.kind);
+                }
+                "resource" => {
+                    envelope.resource = map.next_value::<GroupVersionResource>()?.resource;
+                }
+                "subResource" => envelope.sub_resource = map.next_value()?,
+                "namespace" => envelope.namespace = Some(map.next_value()?),
+                "name" => envelope.name = map.next_value()?,
+                "operation" => envelope.operation = map.next_value()?,
+                "userInfo" => envelope.user = map.next_value::<User>()?.username,
+                "object" | "oldObject" if self.0.is_complete() => {
+                    self.0.reached_objects = true;
+                    return Err(A::Error::custom("the rest is read with its objects"));
+                }
+                _ => map.next_value::<IgnoredAny>().map(|_| ())?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! From a verdict to the bytes that the apiserver shows to kubectl, Helm and helm-controller.
+
+use serde::Serialize;
+
+use super::envelope::Envelope;
+use super::review::subject;
+use crate::finding::{Finding, Outcome};
+use crate::render::message;
+use crate::verdict::{Decision, Verdict};
+
+/// The apiserver drops warnings beyond 4 kB in all; ten say enough.
+const MOST_WARNINGS: usize = 10;
+/// Causes are for machines; a release of hundreds of objects must not fill the audit log.
+const MOST_CAUSES: usize = 32;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Failure<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    audit_annotations: Audit,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    status: &'static str,
+    code: u16,
+    reason: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    group: &'a str,
+    /// What Kubernetes calls `kind` here is the resource.
+    kind: &'a str,
+    name: &'a str,
+    causes: Vec<Cause<'a>>,
+}
+
+#[derive(Serialize)]
+struct Cause<'a> {
+    reason: &'static str,
+    field: &'a str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Audit {
+    decision: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    rule: String,
+}
+
+/// The answer to a judged review.
+pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
+    let decision = verdict.decision();
+    let warned = verdict
+        .with(Outcome::Warned)
+        .map(message::warning)
+        .collect();
+    bytes(Response {
+        uid: &envelope.uid,
+        allowed: decision != Decision::Refuse,
+        status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict)),
+        warnings: message::first(warned, MOST_WARNINGS),
+        audit_annotations: Audit {
+            decision: decision.name(),
+            rule: rules(verdict),
+        },
+    })
+}
+
+/// The answer to a review that could not be read: refused, with the reason.
+pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
+    let status = Failure {
+        status: "Failure",
+        code: 400,
+        reason: "BadRequest",
+        message: reason.to_owned(),
+        details: None,
+    };
+    bytes(Response {
+        uid: &envelope.uid,
+        allowed: false,
+        status: Some(status),
+        warnings: Vec::new(),
+        audit_annotations: Audit {
+            decision: "error",
+            rule: String::new(),
+        },
+    })
+}
+
+fn bytes(response: Response<'_>) -> Vec<u8> {
+    let review = Review {
+        api_version: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response,
+    };
+    // Only strings, numbers and lists: nothing that serde_json could refuse.
+    serde_json::to_vec(&review).unwrap_or_default()
+}
+
+fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
+    let refused: Vec<&Finding> = verdict.with(Outcome::Refused).collect();
+    let causes = refused.iter().take(MOST_CAUSES).map(|finding| Cause {
+        reason: finding.rule,
+        field: &finding.path,
+        message: finding.to_string(),
+    });
+    let details = Details {
+        group: &envelope.group,
+        kind: &envelope.resource,
+        name: &envelope.name,
+        causes: causes.collect(),
+    };
+    Failure {
+        status: "Failure",
+        code: 403,
+        reason: "Forbidden",
+        message: message::refusal(&subject(envelope), &refused),
+        details: Some(details),
+    }
+}
+
+fn rules(verdict: &Verdict) -> String {
+    let mut rules: Vec<&str> = verdict
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
+    rules.dedup();
+    rules.join(",")
+}
