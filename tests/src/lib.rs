@@ -1,1 +1,175 @@
-//! Placeholder.
+//! What the whole-product tests share: reviews and records as the apiserver and Helm would send.
+
+#![allow(clippy::expect_used, clippy::missing_panics_doc)]
+
+use fluxkeep::admission::{Answer, answer};
+use fluxkeep::facts::Facts;
+use fluxkeep::helm::record::{Driver, write};
+use fluxkeep::policy::Policy;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// A moment at which no override of a test has ended by itself.
+#[must_use]
+pub fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().expect("a valid time")
+}
+
+/// An AdmissionReview, its keys in the order in which the apiserver writes them.
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// `group/version/Kind`, for example `apps/v1/Deployment`; the core group is empty.
+    pub kind: &'static str,
+    /// The plural, for example `deployments`.
+    pub resource: &'static str,
+    /// For example `status`, or empty.
+    pub sub_resource: &'static str,
+    /// `CREATE`, `UPDATE` or `DELETE`.
+    pub operation: &'static str,
+    /// Who asks.
+    pub user: &'static str,
+    /// The client's field manager.
+    pub field_manager: &'static str,
+    /// The object as written; null on DELETE.
+    pub object: Value,
+    /// The object as it lives; null on CREATE.
+    pub old: Value,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self {
+            kind: "/v1/ConfigMap",
+            resource: "configmaps",
+            sub_resource: "",
+            operation: "CREATE",
+            user: "system:serviceaccount:flux-system:helm-controller",
+            field_manager: "kubectl",
+            object: Value::Null,
+            old: Value::Null,
+        }
+    }
+}
+
+impl Review {
+    /// The review's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut parts = self.kind.splitn(3, '/');
+        let [group, version, kind] = [(); 3].map(|()| parts.next().unwrap_or_default());
+        let about = if self.old.is_null() {
+            &self.object
+        } else {
+            &self.old
+        };
+        let text = |path: &str| {
+            about
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let head = format!(
+            r#""uid":"{UID}","kind":{},"resource":{},"subResource":{},"name":{},"namespace":{},"operation":{},"userInfo":{}"#,
+            json!({"group": group, "version": version, "kind": kind}),
+            json!({"group": group, "version": version, "resource": self.resource}),
+            json!(self.sub_resource),
+            json!(text("/metadata/name")),
+            json!(text("/metadata/namespace")),
+            json!(self.operation),
+            json!({"username": self.user, "groups": ["system:authenticated"]}),
+        );
+        let tail = format!(
+            r#""object":{},"oldObject":{},"dryRun":false,"options":{}"#,
+            self.object,
+            self.old,
+            json!({"fieldManager": self.field_manager}),
+        );
+        let review = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"#;
+        format!("{review}{head},{tail}}}}}").into_bytes()
+    }
+
+    /// What the judge answers, under the default policy.
+    #[must_use]
+    pub fn answer(&self, facts: &Facts) -> Answer {
+        answer(&self.bytes(), facts, &Policy::default(), now())
+    }
+}
+
+/// The uid of every review made here.
+pub const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
+
+/// The Secret in which Helm keeps a release, as the first revision of `flux` in `flux-system`.
+#[must_use]
+pub fn record(manifest: &str, hooks: &[&str]) -> Value {
+    let hooks: Vec<_> = hooks.iter().map(|hook| json!({"manifest": hook})).collect();
+    let release = json!({
+        "name": "flux",
+        "namespace": "flux-system",
+        "version": 1,
+        "info": {"status": "pending-install"},
+        "chart": {"metadata": {"name": "umbrella", "version": "1.0.0"}},
+        "config": {"token": "hunter2"},
+        "manifest": manifest,
+        "hooks": hooks,
+    });
+    secret(&write(&release, Driver::Secret).expect("plain JSON"))
+}
+
+/// A record's Secret with these bytes as `data.release`.
+#[must_use]
+pub fn secret(data: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "helm.sh/release.v1",
+        "metadata": {
+            "name": "sh.helm.release.v1.flux.v1",
+            "namespace": "flux-system",
+            "labels": {"owner": "helm", "name": "flux", "status": "pending-install", "version": "1"},
+        },
+        "data": {"release": data},
+    })
+}
+
+/// The review of that Secret's creation.
+#[must_use]
+pub fn stored(secret: Value) -> Review {
+    Review {
+        kind: "/v1/Secret",
+        resource: "secrets",
+        field_manager: "helm",
+        object: secret,
+        ..Review::default()
+    }
+}
+
+/// A CustomResourceDefinition `things.example.org`; versions as `(name, served, storage)`.
+#[must_use]
+pub fn definition(versions: &[(&str, bool, bool)], stored: &[&str]) -> Value {
+    let version = |(name, served, storage): &(&str, bool, bool)| json!({"name": name, "served": served, "storage": storage, "schema": {"openAPIV3Schema": {"type": "object"}}});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org"},
+        "spec": {
+            "group": "example.org",
+            "scope": "Namespaced",
+            "names": {"kind": "Thing", "plural": "things"},
+            "versions": versions.iter().map(version).collect::<Vec<_>>(),
+        },
+        "status": {"storedVersions": stored},
+    })
+}
+
+/// The review of a CustomResourceDefinition's update.
+#[must_use]
+pub fn redefined(old: Value, new: Value) -> Review {
+    Review {
+        kind: "apiextensions.k8s.io/v1/CustomResourceDefinition",
+        resource: "customresourcedefinitions",
+        operation: "UPDATE",
+        object: new,
+        old,
+        ..Review::default()
+    }
+}

@@ -1,0 +1,36 @@
+# The commands that people and CI call alike.
+
+CARGO ?= cargo
+# The advisory database is another server; `make audit` asks it, the gate does not depend on it.
+DENY_CHECKS := bans licenses sources
+DENY_VERSION := 0.20.2
+
+.PHONY: help replay test lint fmt docs bench audit
+
+help: ## Lists the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+replay: ## Plays the incident against the real server.
+	$(CARGO) run --release --bin fluxkeep -- replay
+
+test: ## Runs every test.
+	$(CARGO) test --workspace --no-fail-fast
+
+lint: ## Formatting, clippy, documentation, licences and bans.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(DENY_VERSION)
+	$(CARGO) deny check $(DENY_CHECKS)
+
+audit: ## Asks the advisory database about known vulnerabilities.
+	$(CARGO) deny check advisories
+
+fmt: ## Formats everything.
+	$(CARGO) fmt --all
+
+docs: ## Writes the generated pages anew; a test fails where they differ.
+	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation
+
+bench: ## Measures beside baselines and prints the table of docs/performance.md.
+	$(CARGO) run --release --package fluxkeep-benches
