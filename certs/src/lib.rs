@@ -1,1 +1,49 @@
-//! Placeholder.
+//! Serving certificates: self-made or from files, exchanged while the server serves.
+//!
+//! An [`Identity`] is a certificate chain and its key, checked to fit each other. It comes from an
+//! [`Authority`] made here or from [`Files`], and is served through [`Current`], which takes a new
+//! one at any time. The caller has the clock and decides when to look again.
+
+mod authority;
+mod current;
+mod files;
+mod identity;
+
+pub use authority::{Authority, is_due};
+pub use current::{Current, server_config};
+pub use files::Files;
+pub use identity::Identity;
+
+use std::path::PathBuf;
+
+/// Why there is no certificate to serve. No variant holds a key.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file is missing or not readable.
+    #[error("reading {path}: {source}; the directory must hold tls.crt and tls.key")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A text without a certificate or a key in PEM.
+    #[error("{origin} holds no {wanted} in PEM")]
+    NotPem {
+        /// Where it was looked for.
+        origin: String,
+        /// `certificate` or `private key`.
+        wanted: &'static str,
+    },
+    /// A pair that cannot be served.
+    #[error("{origin} cannot be served: {reason}; the key must be that of the first certificate")]
+    Unusable {
+        /// Where the pair comes from.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A certificate could not be made.
+    #[error("making a certificate: {0}")]
+    Making(#[from] rcgen::Error),
+}

@@ -1,0 +1,68 @@
+//! The certificate that is served now.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::{Error, Identity};
+
+/// Gives every new connection the identity that was put in last.
+#[derive(Debug)]
+pub struct Current {
+    identity: RwLock<Identity>,
+}
+
+impl Current {
+    /// Serves this identity until another one is put in.
+    #[must_use]
+    pub fn new(identity: Identity) -> Arc<Self> {
+        Arc::new(Self {
+            identity: RwLock::new(identity),
+        })
+    }
+
+    /// Serves another identity from the next connection on.
+    pub fn swap(&self, identity: Identity) {
+        *self
+            .identity
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+
+    /// The identity that is served.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.identity().certified)
+    }
+}
+
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, without client certificates.
+///
+/// # Errors
+/// When the crypto provider lacks what TLS 1.2 or 1.3 needs.
+pub fn server_config(current: Arc<Current>) -> Result<ServerConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let versions =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = versions
+        .map_err(|error| Error::Unusable {
+            origin: "the TLS provider".to_owned(),
+            reason: error.to_string(),
+        })?
+        .with_no_client_auth()
+        .with_cert_resolver(current);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
