@@ -1,0 +1,238 @@
+//! The snapshot end: files that kubectl or `fluxkeep snapshot` wrote.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fluxkeep::facts::Facts;
+use fluxkeep::manifest::{self, Reading};
+use fluxkeep::object::Object;
+use fluxkeep::yaml::Unread;
+
+use crate::Source;
+
+/// The incident's cluster: Flux 2.4.0 as `install.yaml` leaves it.
+pub const BUILT_IN: &str = include_str!("built_in.yaml");
+
+/// Facts that do not change.
+#[derive(Debug)]
+pub struct Snapshot {
+    facts: Arc<Facts>,
+    loaded: SystemTime,
+}
+
+/// Why files cannot be read as Kubernetes objects.
+#[derive(Debug, thiserror::Error)]
+pub enum Unloadable {
+    /// A file or folder is not readable.
+    #[error("reading {path}: {source}")]
+    File {
+        /// What was to be read; `-` is stdin.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A document in a file is not readable.
+    #[error("reading {path}: {source}; write it as `kubectl get -o yaml` prints it")]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, and what is wrong.
+        source: Unread,
+    },
+    /// There is nothing in it.
+    #[error(
+        "reading {path}: it holds no Kubernetes object; give a .yaml or .json file, or a folder of them"
+    )]
+    Empty {
+        /// The file or folder.
+        path: PathBuf,
+    },
+}
+
+impl Snapshot {
+    /// The snapshot that fluxkeep brings along.
+    ///
+    /// # Errors
+    /// Never in a build whose tests passed: the data is part of it.
+    pub fn built_in() -> Result<Self, Unloadable> {
+        let path = PathBuf::from("the built-in snapshot");
+        let objects = manifest::read(BUILT_IN, Reading::default());
+        Ok(Self::of(
+            objects.map_err(|source| Unloadable::Document { path, source })?,
+        ))
+    }
+
+    /// Loads a file, a folder with all its .yaml, .yml and .json files, or `-` for stdin.
+    ///
+    /// # Errors
+    /// At the first file that is not readable, and when there is no object at all.
+    pub fn load(path: &Path) -> Result<Self, Unloadable> {
+        Ok(Self::of(documents(path, None)?))
+    }
+
+    /// A snapshot of these objects.
+    #[must_use]
+    pub fn of(objects: Vec<Object>) -> Self {
+        let lean = objects.into_iter().map(|object| Object {
+            source: None,
+            ..object
+        });
+        Self {
+            facts: Arc::new(Facts::of(lean)),
+            loaded: SystemTime::now(),
+        }
+    }
+}
+
+impl Source for Snapshot {
+    fn facts(&self) -> Arc<Facts> {
+        self.facts.clone()
+    }
+
+    fn name(&self) -> &'static str {
+        "snapshot"
+    }
+
+    fn as_of(&self) -> SystemTime {
+        self.loaded
+    }
+}
+
+/// The objects of a file, a folder or stdin, each with its place. Those without a namespace go to
+/// `namespace`.
+///
+/// # Errors
+/// As [`Snapshot::load`].
+pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Unloadable> {
+    let mut objects = Vec::new();
+    for file in files(path)? {
+        let text = text(&file)?;
+        let name = file.display().to_string();
+        let read = manifest::read(
+            &text,
+            Reading {
+                file: Some(&name),
+                namespace,
+            },
+        );
+        objects.extend(read.map_err(|source| Unloadable::Document { path: file, source })?);
+    }
+    if objects.is_empty() {
+        return Err(Unloadable::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(objects)
+}
+
+fn text(path: &Path) -> Result<String, Unloadable> {
+    let read = || {
+        if path == Path::new("-") {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            return Ok(text);
+        }
+        std::fs::read_to_string(path)
+    };
+    read().map_err(|source| Unloadable::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The file itself, or what is in the folder and below it, in order; hidden files are left out.
+fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unreadable = |source| Unloadable::File {
+        path: path.to_owned(),
+        source,
+    };
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(path).map_err(unreadable)?.collect();
+    let mut paths: Vec<_> = entries
+        .map_err(unreadable)?
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .collect();
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths.iter().filter(|path| !is_hidden(path)) {
+        if path.is_dir() || is_manifest(path) {
+            found.extend(files(path)?);
+        }
+    }
+    Ok(found)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use fluxkeep::engine::Engine;
+
+    #[test]
+    fn the_built_in_snapshot_is_flux_2_4_0_and_all_of_it_is_engine() {
+        let facts = Snapshot::built_in().unwrap().facts();
+        let engine = Engine::default();
+        assert_eq!(facts.running(&engine).unwrap().to_string(), "Flux 2.4.0");
+        assert_eq!(facts.objects().count(), facts.engine(&engine).count());
+        assert_eq!(
+            facts
+                .objects()
+                .filter(|object| object.definition().is_some())
+                .count(),
+            13
+        );
+        assert!(facts.owners(&engine).is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_read_whole_and_in_order_without_hidden_files() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("more")).unwrap();
+        let write = |name: &str, object: &str| {
+            let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {object}}}\n");
+            std::fs::write(root.path().join(name), text).unwrap();
+        };
+        for (name, object) in [
+            ("b.yaml", "two"),
+            ("a.yml", "one"),
+            ("more/c.json", "three"),
+            (".d.yaml", "no"),
+            ("e.txt", "no"),
+        ] {
+            write(name, object);
+        }
+        let names: Vec<_> = documents(root.path(), None)
+            .unwrap()
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
+        assert_eq!(names, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where_and_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("bad.yaml");
+        std::fs::write(&path, "kind: A\n---\nkind: [\n").unwrap();
+        let text = |path: &Path| Snapshot::load(path).unwrap_err().to_string();
+        assert!(text(&path).contains("bad.yaml: line"), "{}", text(&path));
+        assert!(text(&root.path().join("none.yaml")).contains("none.yaml"));
+        std::fs::write(&path, "# nothing\n").unwrap();
+        assert!(text(root.path()).contains("holds no Kubernetes object"));
+    }
+}
