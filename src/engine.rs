@@ -7,27 +7,13 @@
 use crate::object::{Object, PART_OF};
 
 /// Controllers that every Flux needs.
-pub const CORE: [&str; 4] = [
-    "helm-controller",
-    "kustomize-controller",
-    "notification-controller",
-    "source-controller",
-];
+pub const CORE: [&str; 4] = ["helm-controller", "kustomize-controller", "notification-controller", "source-controller"];
 /// Controllers that a Flux may have.
-pub const OPTIONAL: [&str; 3] = [
-    "image-automation-controller",
-    "image-reflector-controller",
-    "source-watcher",
-];
+pub const OPTIONAL: [&str; 3] = ["image-automation-controller", "image-reflector-controller", "source-watcher"];
 
 const CLUSTER_ROLES: [&str; 3] = ["crd-controller", "flux-edit", "flux-view"];
 const CLUSTER_ROLE_BINDINGS: [&str; 2] = ["cluster-reconciler", "crd-controller"];
-const SERVICES: [&str; 4] = [
-    "notification-controller",
-    "source-controller",
-    "source-watcher",
-    "webhook-receiver",
-];
+const SERVICES: [&str; 4] = ["notification-controller", "source-controller", "source-watcher", "webhook-receiver"];
 const NETWORK_POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
 const RESOURCE_QUOTAS: [&str; 1] = ["critical-pods"];
 
@@ -42,17 +28,8 @@ pub struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        let paths = [
-            "fluxVersion",
-            "flux.version",
-            "cli.tag",
-            "flux.cli.tag",
-            "flux2.cli.tag",
-        ];
-        Self {
-            namespaces: vec!["flux-system".to_owned()],
-            values_paths: paths.map(str::to_owned).to_vec(),
-        }
+        let paths = ["fluxVersion", "flux.version", "cli.tag", "flux.cli.tag", "flux2.cli.tag"];
+        Self { namespaces: vec!["flux-system".to_owned()], values_paths: paths.map(str::to_owned).to_vec() }
     }
 }
 
@@ -78,10 +55,7 @@ pub fn is_controller(name: &str) -> bool {
 /// Whether a CRD name or an API group is one of Flux's.
 #[must_use]
 pub fn is_flux_group(name: &str) -> bool {
-    let ends = |group: &str| {
-        name.strip_suffix(group)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
+    let ends = |group: &str| name.strip_suffix(group).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     ends("toolkit.fluxcd.io") || ends("source.extensions.fluxcd.io")
 }
 
@@ -95,16 +69,14 @@ impl Engine {
         }
         let name = object.name.as_str();
         match (object.group(), object.kind.as_str()) {
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                is_flux_group(name).then_some(Part::Definition)
-            }
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => is_flux_group(name).then_some(Part::Definition),
             ("", "Namespace") => self.is_home(name).then_some(Part::Vital),
-            ("rbac.authorization.k8s.io", "ClusterRole") => self
-                .cluster_wide(object, &CLUSTER_ROLES)
-                .then(|| role(name)),
-            ("rbac.authorization.k8s.io", "ClusterRoleBinding") => self
-                .cluster_wide(object, &CLUSTER_ROLE_BINDINGS)
-                .then_some(Part::Vital),
+            ("rbac.authorization.k8s.io", "ClusterRole") => {
+                self.cluster_wide(object, &CLUSTER_ROLES).then(|| role(name))
+            }
+            ("rbac.authorization.k8s.io", "ClusterRoleBinding") => {
+                self.cluster_wide(object, &CLUSTER_ROLE_BINDINGS).then_some(Part::Vital)
+            }
             (group, kind) if self.is_inside(object) => inside(group, kind, object),
             _ => None,
         }
@@ -117,20 +89,15 @@ impl Engine {
     }
 
     fn is_inside(&self, object: &Object) -> bool {
-        object
-            .namespace
-            .as_deref()
-            .is_some_and(|namespace| self.is_home(namespace))
+        object.namespace.as_deref().is_some_and(|namespace| self.is_home(namespace))
     }
 
     /// `flux bootstrap` appends the namespace to the names of what is cluster-scoped.
     fn cluster_wide(&self, object: &Object, names: &[&str]) -> bool {
-        let bare = self.namespaces.iter().find_map(|home| {
-            object
-                .name
-                .strip_suffix(home.as_str())
-                .and_then(|name| name.strip_suffix('-'))
-        });
+        let bare = self
+            .namespaces
+            .iter()
+            .find_map(|home| object.name.strip_suffix(home.as_str()).and_then(|name| name.strip_suffix('-')));
         let known = |name: &str| names.contains(&name);
         known(&object.name) || bare.is_some_and(known) || is_labelled(object)
     }
@@ -139,10 +106,7 @@ impl Engine {
 /// Whether an object says of itself that it is part of Flux.
 #[must_use]
 pub fn is_labelled(object: &Object) -> bool {
-    object
-        .labels
-        .get(PART_OF)
-        .is_some_and(|part| part == "flux")
+    object.labels.get(PART_OF).is_some_and(|part| part == "flux")
 }
 
 /// The parts of the engine that live in its namespace.
@@ -153,9 +117,7 @@ fn inside(group: &str, kind: &str, object: &Object) -> Option<Part> {
         ("apps", "Deployment") => named(&controllers).then(|| weight(&object.name)),
         ("", "ServiceAccount") => named(&controllers).then(|| weight(&object.name)),
         ("", "Service") => named(&SERVICES).then(|| weight(&object.name)),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "Role") => {
-            is_labelled(object).then_some(Part::Vital)
-        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "Role") => is_labelled(object).then_some(Part::Vital),
         ("networking.k8s.io", "NetworkPolicy") => named(&NETWORK_POLICIES).then_some(Part::Shield),
         ("", "ResourceQuota") => named(&RESOURCE_QUOTAS).then_some(Part::Shield),
         _ => None,
@@ -163,18 +125,10 @@ fn inside(group: &str, kind: &str, object: &Object) -> Option<Part> {
 }
 
 fn weight(name: &str) -> Part {
-    if OPTIONAL.contains(&name) {
-        Part::Optional
-    } else {
-        Part::Vital
-    }
+    if OPTIONAL.contains(&name) { Part::Optional } else { Part::Vital }
 }
 
 fn role(name: &str) -> Part {
     let aggregated = name.starts_with("flux-edit") || name.starts_with("flux-view");
-    if aggregated {
-        Part::Shield
-    } else {
-        Part::Vital
-    }
+    if aggregated { Part::Shield } else { Part::Vital }
 }

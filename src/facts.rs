@@ -16,12 +16,7 @@ impl Facts {
     /// Facts that hold these objects; of two with the same key the later one counts.
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
-        Self {
-            objects: objects
-                .into_iter()
-                .map(|object| (object.key(), object))
-                .collect(),
-        }
+        Self { objects: objects.into_iter().map(|object| (object.key(), object)).collect() }
     }
 
     /// Every object, ordered by key.
@@ -43,8 +38,7 @@ impl Facts {
 
     /// The objects of the engine.
     pub fn engine<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = &'a Object> {
-        self.objects()
-            .filter(|object| engine.part(object).is_some())
+        self.objects().filter(|object| engine.part(object).is_some())
     }
 
     /// The Flux that runs in the cluster, told by the images of its controllers.
@@ -62,10 +56,7 @@ impl Facts {
     /// The core controllers whose Deployment was seen, and those whose was not.
     #[must_use]
     pub fn controllers(&self, engine: &Engine) -> (Vec<&'static str>, Vec<&'static str>) {
-        let seen = |name: &&str| {
-            self.engine(engine)
-                .any(|object| object.kind == "Deployment" && object.name == **name)
-        };
+        let seen = |name: &&str| self.engine(engine).any(|object| object.kind == "Deployment" && object.name == **name);
         engine::CORE.into_iter().partition(seen)
     }
 }

@@ -160,18 +160,8 @@ impl fmt::Display for Subject {
 /// `rule-id: Kind ns/name at path: what is wrong, with the value. What to do. link`
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            rule,
-            object,
-            path,
-            message,
-            remedy,
-            ..
-        } = self;
+        let Self { rule, object, path, message, remedy, .. } = self;
         let at = if path.is_empty() { "" } else { " at " };
-        write!(
-            out,
-            "{rule}: {object}{at}{path}: {message}. {remedy}. {RULES_URL}{rule}"
-        )
+        write!(out, "{rule}: {object}{at}{path}: {message}. {remedy}. {RULES_URL}{rule}")
     }
 }

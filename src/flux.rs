@@ -28,43 +28,29 @@ impl Flux {
     pub fn of<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Option<Self> {
         let images = objects.into_iter().flat_map(Object::images);
         let controllers: BTreeMap<_, _> = images.filter_map(|image| controller(image)).collect();
-        (!controllers.is_empty()).then(|| Self {
-            versions: fitting(&controllers),
-            controllers,
-        })
+        (!controllers.is_empty()).then(|| Self { versions: fitting(&controllers), controllers })
     }
 
     /// What a release of the catalogue consists of.
     #[must_use]
     pub fn of_release(release: &Release) -> Self {
-        let one = |controller: &crate::catalogue::Controller| {
-            (controller.name.clone(), controller.version.clone())
-        };
+        let one = |controller: &crate::catalogue::Controller| (controller.name.clone(), controller.version.clone());
         let controllers = release.controllers.iter().map(one).collect();
-        Self {
-            versions: vec![release.version.clone()],
-            controllers,
-        }
+        Self { versions: vec![release.version.clone()], controllers }
     }
 
     /// A Flux known by its version alone; the catalogue adds the controllers where it can.
     #[must_use]
     pub fn of_version(version: &Version) -> Self {
-        let unknown = || Self {
-            versions: vec![version.clone()],
-            controllers: BTreeMap::new(),
-        };
-        Catalogue::built_in()
-            .release(version)
-            .map_or_else(unknown, Self::of_release)
+        let unknown = || Self { versions: vec![version.clone()], controllers: BTreeMap::new() };
+        Catalogue::built_in().release(version).map_or_else(unknown, Self::of_release)
     }
 
     /// How this installation stands to another: by controllers that both have, else by version.
     /// None when neither tells.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        self.by_controllers(other)
-            .or_else(|| self.by_version(other))
+        self.by_controllers(other).or_else(|| self.by_version(other))
     }
 
     /// The minor that it is of, where every release that fits agrees.
@@ -72,30 +58,23 @@ impl Flux {
     pub fn minor(&self) -> Option<(u64, u64)> {
         let minor = |version: &Version| (version.major, version.minor);
         let first = self.versions.first().map(minor)?;
-        self.versions
-            .iter()
-            .all(|version| minor(version) == first)
-            .then_some(first)
+        self.versions.iter().all(|version| minor(version) == first).then_some(first)
     }
 
     /// One controller that is older counts more than another that is newer: the move down is what
     /// breaks.
     fn by_controllers(&self, other: &Self) -> Option<Ordering> {
         let pairs = self.controllers.iter();
-        pairs
-            .filter_map(|(name, version)| Some(version.cmp(other.controllers.get(name)?)))
-            .reduce(|left, right| match (left, right) {
+        pairs.filter_map(|(name, version)| Some(version.cmp(other.controllers.get(name)?))).reduce(
+            |left, right| match (left, right) {
                 (Ordering::Less, _) | (_, Ordering::Less) => Ordering::Less,
                 (Ordering::Equal, other) | (other, _) => other,
-            })
+            },
+        )
     }
 
     fn by_version(&self, other: &Self) -> Option<Ordering> {
-        if self
-            .versions
-            .iter()
-            .any(|version| other.versions.contains(version))
-        {
+        if self.versions.iter().any(|version| other.versions.contains(version)) {
             return Some(Ordering::Equal);
         }
         Some(self.versions.last()?.cmp(other.versions.first()?))
@@ -118,9 +97,7 @@ impl fmt::Display for Flux {
 /// The controller and its version that an image names: the last segment of its repository, and its
 /// tag. A mirror keeps both.
 fn controller(image: &str) -> Option<(String, Version)> {
-    let tagged = image
-        .split_once('@')
-        .map_or(image, |(tagged, _digest)| tagged);
+    let tagged = image.split_once('@').map_or(image, |(tagged, _digest)| tagged);
     let last = tagged.rsplit('/').next()?;
     let (name, tag) = last.split_once(':')?;
     engine::is_controller(name).then_some(())?;
@@ -131,16 +108,10 @@ fn controller(image: &str) -> Option<(String, Version)> {
 fn fitting(controllers: &BTreeMap<String, Version>) -> Vec<Version> {
     let ships = |release: &&Release| {
         let has = |name: &String, version: &Version| {
-            release
-                .controllers
-                .iter()
-                .any(|one| one.name == *name && one.version == *version)
+            release.controllers.iter().any(|one| one.name == *name && one.version == *version)
         };
         controllers.iter().all(|(name, version)| has(name, version))
     };
     let releases = Catalogue::built_in().releases().iter();
-    releases
-        .filter(ships)
-        .map(|release| release.version.clone())
-        .collect()
+    releases.filter(ships).map(|release| release.version.clone()).collect()
 }

@@ -15,16 +15,9 @@ use crate::verdict::{Abstained, Verdict};
 /// same verdict, whatever the order of a release's objects.
 #[must_use]
 pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
-    let case = Case {
-        request,
-        facts,
-        policy,
-    };
+    let case = Case { request, facts, policy };
     let mut verdict = Verdict::default();
-    for rule in RULES
-        .iter()
-        .filter(|rule| rule.doors.contains(&request.door))
-    {
+    for rule in RULES.iter().filter(|rule| rule.doors.contains(&request.door)) {
         let level = policy.level(rule);
         if level != Level::Off {
             add(&mut verdict, rule, level, (rule.check)(&case));
@@ -33,9 +26,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     for finding in &mut verdict.findings {
         excuse(finding, &case, now);
     }
-    verdict
-        .findings
-        .sort_by(|left, right| left.order().cmp(&right.order()));
+    verdict.findings.sort_by(|left, right| left.order().cmp(&right.order()));
     verdict.findings.dedup();
     verdict.abstained.sort();
     verdict
@@ -43,16 +34,12 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
 
 fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
     match found {
-        Ok(findings) => verdict
-            .findings
-            .extend(findings.into_iter().map(|found| Finding {
-                rule: rule.id,
-                ..found.at_most(level)
-            })),
-        Err(needs) => verdict.abstained.push(Abstained {
-            rule: rule.id,
-            needs,
-        }),
+        Ok(findings) => {
+            verdict
+                .findings
+                .extend(findings.into_iter().map(|found| Finding { rule: rule.id, ..found.at_most(level) }));
+        }
+        Err(needs) => verdict.abstained.push(Abstained { rule: rule.id, needs }),
     }
 }
 

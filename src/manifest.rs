@@ -8,12 +8,7 @@ use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
 use crate::yaml::{self, Document, Lean, Unread};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
-const CLUSTER_SCOPED: [&str; 4] = [
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "Namespace",
-];
+const CLUSTER_SCOPED: [&str; 4] = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace"];
 
 /// Ten times the objects that the largest charts render; etcd holds no larger release.
 pub const MOST_DOCUMENTS: usize = 10_000;
@@ -49,11 +44,7 @@ pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
 
 fn too_many(document: &Document<'_>) -> Unread {
     let message = format!("more than {MOST_DOCUMENTS} objects in one stream; split it");
-    Unread {
-        line: document.line,
-        column: 1,
-        message,
-    }
+    Unread { line: document.line, column: 1, message }
 }
 
 /// The objects of one document: one, none, or the items of a list.
@@ -94,10 +85,7 @@ fn guess(text: &str) -> Head {
 }
 
 fn as_kind(document: &Lean<'_>, head: &Head) -> Result<Object, Unread> {
-    let group = head
-        .api_version
-        .split_once('/')
-        .map_or("", |(group, _)| group);
+    let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
     by_kind!(body_kind(group, &head.kind), one(document))
 }
 
@@ -115,52 +103,29 @@ struct List<T> {
 fn items(document: &Lean<'_>) -> Result<Vec<Object>, Unread> {
     if document.is_json() {
         let texts = document.read::<List<Box<RawValue>>>()?.items;
-        let object = |(index, text): (usize, &RawValue)| {
-            item(text.get()).map_err(|error| document.unread(index, &error))
-        };
-        return texts
-            .iter()
-            .map(AsRef::as_ref)
-            .enumerate()
-            .map(object)
-            .collect();
+        let object =
+            |(index, text): (usize, &RawValue)| item(text.get()).map_err(|error| document.unread(index, &error));
+        return texts.iter().map(AsRef::as_ref).enumerate().map(object).collect();
     }
-    let values = document
-        .read::<List<Value>>()?
-        .items
-        .into_iter()
-        .enumerate();
-    let object = |(index, value): (usize, Value)| {
-        item(&value.to_string()).map_err(|error| document.unread(index, &error))
-    };
+    let values = document.read::<List<Value>>()?.items.into_iter().enumerate();
+    let object =
+        |(index, value): (usize, Value)| item(&value.to_string()).map_err(|error| document.unread(index, &error));
     values.map(object).collect()
 }
 
 fn item(text: &str) -> Result<Object, serde_json::Error> {
     let head: Head = serde_json::from_str(text)?;
-    let group = head
-        .api_version
-        .split_once('/')
-        .map_or("", |(group, _)| group);
+    let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
     let object = by_kind!(body_kind(group, &head.kind), parsed(text))?;
-    Ok(Object {
-        listed: true,
-        ..object
-    })
+    Ok(Object { listed: true, ..object })
 }
 
-fn parsed<W: FromWire + for<'de> Deserialize<'de>>(
-    text: &str,
-) -> Result<Object, serde_json::Error> {
+fn parsed<W: FromWire + for<'de> Deserialize<'de>>(text: &str) -> Result<Object, serde_json::Error> {
     serde_json::from_str::<W>(text).map(FromWire::object)
 }
 
 fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> Object {
-    object.source = reading.file.map(|file| Source {
-        file: file.to_owned(),
-        line: document.line,
-        column: 1,
-    });
+    object.source = reading.file.map(|file| Source { file: file.to_owned(), line: document.line, column: 1 });
     if CLUSTER_SCOPED.contains(&object.kind.as_str()) {
         object.namespace = None;
     } else if object.namespace.as_deref().is_none_or(str::is_empty) {

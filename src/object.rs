@@ -124,39 +124,25 @@ impl Object {
     /// Its API group, empty for the core group.
     #[must_use]
     pub fn group(&self) -> &str {
-        self.api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group)
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
     /// The CustomResourceDefinition that it is, if it is one.
     #[must_use]
     pub fn definition(&self) -> Option<&Definition> {
-        if let Body::Definition(definition) = &self.body {
-            Some(definition)
-        } else {
-            None
-        }
+        if let Body::Definition(definition) = &self.body { Some(definition) } else { None }
     }
 
     /// The HelmRelease that it is, if it is one.
     #[must_use]
     pub fn helm_release(&self) -> Option<&HelmRelease> {
-        if let Body::HelmRelease(release) = &self.body {
-            Some(release)
-        } else {
-            None
-        }
+        if let Body::HelmRelease(release) = &self.body { Some(release) } else { None }
     }
 
     /// The images that it runs, if it runs any.
     #[must_use]
     pub fn images(&self) -> &[String] {
-        if let Body::Workload(workload) = &self.body {
-            &workload.images
-        } else {
-            &[]
-        }
+        if let Body::Workload(workload) = &self.body { &workload.images } else { &[] }
     }
 
     /// Whether Helm creates and removes it beside the release.
@@ -178,10 +164,7 @@ impl Object {
     pub fn owner(&self) -> Option<Owner> {
         Some(Owner {
             name: self.annotations.get("meta.helm.sh/release-name")?.clone(),
-            namespace: self
-                .annotations
-                .get("meta.helm.sh/release-namespace")?
-                .clone(),
+            namespace: self.annotations.get("meta.helm.sh/release-namespace")?.clone(),
         })
     }
 }
@@ -205,12 +188,7 @@ impl fmt::Display for Owner {
 }
 
 /// `Kind namespace/name`, or `Kind name` for what is cluster-scoped.
-fn place(
-    out: &mut fmt::Formatter<'_>,
-    kind: &str,
-    namespace: Option<&str>,
-    name: &str,
-) -> fmt::Result {
+fn place(out: &mut fmt::Formatter<'_>, kind: &str, namespace: Option<&str>, name: &str) -> fmt::Result {
     match namespace {
         Some(namespace) => write!(out, "{kind} {namespace}/{name}"),
         None => write!(out, "{kind} {name}"),

@@ -42,9 +42,7 @@ pub fn offered<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     let Some(release) = object.helm_release() else {
         return Ok(None);
     };
-    intended(object, release, &case.engine().values_paths)
-        .map(Some)
-        .ok_or(Need::ChartFlux)
+    intended(object, release, &case.engine().values_paths).map(Some).ok_or(Need::ChartFlux)
 }
 
 /// Whether the request's release is the engine's: it brings Flux, or owns what runs.
@@ -61,43 +59,22 @@ pub fn holds_engine(case: &Case<'_>) -> Result<bool, Need> {
 
 /// The Flux that a HelmRelease declares by annotation, chart or values, in this order.
 #[must_use]
-pub fn intended<'a>(
-    object: &'a Object,
-    release: &HelmRelease,
-    values_paths: &[String],
-) -> Option<Offer<'a>> {
-    let offer = |flux, told, path: &str| Offer {
-        flux,
-        told,
-        path: path.to_owned(),
-        object,
-    };
+pub fn intended<'a>(object: &'a Object, release: &HelmRelease, values_paths: &[String]) -> Option<Offer<'a>> {
+    let offer = |flux, told, path: &str| Offer { flux, told, path: path.to_owned(), object };
     if let Some(text) = object.annotations.get(FLUX_VERSION) {
         let version = range::version(text)?;
         let path = "/metadata/annotations/fluxkeep.io~1flux-version";
-        return Some(offer(
-            Flux::of_version(&version),
-            format!("annotation {FLUX_VERSION}"),
-            path,
-        ));
+        return Some(offer(Flux::of_version(&version), format!("annotation {FLUX_VERSION}"), path));
     }
     if release.chart() == Some(CHART) {
         let (chart, flux) = newest(release.chart_version())?;
         let told = format!("chart {CHART} {chart}");
-        return Some(offer(
-            Flux::of_release(flux),
-            told,
-            "/spec/chart/spec/version",
-        ));
+        return Some(offer(Flux::of_release(flux), told, "/spec/chart/spec/version"));
     }
     values_paths.iter().find_map(|path| {
         let version = range::version(&release.value(path)?)?;
         let pointer = format!("/spec/values/{}", path.replace('.', "/"));
-        Some(offer(
-            Flux::of_version(&version),
-            format!("value {path}"),
-            &pointer,
-        ))
+        Some(offer(Flux::of_version(&version), format!("value {path}"), &pointer))
     })
 }
 
@@ -116,10 +93,5 @@ fn shipped<'a>(case: &Case<'a>) -> Option<Offer<'a>> {
     let flux = Flux::of(objects())?;
     let object = objects().find(|object| Flux::of([*object]).is_some())?;
     let path = "/spec/template/spec/containers/0/image".to_owned();
-    Some(Offer {
-        flux,
-        told: "the images of its controllers".to_owned(),
-        path,
-        object,
-    })
+    Some(Offer { flux, told: "the images of its controllers".to_owned(), path, object })
 }

@@ -4,13 +4,17 @@
 //! request's own object where that is meant (HelmRelease, CRD) and no chart wrote it; on the
 //! engine's Namespace for its deletion; and in the policy file. Never in a rendered manifest.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
+use crate::facts::Facts;
 use crate::finding::Finding;
 use crate::object::{MANAGED_BY, Object};
+use crate::policy::Policy;
 use crate::request::{Door, Operation};
 use crate::rule::Case;
-use crate::rules::engine_deleted;
+use crate::rules::{RULES, engine_deleted};
 
 /// Names the rules that an object is excused from, separated by commas.
 pub const ALLOW: &str = "fluxkeep.io/allow";
@@ -52,11 +56,7 @@ pub type Claim = Result<Override, String>;
 /// What there is to excuse a finding: the first override that counts, else why the others do not.
 #[must_use]
 pub fn claim(finding: &Finding, case: &Case<'_>, now: Timestamp) -> Option<Claim> {
-    let standing = case
-        .policy
-        .overrides
-        .iter()
-        .filter(|one| meets(one, finding));
+    let standing = case.policy.overrides.iter().filter(|one| meets(one, finding));
     let standing = standing.map(|one| ended(one, now));
     let objects = holders(finding, case).into_iter();
     let noted = objects.filter_map(|object| noted(object, finding.rule, now));
@@ -65,13 +65,25 @@ pub fn claim(finding: &Finding, case: &Case<'_>, now: Timestamp) -> Option<Claim
     claims.into_iter().next()
 }
 
+/// How many overrides stand in policy and cluster, by rule and by whether they count now.
+#[must_use]
+pub fn tally(facts: &Facts, policy: &Policy, now: Timestamp) -> BTreeMap<(&'static str, bool), i64> {
+    let standing = policy.overrides.iter().map(|one| (one.rule, ended(one, now).is_ok()));
+    let noted = facts.objects().flat_map(|object| {
+        let rules = RULES.into_iter().map(|rule| rule.id);
+        rules.filter_map(|rule| Some((rule, noted(object, rule, now)?.is_ok())))
+    });
+    let mut tally = BTreeMap::new();
+    for key in standing.chain(noted) {
+        *tally.entry(key).or_default() += 1;
+    }
+    tally
+}
+
 fn meets(standing: &Standing, finding: &Finding) -> bool {
     let object = &finding.object;
     let short = format!("{}/{}", object.kind, object.name);
-    let full = object
-        .namespace
-        .as_ref()
-        .map(|space| format!("{}/{space}/{}", object.kind, object.name));
+    let full = object.namespace.as_ref().map(|space| format!("{}/{space}/{}", object.kind, object.name));
     standing.rule == finding.rule
         && (full.as_ref() == Some(&standing.object) || full.is_none() && short == standing.object)
 }
@@ -93,15 +105,9 @@ fn holders<'a>(finding: &Finding, case: &Case<'a>) -> Vec<&'a Object> {
     };
     let fact = || case.facts.objects().find(|object| about(object));
     let home = case.facts.objects().filter(|object| {
-        finding.rule == engine_deleted::RULE.id
-            && object.kind == "Namespace"
-            && case.engine().is_home(&object.name)
+        finding.rule == engine_deleted::RULE.id && object.kind == "Namespace" && case.engine().is_home(&object.name)
     });
-    live.or_else(fact)
-        .into_iter()
-        .chain(own(case).filter(|new| about(new)))
-        .chain(home)
-        .collect()
+    live.or_else(fact).into_iter().chain(own(case).filter(|new| about(new))).chain(home).collect()
 }
 
 /// The request's own object, where a person wrote it.
@@ -110,63 +116,37 @@ fn own<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Object> {
         && case.request.operation != Operation::Delete
         && !case.request.writer.is_helm();
     let new = case.change().and_then(|change| change.new.as_ref());
-    let by_hand = |object: &&Object| {
-        object
-            .labels
-            .get(MANAGED_BY)
-            .is_none_or(|tool| tool != "Helm")
-    };
+    let by_hand = |object: &&Object| object.labels.get(MANAGED_BY).is_none_or(|tool| tool != "Helm");
     new.filter(|_| meant).filter(by_hand).into_iter()
 }
 
 /// What an object's annotations say of a rule, if they say anything.
 fn noted(object: &Object, rule: &str, now: Timestamp) -> Option<Claim> {
     let rules = object.annotations.get(ALLOW)?;
-    rules
-        .split(',')
-        .any(|one| one.trim() == rule)
-        .then(|| read(object, now))
+    rules.split(',').any(|one| one.trim() == rule).then(|| read(object, now))
 }
 
 fn read(object: &Object, now: Timestamp) -> Claim {
-    let text = |key: &str| {
-        object
-            .annotations
-            .get(key)
-            .map(|text| text.trim())
-            .unwrap_or_default()
-    };
+    let text = |key: &str| object.annotations.get(key).map(|text| text.trim()).unwrap_or_default();
     if text(REASON).is_empty() {
-        return Err(format!(
-            "the override on {object} does not count: {REASON} is missing"
-        ));
+        return Err(format!("the override on {object} does not count: {REASON} is missing"));
     }
     if text(UNTIL).is_empty() {
-        return Err(format!(
-            "the override on {object} does not count: {UNTIL} is missing"
-        ));
+        return Err(format!("the override on {object} does not count: {UNTIL} is missing"));
     }
-    let until = text(UNTIL).parse().map_err(|_| {
-        format!("the override on {object} does not count: {UNTIL} is no RFC 3339 time")
-    })?;
+    let until = text(UNTIL)
+        .parse()
+        .map_err(|_| format!("the override on {object} does not count: {UNTIL} is no RFC 3339 time"))?;
     limited(text(REASON), until, &object.to_string(), now)
 }
 
 /// Whether an end is ahead, and near enough.
 fn limited(reason: &str, until: Timestamp, by: &str, now: Timestamp) -> Claim {
     if until <= now {
-        return Err(format!(
-            "the override on {by} does not count: it ended at {until}"
-        ));
+        return Err(format!("the override on {by} does not count: it ended at {until}"));
     }
     if until.duration_since(now) > LONGEST {
-        return Err(format!(
-            "the override on {by} does not count: {until} is more than 30 days away"
-        ));
+        return Err(format!("the override on {by} does not count: {until} is more than 30 days away"));
     }
-    Ok(Override {
-        reason: reason.to_owned(),
-        until,
-        by: by.to_owned(),
-    })
+    Ok(Override { reason: reason.to_owned(), until, by: by.to_owned() })
 }

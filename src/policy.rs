@@ -78,25 +78,14 @@ impl Policy {
     /// # Errors
     /// At the first key, rule or override that cannot stand, with its line and column.
     pub fn read(text: &str, now: Timestamp) -> Result<Self, Invalid> {
-        if text
-            .lines()
-            .all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#'))
-        {
+        if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
         }
         let file: File = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
         Ok(Self {
-            levels: file
-                .levels
-                .into_iter()
-                .map(|(rule, level)| (rule.0, level))
-                .collect(),
+            levels: file.levels.into_iter().map(|(rule, level)| (rule.0, level)).collect(),
             engine: place(file.engine)?,
-            overrides: file
-                .overrides
-                .iter()
-                .map(|one| standing(one, now))
-                .collect::<Result<_, Invalid>>()?,
+            overrides: file.overrides.iter().map(|one| standing(one, now)).collect::<Result<_, Invalid>>()?,
         })
     }
 
@@ -112,31 +101,19 @@ fn place(place: Place) -> Result<Engine, Invalid> {
     let namespaces = match place.namespaces {
         None => default.namespaces,
         Some(list) if list.value.is_empty() => {
-            return Err(at(
-                &list.referenced,
-                "engine.namespaces must name one at least".to_owned(),
-            ));
+            return Err(at(&list.referenced, "engine.namespaces must name one at least".to_owned()));
         }
         Some(list) => list.value,
     };
-    Ok(Engine {
-        namespaces,
-        values_paths: place.values_paths.unwrap_or(default.values_paths),
-    })
+    Ok(Engine { namespaces, values_paths: place.values_paths.unwrap_or(default.values_paths) })
 }
 
 fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
     if one.reason.value.trim().is_empty() {
-        return Err(at(
-            &one.reason.referenced,
-            "an override needs a reason".to_owned(),
-        ));
+        return Err(at(&one.reason.referenced, "an override needs a reason".to_owned()));
     }
     if !one.object.value.contains('/') {
-        let message = format!(
-            "{:?} is no object; write Kind/name or Kind/namespace/name",
-            one.object.value
-        );
+        let message = format!("{:?} is no object; write Kind/name or Kind/namespace/name", one.object.value);
         return Err(at(&one.object.referenced, message));
     }
     let until = end(&one.until, now)?;
@@ -151,26 +128,18 @@ fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
 /// An end that has passed is no error: a policy must stay loadable after its overrides ended.
 fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, Invalid> {
     let wrong = |message: String| at(&until.referenced, message);
-    let time: Timestamp = until.value.parse().map_err(|_| {
-        wrong(format!(
-            "{:?} is no RFC 3339 time, like 2026-12-31T12:00:00Z",
-            until.value
-        ))
-    })?;
+    let time: Timestamp = until
+        .value
+        .parse()
+        .map_err(|_| wrong(format!("{:?} is no RFC 3339 time, like 2026-12-31T12:00:00Z", until.value)))?;
     if time.duration_since(now) > LONGEST {
-        return Err(wrong(format!(
-            "{time} is more than 30 days away; an override must end sooner"
-        )));
+        return Err(wrong(format!("{time} is more than 30 days away; an override must end sooner")));
     }
     Ok(time)
 }
 
 fn at(location: &Location, message: String) -> Invalid {
-    Invalid {
-        line: location.line(),
-        column: location.column(),
-        message,
-    }
+    Invalid { line: location.line(), column: location.column(), message }
 }
 
 fn unreadable(error: &serde_saphyr::Error) -> Invalid {
@@ -178,10 +147,6 @@ fn unreadable(error: &serde_saphyr::Error) -> Invalid {
     let message = text.lines().next().unwrap_or("not readable").to_owned();
     match error.location() {
         Some(location) => at(&location, message),
-        None => Invalid {
-            line: 0,
-            column: 0,
-            message,
-        },
+        None => Invalid { line: 0, column: 0, message },
     }
 }

@@ -89,21 +89,13 @@ impl<'a> Case<'a> {
     /// The change of one object, if the request is one.
     #[must_use]
     pub fn change(&self) -> Option<&'a Change> {
-        if let Subject::Change(change) = &self.request.subject {
-            Some(change)
-        } else {
-            None
-        }
+        if let Subject::Change(change) = &self.request.subject { Some(change) } else { None }
     }
 
     /// The release, if the request is one.
     #[must_use]
     pub fn release(&self) -> Option<&'a Release> {
-        if let Subject::Release(release) = &self.request.subject {
-            Some(release)
-        } else {
-            None
-        }
+        if let Subject::Release(release) = &self.request.subject { Some(release) } else { None }
     }
 
     /// What is written, each with the object as it lives. A change knows its own old object; only
@@ -112,9 +104,7 @@ impl<'a> Case<'a> {
         let (facts, change, release) = (self.facts, self.change(), self.release());
         let single = change.and_then(|change| Some((change.new.as_ref()?, change.old.as_ref())));
         let many = release.into_iter().flat_map(|release| &release.objects);
-        single
-            .into_iter()
-            .chain(many.map(|new| (new, facts.live(&new.key()))))
+        single.into_iter().chain(many.map(|new| (new, facts.live(&new.key()))))
     }
 
     /// What is written over an object that lives.
@@ -125,8 +115,7 @@ impl<'a> Case<'a> {
     /// The engine's objects that are written, with their part and the object as it lives.
     pub fn engine_written(&self) -> impl Iterator<Item = (Part, &'a Object, Option<&'a Object>)> {
         let engine = self.engine();
-        self.written()
-            .filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
+        self.written().filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
     }
 
     /// The Flux that runs in the cluster; none where the cluster has no Flux.

@@ -19,26 +19,18 @@ impl Current {
     /// Serves this identity until another one is put in.
     #[must_use]
     pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self {
-            identity: RwLock::new(identity),
-        })
+        Arc::new(Self { identity: RwLock::new(identity) })
     }
 
     /// Serves another identity from the next connection on.
     pub fn swap(&self, identity: Identity) {
-        *self
-            .identity
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = identity;
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = identity;
     }
 
     /// The identity that is served.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.identity
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -54,13 +46,9 @@ impl ResolvesServerCert for Current {
 /// When the crypto provider lacks what TLS 1.2 or 1.3 needs.
 pub fn server_config(current: Arc<Current>) -> Result<ServerConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let versions =
-        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let mut config = versions
-        .map_err(|error| Error::Unusable {
-            origin: "the TLS provider".to_owned(),
-            reason: error.to_string(),
-        })?
+        .map_err(|error| Error::Unusable { origin: "the TLS provider".to_owned(), reason: error.to_string() })?
         .with_no_client_auth()
         .with_cert_resolver(current);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

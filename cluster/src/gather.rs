@@ -51,25 +51,14 @@ pub async fn gather(client: &Client, engine: &Engine) -> Result<Value, Error> {
     let definitions = collect(client, engine, &definitions()).await?;
     let releases = helm_releases(&definitions);
     let mut items = definitions;
-    for collection in engine
-        .namespaces
-        .iter()
-        .flat_map(|home| inside(home))
-        .chain(cluster_wide())
-        .chain(releases)
-    {
+    for collection in engine.namespaces.iter().flat_map(|home| inside(home)).chain(cluster_wide()).chain(releases) {
         items.extend(collect(client, engine, &collection).await?);
     }
     Ok(json!({"apiVersion": "v1", "kind": "List", "items": items}))
 }
 
 fn definitions() -> Collection {
-    collection(
-        "apiextensions.k8s.io/v1",
-        "",
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
-    )
+    collection("apiextensions.k8s.io/v1", "", "CustomResourceDefinition", "customresourcedefinitions")
 }
 
 fn cluster_wide() -> Vec<Collection> {
@@ -88,12 +77,7 @@ fn inside(namespace: &str) -> Vec<Collection> {
         collection("v1", namespace, "Service", "services"),
         collection("v1", namespace, "ServiceAccount", "serviceaccounts"),
         collection("v1", namespace, "ResourceQuota", "resourcequotas"),
-        collection(
-            "networking.k8s.io/v1",
-            namespace,
-            "NetworkPolicy",
-            "networkpolicies",
-        ),
+        collection("networking.k8s.io/v1", namespace, "NetworkPolicy", "networkpolicies"),
         collection(rbac, namespace, "Role", "roles"),
         collection(rbac, namespace, "RoleBinding", "rolebindings"),
     ]
@@ -102,36 +86,18 @@ fn inside(namespace: &str) -> Vec<Collection> {
 /// HelmReleases in the version that the cluster stores, where it has any.
 fn helm_releases(definitions: &[Value]) -> Option<Collection> {
     let name = json!("helmreleases.helm.toolkit.fluxcd.io");
-    let crd = definitions
-        .iter()
-        .find(|crd| crd.pointer("/metadata/name") == Some(&name))?;
+    let crd = definitions.iter().find(|crd| crd.pointer("/metadata/name") == Some(&name))?;
     let versions = crd.pointer("/spec/versions")?.as_array()?;
-    let stored = versions
-        .iter()
-        .find(|version| version.get("storage") == Some(&json!(true)))?;
+    let stored = versions.iter().find(|version| version.get("storage") == Some(&json!(true)))?;
     let group = format!("helm.toolkit.fluxcd.io/{}", stored.get("name")?.as_str()?);
     Some(collection(&group, "", "HelmRelease", "helmreleases"))
 }
 
-fn collection(
-    api_version: &str,
-    namespace: &str,
-    kind: &'static str,
-    resource: &'static str,
-) -> Collection {
+fn collection(api_version: &str, namespace: &str, kind: &'static str, resource: &'static str) -> Collection {
     let root = if api_version == "v1" { "/api" } else { "/apis" };
-    let space = if namespace.is_empty() {
-        String::new()
-    } else {
-        format!("/namespaces/{namespace}")
-    };
+    let space = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
     let path = format!("{root}/{api_version}{space}/{resource}");
-    Collection {
-        path,
-        api_version: api_version.to_owned(),
-        kind,
-        resource,
-    }
+    Collection { path, api_version: api_version.to_owned(), kind, resource }
 }
 
 /// All pages of a collection, lean. Roles and namespaces of strangers are left out.
@@ -140,13 +106,8 @@ async fn collect(client: &Client, engine: &Engine, from: &Collection) -> Result<
     let mut token = String::new();
     loop {
         let page = page(client, from, &token).await?;
-        let items = page
-            .get("items")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let items =
-            items.map(|item| lean(item, &from.api_version, from.kind, &engine.values_paths));
+        let items = page.get("items").and_then(Value::as_array).into_iter().flatten();
+        let items = items.map(|item| lean(item, &from.api_version, from.kind, &engine.values_paths));
         found.extend(items.filter(|item| is_wanted(item, engine)));
         match page.pointer("/metadata/continue").and_then(Value::as_str) {
             Some(next) if !next.is_empty() => next.clone_into(&mut token),
@@ -156,17 +117,10 @@ async fn collect(client: &Client, engine: &Engine, from: &Collection) -> Result<
 }
 
 async fn page(client: &Client, from: &Collection, token: &str) -> Result<Value, Error> {
-    let more = if token.is_empty() {
-        String::new()
-    } else {
-        format!("&continue={token}")
-    };
+    let more = if token.is_empty() { String::new() } else { format!("&continue={token}") };
     let request = Request::get(format!("{}?limit={PAGE}{more}", from.path)).body(Vec::new());
     let resource = || from.resource.to_owned();
-    let request = request.map_err(|source| Error::Request {
-        resource: resource(),
-        source,
-    })?;
+    let request = request.map_err(|source| Error::Request { resource: resource(), source })?;
     client.request(request).await.map_err(|source| Error::List {
         resource: resource(),
         hint: hint(&source),
@@ -178,15 +132,9 @@ async fn page(client: &Client, from: &Collection, token: &str) -> Result<Value, 
 fn hint(error: &kube::Error) -> &'static str {
     match error {
         kube::Error::Api(status) if status.code == 403 => "; the user needs the verb list on it",
-        kube::Error::Api(status) if status.code == 410 => {
-            "; the list changed too much while it was read: try again"
-        }
-        kube::Error::Api(status) if status.code == 401 => {
-            "; the credentials in the kubeconfig have expired"
-        }
-        kube::Error::HyperError(_) | kube::Error::Service(_) => {
-            "; is the cluster of the kubeconfig reachable?"
-        }
+        kube::Error::Api(status) if status.code == 410 => "; the list changed too much while it was read: try again",
+        kube::Error::Api(status) if status.code == 401 => "; the credentials in the kubeconfig have expired",
+        kube::Error::HyperError(_) | kube::Error::Service(_) => "; is the cluster of the kubeconfig reachable?",
         _ => "",
     }
 }

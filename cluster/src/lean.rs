@@ -47,15 +47,8 @@ pub(crate) fn lean(item: &Value, api_version: &str, kind: &str, values: &[String
     for part in ["/metadata/name", "/metadata/namespace", "/metadata/labels"] {
         copy(item, &mut lean, &segments(part));
     }
-    if let Some(annotations) = item
-        .pointer("/metadata/annotations")
-        .and_then(Value::as_object)
-    {
-        let kept: Map<_, _> = annotations
-            .iter()
-            .filter(|(key, _)| is_kept(key))
-            .map(clone)
-            .collect();
+    if let Some(annotations) = item.pointer("/metadata/annotations").and_then(Value::as_object) {
+        let kept: Map<_, _> = annotations.iter().filter(|(key, _)| is_kept(key)).map(clone).collect();
         if !kept.is_empty() {
             put(&mut lean, &["metadata", "annotations"], Value::Object(kept));
         }
@@ -65,10 +58,7 @@ pub(crate) fn lean(item: &Value, api_version: &str, kind: &str, values: &[String
     }
     if kind == "HelmRelease" {
         for path in values {
-            let path: Vec<&str> = ["spec", "values"]
-                .into_iter()
-                .chain(path.split('.'))
-                .collect();
+            let path: Vec<&str> = ["spec", "values"].into_iter().chain(path.split('.')).collect();
             copy(item, &mut lean, &path);
         }
     }
@@ -76,9 +66,7 @@ pub(crate) fn lean(item: &Value, api_version: &str, kind: &str, values: &[String
 }
 
 fn is_kept(annotation: &str) -> bool {
-    ["fluxkeep.io/", "meta.helm.sh/", "helm.sh/"]
-        .iter()
-        .any(|prefix| annotation.starts_with(prefix))
+    ["fluxkeep.io/", "meta.helm.sh/", "helm.sh/"].iter().any(|prefix| annotation.starts_with(prefix))
 }
 
 fn clone((key, value): (&String, &Value)) -> (String, Value) {
@@ -92,10 +80,7 @@ fn segments(pointer: &str) -> Vec<&str> {
 /// Copies what is at a path, if anything is.
 fn copy(from: &Value, to: &mut Value, path: &[&str]) {
     if let Some(star) = path.iter().position(|segment| *segment == "*") {
-        let (list, inner) = (
-            path.get(..star).unwrap_or_default(),
-            path.get(star + 1..).unwrap_or_default(),
-        );
+        let (list, inner) = (path.get(..star).unwrap_or_default(), path.get(star + 1..).unwrap_or_default());
         let Some(items) = at(from, list).and_then(Value::as_array) else {
             return;
         };
@@ -118,10 +103,7 @@ fn slot<'a>(to: &'a mut Value, list: &[&str], index: usize) -> Option<&'a mut Va
     if at(to, list).is_none() {
         put(to, list, json!([]));
     }
-    let items = list
-        .iter()
-        .try_fold(to, |value, key| value.get_mut(key))?
-        .as_array_mut()?;
+    let items = list.iter().try_fold(to, |value, key| value.get_mut(key))?.as_array_mut()?;
     while items.len() <= index {
         items.push(json!({}));
     }
@@ -155,12 +137,7 @@ mod tests {
             "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"x": 1}}]},
             "status": {"storedVersions": ["v1"], "conditions": []}});
         assert_eq!(
-            lean(
-                &crd,
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                &[]
-            ),
+            lean(&crd, "apiextensions.k8s.io/v1", "CustomResourceDefinition", &[]),
             json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": "x"}},
                 "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true}]},
@@ -172,16 +149,8 @@ mod tests {
     fn of_a_helm_releases_values_only_the_version_is_kept() {
         let release = json!({"metadata": {"name": "a"}, "spec": {"suspend": true, "values": {
             "password": "s3cr3t", "flux": {"version": "2.4.0", "token": "s3cr3t"}}}});
-        let lean = lean(
-            &release,
-            "helm.toolkit.fluxcd.io/v2",
-            "HelmRelease",
-            &["flux.version".to_owned()],
-        );
-        assert_eq!(
-            lean.pointer("/spec"),
-            Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}}))
-        );
+        let lean = lean(&release, "helm.toolkit.fluxcd.io/v2", "HelmRelease", &["flux.version".to_owned()]);
+        assert_eq!(lean.pointer("/spec"), Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}})));
     }
 
     #[test]
@@ -189,9 +158,6 @@ mod tests {
         let deployment = json!({"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "a"}},
             "template": {"spec": {"containers": [{"name": "m", "image": "i", "env": [{"value": "s3cr3t"}]}]}}}});
         let lean = lean(&deployment, "apps/v1", "Deployment", &[]).to_string();
-        assert!(
-            lean.contains("\"image\":\"i\"") && !lean.contains("s3cr3t"),
-            "{lean}"
-        );
+        assert!(lean.contains("\"image\":\"i\"") && !lean.contains("s3cr3t"), "{lean}");
     }
 }

@@ -42,9 +42,7 @@ pub enum Unloadable {
         source: Unread,
     },
     /// There is nothing in it.
-    #[error(
-        "reading {path}: it holds no Kubernetes object; give a .yaml or .json file, or a folder of them"
-    )]
+    #[error("reading {path}: it holds no Kubernetes object; give a .yaml or .json file, or a folder of them")]
     Empty {
         /// The file or folder.
         path: PathBuf,
@@ -59,9 +57,7 @@ impl Snapshot {
     pub fn built_in() -> Result<Self, Unloadable> {
         let path = PathBuf::from("the built-in snapshot");
         let objects = manifest::read(BUILT_IN, Reading::default());
-        Ok(Self::of(
-            objects.map_err(|source| Unloadable::Document { path, source })?,
-        ))
+        Ok(Self::of(objects.map_err(|source| Unloadable::Document { path, source })?))
     }
 
     /// Loads a file, a folder with all its .yaml, .yml and .json files, or `-` for stdin.
@@ -75,14 +71,8 @@ impl Snapshot {
     /// A snapshot of these objects.
     #[must_use]
     pub fn of(objects: Vec<Object>) -> Self {
-        let lean = objects.into_iter().map(|object| Object {
-            source: None,
-            ..object
-        });
-        Self {
-            facts: Arc::new(Facts::of(lean)),
-            loaded: SystemTime::now(),
-        }
+        let lean = objects.into_iter().map(|object| Object { source: None, ..object });
+        Self { facts: Arc::new(Facts::of(lean)), loaded: SystemTime::now() }
     }
 }
 
@@ -110,19 +100,11 @@ pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Un
     for file in files(path)? {
         let text = text(&file)?;
         let name = file.display().to_string();
-        let read = manifest::read(
-            &text,
-            Reading {
-                file: Some(&name),
-                namespace,
-            },
-        );
+        let read = manifest::read(&text, Reading { file: Some(&name), namespace });
         objects.extend(read.map_err(|source| Unloadable::Document { path: file, source })?);
     }
     if objects.is_empty() {
-        return Err(Unloadable::Empty {
-            path: path.to_owned(),
-        });
+        return Err(Unloadable::Empty { path: path.to_owned() });
     }
     Ok(objects)
 }
@@ -136,10 +118,7 @@ fn text(path: &Path) -> Result<String, Unloadable> {
         }
         std::fs::read_to_string(path)
     };
-    read().map_err(|source| Unloadable::File {
-        path: path.to_owned(),
-        source,
-    })
+    read().map_err(|source| Unloadable::File { path: path.to_owned(), source })
 }
 
 /// The file itself, or what is in the folder and below it, in order; hidden files are left out.
@@ -147,16 +126,9 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let unreadable = |source| Unloadable::File {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| Unloadable::File { path: path.to_owned(), source };
     let entries: Result<Vec<_>, _> = std::fs::read_dir(path).map_err(unreadable)?.collect();
-    let mut paths: Vec<_> = entries
-        .map_err(unreadable)?
-        .iter()
-        .map(std::fs::DirEntry::path)
-        .collect();
+    let mut paths: Vec<_> = entries.map_err(unreadable)?.iter().map(std::fs::DirEntry::path).collect();
     paths.sort();
     let mut found = Vec::new();
     for path in paths.iter().filter(|path| !is_hidden(path)) {
@@ -168,13 +140,11 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
 }
 
 fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+    path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
 }
 
 #[cfg(test)]
@@ -189,13 +159,7 @@ mod tests {
         let engine = Engine::default();
         assert_eq!(facts.running(&engine).unwrap().to_string(), "Flux 2.4.0");
         assert_eq!(facts.objects().count(), facts.engine(&engine).count());
-        assert_eq!(
-            facts
-                .objects()
-                .filter(|object| object.definition().is_some())
-                .count(),
-            13
-        );
+        assert_eq!(facts.objects().filter(|object| object.definition().is_some()).count(), 13);
         assert!(facts.owners(&engine).is_empty());
     }
 
@@ -207,20 +171,12 @@ mod tests {
             let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {object}}}\n");
             std::fs::write(root.path().join(name), text).unwrap();
         };
-        for (name, object) in [
-            ("b.yaml", "two"),
-            ("a.yml", "one"),
-            ("more/c.json", "three"),
-            (".d.yaml", "no"),
-            ("e.txt", "no"),
-        ] {
+        for (name, object) in
+            [("b.yaml", "two"), ("a.yml", "one"), ("more/c.json", "three"), (".d.yaml", "no"), ("e.txt", "no")]
+        {
             write(name, object);
         }
-        let names: Vec<_> = documents(root.path(), None)
-            .unwrap()
-            .into_iter()
-            .map(|one| one.name)
-            .collect();
+        let names: Vec<_> = documents(root.path(), None).unwrap().into_iter().map(|one| one.name).collect();
         assert_eq!(names, ["one", "two", "three"]);
     }
 

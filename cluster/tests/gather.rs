@@ -49,16 +49,11 @@ fn client(asked: Arc<Mutex<Vec<String>>>, refused: &'static str) -> Client {
         let target = request.uri().to_string();
         asked.lock().unwrap().push(target.clone());
         async move {
-            let status = json!({"kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
+            let status =
+                json!({"kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
             let forbidden = !refused.is_empty() && target.contains(refused);
-            let (code, body) = if forbidden {
-                (403, status)
-            } else {
-                (200, answer(&target))
-            };
-            let response = Response::builder()
-                .status(code)
-                .body(Body::from(body.to_string().into_bytes()));
+            let (code, body) = if forbidden { (403, status) } else { (200, answer(&target)) };
+            let response = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
             Ok::<_, std::io::Error>(response.unwrap())
         }
     });
@@ -68,10 +63,7 @@ fn client(asked: Arc<Mutex<Vec<String>>>, refused: &'static str) -> Client {
 #[tokio::test]
 async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
     let asked = Arc::default();
-    let snapshot = gather(&client(Arc::clone(&asked), ""), &Engine::default())
-        .await
-        .unwrap()
-        .to_string();
+    let snapshot = gather(&client(Arc::clone(&asked), ""), &Engine::default()).await.unwrap().to_string();
     let facts = Facts::of(manifest::read(&snapshot, Reading::default()).unwrap());
     let names: Vec<_> = facts.objects().map(ToString::to_string).collect();
     assert_eq!(
@@ -84,28 +76,14 @@ async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
             "ClusterRole flux-edit",
         ]
     );
-    assert!(
-        !snapshot.contains("s3cr3t") && !snapshot.contains("openAPIV3Schema"),
-        "{snapshot}"
-    );
-    assert!(
-        !asked
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|target| target.contains("secrets"))
-    );
+    assert!(!snapshot.contains("s3cr3t") && !snapshot.contains("openAPIV3Schema"), "{snapshot}");
+    assert!(!asked.lock().unwrap().iter().any(|target| target.contains("secrets")));
 }
 
 #[tokio::test]
 async fn a_refused_list_fails_the_whole_and_names_the_verb() {
-    let error = gather(&client(Arc::default(), "deployments"), &Engine::default())
-        .await
-        .unwrap_err();
+    let error = gather(&client(Arc::default(), "deployments"), &Engine::default()).await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("listing deployments: "), "{text}");
-    assert!(
-        text.ends_with("the user needs the verb list on it"),
-        "{text}"
-    );
+    assert!(text.ends_with("the user needs the verb list on it"), "{text}");
 }

@@ -67,18 +67,12 @@ impl Envelope {
         if seen.is_other() {
             return Err(seen.not_a_review());
         }
-        let broken = end
-            .err()
-            .filter(|_| !seen.reached_objects)
-            .map(|error| shape(&error));
+        let broken = end.err().filter(|_| !seen.reached_objects).map(|error| shape(&error));
         match broken {
             Some(why) if seen.envelope.uid.is_empty() => Err(Malformed::NotJson(why)),
             _ if seen.envelope.uid.is_empty() => Err(Malformed::NoUid),
             None if !seen.is_review() => Err(seen.not_a_review()),
-            broken => Ok(Self {
-                broken,
-                ..seen.envelope
-            }),
+            broken => Ok(Self { broken, ..seen.envelope }),
         }
     }
 
@@ -115,10 +109,7 @@ impl Envelope {
 
     /// Who asks.
     pub(super) fn writer(&self) -> Writer {
-        Writer {
-            user: self.user.clone(),
-            field_manager: String::new(),
-        }
+        Writer { user: self.user.clone(), field_manager: String::new() }
     }
 
     /// Helm names its records `sh.helm.release.v1.NAME.vN`, in Secrets and in ConfigMaps.
@@ -143,31 +134,19 @@ impl Seen {
 
     /// Whether what was read says that this is something else.
     fn is_other(&self) -> bool {
-        self.api_version
-            .as_deref()
-            .is_some_and(|version| version != API_VERSION)
+        self.api_version.as_deref().is_some_and(|version| version != API_VERSION)
             || self.kind.as_deref().is_some_and(|kind| kind != KIND)
     }
 
     fn not_a_review(&self) -> Malformed {
-        let short =
-            |text: &Option<String>| text.iter().flat_map(|text| text.chars()).take(64).collect();
-        Malformed::NotAReview {
-            api_version: short(&self.api_version),
-            kind: short(&self.kind),
-        }
+        let short = |text: &Option<String>| text.iter().flat_map(|text| text.chars()).take(64).collect();
+        Malformed::NotAReview { api_version: short(&self.api_version), kind: short(&self.kind) }
     }
 
     /// Whether the objects are all that is still to come.
     fn is_complete(&self) -> bool {
         let envelope = &self.envelope;
-        let filled = [
-            &envelope.uid,
-            &envelope.kind,
-            &envelope.resource,
-            &envelope.operation,
-            &envelope.user,
-        ];
+        let filled = [&envelope.uid, &envelope.kind, &envelope.resource, &envelope.operation, &envelope.user];
         self.is_review() && filled.iter().all(|text| !text.is_empty())
     }
 }
@@ -248,8 +227,7 @@ impl<'de> Visitor<'de> for Asked<'_> {
                 "uid" => envelope.uid = map.next_value()?,
                 "kind" => {
                     let kind: GroupVersionKind = map.next_value()?;
-                    (envelope.group, envelope.version, envelope.kind) =
-                        (kind.group, kind.version, kind.kind);
+                    (envelope.group, envelope.version, envelope.kind) = (kind.group, kind.version, kind.kind);
                 }
                 "resource" => {
                     envelope.resource = map.next_value::<GroupVersionResource>()?.resource;

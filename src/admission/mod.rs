@@ -67,34 +67,16 @@ pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> An
         Ok(None) => {
             let verdict = Verdict::default();
             let body = response::judged(&envelope, &verdict);
-            Answer {
-                status: 200,
-                body,
-                door,
-                outcome: Outcome::Judged(Decision::Allow),
-                verdict,
-            }
+            Answer { status: 200, body, door, outcome: Outcome::Judged(Decision::Allow), verdict }
         }
         Ok(Some(request)) => {
             let verdict = judge(&request, facts, policy, now);
             let body = response::judged(&envelope, &verdict);
-            Answer {
-                status: 200,
-                body,
-                door,
-                outcome: Outcome::Judged(verdict.decision()),
-                verdict,
-            }
+            Answer { status: 200, body, door, outcome: Outcome::Judged(verdict.decision()), verdict }
         }
         Err(reason) => {
             let body = response::unread(&envelope, &reason);
-            Answer {
-                status: 200,
-                body,
-                door,
-                outcome: Outcome::Unread(reason),
-                verdict: Verdict::default(),
-            }
+            Answer { status: 200, body, door, outcome: Outcome::Unread(reason), verdict: Verdict::default() }
         }
     }
 }

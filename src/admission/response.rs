@@ -69,49 +69,31 @@ struct Audit {
 /// The answer to a judged review.
 pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
     let decision = verdict.decision();
-    let warned = verdict
-        .with(Outcome::Warned)
-        .map(message::warning)
-        .collect();
+    let warned = verdict.with(Outcome::Warned).map(message::warning).collect();
     bytes(Response {
         uid: &envelope.uid,
         allowed: decision != Decision::Refuse,
         status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict)),
         warnings: message::first(warned, MOST_WARNINGS),
-        audit_annotations: Audit {
-            decision: decision.name(),
-            rule: rules(verdict),
-        },
+        audit_annotations: Audit { decision: decision.name(), rule: rules(verdict) },
     })
 }
 
 /// The answer to a review that could not be read: refused, with the reason.
 pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
-    let status = Failure {
-        status: "Failure",
-        code: 400,
-        reason: "BadRequest",
-        message: reason.to_owned(),
-        details: None,
-    };
+    let status =
+        Failure { status: "Failure", code: 400, reason: "BadRequest", message: reason.to_owned(), details: None };
     bytes(Response {
         uid: &envelope.uid,
         allowed: false,
         status: Some(status),
         warnings: Vec::new(),
-        audit_annotations: Audit {
-            decision: "error",
-            rule: String::new(),
-        },
+        audit_annotations: Audit { decision: "error", rule: String::new() },
     })
 }
 
 fn bytes(response: Response<'_>) -> Vec<u8> {
-    let review = Review {
-        api_version: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
-        response,
-    };
+    let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
     // Only strings, numbers and lists: nothing that serde_json could refuse.
     serde_json::to_vec(&review).unwrap_or_default()
 }
@@ -123,12 +105,8 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
         field: &finding.path,
         message: finding.to_string(),
     });
-    let details = Details {
-        group: &envelope.group,
-        kind: &envelope.resource,
-        name: &envelope.name,
-        causes: causes.collect(),
-    };
+    let details =
+        Details { group: &envelope.group, kind: &envelope.resource, name: &envelope.name, causes: causes.collect() };
     Failure {
         status: "Failure",
         code: 403,
@@ -139,11 +117,7 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
 }
 
 fn rules(verdict: &Verdict) -> String {
-    let mut rules: Vec<&str> = verdict
-        .findings
-        .iter()
-        .map(|finding| finding.rule)
-        .collect();
+    let mut rules: Vec<&str> = verdict.findings.iter().map(|finding| finding.rule).collect();
     rules.dedup();
     rules.join(",")
 }

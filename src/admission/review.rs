@@ -60,12 +60,7 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
     let mut writer = envelope.writer();
     writer.field_manager = field_manager;
     let subject = Subject::Change(Box::new(change));
-    Ok(Some(Request {
-        door: envelope.door(),
-        operation,
-        writer,
-        subject,
-    }))
+    Ok(Some(Request { door: envelope.door(), operation, writer, subject }))
 }
 
 /// CONNECT changes nothing; an operation that Kubernetes does not have hides what it changes.
@@ -73,10 +68,7 @@ fn other(envelope: &Envelope) -> Result<Option<Request>, String> {
     if envelope.operation == "CONNECT" {
         return Ok(None);
     }
-    Err(unreadable(
-        envelope,
-        "request.operation is missing or unknown",
-    ))
+    Err(unreadable(envelope, "request.operation is missing or unknown"))
 }
 
 /// The change, and the field manager that the client names.
@@ -87,17 +79,8 @@ fn change<W: FromWire + for<'de> Deserialize<'de>>(
     let review: Review<W> = parsed(body, envelope)?;
     let object = |wire: W| named(wire.object(), envelope);
     let request = review.request;
-    let manager = request
-        .options
-        .and_then(|options| options.field_manager)
-        .unwrap_or_default();
-    Ok((
-        Change {
-            old: request.old_object.map(object),
-            new: request.object.map(object),
-        },
-        manager,
-    ))
+    let manager = request.options.and_then(|options| options.field_manager).unwrap_or_default();
+    Ok((Change { old: request.old_object.map(object), new: request.object.map(object) }, manager))
 }
 
 fn parsed<'de, T: Deserialize<'de>>(body: &'de [u8], envelope: &Envelope) -> Result<T, String> {
@@ -105,23 +88,14 @@ fn parsed<'de, T: Deserialize<'de>>(body: &'de [u8], envelope: &Envelope) -> Res
 }
 
 fn unreadable(envelope: &Envelope, why: &str) -> String {
-    format!(
-        "fluxkeep could not read the review of {}: {why}",
-        subject(envelope)
-    )
+    format!("fluxkeep could not read the review of {}: {why}", subject(envelope))
 }
 
 /// `Kind namespace/name`, as the envelope has it.
 pub(super) fn subject(envelope: &Envelope) -> String {
-    let space = envelope
-        .namespace
-        .as_deref()
-        .filter(|space| !space.is_empty() && *space != envelope.name);
+    let space = envelope.namespace.as_deref().filter(|space| !space.is_empty() && *space != envelope.name);
     let place = space.map(|space| format!("{space}/")).unwrap_or_default();
-    format!("{} {place}{}", envelope.kind, envelope.name)
-        .chars()
-        .take(200)
-        .collect()
+    format!("{} {place}{}", envelope.kind, envelope.name).chars().take(200).collect()
 }
 
 /// The objects that a DELETE of a namespace's content carries have a name where the envelope has
@@ -158,61 +132,31 @@ struct Data {
 }
 
 /// Only a record's creation is judged: refusing its update leaves the release pending for ever.
-fn record(
-    body: &[u8],
-    envelope: &Envelope,
-    operation: Operation,
-) -> Result<Option<Request>, String> {
+fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Option<Request>, String> {
     if operation != Operation::Create {
         return Ok(None);
     }
     let review: Review<Stored> = parsed(body, envelope)?;
-    let stored = review
-        .request
-        .object
-        .and_then(|stored| stored.data)
-        .and_then(|data| data.release);
-    let driver = if envelope.kind == "Secret" {
-        Driver::Secret
-    } else {
-        Driver::ConfigMap
-    };
+    let stored = review.request.object.and_then(|stored| stored.data).and_then(|data| data.release);
+    let driver = if envelope.kind == "Secret" { Driver::Secret } else { Driver::ConfigMap };
     let record = record::read(&stored.unwrap_or_default(), driver);
     let record = record.map_err(|error| unreadable(envelope, &error.to_string()))?;
     let release = release(&record, envelope)?;
     let subject = Subject::Release(release);
-    Ok(Some(Request {
-        door: Door::ReleaseRecord,
-        operation,
-        writer: envelope.writer(),
-        subject,
-    }))
+    Ok(Some(Request { door: Door::ReleaseRecord, operation, writer: envelope.writer(), subject }))
 }
 
 fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {
-    let home = if record.namespace.is_empty() {
-        envelope.namespace.as_deref()
-    } else {
-        Some(record.namespace.as_str())
-    };
-    let reading = Reading {
-        file: None,
-        namespace: home,
-    };
+    let home =
+        if record.namespace.is_empty() { envelope.namespace.as_deref() } else { Some(record.namespace.as_str()) };
+    let reading = Reading { file: None, namespace: home };
     let read = |text: &str| {
-        manifest::read(text, reading)
-            .map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
+        manifest::read(text, reading).map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
     };
     let mut objects = read(&record.manifest)?;
     for hook in &record.hooks {
         objects.extend(read(&hook.manifest)?);
     }
     let namespace = home.unwrap_or_default().to_owned();
-    Ok(Release {
-        owner: Some(Owner {
-            name: record.name.clone(),
-            namespace,
-        }),
-        objects,
-    })
+    Ok(Release { owner: Some(Owner { name: record.name.clone(), namespace }), objects })
 }

@@ -87,11 +87,7 @@ pub fn read(data: &str, driver: Driver) -> Result<Record, Unreadable> {
         Driver::Secret => base64(&base64(bounded(data.as_bytes())?)?)?,
         Driver::ConfigMap => base64(bounded(data.as_bytes())?)?,
     };
-    let json = if packed.starts_with(&GZIP) {
-        gunzip(&packed)?
-    } else {
-        packed
-    };
+    let json = if packed.starts_with(&GZIP) { gunzip(&packed)? } else { packed };
     serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))
 }
 
@@ -122,9 +118,7 @@ fn bounded(data: &[u8]) -> Result<&[u8], Unreadable> {
 fn base64(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
     use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
     STANDARD.decode(data).map_err(|error| match error {
-        InvalidByte(at, _) | InvalidLastSymbol(at, _) | InvalidLength(at) => {
-            Unreadable::NotBase64(at)
-        }
+        InvalidByte(at, _) | InvalidLastSymbol(at, _) | InvalidLength(at) => Unreadable::NotBase64(at),
         InvalidPadding => Unreadable::NotBase64(data.len()),
     })
 }
@@ -133,14 +127,8 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
     // One byte over the bound tells a record that fits from one that does not.
     let mut reader = GzDecoder::new(packed).take(MOST_DECOMPRESSED as u64 + 1);
     let mut json = Vec::with_capacity(packed.len().saturating_mul(8).min(MOST_DECOMPRESSED));
-    reader
-        .read_to_end(&mut json)
-        .map_err(|_| Unreadable::NotGzip)?;
-    if json.len() > MOST_DECOMPRESSED {
-        Err(Unreadable::Bomb)
-    } else {
-        Ok(json)
-    }
+    reader.read_to_end(&mut json).map_err(|_| Unreadable::NotGzip)?;
+    if json.len() > MOST_DECOMPRESSED { Err(Unreadable::Bomb) } else { Ok(json) }
 }
 
 /// What is wrong and where, without the value: serde's own text can repeat what it met.

@@ -36,9 +36,7 @@ impl HelmRelease {
     /// Wraps a spec; none counts as empty.
     #[must_use]
     pub fn new(spec: Option<Value>) -> Self {
-        Self {
-            spec: spec.unwrap_or_default(),
-        }
+        Self { spec: spec.unwrap_or_default() }
     }
 
     /// The chart's name: the last segment of `spec.chart.spec.chart`. None with a `chartRef`.
@@ -71,9 +69,7 @@ impl HelmRelease {
         let target = self.text("/targetNamespace");
         let default = || target.map_or(name.to_owned(), |target| format!("{target}-{name}"));
         Owner {
-            name: self
-                .text("/releaseName")
-                .map_or_else(default, str::to_owned),
+            name: self.text("/releaseName").map_or_else(default, str::to_owned),
             namespace: target.unwrap_or(namespace).to_owned(),
         }
     }
@@ -94,18 +90,14 @@ impl HelmRelease {
     /// unless `spec.upgrade.chartNameChangeStrategy` names another strategy.
     #[must_use]
     pub fn reinstalls_on_chart_change(&self) -> bool {
-        self.text("/upgrade/chartNameChangeStrategy")
-            .is_none_or(|how| how == "Reinstall")
+        self.text("/upgrade/chartNameChangeStrategy").is_none_or(|how| how == "Reinstall")
     }
 
     /// A scalar of `spec.values` at a dotted path, as text.
     #[must_use]
     pub fn value(&self, path: &str) -> Option<String> {
         let start = self.spec.get("values")?;
-        match path
-            .split('.')
-            .try_fold(start, |value, key| value.get(key))?
-        {
+        match path.split('.').try_fold(start, |value, key| value.get(key))? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
@@ -118,24 +110,14 @@ impl HelmRelease {
     pub fn hazards(&self) -> Vec<Hazard> {
         let install = self.hazard(
             "/install",
-            [
-                "/spec/install/remediation/retries",
-                "/spec/install/remediation/remediateLastFailure",
-            ],
+            ["/spec/install/remediation/retries", "/spec/install/remediation/remediateLastFailure"],
             Action::Uninstall,
         );
         let rolls_back = self.text("/upgrade/remediation/strategy") != Some("uninstall");
         let upgrade = self.hazard(
             "/upgrade",
-            [
-                "/spec/upgrade/remediation/retries",
-                "/spec/upgrade/remediation/remediateLastFailure",
-            ],
-            if rolls_back {
-                Action::Rollback
-            } else {
-                Action::Uninstall
-            },
+            ["/spec/upgrade/remediation/retries", "/spec/upgrade/remediation/remediateLastFailure"],
+            if rolls_back { Action::Rollback } else { Action::Uninstall },
         );
         install.into_iter().chain(upgrade).collect()
     }
@@ -144,14 +126,9 @@ impl HelmRelease {
     /// patch whose target is any kind, without another condition.
     #[must_use]
     pub fn keeps_everything(&self) -> bool {
-        let renderers = self
-            .spec
-            .pointer("/postRenderers")
-            .and_then(Value::as_array);
+        let renderers = self.spec.pointer("/postRenderers").and_then(Value::as_array);
         renderers.into_iter().flatten().any(|renderer| {
-            let patches = renderer
-                .pointer("/kustomize/patches")
-                .and_then(Value::as_array);
+            let patches = renderer.pointer("/kustomize/patches").and_then(Value::as_array);
             patches.into_iter().flatten().any(keeps_all)
         })
     }
@@ -163,26 +140,15 @@ impl HelmRelease {
         let [retries_at, last_at] = paths;
         let retries = self.number(&format!("{phase}/remediation/retries"));
         if retries != 0 {
-            return Some(Hazard {
-                path: retries_at,
-                setting: format!("retries: {retries}"),
-                action,
-            });
+            return Some(Hazard { path: retries_at, setting: format!("retries: {retries}"), action });
         }
         let last = self.flag(&format!("{phase}/remediation/remediateLastFailure"));
         let setting = || "remediateLastFailure: true".to_owned();
-        last.then(|| Hazard {
-            path: last_at,
-            setting: setting(),
-            action,
-        })
+        last.then(|| Hazard { path: last_at, setting: setting(), action })
     }
 
     fn text(&self, path: &str) -> Option<&str> {
-        self.spec
-            .pointer(path)?
-            .as_str()
-            .filter(|text| !text.is_empty())
+        self.spec.pointer(path)?.as_str().filter(|text| !text.is_empty())
     }
 
     fn number(&self, path: &str) -> i64 {
@@ -190,42 +156,29 @@ impl HelmRelease {
     }
 
     fn flag(&self, path: &str) -> bool {
-        self.spec
-            .pointer(path)
-            .and_then(Value::as_bool)
-            .unwrap_or(false)
+        self.spec.pointer(path).and_then(Value::as_bool).unwrap_or(false)
     }
 }
 
 impl std::fmt::Debug for HelmRelease {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("HelmRelease")
-            .field("chart", &self.chart())
-            .finish_non_exhaustive()
+        out.debug_struct("HelmRelease").field("chart", &self.chart()).finish_non_exhaustive()
     }
 }
 
 /// Whether a kustomize patch meets every object and keeps it.
 fn keeps_all(patch: &Value) -> bool {
     let target = patch.get("target").and_then(Value::as_object);
-    let any = target.is_some_and(|target| {
-        target.len() == 1 && target.get("kind").and_then(Value::as_str) == Some(".*")
-    });
-    let text = patch
-        .get("patch")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    any && text
-        .split_once(RESOURCE_POLICY)
-        .is_some_and(|(_, value)| names_keep(value))
+    let any =
+        target.is_some_and(|target| target.len() == 1 && target.get("kind").and_then(Value::as_str) == Some(".*"));
+    let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
+    any && text.split_once(RESOURCE_POLICY).is_some_and(|(_, value)| names_keep(value))
 }
 
 /// What follows the annotation's key in a patch: `: keep`, quoted or not.
 fn names_keep(value: &str) -> bool {
     let value = value.trim_start_matches(['"', '\'', ':', ' ']);
-    value
-        .strip_prefix("keep")
-        .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    value.strip_prefix("keep").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 #[cfg(test)]
@@ -240,10 +193,7 @@ mod tests {
 
     #[test]
     fn the_chart_is_the_last_segment_of_its_path() {
-        for (chart, name) in [
-            ("flux2", "flux2"),
-            ("./charts/flux-umbrella/", "flux-umbrella"),
-        ] {
+        for (chart, name) in [("flux2", "flux2"), ("./charts/flux-umbrella/", "flux-umbrella")] {
             let release = release(json!({"chart": {"spec": {"chart": chart}}}));
             assert_eq!(release.chart(), Some(name));
         }
@@ -254,10 +204,7 @@ mod tests {
         let plain = release(json!({})).release("apps", "flux").to_string();
         let target = release(json!({"targetNamespace": "flux-system"}));
         assert_eq!(plain, "apps/flux");
-        assert_eq!(
-            target.release("apps", "flux").to_string(),
-            "flux-system/flux-system-flux"
-        );
+        assert_eq!(target.release("apps", "flux").to_string(), "flux-system/flux-system-flux");
     }
 
     #[test]
@@ -265,34 +212,15 @@ mod tests {
         let cases = [
             (json!({}), vec![]),
             (json!({"install": {"remediation": {"retries": 0}}}), vec![]),
-            (
-                json!({"install": {"remediation": {"retries": -1}}}),
-                vec![Action::Uninstall],
-            ),
-            (
-                json!({"install": {"remediation": {"remediateLastFailure": true}}}),
-                vec![Action::Uninstall],
-            ),
-            (
-                json!({"upgrade": {"remediation": {"retries": 3}}}),
-                vec![Action::Rollback],
-            ),
-            (
-                json!({"upgrade": {"remediation": {"retries": 3, "strategy": "uninstall"}}}),
-                vec![Action::Uninstall],
-            ),
-            (
-                json!({"install": {"strategy": {"name": "RetryOnFailure"}, "remediation": {"retries": 3}}}),
-                vec![],
-            ),
+            (json!({"install": {"remediation": {"retries": -1}}}), vec![Action::Uninstall]),
+            (json!({"install": {"remediation": {"remediateLastFailure": true}}}), vec![Action::Uninstall]),
+            (json!({"upgrade": {"remediation": {"retries": 3}}}), vec![Action::Rollback]),
+            (json!({"upgrade": {"remediation": {"retries": 3, "strategy": "uninstall"}}}), vec![Action::Uninstall]),
+            (json!({"install": {"strategy": {"name": "RetryOnFailure"}, "remediation": {"retries": 3}}}), vec![]),
         ];
         for (spec, expected) in cases {
             let hazards = release(spec.clone()).hazards();
-            assert_eq!(
-                hazards.iter().map(|one| one.action).collect::<Vec<_>>(),
-                expected,
-                "{spec}"
-            );
+            assert_eq!(hazards.iter().map(|one| one.action).collect::<Vec<_>>(), expected, "{spec}");
         }
     }
 
@@ -306,10 +234,7 @@ mod tests {
         assert!(with(json!({"kind": ".*"}), patch));
         assert!(!with(json!({"kind": "Deployment"}), patch));
         assert!(!with(json!({"kind": ".*", "name": "x"}), patch));
-        assert!(!with(
-            json!({"kind": ".*"}),
-            &patch.replace("keep", "keeper")
-        ));
+        assert!(!with(json!({"kind": ".*"}), &patch.replace("keep", "keeper")));
         assert!(!release(json!({})).keeps_everything());
     }
 

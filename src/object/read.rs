@@ -69,10 +69,7 @@ pub(crate) trait FromWire: for<'de> Deserialize<'de> {
 
 /// An object on the wire: what it holds of `spec`, `status` and `roleRef` depends on its kind.
 #[derive(Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    bound = "S: Deserialize<'de>, X: Deserialize<'de>, R: Deserialize<'de>"
-)]
+#[serde(rename_all = "camelCase", bound = "S: Deserialize<'de>, X: Deserialize<'de>, R: Deserialize<'de>")]
 pub(crate) struct Wire<S = IgnoredAny, X = IgnoredAny, R = IgnoredAny> {
     #[serde(default)]
     api_version: String,
@@ -196,9 +193,7 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
                 plural: spec.names.plural,
                 scope: spec.scope,
                 versions: spec.versions,
-                stored: status
-                    .and_then(|status| status.stored_versions)
-                    .unwrap_or_default(),
+                stored: status.and_then(|status| status.stored_versions).unwrap_or_default(),
             })
         })
     }
@@ -215,13 +210,7 @@ impl FromWire for Wire<WorkloadSpec> {
         self.with(|spec, _, _| {
             let spec = spec.unwrap_or_default();
             Body::Workload(Workload {
-                images: spec
-                    .template
-                    .spec
-                    .containers
-                    .into_iter()
-                    .map(|one| one.image)
-                    .collect(),
+                images: spec.template.spec.containers.into_iter().map(|one| one.image).collect(),
                 selector: spec.selector.match_labels,
             })
         })
@@ -261,10 +250,7 @@ pub(crate) use by_kind;
 
 /// The wire type of each [`Kind`].
 pub(crate) mod wire {
-    use super::{
-        DefinitionSpec, DefinitionStatus, IgnoredAny, RoleRef, ServiceSpec, Value, Wire,
-        WorkloadSpec,
-    };
+    use super::{DefinitionSpec, DefinitionStatus, IgnoredAny, RoleRef, ServiceSpec, Value, Wire, WorkloadSpec};
 
     pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
     pub(crate) type HelmRelease = Wire<Value>;

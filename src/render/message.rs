@@ -24,28 +24,17 @@ pub fn refusal(subject: &str, refused: &[&Finding]) -> String {
             text.push_str(&more(rest));
             break;
         }
-        let lead = if index == 0 {
-            String::new()
-        } else {
-            "\n".to_owned()
-        };
+        let lead = if index == 0 { String::new() } else { "\n".to_owned() };
         text.push_str(&lead);
         text.push_str(&cut(&line, LONGEST_MESSAGE - if rest > 1 { 40 } else { 0 }));
     }
-    if text.is_empty() {
-        format!("{subject} is refused")
-    } else {
-        text
-    }
+    if text.is_empty() { format!("{subject} is refused") } else { text }
 }
 
 /// One line about a finding, short enough for a warning header.
 #[must_use]
 pub fn warning(finding: &Finding) -> String {
-    cut(
-        &format!("{}: {}: {}", finding.rule, finding.object, finding.message),
-        LONGEST_WARNING,
-    )
+    cut(&format!("{}: {}: {}", finding.rule, finding.object, finding.message), LONGEST_WARNING)
 }
 
 /// The first `most` lines, the last of which counts the rest.

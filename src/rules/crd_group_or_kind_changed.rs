@@ -22,9 +22,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     super::known_definitions(case)?;
-    Ok(super::definitions(case)
-        .flat_map(|(object, new, live)| changes(object, new, live))
-        .collect())
+    Ok(super::definitions(case).flat_map(|(object, new, live)| changes(object, new, live)).collect())
 }
 
 fn changes(object: &Object, new: &Definition, live: &Definition) -> Vec<Finding> {

@@ -22,14 +22,8 @@ fn check(case: &Case<'_>) -> Found {
     let changed = super::definitions(case).filter(|(_, new, live)| new.scope != live.scope);
     let finding = |(object, new, live)| {
         let (new, live): (&crate::crd::Definition, &crate::crd::Definition) = (new, live);
-        let message = format!(
-            "the scope is {} and would be {}; it can never change",
-            live.scope, new.scope
-        );
-        let remedy = format!(
-            "Keep scope: {}, or give the new definition another name",
-            live.scope
-        );
+        let message = format!("the scope is {} and would be {}; it can never change", live.scope, new.scope);
+        let remedy = format!("Keep scope: {}, or give the new definition another name", live.scope);
         Finding::about(object, "/spec/scope", message, remedy)
     };
     Ok(changed.map(finding).collect())

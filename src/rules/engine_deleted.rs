@@ -25,10 +25,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let deleted = case.request.operation == Operation::Delete;
-    let old = case
-        .change()
-        .filter(|_| deleted)
-        .and_then(|change| change.old.as_ref());
+    let old = case.change().filter(|_| deleted).and_then(|change| change.old.as_ref());
     let Some(object) = old else {
         return Ok(Vec::new());
     };
@@ -47,29 +44,18 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
         Part::Shield => "it shields Flux",
     };
     let message = format!("{} deletes a part of Flux: {what}", who(case));
-    let home = case
-        .engine()
-        .namespaces
-        .first()
-        .map_or("flux-system", String::as_str);
+    let home = case.engine().namespaces.first().map_or("flux-system", String::as_str);
     let remedy = format!(
         "If Helm asks for it, suspend the HelmRelease and correct its chart. To remove Flux on purpose: \
          kubectl annotate namespace {home} {ALLOW}={} {REASON}='…' {UNTIL}=<RFC 3339 time>",
         RULE.id
     );
-    let level = if part == Part::Optional && object.kind == "Deployment" {
-        Level::Warn
-    } else {
-        Level::Enforce
-    };
+    let level = if part == Part::Optional && object.kind == "Deployment" { Level::Warn } else { Level::Enforce };
     Finding::about(object, "", message, remedy).at_most(level)
 }
 
 fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
-    let Some(release) = object
-        .helm_release()
-        .filter(|release| !release.is_suspended())
-    else {
+    let Some(release) = object.helm_release().filter(|release| !release.is_suspended()) else {
         return Ok(None);
     };
     let namespace = object.namespace.as_deref().unwrap_or_default();
@@ -77,8 +63,7 @@ fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
     if !case.owners()?.contains(&owner) {
         return Ok(None);
     }
-    let message =
-        format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
+    let message = format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
     let remedy = format!(
         "Suspend it first, then deleting it leaves Flux alone: kubectl patch helmrelease -n {namespace} {} \
          --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'",

@@ -23,20 +23,11 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let change = case
-        .change()
-        .filter(|_| case.request.operation == Operation::Update);
+    let change = case.change().filter(|_| case.request.operation == Operation::Update);
     let pair = change.and_then(|change| Some((change.old.as_ref()?, change.new.as_ref()?)));
     let taken = pair.filter(|(old, new)| is_known_by_label(case, old) && !is_labelled(new));
-    let level = if case.request.writer.is_helm() {
-        Level::Warn
-    } else {
-        Level::Enforce
-    };
-    Ok(taken
-        .map(|(_, new)| finding(new).at_most(level))
-        .into_iter()
-        .collect())
+    let level = if case.request.writer.is_helm() { Level::Warn } else { Level::Enforce };
+    Ok(taken.map(|(_, new)| finding(new).at_most(level)).into_iter().collect())
 }
 
 fn is_known_by_label(case: &Case<'_>, old: &Object) -> bool {
@@ -54,10 +45,5 @@ fn finding(new: &Object) -> Finding {
         None => format!("{PART_OF}=flux would be taken off"),
     };
     let remedy = format!("Leave the label {PART_OF}=flux on it");
-    Finding::about(
-        new,
-        "/metadata/labels/app.kubernetes.io~1part-of",
-        message,
-        remedy,
-    )
+    Finding::about(new, "/metadata/labels/app.kubernetes.io~1part-of", message, remedy)
 }

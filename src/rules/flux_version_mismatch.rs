@@ -38,18 +38,10 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
     if is_upgrade(case)? || running.compare(&offer.flux) == Some(Ordering::Equal) {
         return Ok(None);
     }
-    let message = format!(
-        "it would take over the running {running}, but carries {} (told by {})",
-        offer.flux, offer.told
-    );
-    let remedy =
-        format!("First adopt the engine with a release of {running}; upgrade in a second step");
-    Ok(Some(Finding::about(
-        offer.object,
-        &offer.path,
-        message,
-        remedy,
-    )))
+    let message =
+        format!("it would take over the running {running}, but carries {} (told by {})", offer.flux, offer.told);
+    let remedy = format!("First adopt the engine with a release of {running}; upgrade in a second step");
+    Ok(Some(Finding::about(offer.object, &offer.path, message, remedy)))
 }
 
 /// Whether the release owns the engine already.
@@ -66,23 +58,12 @@ fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
     let owner = case.owner()?;
     let behind = |object: &&Object| {
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        object
-            .helm_release()
-            .is_some_and(|release| release.release(namespace, &object.name) == owner)
+        object.helm_release().is_some_and(|release| release.release(namespace, &object.name) == owner)
     };
     let object = case.facts.objects().find(behind)?;
     let declared = offer::intended(object, object.helm_release()?, &case.engine().values_paths)?;
-    let differs = declared
-        .flux
-        .compare(&offer.flux)
-        .is_some_and(Ordering::is_ne);
-    let message = format!(
-        "it declares {} ({}), but its release carries {}",
-        declared.flux, declared.told, offer.flux
-    );
-    let remedy = format!(
-        "Correct the declaration to what the chart carries: {}",
-        offer.flux
-    );
+    let differs = declared.flux.compare(&offer.flux).is_some_and(Ordering::is_ne);
+    let message = format!("it declares {} ({}), but its release carries {}", declared.flux, declared.told, offer.flux);
+    let remedy = format!("Correct the declaration to what the chart carries: {}", offer.flux);
     differs.then(|| Finding::about(object, &declared.path, message, remedy))
 }

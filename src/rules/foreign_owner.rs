@@ -18,10 +18,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-const KUSTOMIZATION: [&str; 2] = [
-    "kustomize.toolkit.fluxcd.io/namespace",
-    "kustomize.toolkit.fluxcd.io/name",
-];
+const KUSTOMIZATION: [&str; 2] = ["kustomize.toolkit.fluxcd.io/namespace", "kustomize.toolkit.fluxcd.io/name"];
 
 fn check(case: &Case<'_>) -> Found {
     let owner = case.owner();
@@ -30,11 +27,7 @@ fn check(case: &Case<'_>) -> Found {
         let Some(holder) = holder(live, owner.as_ref())? else {
             continue;
         };
-        let level = if case.engine().part(live).is_some() {
-            Level::Enforce
-        } else {
-            Level::Warn
-        };
+        let level = if case.engine().part(live).is_some() { Level::Enforce } else { Level::Warn };
         findings.push(finding(new, &holder).at_most(level));
     }
     Ok(findings)
@@ -53,7 +46,6 @@ fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<String>, Need> 
 
 fn finding(new: &Object, holder: &str) -> Finding {
     let message = format!("{holder} owns it in the cluster");
-    let remedy =
-        format!("Take it out of this release, or first end {holder}'s hold on it without pruning");
+    let remedy = format!("Take it out of this release, or first end {holder}'s hold on it without pruning");
     Finding::about(new, "/metadata", message, remedy)
 }

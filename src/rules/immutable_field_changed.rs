@@ -19,16 +19,12 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    Ok(case
-        .rewritten()
-        .filter_map(|(new, live)| finding(new, live))
-        .collect())
+    Ok(case.rewritten().filter_map(|(new, live)| finding(new, live)).collect())
 }
 
 fn finding(new: &Object, live: &Object) -> Option<Finding> {
     let (path, was, is) = difference(&new.body, &live.body)?;
-    let message =
-        format!("it is {was} in the cluster and {is} in the release; it can never change");
+    let message = format!("it is {was} in the cluster and {is} in the release; it can never change");
     let remedy = format!("Render {was} (the chart's values may have a setting for it)");
     Some(Finding::about(new, path, message, remedy))
 }
@@ -36,11 +32,9 @@ fn finding(new: &Object, live: &Object) -> Option<Finding> {
 /// What is left out of the manifest does not change the live object.
 fn difference(new: &Body, live: &Body) -> Option<(&'static str, String, String)> {
     let (path, was, is) = match (new, live) {
-        (Body::Workload(new), Body::Workload(live)) if !new.selector.is_empty() => (
-            "/spec/selector/matchLabels",
-            labels(&live.selector),
-            labels(&new.selector),
-        ),
+        (Body::Workload(new), Body::Workload(live)) if !new.selector.is_empty() => {
+            ("/spec/selector/matchLabels", labels(&live.selector), labels(&new.selector))
+        }
         (Body::Binding(new), Body::Binding(live)) => ("/roleRef", live.clone(), new.clone()),
         (Body::Service(Some(new)), Body::Service(Some(live))) if !new.is_empty() => {
             ("/spec/clusterIP", live.clone(), new.clone())

@@ -59,41 +59,23 @@ pub fn find(id: &str) -> Option<&'static Rule> {
 pub fn nearest(id: &str) -> &'static str {
     let alike = |rule: &&Rule| {
         let words = rule.id.split('-').filter(|word| id.contains(word)).count();
-        let start = rule
-            .id
-            .bytes()
-            .zip(id.bytes())
-            .take_while(|(left, right)| left == right)
-            .count();
+        let start = rule.id.bytes().zip(id.bytes()).take_while(|(left, right)| left == right).count();
         (words, start)
     };
-    RULES
-        .into_iter()
-        .max_by_key(alike)
-        .map_or("", |rule| rule.id)
+    RULES.into_iter().max_by_key(alike).map_or("", |rule| rule.id)
 }
 
 /// The CRDs that are written over one that lives: the object, what it offers, what the cluster has.
-fn definitions<'a>(
-    case: &Case<'a>,
-) -> impl Iterator<Item = (&'a Object, &'a Definition, &'a Definition)> {
-    case.rewritten()
-        .filter_map(|(new, live)| Some((new, new.definition()?, live.definition()?)))
+fn definitions<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Object, &'a Definition, &'a Definition)> {
+    case.rewritten().filter_map(|(new, live)| Some((new, new.definition()?, live.definition()?)))
 }
 
 /// A change carries its own old definition; a release with definitions needs those of the cluster.
 fn known_definitions(case: &Case<'_>) -> Result<(), Need> {
-    let release = case
-        .release()
-        .into_iter()
-        .flat_map(|release| &release.objects);
+    let release = case.release().into_iter().flat_map(|release| &release.objects);
     let mut brought = release.filter(|object| object.definition().is_some());
     let blind = brought.next().is_some() && !case.facts.knows_definitions();
-    if blind {
-        Err(Need::Definitions)
-    } else {
-        Ok(())
-    }
+    if blind { Err(Need::Definitions) } else { Ok(()) }
 }
 
 #[cfg(test)]

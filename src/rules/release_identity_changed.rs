@@ -34,46 +34,29 @@ fn check(case: &Case<'_>) -> Found {
     if !case.owners()?.contains(&owner) {
         return Ok(Vec::new());
     }
-    Ok(changes(namespace, old, was, is)
-        .into_iter()
-        .map(|change| finding(new, change))
-        .collect())
+    Ok(changes(namespace, old, was, is).into_iter().map(|change| finding(new, change)).collect())
 }
 
 /// Path, old value, new value.
 type Changed = (&'static str, String, String);
 
 fn changes(namespace: &str, object: &Object, was: &HelmRelease, is: &HelmRelease) -> Vec<Changed> {
-    let (from, to) = (
-        was.release(namespace, &object.name),
-        is.release(namespace, &object.name),
-    );
+    let (from, to) = (was.release(namespace, &object.name), is.release(namespace, &object.name));
     let storage = |release: &HelmRelease| release.storage_namespace(namespace).to_owned();
     let chart = |release: &HelmRelease| release.chart_identity().unwrap_or_default();
     let chart_from = chart(was);
-    let chart_to = if is.reinstalls_on_chart_change() {
-        chart(is)
-    } else {
-        chart_from.clone()
-    };
+    let chart_to = if is.reinstalls_on_chart_change() { chart(is) } else { chart_from.clone() };
     let fields = [
         ("/spec/chart/spec/chart", chart_from, chart_to),
         ("/spec/releaseName", from.name, to.name),
         ("/spec/targetNamespace", from.namespace, to.namespace),
         ("/spec/storageNamespace", storage(was), storage(is)),
     ];
-    fields
-        .into_iter()
-        .filter(|(_, from, to)| from != to)
-        .collect()
+    fields.into_iter().filter(|(_, from, to)| from != to).collect()
 }
 
 fn finding(object: &Object, (path, from, to): Changed) -> Finding {
-    let message = format!(
-        "{from:?} would become {to:?}: helm-controller uninstalls the release that owns Flux"
-    );
-    let remedy = format!(
-        "Keep {from:?}; to move Flux to another release, suspend this one and adopt with the new one"
-    );
+    let message = format!("{from:?} would become {to:?}: helm-controller uninstalls the release that owns Flux");
+    let remedy = format!("Keep {from:?}; to move Flux to another release, suspend this one and adopt with the new one");
     Finding::about(object, path, message, remedy)
 }

@@ -23,39 +23,22 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case<'_>) -> Found {
     super::known_definitions(case)?;
     let findings = super::definitions(case).flat_map(|(object, new, live)| {
-        let withdrawn = live
-            .versions
-            .iter()
-            .filter(|version| version.served && !new.serves(&version.name));
+        let withdrawn = live.versions.iter().filter(|version| version.served && !new.serves(&version.name));
         withdrawn.filter_map(|version| finding(case, object, new, live, &version.name))
     });
     Ok(findings.collect())
 }
 
 /// A version that is stored and gone altogether is `stored-version-dropped`'s.
-fn finding(
-    case: &Case<'_>,
-    object: &Object,
-    new: &Definition,
-    live: &Definition,
-    version: &str,
-) -> Option<Finding> {
+fn finding(case: &Case<'_>, object: &Object, new: &Definition, live: &Definition, version: &str) -> Option<Finding> {
     if live.stored.iter().any(|stored| stored == version) && !new.offers(version) {
         return None;
     }
     let user = user(case, live, version)?;
-    let served: Vec<_> = new
-        .versions
-        .iter()
-        .filter(|one| one.served)
-        .map(|one| one.name.as_str())
-        .collect();
+    let served: Vec<_> = new.versions.iter().filter(|one| one.served).map(|one| one.name.as_str()).collect();
     let message = format!("{version} is no longer served, but {user}");
     let remedy = match served.last() {
-        Some(_) => format!(
-            "Move what uses it to a version that stays served ({}) first",
-            served.join(", ")
-        ),
+        Some(_) => format!("Move what uses it to a version that stays served ({}) first", served.join(", ")),
         None => "Serve one version at least".to_owned(),
     };
     Some(Finding::about(object, "/spec/versions", message, remedy))
@@ -66,10 +49,7 @@ fn user(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
         return Some("the cluster's controllers store their objects in it".to_owned());
     }
     let api_version = format!("{}/{version}", live.group);
-    let written = case
-        .written()
-        .map(|(new, _)| new)
-        .chain(case.facts.objects());
+    let written = case.written().map(|(new, _)| new).chain(case.facts.objects());
     let mut users = written.filter(|one| one.api_version == api_version && one.kind == live.kind);
     users.next().map(|one| format!("{one} is written in it"))
 }

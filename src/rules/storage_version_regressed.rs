@@ -24,13 +24,9 @@ fn check(case: &Case<'_>) -> Found {
     let finding = |(object, new, live)| {
         let (new, live): (&crate::crd::Definition, &crate::crd::Definition) = (new, live);
         let (to, from) = (new.storage()?, live.storage()?);
-        let message =
-            format!("objects are stored as {from} now and would be stored as {to}, which is older");
-        let remedy =
-            format!("Install a release whose definition stores {from}, or a newer version");
-        compare(to, from)
-            .is_lt()
-            .then(|| Finding::about(object, "/spec/versions", message, remedy))
+        let message = format!("objects are stored as {from} now and would be stored as {to}, which is older");
+        let remedy = format!("Install a release whose definition stores {from}, or a newer version");
+        compare(to, from).is_lt().then(|| Finding::about(object, "/spec/versions", message, remedy))
     };
     Ok(super::definitions(case).filter_map(finding).collect())
 }

@@ -24,9 +24,7 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case<'_>) -> Found {
     super::known_definitions(case)?;
     let pairs = super::definitions(case);
-    Ok(pairs
-        .filter_map(|(object, new, live)| finding(object, new, live))
-        .collect())
+    Ok(pairs.filter_map(|(object, new, live)| finding(object, new, live)).collect())
 }
 
 fn finding(object: &Object, new: &Definition, live: &Definition) -> Option<Finding> {
@@ -37,21 +35,9 @@ fn finding(object: &Object, new: &Definition, live: &Definition) -> Option<Findi
         missing.join(", "),
         new.offered()
     );
-    let older = new
-        .versions
-        .iter()
-        .all(|offer| compare(&offer.name, first).is_lt());
-    let remedy = if older {
-        stay(first)
-    } else {
-        migrate(object, new, live, &missing)
-    };
-    Some(Finding::about(
-        object,
-        "/status/storedVersions",
-        message,
-        remedy,
-    ))
+    let older = new.versions.iter().all(|offer| compare(&offer.name, first).is_lt());
+    let remedy = if older { stay(first) } else { migrate(object, new, live, &missing) };
+    Some(Finding::about(object, "/status/storedVersions", message, remedy))
 }
 
 fn stay(version: &str) -> String {
@@ -62,11 +48,8 @@ fn stay(version: &str) -> String {
 fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str]) -> String {
     let kind = format!("{}.{}", live.plural, live.group);
     let target = live.storage().filter(|storage| !missing.contains(storage));
-    let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage)))
-    else {
-        return format!(
-            "Go there in smaller steps: no version is both in the cluster's {kind} and in the new one"
-        );
+    let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage))) else {
+        return format!("Go there in smaller steps: no version is both in the cluster's {kind} and in the new one");
     };
     format!(
         "Rewrite the objects as {target} and prune the status, then try again: \

@@ -92,11 +92,7 @@ enum Rest {
 impl<'a> Line<'a> {
     fn new(whole: &'a str) -> Self {
         let indent = whole.bytes().take_while(|byte| *byte == b' ').count();
-        Self {
-            whole,
-            indent,
-            content: whole.get(indent..).unwrap_or_default().trim_ascii_end(),
-        }
+        Self { whole, indent, content: whole.get(indent..).unwrap_or_default().trim_ascii_end() }
     }
 
     /// Blank, or nothing but a comment.
@@ -128,9 +124,7 @@ impl<'a> Line<'a> {
         match value.bytes().next() {
             Some(b'|' | b'>') => Some(Rest::Scalar(column)),
             Some(b'{' | b'[') => is_closed(value).then_some(Rest::Nothing),
-            Some(quote @ (b'"' | b'\''))
-                if !closes(quote, &mut value.bytes().skip(1).peekable()) =>
-            {
+            Some(quote @ (b'"' | b'\'')) if !closes(quote, &mut value.bytes().skip(1).peekable()) => {
                 Some(Rest::Quote(quote))
             }
             _ => Some(Rest::Nothing),
@@ -167,10 +161,7 @@ fn value(content: &str) -> &str {
         match content.as_bytes().get(colon + 1) {
             None => return "",
             Some(b' ') => {
-                return content
-                    .get(colon + 2..)
-                    .unwrap_or_default()
-                    .trim_start_matches(' ');
+                return content.get(colon + 2..).unwrap_or_default().trim_start_matches(' ');
             }
             Some(_) => {}
         }
@@ -186,11 +177,7 @@ fn is_closed(value: &str) -> bool {
         match byte {
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' | b'\'' => {
-                if !closes(byte, &mut bytes) {
-                    return false;
-                }
-            }
+            b'"' | b'\'' if !closes(byte, &mut bytes) => return false,
             b'#' if depth == 0 => return true,
             _ => {}
         }

@@ -52,25 +52,14 @@ impl<'a> Document<'a> {
     /// The document without what is never read.
     #[must_use]
     pub fn lean(&self) -> Lean<'a> {
-        let text = if self.is_json {
-            Cow::Borrowed(self.text)
-        } else {
-            lean(self.text)
-        };
-        Lean {
-            document: *self,
-            text,
-        }
+        let text = if self.is_json { Cow::Borrowed(self.text) } else { lean(self.text) };
+        Lean { document: *self, text }
     }
 
     fn unread(&self, line: u64, column: u64, message: String) -> Unread {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let line = self.line.saturating_add(narrow(line)).saturating_sub(1);
-        Unread {
-            line,
-            column: narrow(column),
-            message,
-        }
+        Unread { line, column: narrow(column), message }
     }
 }
 
@@ -95,8 +84,7 @@ impl Lean<'_> {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
         if self.is_json() {
             let at = |error: serde_json::Error| {
-                self.document
-                    .unread(error.line() as u64, error.column() as u64, shape(&error))
+                self.document.unread(error.line() as u64, error.column() as u64, shape(&error))
             };
             return serde_json::from_str(&self.text).map_err(at);
         }
@@ -105,11 +93,8 @@ impl Lean<'_> {
         }
         // The whole text once more: for the place of the error, and in case only this one was bad.
         parse(self.document.text).map_err(|error| {
-            let (line, column) = error
-                .location()
-                .map_or((1, 1), |at| (at.line(), at.column()));
-            self.document
-                .unread(line, column, reason(&error).to_owned())
+            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            self.document.unread(line, column, reason(&error).to_owned())
         })
     }
 

@@ -17,11 +17,7 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
     let mut offset = 0;
     for part in text.split_inclusive('\n') {
         if is_marker(part) {
-            add(
-                &mut found,
-                text.get(start..offset).unwrap_or_default(),
-                first,
-            );
+            add(&mut found, text.get(start..offset).unwrap_or_default(), first);
             (start, first) = (offset, line);
         }
         offset += part.len();
@@ -32,9 +28,7 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
 }
 
 fn is_marker(line: &str) -> bool {
-    let rest = line
-        .strip_prefix("---")
-        .or_else(|| line.strip_prefix("..."));
+    let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
@@ -46,51 +40,29 @@ fn add<'a>(found: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
     let trimmed = body.trim_start();
     if trimmed.starts_with('{') {
         let skipped = text.len() - trimmed.len();
-        values(
-            found,
-            trimmed,
-            line + newlines(text.get(..skipped).unwrap_or_default()),
-        );
+        values(found, trimmed, line + newlines(text.get(..skipped).unwrap_or_default()));
     } else {
-        found.push(Document {
-            text,
-            line,
-            is_json: false,
-        });
+        found.push(Document { text, line, is_json: false });
     }
 }
 
 /// A line that says nothing: blank, a comment, a directive or a bare marker.
 fn is_idle(line: &str) -> bool {
     let text = line.trim();
-    text.is_empty()
-        || text.starts_with('#')
-        || line.starts_with('%')
-        || is_marker(line) && text.len() == 3
+    text.is_empty() || text.starts_with('#') || line.starts_with('%') || is_marker(line) && text.len() == 3
 }
 
 /// JSON values one after another; what is not JSON after all is one document of YAML.
 fn values<'a>(found: &mut Vec<Document<'a>>, text: &'a str, mut line: u32) {
-    let (mut rest, mut stream) = (
-        text,
-        serde_json::Deserializer::from_str(text).into_iter::<&RawValue>(),
-    );
+    let (mut rest, mut stream) = (text, serde_json::Deserializer::from_str(text).into_iter::<&RawValue>());
     while let Some(value) = stream.next() {
         let Ok(value) = value else {
-            found.push(Document {
-                text: rest,
-                line,
-                is_json: false,
-            });
+            found.push(Document { text: rest, line, is_json: false });
             return;
         };
         let blank = rest.len() - rest.trim_start().len();
         line += newlines(rest.get(..blank).unwrap_or_default());
-        found.push(Document {
-            text: value.get(),
-            line,
-            is_json: true,
-        });
+        found.push(Document { text: value.get(), line, is_json: true });
         line += newlines(value.get());
         rest = text.get(stream.byte_offset()..).unwrap_or_default();
     }
@@ -105,19 +77,13 @@ mod tests {
     use super::documents;
 
     fn split(text: &str) -> Vec<(u32, &str)> {
-        documents(text)
-            .into_iter()
-            .map(|one| (one.line, one.text))
-            .collect()
+        documents(text).into_iter().map(|one| (one.line, one.text)).collect()
     }
 
     #[test]
     fn markers_separate_and_empty_documents_are_left_out() {
         let text = "# head\n---\na: 1\n---\n# only a comment\n--- # named\nb: 2\n...\n---\n\n";
-        assert_eq!(
-            split(text),
-            [(2, "---\na: 1\n"), (6, "--- # named\nb: 2\n")]
-        );
+        assert_eq!(split(text), [(2, "---\na: 1\n"), (6, "--- # named\nb: 2\n")]);
     }
 
     #[test]
@@ -128,10 +94,7 @@ mod tests {
 
     #[test]
     fn byte_order_marks_and_windows_line_ends_are_no_content() {
-        assert_eq!(
-            split("\u{feff}a: 1\r\n---\r\nb: 2\r\n"),
-            [(1, "a: 1\r\n"), (2, "---\r\nb: 2\r\n")]
-        );
+        assert_eq!(split("\u{feff}a: 1\r\n---\r\nb: 2\r\n"), [(1, "a: 1\r\n"), (2, "---\r\nb: 2\r\n")]);
     }
 
     #[test]
@@ -142,12 +105,7 @@ mod tests {
     #[test]
     fn json_values_follow_each_other_with_and_without_markers() {
         let text = "{\"a\":\n1}\n{\"b\":2} {\"c\":3}\n---\n\n{\"d\":4}\n";
-        let expected = [
-            (1, "{\"a\":\n1}"),
-            (3, "{\"b\":2}"),
-            (3, "{\"c\":3}"),
-            (6, "{\"d\":4}"),
-        ];
+        let expected = [(1, "{\"a\":\n1}"), (3, "{\"b\":2}"), (3, "{\"c\":3}"), (6, "{\"d\":4}")];
         assert_eq!(split(text), expected);
         assert!(documents(text).iter().all(|document| document.is_json));
     }
@@ -155,10 +113,7 @@ mod tests {
     #[test]
     fn a_flow_mapping_that_is_no_json_is_yaml() {
         let found = documents("{a: 1}\n");
-        assert_eq!(
-            found.first().map(|one| (one.text, one.is_json)),
-            Some(("{a: 1}\n", false))
-        );
+        assert_eq!(found.first().map(|one| (one.text, one.is_json)), Some(("{a: 1}\n", false)));
         assert_eq!(found.len(), 1);
     }
 }

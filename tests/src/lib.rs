@@ -57,17 +57,8 @@ impl Review {
     pub fn bytes(&self) -> Vec<u8> {
         let mut parts = self.kind.splitn(3, '/');
         let [group, version, kind] = [(); 3].map(|()| parts.next().unwrap_or_default());
-        let about = if self.old.is_null() {
-            &self.object
-        } else {
-            &self.old
-        };
-        let text = |path: &str| {
-            about
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let about = if self.old.is_null() { &self.object } else { &self.old };
+        let text = |path: &str| about.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let head = format!(
             r#""uid":"{UID}","kind":{},"resource":{},"subResource":{},"name":{},"namespace":{},"operation":{},"userInfo":{}"#,
             json!({"group": group, "version": version, "kind": kind}),
@@ -134,13 +125,7 @@ pub fn secret(data: &str) -> Value {
 /// The review of that Secret's creation.
 #[must_use]
 pub fn stored(secret: Value) -> Review {
-    Review {
-        kind: "/v1/Secret",
-        resource: "secrets",
-        field_manager: "helm",
-        object: secret,
-        ..Review::default()
-    }
+    Review { kind: "/v1/Secret", resource: "secrets", field_manager: "helm", object: secret, ..Review::default() }
 }
 
 /// A CustomResourceDefinition `things.example.org`; versions as `(name, served, storage)`.

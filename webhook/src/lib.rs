@@ -1,1 +1,23 @@
-//! Placeholder.
+//! fluxkeep's admission server.
+//!
+//! It only carries: bytes from the socket to the core's [`answer`](fluxkeep::admission::answer) and
+//! back. [`Settings`] are bound to sockets and files ([`Bound`]), which are then served until told to
+//! stop.
+
+mod connections;
+mod door;
+mod metrics;
+mod observe;
+mod readiness;
+mod server;
+mod settings;
+mod state;
+mod upkeep;
+pub mod version;
+
+pub use metrics::Metrics;
+pub use readiness::{Pending, Readiness};
+pub use server::{Bound, Unbound};
+pub use settings::{Args, Limits, Settings};
+pub use state::State;
+pub use upkeep::Upkeep;

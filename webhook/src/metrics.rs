@@ -1,0 +1,234 @@
+//! What is counted. Labels are rule ids, doors and decisions, never the names of objects.
+
+use std::time::{Duration, SystemTime};
+
+use fluxkeep::admission::{Answer, Outcome};
+use fluxkeep::overrides;
+use fluxkeep::request::Door;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::state::{State, now};
+use crate::version;
+
+/// The media type of [`Metrics::text`].
+pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// From 50 µs, below the fastest review, to 10 s, the default timeout of a webhook.
+const SECONDS: [f64; 12] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Review {
+    door: &'static str,
+    decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AtDoor {
+    door: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Found {
+    rule: &'static str,
+    door: &'static str,
+    level: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Abstention {
+    rule: &'static str,
+    door: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct From {
+    source: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OverrideState {
+    rule: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Certificate {
+    certificate: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rotation {
+    certificate: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ControllerState {
+    controller: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
+}
+
+/// Every metric of the server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<Review, Counter>,
+    seconds: Family<AtDoor, Histogram>,
+    findings: Family<Found, Counter>,
+    abstentions: Family<Abstention, Counter>,
+    facts_age: Family<From, Gauge>,
+    overrides: Family<OverrideState, Gauge>,
+    not_after: Family<Certificate, Gauge>,
+    rotations: Family<Rotation, Counter>,
+    controllers: Family<ControllerState, Gauge>,
+    reloads: Family<Reload, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::default(),
+            reviews: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            findings: Family::default(),
+            abstentions: Family::default(),
+            facts_age: Family::default(),
+            overrides: Family::default(),
+            not_after: Family::default(),
+            rotations: Family::default(),
+            controllers: Family::default(),
+            reloads: Family::default(),
+        };
+        metrics.start_at_zero();
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    /// Counts an answered review.
+    pub fn count(&self, answer: &Answer, took: Duration) {
+        let door = answer.door.map_or("none", Door::name);
+        let decision = answer.outcome.name();
+        self.reviews.get_or_create(&Review { door, decision }).inc();
+        self.seconds.get_or_create(&AtDoor { door }).observe(took.as_secs_f64());
+        for finding in &answer.verdict.findings {
+            let (level, outcome) = (finding.level.name(), finding.outcome().name());
+            self.findings.get_or_create(&Found { rule: finding.rule, door, level, outcome }).inc();
+        }
+        for abstained in &answer.verdict.abstained {
+            self.abstentions.get_or_create(&Abstention { rule: abstained.rule, door }).inc();
+        }
+    }
+
+    /// Counts a look at the policy file that found it changed.
+    pub fn reloaded(&self, good: bool) {
+        let result = if good { "success" } else { "error" };
+        self.reloads.get_or_create(&Reload { result }).inc();
+    }
+
+    /// Counts a new certificate, or a failure to take one.
+    pub fn rotated(&self, certificate: &'static str, good: bool) {
+        let result = if good { "success" } else { "error" };
+        self.rotations.get_or_create(&Rotation { certificate, result }).inc();
+    }
+
+    /// Notes the end of a certificate's life.
+    pub fn expires(&self, certificate: &'static str, not_after: SystemTime) {
+        let seconds = not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.not_after.get_or_create(&Certificate { certificate }).set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// The OpenMetrics text, with what can be read off the state now.
+    #[must_use]
+    pub fn text(&self, state: &State) -> String {
+        self.observe(state);
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    fn observe(&self, state: &State) {
+        let (facts, policy) = (state.source().facts(), state.policy());
+        let age = SystemTime::now().duration_since(state.source().as_of()).unwrap_or_default();
+        let source = state.source().name();
+        self.facts_age.get_or_create(&From { source }).set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        let (present, missing) = facts.controllers(&policy.engine);
+        for (names, is_present) in [(&present, true), (&missing, false)] {
+            for controller in names {
+                let at = |state| ControllerState { controller, state };
+                self.controllers.get_or_create(&at("present")).set(i64::from(is_present));
+                self.controllers.get_or_create(&at("missing")).set(i64::from(!is_present));
+            }
+        }
+        self.overrides.clear();
+        for ((rule, is_active), count) in overrides::tally(&facts, &policy, now()) {
+            let state = if is_active { "active" } else { "expired" };
+            self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
+        }
+    }
+
+    /// A series that appears with its first event hides that event from `rate()`.
+    fn start_at_zero(&self) {
+        for door in Door::ADMISSION.map(Door::name) {
+            for decision in ["allow", "warn", "refuse", "error"] {
+                drop(self.reviews.get_or_create(&Review { door, decision }));
+            }
+            drop(self.seconds.get_or_create(&AtDoor { door }));
+        }
+        for result in ["success", "error"] {
+            drop(self.reloads.get_or_create(&Reload { result }));
+            let certificate = "leaf";
+            drop(self.rotations.get_or_create(&Rotation { certificate, result }));
+        }
+    }
+
+    fn registered(mut self) -> Self {
+        let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
+        let registry = &mut self.registry;
+        registry.register("fluxkeep_admission_reviews", "Reviews by door and decision", self.reviews.clone());
+        registry.register("fluxkeep_admission_seconds", "Time to answer a review", self.seconds.clone());
+        registry.register("fluxkeep_findings", "Findings by what became of them", self.findings.clone());
+        registry.register("fluxkeep_abstentions", "Rules that lacked a fact", self.abstentions.clone());
+        registry.register("fluxkeep_facts_age_seconds", "Age of the facts", self.facts_age.clone());
+        registry.register("fluxkeep_overrides", "Overrides in policy and cluster", self.overrides.clone());
+        registry.register(
+            "fluxkeep_certificate_not_after_seconds",
+            "End of a certificate's life, Unix time",
+            self.not_after.clone(),
+        );
+        registry.register("fluxkeep_certificate_rotations", "Certificates taken", self.rotations.clone());
+        registry.register("fluxkeep_engine_controllers", "Flux's core controllers", self.controllers.clone());
+        registry.register("fluxkeep_policy_reloads", "Changes of the policy file", self.reloads.clone());
+        registry.register("fluxkeep_build", "What this build is", Info::new(build));
+        self
+    }
+}
+
+/// Whether an answer is worth a line in the log, and at which level.
+pub(crate) fn log(answer: &Answer) {
+    let door = answer.door.map_or("none", Door::name);
+    match &answer.outcome {
+        Outcome::Unread(reason) => tracing::warn!(door, reason, "review could not be read"),
+        Outcome::Judged(decision) => {
+            for finding in &answer.verdict.findings {
+                let (rule, outcome) = (finding.rule, finding.outcome().name());
+                tracing::info!(door, rule, outcome, object = %finding.object, path = finding.path, "finding");
+            }
+            tracing::debug!(door, decision = decision.name(), "review answered");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The server's life: bound to its ports and files, then serving, then drained.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fluxkeep::policy::Policy;
+use fluxkeep_certs::{Authority, Current, Files, server_config};
+use fluxkeep_cluster::{Snapshot, Source, Unloadable};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::connections::{Phase, Port};
+use crate::door::{self, Door};
+use crate::metrics::Metrics;
+use crate::observe::{self, Observe};
+use crate::readiness::Readiness;
+use crate::settings::{Limits, Settings};
+use crate::state::State;
+use crate::upkeep::{Origin, PolicyFile, Upkeep};
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbound {
+    /// A port is taken or not allowed.
+    #[error("listening on {address}: {source}")]
+    Port {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// There is no certificate to serve.
+    #[error("loading the certificate: {0}")]
+    Certificate(#[from] fluxkeep_certs::Error),
+    /// The snapshot is not readable.
+    #[error("loading the snapshot: {0}")]
+    Snapshot(#[from] Unloadable),
+    /// The policy is not readable.
+    #[error("{0}")]
+    Policy(String),
+}
+
+/// A server that holds its ports and has read its files.
+pub struct Bound {
+    admission: TcpListener,
+    observe: TcpListener,
+    limits: Limits,
+    upkeep: Upkeep,
+    readiness: Readiness,
+    authority: Option<String>,
+}
+
+impl Bound {
+    /// Takes ports, certificate, policy and snapshot, in this order: a client that comes early waits
+    /// and is not turned away.
+    ///
+    /// # Errors
+    /// At the first that is missing or bad.
+    pub async fn bind(settings: Settings) -> Result<Self, Unbound> {
+        let admission = listen(settings.listen).await?;
+        let observe = listen(settings.observe).await?;
+        let metrics = Arc::new(Metrics::default());
+        let (origin, current, authority) = certificate(&settings, &metrics)?;
+        let (policy_file, policy) = policy(&settings)?;
+        let state = Arc::new(State::new(source(&settings)?, policy));
+        let upkeep = Upkeep { state, metrics, policy: policy_file, current, origin };
+        let readiness = Readiness::default();
+        Ok(Self { admission, observe, limits: settings.limits, upkeep, readiness, authority })
+    }
+
+    /// Where reviews are taken, over TLS.
+    ///
+    /// # Errors
+    /// When the system does not know.
+    pub fn admission_address(&self) -> std::io::Result<SocketAddr> {
+        self.admission.local_addr()
+    }
+
+    /// Where health and metrics are.
+    ///
+    /// # Errors
+    /// When the system does not know.
+    pub fn observe_address(&self) -> std::io::Result<SocketAddr> {
+        self.observe.local_addr()
+    }
+
+    /// The certificate to trust, in PEM, where it is self-made.
+    #[must_use]
+    pub fn authority_pem(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    /// What readiness waits for; a caller may add to it.
+    #[must_use]
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Serves until `stop`, then drains: not ready any more, `Connection: close` for a while, then no
+    /// new request, then the end, whatever clients do.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Unbound> {
+        let (tell, phase) = watch::channel(Phase::Serving);
+        let (alive, mut ended) = mpsc::channel(1);
+        let (limits, readiness) = (self.limits, self.readiness.clone());
+        let (reviews, health) = self.ports(&phase, &alive)?;
+        drop(alive);
+        tokio::spawn(reviews.serve(self.admission));
+        tokio::spawn(health.serve(self.observe));
+        let upkeep = tokio::spawn(look_again(self.upkeep, limits));
+        stop.await;
+        let _draining = readiness.wait_for("the end: the server is stopping");
+        tell.send_replace(Phase::Lingering);
+        sleep(limits.linger).await;
+        tell.send_replace(Phase::Draining);
+        if timeout(limits.drain, ended.recv()).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        upkeep.abort();
+        Ok(())
+    }
+
+    fn ports(&self, phase: &watch::Receiver<Phase>, alive: &mpsc::Sender<()>) -> Result<(Port, Port), Unbound> {
+        let Upkeep { state, metrics, current, .. } = &self.upkeep;
+        let judge = state.clone();
+        let door = Door {
+            answering: Arc::new(move |body| judge.answer(body)),
+            metrics: metrics.clone(),
+            body_deadline: self.limits.body,
+            phase: phase.clone(),
+        };
+        let observe = Observe { metrics: metrics.clone(), state: state.clone(), readiness: self.readiness.clone() };
+        let port = |tls, router| Port { tls, router, limits: self.limits, phase: phase.clone(), alive: alive.clone() };
+        let tls = TlsAcceptor::from(Arc::new(server_config(current.clone())?));
+        Ok((port(Some(tls), door::router(door)), port(None, observe::router(observe))))
+    }
+}
+
+async fn look_again(mut upkeep: Upkeep, limits: Limits) {
+    let mut ticks = interval(limits.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        upkeep.look();
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Unbound> {
+    TcpListener::bind(address).await.map_err(|source| Unbound::Port { address, source })
+}
+
+type Served = (Origin, Arc<Current>, Option<String>);
+
+fn certificate(settings: &Settings, metrics: &Metrics) -> Result<Served, Unbound> {
+    let (origin, identity, authority) = if let Some(directory) = &settings.tls_dir {
+        let (files, identity) = Files::load(directory)?;
+        (Origin::Files(files), identity, None)
+    } else {
+        let now = SystemTime::now();
+        let authority = Authority::new(now)?;
+        metrics.expires("ca", authority.not_after());
+        let (identity, pem) = (authority.leaf(&settings.tls_names, now)?, authority.certificate_pem());
+        (Origin::SelfMade(authority, settings.tls_names.clone()), identity, Some(pem))
+    };
+    metrics.expires("leaf", identity.not_after());
+    Ok((origin, Current::new(identity), authority))
+}
+
+fn policy(settings: &Settings) -> Result<(Option<PolicyFile>, Policy), Unbound> {
+    let Some(path) = &settings.policy else {
+        return Ok((None, Policy::default()));
+    };
+    let (file, policy) = PolicyFile::load(path).map_err(Unbound::Policy)?;
+    Ok((Some(file), policy))
+}
+
+fn source(settings: &Settings) -> Result<Arc<dyn Source>, Unbound> {
+    Ok(Arc::new(match &settings.snapshot {
+        Some(path) => Snapshot::load(path)?,
+        None => Snapshot::built_in()?,
+    }))
+}

@@ -1,0 +1,116 @@
+//! From flags and environment to settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// The flags of `fluxkeep-webhook`; each is also read from the environment.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "fluxkeep-webhook", about = "Keeps a cluster's Flux alive: the admission server")]
+#[command(version = crate::version::line())]
+pub struct Args {
+    /// Where reviews come in, over TLS.
+    #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are, without TLS.
+    #[arg(long, env = "FLUXKEEP_OBSERVE", default_value = "0.0.0.0:8080")]
+    observe: SocketAddr,
+    /// Levels and overrides; reloaded when the file changes.
+    #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// A directory with tls.crt and tls.key, reloaded when they change; without it, self-made.
+    #[arg(long, env = "FLUXKEEP_TLS_DIR", value_name = "DIR")]
+    tls_dir: Option<PathBuf>,
+    /// DNS names and addresses of the self-made certificate.
+    #[arg(long, env = "FLUXKEEP_TLS_NAMES", value_delimiter = ',', default_value = "localhost,127.0.0.1")]
+    tls_names: Vec<String>,
+    /// A snapshot (file, folder) to judge against; without it, the built-in one.
+    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
+    snapshot: Option<PathBuf>,
+    /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
+    #[arg(long, env = "FLUXKEEP_LINGER", value_name = "SECONDS", default_value_t = 12)]
+    linger: u64,
+}
+
+/// What a server is built from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where reviews come in, over TLS; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where health and metrics are.
+    pub observe: SocketAddr,
+    /// The policy file.
+    pub policy: Option<PathBuf>,
+    /// The directory with certificate and key.
+    pub tls_dir: Option<PathBuf>,
+    /// Names of the self-made certificate.
+    pub tls_names: Vec<String>,
+    /// The snapshot; none is the built-in one.
+    pub snapshot: Option<PathBuf>,
+    /// Deadlines.
+    pub limits: Limits,
+}
+
+/// Deadlines. Each frees what a slow or dead client would hold for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the TLS handshake: the apiserver's own is 10 s.
+    pub handshake: Duration,
+    /// For a request's headers.
+    pub headers: Duration,
+    /// For a request's body: no webhook may take longer than 30 s in all, 10 s is the default.
+    pub body: Duration,
+    /// How long connections are asked to close before they are closed: the apiserver keeps idle ones
+    /// and does not retry on one that is cut.
+    pub linger: Duration,
+    /// How long requests that are being answered then still have.
+    pub drain: Duration,
+    /// How often files are looked at; kubelet itself takes a minute to bring a change.
+    pub tick: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            headers: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            linger: Duration::from_secs(12),
+            drain: Duration::from_secs(10),
+            tick: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Settings {
+    /// A server on free loopback ports, with the built-in snapshot and a self-made certificate.
+    #[must_use]
+    pub fn loopback() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: any,
+            observe: any,
+            policy: None,
+            tls_dir: None,
+            tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            snapshot: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl From<Args> for Settings {
+    fn from(args: Args) -> Self {
+        Self {
+            listen: args.listen,
+            observe: args.observe,
+            policy: args.policy,
+            tls_dir: args.tls_dir,
+            tls_names: args.tls_names,
+            snapshot: args.snapshot,
+            limits: Limits { linger: Duration::from_secs(args.linger), ..Limits::default() },
+        }
+    }
+}
