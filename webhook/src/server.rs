@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use fluxkeep::policy::Policy;
 use fluxkeep_certs::{Authority, Current, Files, server_config};
-use fluxkeep_cluster::{Snapshot, Source, Unloadable};
+use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -35,9 +35,6 @@ pub enum Unbound {
     /// There is no certificate to serve.
     #[error("loading the certificate: {0}")]
     Certificate(#[from] fluxkeep_certs::Error),
-    /// The snapshot is not readable.
-    #[error("loading the snapshot: {0}")]
-    Snapshot(#[from] Unloadable),
     /// The policy is not readable.
     #[error("{0}")]
     Policy(String),
@@ -54,18 +51,18 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes ports, certificate, policy and snapshot, in this order: a client that comes early waits
-    /// and is not turned away.
+    /// Takes ports, certificate and policy, in this order: a client that comes early waits and is not
+    /// turned away. Facts come from `source`.
     ///
     /// # Errors
     /// At the first that is missing or bad.
-    pub async fn bind(settings: Settings) -> Result<Self, Unbound> {
+    pub async fn bind(settings: Settings, source: Arc<dyn Source>) -> Result<Self, Unbound> {
         let admission = listen(settings.listen).await?;
         let observe = listen(settings.observe).await?;
         let metrics = Arc::new(Metrics::default());
         let (origin, current, authority) = certificate(&settings, &metrics)?;
         let (policy_file, policy) = policy(&settings)?;
-        let state = Arc::new(State::new(source(&settings)?, policy));
+        let state = Arc::new(State::new(source, policy));
         let upkeep = Upkeep { state, metrics, policy: policy_file, current, origin };
         let readiness = Readiness::default();
         Ok(Self { admission, observe, limits: settings.limits, upkeep, readiness, authority })
@@ -177,11 +174,4 @@ fn policy(settings: &Settings) -> Result<(Option<PolicyFile>, Policy), Unbound> 
     };
     let (file, policy) = PolicyFile::load(path).map_err(Unbound::Policy)?;
     Ok((Some(file), policy))
-}
-
-fn source(settings: &Settings) -> Result<Arc<dyn Source>, Unbound> {
-    Ok(Arc::new(match &settings.snapshot {
-        Some(path) => Snapshot::load(path)?,
-        None => Snapshot::built_in()?,
-    }))
 }

@@ -28,7 +28,7 @@ pub struct Args {
     tls_names: Vec<String>,
     /// A snapshot (file, folder) to judge against; without it, the built-in one.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
-    snapshot: Option<PathBuf>,
+    pub snapshot: Option<PathBuf>,
     /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
     #[arg(long, env = "FLUXKEEP_LINGER", value_name = "SECONDS", default_value_t = 12)]
     linger: u64,
@@ -47,8 +47,6 @@ pub struct Settings {
     pub tls_dir: Option<PathBuf>,
     /// Names of the self-made certificate.
     pub tls_names: Vec<String>,
-    /// The snapshot; none is the built-in one.
-    pub snapshot: Option<PathBuf>,
     /// Deadlines.
     pub limits: Limits,
 }
@@ -85,7 +83,7 @@ impl Default for Limits {
 }
 
 impl Settings {
-    /// A server on free loopback ports, with the built-in snapshot and a self-made certificate.
+    /// A server on free loopback ports, with a self-made certificate.
     #[must_use]
     pub fn loopback() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -95,7 +93,6 @@ impl Settings {
             policy: None,
             tls_dir: None,
             tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
-            snapshot: None,
             limits: Limits::default(),
         }
     }
@@ -109,7 +106,6 @@ impl From<Args> for Settings {
             policy: args.policy,
             tls_dir: args.tls_dir,
             tls_names: args.tls_names,
-            snapshot: args.snapshot,
             limits: Limits { linger: Duration::from_secs(args.linger), ..Limits::default() },
         }
     }

@@ -1,0 +1,67 @@
+//! The `fluxkeep` command.
+//!
+//! Each subcommand gathers what the judge needs, asks it, and says what came out. Exit codes: 0
+//! nothing to refuse, 1 refused, 2 the work could not be done.
+
+pub mod client;
+mod output;
+pub mod preflight;
+pub mod replay;
+pub mod snapshot;
+
+pub use output::Output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps a Kubernetes cluster's Flux alive through its own installs, upgrades and removals.
+#[derive(Debug, Parser)]
+#[command(name = "fluxkeep", version = fluxkeep_webhook::version::line())]
+pub struct Cli {
+    /// Prints nothing but errors; the exit code tells.
+    #[arg(long, short, global = true, env = "FLUXKEEP_QUIET")]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays the incident against the real admission server, without a cluster.
+    Replay(replay::Args),
+    /// Judges rendered manifests against a cluster's snapshot, before anything is sent.
+    Preflight(preflight::Args),
+    /// Writes a cluster's snapshot: no Secrets, no schemas, no values.
+    Snapshot(snapshot::Args),
+}
+
+/// What a subcommand found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing to refuse.
+    Nothing,
+    /// Something is refused.
+    Refusal,
+}
+
+impl Cli {
+    /// Does what was asked.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let mut output = Output::new(self.quiet);
+        let found = match self.command {
+            Command::Replay(args) => replay::run(&args, &mut output),
+            Command::Preflight(args) => preflight::run(&args, &mut output),
+            Command::Snapshot(args) => snapshot::run(&args, &mut output),
+        };
+        match found {
+            Ok(Found::Nothing) => ExitCode::SUCCESS,
+            Ok(Found::Refusal) => ExitCode::from(1),
+            Err(error) => {
+                output.error(&format!("{error:#}"));
+                ExitCode::from(2)
+            }
+        }
+    }
+}

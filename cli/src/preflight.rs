@@ -1,0 +1,100 @@
+//! `fluxkeep preflight`: rendered manifests against a snapshot.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fluxkeep::judge::judge;
+use fluxkeep::object::Owner;
+use fluxkeep::policy::Policy;
+use fluxkeep::render::{Format, render};
+use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
+use fluxkeep::verdict::{Decision, Verdict};
+use fluxkeep_cluster::{Snapshot, Source, documents};
+use jiff::Timestamp;
+
+use crate::{Found, Output};
+
+/// The flags of `fluxkeep preflight`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The cluster's snapshot: a file, a folder, or - for stdin; without it, the built-in one.
+    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
+    snapshot: Option<PathBuf>,
+    /// The name of the release that the manifests belong to.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace")]
+    release_name: Option<String>,
+    /// Its namespace; objects without a namespace go there.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME")]
+    release_namespace: Option<String>,
+    /// Levels and overrides.
+    #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// How findings are written.
+    #[arg(long, env = "FLUXKEEP_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = format)]
+    format: Format,
+    /// Where to write; without it, stdout.
+    #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// A rule that lacks a fact fails, too.
+    #[arg(long, env = "FLUXKEEP_STRICT")]
+    strict: bool,
+    /// Rendered manifests: files, folders, or - for stdin.
+    #[arg(required = true, value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let known = Format::ALL.map(Format::name).join(", ");
+    Format::ALL.into_iter().find(|format| format.name() == text).ok_or(format!("write one of {known}"))
+}
+
+/// Judges the manifests and writes what was found.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
+    let now = Timestamp::now();
+    let policy = policy(args.policy.as_deref(), now)?;
+    let snapshot = snapshot(args, output)?;
+    let request = request(args, &policy)?;
+    let verdict = judge(&request, &snapshot.facts(), &policy, now);
+    match &args.output {
+        Some(path) => std::fs::write(path, render(&verdict, args.format, false))
+            .with_context(|| format!("writing {}", path.display()))?,
+        None => output.text(&render(&verdict, args.format, output.colour())).context("writing to stdout")?,
+    }
+    Ok(found(&verdict, args.strict))
+}
+
+fn found(verdict: &Verdict, strict: bool) -> Found {
+    let blind = strict && !verdict.abstained.is_empty();
+    if verdict.decision() == Decision::Refuse || blind { Found::Refusal } else { Found::Nothing }
+}
+
+fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
+    let Some(path) = path else { return Ok(Policy::default()) };
+    let context = || format!("reading policy {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    Policy::read(&text, now).with_context(context)
+}
+
+fn snapshot(args: &Args, output: &mut Output) -> anyhow::Result<Snapshot> {
+    if args.snapshot.is_none() {
+        output.note("no --snapshot given; judging against the built-in one, Flux 2.4.0 by install.yaml");
+    }
+    let snapshot = args.snapshot.as_deref().map_or_else(Snapshot::built_in, Snapshot::load);
+    snapshot.context("loading the snapshot")
+}
+
+fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
+    let home = policy.engine.namespaces.first();
+    let namespace = args.release_namespace.as_ref().or(home).map(String::as_str);
+    let mut objects = Vec::new();
+    for path in &args.manifests {
+        objects.extend(documents(path, namespace).context("loading the manifests")?);
+    }
+    let owner = args.release_name.clone().zip(args.release_namespace.clone());
+    let owner = owner.map(|(name, namespace)| Owner { name, namespace });
+    let subject = Subject::Release(Release { owner, objects });
+    Ok(Request { door: Door::Preflight, operation: Operation::Create, writer: Writer::default(), subject })
+}

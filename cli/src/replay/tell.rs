@@ -1,0 +1,93 @@
+//! The story in a terminal.
+
+use fluxkeep::admission::Envelope;
+use serde_json::Value;
+use textwrap::Options;
+
+use super::review::Ask;
+
+/// Fits a terminal of 100 columns and a page.
+const WIDTH: usize = 100;
+
+/// Text in this width.
+pub(super) fn paragraph(text: &str) -> String {
+    textwrap::fill(text, WIDTH) + "\n"
+}
+
+/// `label` and text beside it, further lines below the text.
+pub(super) fn beside(label: &str, text: &str) -> String {
+    let first = format!("   {label:<10}");
+    let next = " ".repeat(first.len());
+    let options = Options::new(WIDTH).initial_indent(&first).subsequent_indent(&next);
+    let mut lines = text.lines();
+    let mut told = textwrap::fill(lines.next().unwrap_or_default(), options) + "\n";
+    for line in lines {
+        let options = Options::new(WIDTH).initial_indent(&next).subsequent_indent(&next);
+        told += &(textwrap::fill(line, options) + "\n");
+    }
+    told
+}
+
+/// Coloured, where colour is wanted.
+pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Who asks for what.
+pub(super) fn question(ask: &Ask) -> String {
+    let user = ask.user.rsplit(':').next().unwrap_or_default();
+    format!("{}, by {user}", ask.line())
+}
+
+/// What an answer says: whether it was let through, the refusal, the warnings, the rules of each.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) allowed: bool,
+    pub(super) message: String,
+    pub(super) refused_by: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Heard {
+    /// Reads an AdmissionReview's response, as the apiserver would. None where it is no answer to
+    /// the review.
+    pub(super) fn read(review: &str, answer: &[u8]) -> Option<Self> {
+        let answer: Value = serde_json::from_slice(answer).ok()?;
+        let response = answer.get("response")?;
+        let uid = Envelope::read(review.as_bytes()).ok()?.uid;
+        if response.get("uid")?.as_str()? != uid {
+            return None;
+        }
+        let strings = |pointer: &str, key: &str| {
+            let items = response.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+            let text =
+                |item: &Value| (if key.is_empty() { Some(item) } else { item.get(key) })?.as_str().map(str::to_owned);
+            items.filter_map(text).collect::<Vec<String>>()
+        };
+        let mut refused_by = strings("/status/details/causes", "reason");
+        refused_by.dedup();
+        Some(Self {
+            allowed: response.get("allowed")?.as_bool()?,
+            message: response.pointer("/status/message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            refused_by,
+            warnings: strings("/warnings", ""),
+        })
+    }
+
+    /// The rules that warned.
+    pub(super) fn warned_by(&self) -> Vec<String> {
+        let rule = |warning: &String| warning.split_once(": ").map(|(rule, _)| rule.to_owned());
+        let mut rules: Vec<String> = self.warnings.iter().filter_map(rule).collect();
+        rules.dedup();
+        rules
+    }
+}
+
+/// The samples of a scrape that say something: what was reviewed and found, zeroes left out.
+pub(super) fn samples(metrics: &str) -> String {
+    let told = ["fluxkeep_admission_reviews_total", "fluxkeep_findings_total", "fluxkeep_engine_controllers"];
+    let counts = |line: &&str| told.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
+    let mut lines: Vec<&str> = metrics.lines().filter(counts).collect();
+    lines.sort_unstable();
+    lines.join("\n") + "\n"
+}
