@@ -8,8 +8,6 @@ use crate::finding::{Finding, Outcome};
 use crate::render::message;
 use crate::verdict::{Decision, Verdict};
 
-/// The apiserver drops warnings beyond 4 kB in all; ten say enough.
-const MOST_WARNINGS: usize = 10;
 /// Causes are for machines; a release of hundreds of objects must not fill the audit log.
 const MOST_CAUSES: usize = 32;
 
@@ -69,12 +67,11 @@ struct Audit {
 /// The answer to a judged review.
 pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
     let decision = verdict.decision();
-    let warned = verdict.with(Outcome::Warned).map(message::warning).collect();
     bytes(Response {
         uid: &envelope.uid,
         allowed: decision != Decision::Refuse,
         status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict)),
-        warnings: message::first(warned, MOST_WARNINGS),
+        warnings: message::warnings(verdict.with(Outcome::Warned)),
         audit_annotations: Audit { decision: decision.name(), rule: rules(verdict) },
     })
 }

@@ -31,21 +31,18 @@ pub fn refusal(subject: &str, refused: &[&Finding]) -> String {
     if text.is_empty() { format!("{subject} is refused") } else { text }
 }
 
-/// One line about a finding, short enough for a warning header.
+/// One line a rule, short enough for a warning header: its first finding, and how many more.
 #[must_use]
-pub fn warning(finding: &Finding) -> String {
-    cut(&format!("{}: {}: {}", finding.rule, finding.object, finding.message), LONGEST_WARNING)
+pub fn warnings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<String> {
+    let findings: Vec<&Finding> = findings.into_iter().collect();
+    let groups = findings.chunk_by(|left, right| left.rule == right.rule);
+    groups.filter_map(|group| Some(warning(group.first()?, group.len() - 1))).collect()
 }
 
-/// The first `most` lines, the last of which counts the rest.
-#[must_use]
-pub fn first(mut lines: Vec<String>, most: usize) -> Vec<String> {
-    if lines.len() > most {
-        let rest = lines.len() - most + 1;
-        lines.truncate(most - 1);
-        lines.push(more(rest));
-    }
-    lines
+fn warning(finding: &Finding, rest: usize) -> String {
+    let tail = if rest == 0 { String::new() } else { format!(" ({})", more(rest)) };
+    let text = format!("{}: {}: {}", finding.rule, finding.object, finding.message);
+    cut(&text, LONGEST_WARNING - tail.chars().count()) + &tail
 }
 
 fn more(count: usize) -> String {

@@ -3,6 +3,7 @@
 //! The apiserver refuses exactly this (`status.storedVersions[0]: Invalid value`), but at the moment
 //! of the apply: Helm is then half-way through, and the release's remediation follows.
 
+use crate::catalogue::{Catalogue, Release};
 use crate::crd::{Definition, dropped};
 use crate::finding::{Finding, Level};
 use crate::kube_version::compare;
@@ -49,7 +50,7 @@ fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str
     let kind = format!("{}.{}", live.plural, live.group);
     let target = live.storage().filter(|storage| !missing.contains(storage));
     let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage))) else {
-        return format!("Go there in smaller steps: no version is both in the cluster's {kind} and in the new one");
+        return step(object, new, missing);
     };
     format!(
         "Rewrite the objects as {target} and prune the status, then try again: \
@@ -57,4 +58,19 @@ fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str
          --subresource=status --type=merge -p '{{\"status\":{{\"storedVersions\":[\"{target}\"]}}}}'",
         object.name
     )
+}
+
+/// No version is on both sides, so a release between has to offer both.
+fn step(object: &Object, new: &Definition, missing: &[&str]) -> String {
+    let bridges = |release: &&Release| {
+        let offers = |version: &str| release.crd(&object.name).is_some_and(|crd| crd.definition().offers(version));
+        new.storage().is_some_and(offers) && missing.iter().all(|version| offers(version))
+    };
+    let (versions, storage) = (missing.join(", "), new.storage().unwrap_or("the new one"));
+    match Catalogue::built_in().releases().iter().rfind(bridges) {
+        Some(release) => {
+            format!("Install Flux {} first, which offers {versions} and {storage}, and migrate there", release.version)
+        }
+        None => format!("Install a release between that offers {versions} and {storage} first, and migrate there"),
+    }
 }

@@ -89,7 +89,7 @@ async fn tell(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow::
         match step {
             Step::Moved(what, objects) => {
                 theatre.stage.set(stage::facts(objects)?);
-                output.text(&format!("\n{}", paragraph(&format!("   ── {what}"))))?;
+                output.text(&format!("\n{}", beside("── now", what)))?;
             }
             Step::Asked(asked) => {
                 number += 1;

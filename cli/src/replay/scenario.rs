@@ -5,7 +5,7 @@ use fluxkeep::catalogue::{Catalogue, Release};
 use serde_json::{Value, json};
 
 use super::review::{Ask, helm_release, record};
-use super::stage::{chart, deployed, find, installed, set};
+use super::stage::{chart, deployed, find, installed};
 
 /// A story by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -188,51 +188,37 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
 }
 
 fn blocked_upgrade() -> anyhow::Result<Story> {
-    let (from, to) = (release("2.4.0")?, release("2.8.5")?);
-    let rendered = chart(to, true)?;
-    let mut migrated = deployed(from)?;
-    let crd = find(&migrated, "CustomResourceDefinition", "imageupdateautomations.image.toolkit.fluxcd.io")?;
-    let mut pruned = crd.clone();
-    set(&mut pruned, "", "status", json!({"storedVersions": ["v1"]}));
-    for object in migrated.iter_mut().filter(|object| object.pointer("/status").is_some()) {
-        let newest = to.crd(object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default());
-        if let Some(storage) = newest.and_then(|crd| crd.versions.iter().find(|version| version.storage)) {
-            set(object, "", "status", json!({"storedVersions": [storage.name]}));
-        }
-    }
-    let upgrade = || record("flux", "flux-system", 2, &rendered);
+    let to = release("2.8.5")?;
+    let record = |revision| record("flux", "flux-system", revision, &chart(to, true)?);
+    let bump = |from| Ask::update(RELEASES, KUSTOMIZE, helm_release(from, 0), helm_release("2.18.3", 0));
+    let through = |title, ask| asked(Asked { title, ask, without: "The same.", refused_by: &[], warned_by: &[] });
     Ok(Story {
         title: "A blocked upgrade: Flux 2.4 to 2.8 at once",
         before: "Flux 2.4.0 runs as Helm release `flux`. The chart is bumped to flux2 2.18.3, which is Flux 2.8.5.",
-        stage: deployed(from)?,
+        stage: deployed(release("2.4.0")?)?,
         steps: vec![
             asked(Asked {
                 title: "Git brings the bumped HelmRelease",
-                ask: Ask::update(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0), helm_release("2.18.3", 0)),
+                ask: bump("2.14.1"),
                 without: "Accepted.",
                 refused_by: &[],
                 warned_by: &["flux-minor-skipped"],
             }),
             asked(Asked {
                 title: "helm-controller stores the release record",
-                ask: Ask::create(RECORDS, HELM, upgrade()?),
+                ask: Ask::create(RECORDS, HELM, record(2)?),
                 without: "Stored; the apiserver then refused a CRD, and the upgrade failed half-way.",
                 refused_by: &["stored-version-dropped"],
-                warned_by: &["flux-minor-skipped", "served-version-withdrawn"],
+                warned_by: &["flux-minor-skipped"],
             }),
             Step::Moved(
-                "Flux went minor by minor and each CRD's objects were rewritten and its status pruned.",
-                migrated,
+                "Flux went to 2.6 and 2.7, as the refusal says; all objects were rewritten and each status pruned.",
+                deployed(release("2.7.5")?)?,
             ),
-            asked(Asked {
-                title: "helm-controller tries again",
-                ask: Ask::create(RECORDS, HELM, upgrade()?),
-                without: "The same.",
-                refused_by: &[],
-                warned_by: &["flux-minor-skipped", "served-version-withdrawn"],
-            }),
+            through("Git brings the bumped HelmRelease again", bump("2.17.2")),
+            through("helm-controller stores the release record", Ask::create(RECORDS, HELM, record(4)?)),
         ],
-        end: "The refusal came before the first object was touched, and named the command that mends it.",
+        end: "The refusal came before the first object was touched, and named the way that works.",
     })
 }
 
