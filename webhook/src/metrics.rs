@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use fluxkeep::admission::{Answer, Outcome};
+use fluxkeep::finding::Level;
 use fluxkeep::overrides;
 use fluxkeep::request::Door;
+use fluxkeep::rules::RULES;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -174,10 +176,12 @@ impl Metrics {
                 self.controllers.get_or_create(&at("missing")).set(i64::from(!is_present));
             }
         }
-        self.overrides.clear();
-        for ((rule, is_active), count) in overrides::tally(&facts, &policy, now()) {
-            let state = if is_active { "active" } else { "expired" };
-            self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
+        let tally = overrides::tally(&facts, &policy, now());
+        for rule in RULES.map(|rule| rule.id) {
+            for (is_active, state) in [(true, "active"), (false, "expired")] {
+                let count = tally.get(&(rule, is_active)).copied().unwrap_or_default();
+                self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
+            }
         }
     }
 
@@ -188,6 +192,16 @@ impl Metrics {
                 drop(self.reviews.get_or_create(&Review { door, decision }));
             }
             drop(self.seconds.get_or_create(&AtDoor { door }));
+        }
+        for rule in RULES {
+            let level = rule.level.name();
+            let outcome = if rule.level == Level::Enforce { "refused" } else { "warned" };
+            for door in Door::ADMISSION.iter().filter(|door| rule.doors.contains(door)).map(|door| door.name()) {
+                drop(self.findings.get_or_create(&Found { rule: rule.id, door, level, outcome }));
+                if !rule.needs.is_empty() {
+                    drop(self.abstentions.get_or_create(&Abstention { rule: rule.id, door }));
+                }
+            }
         }
         for result in ["success", "error"] {
             drop(self.reloads.get_or_create(&Reload { result }));

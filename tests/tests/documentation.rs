@@ -1,0 +1,111 @@
+//! Generated pages agree with the code. `make docs` writes them anew.
+
+#![allow(clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+use fluxkeep::finding::Level;
+use fluxkeep::rules::RULES;
+use fluxkeep_cluster::Snapshot;
+use fluxkeep_webhook::{Metrics, State};
+use std::sync::Arc;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// Writes the page when asked to, else compares it.
+fn is_page(name: &str, text: &str) {
+    let path = root().join("docs").join(name);
+    if std::env::var_os("FLUXKEEP_WRITE_DOCS").is_some() {
+        std::fs::write(&path, text).expect("docs/ is writable");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "docs/{name} is out of date; run `make docs` and commit what it writes");
+}
+
+fn names<T>(items: &[T], name: impl Fn(&T) -> &'static str) -> String {
+    if items.is_empty() {
+        return "nothing beyond the request".to_owned();
+    }
+    items.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn the_rules_page_is_the_table() {
+    let mut page = String::from(
+        "<!-- Written by `make docs` from the table in src/rules. -->\n# Rules\n\n\
+         A rule refuses (`enforce`), warns or is only counted (`audit`); the policy file sets another level. A rule \
+         that lacks a fact abstains by name and never passes silently.\n\n| rule | default | catches |\n|---|---|---|\n",
+    );
+    for rule in RULES {
+        page += &["| [", rule.id, "](#", rule.id, ") | `", rule.level.name(), "` | ", rule.catches, " |\n"].concat();
+    }
+    for rule in RULES {
+        assert!(matches!(rule.level, Level::Enforce | Level::Warn), "{} is off or hidden by default", rule.id);
+        let doors = names(rule.doors, |door| door.name());
+        let needs = names(rule.needs, |need| need.name());
+        let lines = [
+            format!("\n## {}\n\nCatches {}.\n\n", rule.id, rule.catches),
+            format!("- Default level: `{}`\n- What breaks: {}\n", rule.level.name(), rule.breaks),
+            format!("- Doors: {doors}\n- Needs: {needs}\n"),
+        ];
+        page += &lines.concat();
+    }
+    is_page("rules.md", &page);
+}
+
+#[test]
+fn the_metrics_page_is_what_the_server_registers() {
+    let snapshot = Snapshot::built_in().expect("the built-in snapshot");
+    let state = State::new(Arc::new(snapshot), fluxkeep::policy::Policy::default());
+    let metrics = Metrics::default();
+    metrics.expires("leaf", std::time::SystemTime::now());
+    let text = metrics.text(&state);
+    let mut page = String::from(
+        "<!-- Written by `make docs` from what the server registers. -->\n# Metrics\n\nOpenMetrics at `/metrics` of the \
+         plain port. Labels are rule ids, doors and decisions, never names of objects.\n\n| metric | type | help |\n\
+         |---|---|---|\n",
+    );
+    let about = |line: &str, kind: &str| line.strip_prefix(kind).and_then(|rest| rest.split_once(' ')).map(own);
+    let helps: Vec<_> = text.lines().filter_map(|line| about(line, "# HELP ")).collect();
+    for (name, kind) in text.lines().filter_map(|line| about(line, "# TYPE ")) {
+        let help = helps.iter().find(|(of, _)| *of == name).map_or("", |(_, help)| help.as_str());
+        let suffix = if kind == "counter" {
+            "_total"
+        } else if kind == "info" {
+            "_info"
+        } else {
+            ""
+        };
+        page += &["| `", &name, suffix, "` | ", &kind, " | ", help, " |\n"].concat();
+    }
+    is_page("metrics.md", &page);
+}
+
+fn own((left, right): (&str, &str)) -> (String, String) {
+    (left.to_owned(), right.trim_end_matches('.').to_owned())
+}
+
+/// Commands in the README are those that the Makefile and CI call.
+#[test]
+fn the_readme_names_the_commands_that_ci_runs() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).expect("the file is there");
+    let (readme, ci, makefile) = (read("README.md"), read(".ci/run"), read("Makefile"));
+    assert!(readme.contains("cargo run --release --bin fluxkeep -- replay"));
+    assert!(readme.contains("\nmake test\n") && ci.contains("\nmake test\n"));
+    assert!(makefile.contains("\ntest:") && makefile.contains("\nlint:") && makefile.contains("\nbench:"));
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    for page in ["README.md", "ARCHITECTURE.md", "docs/rules.md", "docs/metrics.md", "docs/performance.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|_| panic!("{page} is missing"));
+        let folder = root().join(page).parent().expect("a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            let leads = file.is_empty() || target.starts_with("http") || folder.join(file).exists();
+            assert!(leads, "{page} links to {target}, which is not there");
+        }
+    }
+}
