@@ -11,6 +11,7 @@ use crate::finding::Level;
 use crate::overrides::{LONGEST, Standing};
 use crate::rule::Rule;
 use crate::rules;
+use crate::yaml;
 
 /// Levels, engine and overrides. The default is every rule's own level and no override.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Policy {
     /// # Errors
     /// At the first key, rule or override that cannot stand, with its line and column.
     pub fn read(text: &str, now: Timestamp) -> Result<Self, Invalid> {
-        if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
+        if yaml::documents(text).is_empty() {
             return Ok(Self::default());
         }
         let file: File = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
@@ -148,5 +149,79 @@ fn unreadable(error: &serde_saphyr::Error) -> Invalid {
     match error.location() {
         Some(location) => at(&location, message),
         None => Invalid { line: 0, column: 0, message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().unwrap()
+    }
+
+    fn refusal(text: &str) -> String {
+        Policy::read(text, now()).unwrap_err().to_string()
+    }
+
+    fn exception(until: &str, more: &str) -> String {
+        format!("overrides:\n  - {{rule: foreign-owner, object: Deployment/a/b, until: \"{until}\"{more}}}\n")
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default_policy() {
+        for text in ["", "# nothing yet\n", "{}\n", "---\n"] {
+            assert_eq!(Policy::read(text, now()).unwrap(), Policy::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn levels_engine_and_overrides_are_read() {
+        let text = "levels: {flux-minor-skipped: enforce, foreign-owner: \"off\"}\n\
+                    engine: {namespaces: [flux], valuesPaths: [a.b]}\n";
+        let policy = Policy::read(&(text.to_owned() + &exception("2026-12-01T00:00:00Z", ", reason: \" x \"")), now());
+        let policy = policy.unwrap();
+        assert_eq!(policy.level(rules::find("flux-minor-skipped").unwrap()), Level::Enforce);
+        assert_eq!(policy.level(rules::find("foreign-owner").unwrap()), Level::Off);
+        assert_eq!(policy.level(rules::find("engine-deleted").unwrap()), Level::Enforce);
+        assert_eq!(
+            (policy.engine.namespaces.as_slice(), policy.engine.values_paths.as_slice()),
+            (["flux".to_owned()].as_slice(), ["a.b".to_owned()].as_slice())
+        );
+        assert_eq!(policy.overrides.first().unwrap().reason, "x");
+    }
+
+    #[test]
+    fn unknown_keys_and_rules_are_refused_with_their_place() {
+        let text = refusal("levels:\n  flux-minor-skiped: warn\n");
+        assert!(
+            text.starts_with("line 2, column 3: ") && text.contains("did you mean \"flux-minor-skipped\""),
+            "{text}"
+        );
+        let text = refusal("engine:\n  namespace: flux\n");
+        assert!(text.starts_with("line 2, column 3: ") && text.contains("namespace"), "{text}");
+        let text = refusal("levels: {foreign-owner: loud}\n");
+        assert!(text.starts_with("line 1, column 25: "), "{text}");
+        assert!(refusal("engine: {namespaces: []}\n").contains("one at least"));
+        assert!(refusal("levels: [\n").starts_with("line "));
+    }
+
+    #[test]
+    fn an_override_needs_a_reason_an_object_and_a_near_end() {
+        let text = refusal(&exception("2026-12-01T00:00:00Z", ""));
+        assert!(text.starts_with("line 2") && text.contains("reason"), "{text}");
+        assert!(refusal(&exception("2026-12-01T00:00:00Z", ", reason: \" \"")).contains("needs a reason"));
+        let text = refusal(&exception("2027-01-01T00:00:00Z", ", reason: x"));
+        assert!(text.contains("line 2, column") && text.contains("more than 30 days away"), "{text}");
+        assert!(refusal(&exception("tomorrow", ", reason: x")).contains("RFC 3339"));
+        let text = exception("2026-12-01T00:00:00Z", ", reason: x").replace("Deployment/a/b", "b");
+        assert!(refusal(&text).contains("Kind/name"));
+    }
+
+    #[test]
+    fn an_override_that_has_ended_still_loads() {
+        let policy = Policy::read(&exception("2026-11-01T00:00:00Z", ", reason: x"), now()).unwrap();
+        assert_eq!(policy.overrides.len(), 1);
     }
 }
