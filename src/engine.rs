@@ -112,10 +112,10 @@ pub fn is_labelled(object: &Object) -> bool {
 /// The parts of the engine that live in its namespace.
 fn inside(group: &str, kind: &str, object: &Object) -> Option<Part> {
     let named = |names: &[&str]| names.contains(&object.name.as_str()) || is_labelled(object);
-    let controllers = [CORE.as_slice(), OPTIONAL.as_slice()].concat();
+    let controller = || is_controller(&object.name) || is_labelled(object);
     match (group, kind) {
-        ("apps", "Deployment") => named(&controllers).then(|| weight(&object.name)),
-        ("", "ServiceAccount") => named(&controllers).then(|| weight(&object.name)),
+        ("apps", "Deployment") => controller().then(|| weight(&object.name)),
+        ("", "ServiceAccount") => controller().then(|| weight(&object.name)),
         ("", "Service") => named(&SERVICES).then(|| weight(&object.name)),
         ("rbac.authorization.k8s.io", "RoleBinding" | "Role") => is_labelled(object).then_some(Part::Vital),
         ("networking.k8s.io", "NetworkPolicy") => named(&NETWORK_POLICIES).then_some(Part::Shield),

@@ -1,8 +1,8 @@
 //! Streams of Kubernetes documents, YAML or JSON, read into partial structs.
 //!
 //! YAML is read as the Go readers of kubectl and Helm do: `yes` and `on` are booleans, of two equal
-//! keys the later one counts. What is said about a document that is not readable never repeats a
-//! value of it: it may be a Secret.
+//! labels the later one counts. Two equal keys of what is judged are refused. What is said about a
+//! document that is not readable never repeats a value of it: it may be a Secret.
 
 mod lean;
 mod split;
@@ -108,7 +108,7 @@ impl Lean<'_> {
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Box<Error>> {
     let options = serde_saphyr::options! {
         budget: budget(),
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options::<T>(text, options).map_err(Box::new)
@@ -127,7 +127,7 @@ fn budget() -> Option<Budget> {
 /// The parser's own words may repeat the value that it met.
 fn reason(error: &Error) -> &'static str {
     match error.without_snippet() {
-        Error::DuplicateMappingKey { .. } => "a key stands twice in one map",
+        Error::Message { msg, .. } if msg.starts_with("duplicate field") => "a key stands twice in one map",
         Error::Budget { .. } => "nested, aliased or long beyond all measure",
         Error::Message { .. } | Error::Unexpected { .. } => "a value has the wrong type",
         _ => "it is not YAML",

@@ -13,20 +13,25 @@ use super::Document;
 pub fn documents(text: &str) -> Vec<Document<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
-    let (mut start, mut first, mut line) = (0, 1, 1);
-    let mut offset = 0;
-    for part in text.split_inclusive('\n') {
-        if is_marker(part) {
-            add(&mut found, text.get(start..offset).unwrap_or_default(), first);
-            (start, first) = (offset, line);
-        }
-        offset += part.len();
-        line += 1;
+    let (mut start, mut line) = (0, 1);
+    for next in markers(text).chain([text.len()]) {
+        let part = text.get(start..next).unwrap_or_default();
+        add(&mut found, part, line);
+        line += newlines(part);
+        start = next;
     }
-    add(&mut found, text.get(start..).unwrap_or_default(), first);
     found
 }
 
+/// Where the lines begin that are markers.
+fn markers(text: &str) -> impl Iterator<Item = usize> {
+    let first = is_marker(text).then_some(0);
+    let candidates = memchr::memchr2_iter(b'-', b'.', text.as_bytes());
+    let line = |at: &usize| *at > 0 && text.as_bytes().get(at - 1) == Some(&b'\n');
+    first.into_iter().chain(candidates.filter(line).filter(|at| text.get(*at..).is_some_and(is_marker)))
+}
+
+/// Whether a text begins with a marker.
 fn is_marker(line: &str) -> bool {
     let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
