@@ -101,7 +101,7 @@ pub struct Key {
 }
 
 /// A Helm release, by name and namespace, as Helm writes it on what it owns.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     /// `meta.helm.sh/release-name`.
     pub name: String,

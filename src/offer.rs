@@ -39,7 +39,7 @@ pub fn offered<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     let Some(object) = case.change().and_then(|change| change.new.as_ref()) else {
         return Ok(None);
     };
-    let Some(release) = object.helm_release() else {
+    let Some(release) = object.helm_release().filter(|release| !release.is_remote()) else {
         return Ok(None);
     };
     intended(object, release, &case.engine().values_paths).map(Some).ok_or(Need::ChartFlux)

@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
             Subject::Change(change) => {
                 let object = change.new.as_ref().or(change.old.as_ref())?;
                 let namespace = object.namespace.as_deref().unwrap_or_default();
-                Some(object.helm_release()?.release(namespace, &object.name))
+                object.helm_release()?.release(namespace, &object.name)
             }
         }
     }

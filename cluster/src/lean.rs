@@ -28,6 +28,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
             "/spec/targetNamespace",
             "/spec/storageNamespace",
             "/spec/suspend",
+            "/spec/kubeConfig",
             "/spec/install/remediation",
             "/spec/install/strategy",
             "/spec/upgrade/remediation",

@@ -62,16 +62,26 @@ impl HelmRelease {
         self.chart().map(str::to_owned).or_else(reference)
     }
 
-    /// The Helm release that helm-controller makes of a HelmRelease of this name and namespace.
+    /// The Helm release that helm-controller makes, in this cluster, of a HelmRelease of this name
+    /// and namespace; none where `spec.kubeConfig` sends it to another cluster.
     /// Source: helm-controller's `GetReleaseName` and `GetReleaseNamespace`.
     #[must_use]
-    pub fn release(&self, namespace: &str, name: &str) -> Owner {
+    pub fn release(&self, namespace: &str, name: &str) -> Option<Owner> {
+        if self.is_remote() {
+            return None;
+        }
         let target = self.text("/targetNamespace");
         let default = || target.map_or(name.to_owned(), |target| format!("{target}-{name}"));
-        Owner {
+        Some(Owner {
             name: self.text("/releaseName").map_or_else(default, str::to_owned),
             namespace: target.unwrap_or(namespace).to_owned(),
-        }
+        })
+    }
+
+    /// Whether it is about another cluster.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.spec.pointer("/kubeConfig").is_some_and(|config| !config.is_null())
     }
 
     /// Where Helm keeps the release's records.
@@ -201,10 +211,12 @@ mod tests {
 
     #[test]
     fn names_default_as_in_helm_controller() {
-        let plain = release(json!({})).release("apps", "flux").to_string();
+        let plain = release(json!({})).release("apps", "flux").unwrap().to_string();
         let target = release(json!({"targetNamespace": "flux-system"}));
         assert_eq!(plain, "apps/flux");
-        assert_eq!(target.release("apps", "flux").to_string(), "flux-system/flux-system-flux");
+        assert_eq!(target.release("apps", "flux").unwrap().to_string(), "flux-system/flux-system-flux");
+        let remote = release(json!({"kubeConfig": {"secretRef": {"name": "other-cluster"}}}));
+        assert_eq!(remote.release("apps", "flux"), None);
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
         return Ok(None);
     };
     let namespace = object.namespace.as_deref().unwrap_or_default();
-    let owner = release.release(namespace, &object.name);
+    let Some(owner) = release.release(namespace, &object.name) else { return Ok(None) };
     if !case.owners()?.contains(&owner) {
         return Ok(None);
     }

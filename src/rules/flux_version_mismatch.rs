@@ -58,7 +58,7 @@ fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
     let owner = case.owner()?;
     let behind = |object: &&Object| {
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        object.helm_release().is_some_and(|release| release.release(namespace, &object.name) == owner)
+        object.helm_release().is_some_and(|release| release.release(namespace, &object.name).as_ref() == Some(&owner))
     };
     let object = case.facts.objects().find(behind)?;
     let declared = offer::intended(object, object.helm_release()?, &case.engine().values_paths)?;

@@ -30,7 +30,7 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let namespace = old.namespace.as_deref().unwrap_or_default();
-    let owner = was.release(namespace, &old.name);
+    let Some(owner) = was.release(namespace, &old.name) else { return Ok(Vec::new()) };
     if !case.owners()?.contains(&owner) {
         return Ok(Vec::new());
     }
@@ -41,7 +41,8 @@ fn check(case: &Case<'_>) -> Found {
 type Changed = (&'static str, String, String);
 
 fn changes(namespace: &str, object: &Object, was: &HelmRelease, is: &HelmRelease) -> Vec<Changed> {
-    let (from, to) = (was.release(namespace, &object.name), is.release(namespace, &object.name));
+    let owner = |release: &HelmRelease| release.release(namespace, &object.name).unwrap_or_default();
+    let (from, to) = (owner(was), owner(is));
     let storage = |release: &HelmRelease| release.storage_namespace(namespace).to_owned();
     let chart = |release: &HelmRelease| release.chart_identity().unwrap_or_default();
     let chart_from = chart(was);
