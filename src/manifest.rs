@@ -125,7 +125,7 @@ fn parsed<W: FromWire + for<'de> Deserialize<'de>>(text: &str) -> Result<Object,
 }
 
 fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> Object {
-    object.source = reading.file.map(|file| Source { file: file.to_owned(), line: document.line, column: 1 });
+    object.source = reading.file.map(|file| Source { file: file.to_owned(), line: document.content, column: 1 });
     if CLUSTER_SCOPED.contains(&object.kind.as_str()) {
         object.namespace = None;
     } else if object.namespace.as_deref().is_none_or(str::is_empty) {

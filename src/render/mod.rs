@@ -1,28 +1,64 @@
-//! From a verdict to what people and programs read.
+//! From a verdict to what people and programs read. Every format carries the same findings.
 
+mod json;
+mod junit;
 pub mod message;
+mod sarif;
+mod text;
 
 use crate::verdict::Verdict;
 
-/// s
+/// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// s
+    /// For people.
     Text,
+    /// fluxkeep's own JSON.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// JUnit's XML, for CI.
+    Junit,
 }
 
 impl Format {
-    /// s
-    pub const ALL: [Self; 1] = [Self::Text];
-    /// s
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Sarif, Self::Junit];
+
+    /// Its name on a command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        "text"
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Junit => "junit",
+        }
     }
 }
 
-/// s
+/// Writes a verdict. Colour is for text alone.
 #[must_use]
-pub fn render(verdict: &Verdict, _format: Format, _colour: bool) -> String {
-    verdict.findings.iter().map(|finding| finding.to_string() + "\n").collect()
+pub fn render(verdict: &Verdict, format: Format, colour: bool) -> String {
+    match format {
+        Format::Text => text::render(verdict, colour),
+        Format::Json => json::render(verdict),
+        Format::Sarif => sarif::render(verdict),
+        Format::Junit => junit::render(verdict),
+    }
 }
+
+/// Text without what would move a terminal's cursor or is not allowed in XML.
+fn printable(text: &str) -> String {
+    let plain = |one: char| if one.is_control() && one != '\n' { '\u{fffd}' } else { one };
+    text.chars().map(plain).collect()
+}
+
+/// A document as indented JSON with a line end.
+fn pretty(document: &impl serde::Serialize) -> String {
+    // Only strings, numbers and lists: nothing that serde_json could refuse.
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests;

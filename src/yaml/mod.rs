@@ -25,6 +25,8 @@ pub struct Document<'a> {
     pub text: &'a str,
     /// The line of the stream, from 1, at which its text begins.
     pub line: u32,
+    /// The line of the stream at which its content begins, behind markers and comments.
+    pub content: u32,
     /// Whether it is JSON.
     pub is_json: bool,
 }

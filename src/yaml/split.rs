@@ -47,7 +47,9 @@ fn add<'a>(found: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
         let skipped = text.len() - trimmed.len();
         values(found, trimmed, line + newlines(text.get(..skipped).unwrap_or_default()));
     } else {
-        found.push(Document { text, line, is_json: false });
+        let lead = text.lines().take_while(|line| is_idle(line)).count();
+        let content = line.saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
+        found.push(Document { text, line, content, is_json: false });
     }
 }
 
@@ -62,12 +64,12 @@ fn values<'a>(found: &mut Vec<Document<'a>>, text: &'a str, mut line: u32) {
     let (mut rest, mut stream) = (text, serde_json::Deserializer::from_str(text).into_iter::<&RawValue>());
     while let Some(value) = stream.next() {
         let Ok(value) = value else {
-            found.push(Document { text: rest, line, is_json: false });
+            found.push(Document { text: rest, line, content: line, is_json: false });
             return;
         };
         let blank = rest.len() - rest.trim_start().len();
         line += newlines(rest.get(..blank).unwrap_or_default());
-        found.push(Document { text: value.get(), line, is_json: true });
+        found.push(Document { text: value.get(), line, content: line, is_json: true });
         line += newlines(value.get());
         rest = text.get(stream.byte_offset()..).unwrap_or_default();
     }

@@ -1,6 +1,6 @@
 //! The HelmRelease door: what is judged, and what has to stay possible.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::Answer;
 use fluxkeep_cluster::{Snapshot, Source};

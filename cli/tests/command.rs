@@ -1,0 +1,152 @@
+//! The command as a person and a pipeline use it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use fluxkeep_cluster::BUILT_IN;
+use serde_json::Value;
+
+fn fluxkeep(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fluxkeep"));
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    fluxkeep(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A snapshot and a manifest in which every Bucket stored as v1 is lost.
+fn files() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (snapshot, manifest) = (folder.path().join("snapshot.yaml"), folder.path().join("manifest.yaml"));
+    std::fs::write(&snapshot, BUILT_IN).unwrap();
+    let head =
+        "# rendered\n---\n# Source: chart\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n";
+    let rest = "metadata: {name: buckets.source.toolkit.fluxcd.io}\nspec:\n  group: source.toolkit.fluxcd.io\n  \
+                scope: Namespaced\n  names: {kind: Bucket, plural: buckets}\n  versions:\n  \
+                - {name: v1beta2, served: true, storage: true}\n";
+    std::fs::write(&manifest, head.to_owned() + rest).unwrap();
+    (folder, snapshot, manifest)
+}
+
+fn preflight(snapshot: &Path, manifest: &Path, more: &[&str]) -> Output {
+    let paths = ["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()];
+    run(&[&paths, more].concat())
+}
+
+#[test]
+fn every_story_ends_as_it_must() {
+    for scenario in ["incident", "blocked-upgrade", "safe-bump", "strangers-crd"] {
+        let output = run(&["replay", "--scenario", scenario]);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{told}{}", text(&output.stderr));
+        assert!(told.contains("answers were as they must be."), "{told}");
+        let last = told.lines().last().unwrap();
+        assert!(last.starts_with("fluxkeep_"), "the metrics are the last lines: {last}");
+    }
+}
+
+#[test]
+fn preflight_refuses_with_1_and_names_file_and_line() {
+    let (_folder, snapshot, manifest) = files();
+    let output = preflight(&snapshot, &manifest, &[]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("refused stored-version-dropped"), "{told}");
+    assert!(told.contains("manifest.yaml:4:1)"), "{told}");
+    assert!(!told.contains('\u{1b}'), "no colour in a pipe");
+}
+
+#[test]
+fn every_format_carries_the_same_refusal() {
+    let (_folder, snapshot, manifest) = files();
+    for format in ["text", "json", "sarif", "junit"] {
+        let output = preflight(&snapshot, &manifest, &["--format", format]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stdout).contains("stored-version-dropped"), "{format}");
+    }
+    let json: Value = serde_json::from_slice(&preflight(&snapshot, &manifest, &["--format", "json"]).stdout).unwrap();
+    assert_eq!(json["verdict"], "refuse");
+    assert_eq!(json["findings"][1]["object"]["name"], "buckets.source.toolkit.fluxcd.io");
+    assert_eq!(json["findings"][1]["path"], "/status/storedVersions");
+}
+
+#[test]
+fn a_manifest_equal_to_the_cluster_is_let_through_with_0() {
+    let (_folder, snapshot, _) = files();
+    let output = preflight(&snapshot, &snapshot, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stdout), "allow: nothing found\n");
+}
+
+#[test]
+fn quiet_says_nothing_and_the_exit_code_tells() {
+    let (_folder, snapshot, manifest) = files();
+    let output = preflight(&snapshot, &manifest, &["--quiet"]);
+    assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(1), 0, 0));
+}
+
+#[test]
+fn a_rule_that_lacks_a_fact_fails_only_when_strict() {
+    let folder = tempfile::tempdir().unwrap();
+    let (snapshot, manifest) = (folder.path().join("s.yaml"), folder.path().join("m.yaml"));
+    std::fs::write(&snapshot, "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n").unwrap();
+    let crd = BUILT_IN.split("---\n").find(|text| text.contains("kind: CustomResourceDefinition")).unwrap();
+    std::fs::write(&manifest, crd).unwrap();
+    let lax = preflight(&snapshot, &manifest, &[]);
+    assert!(text(&lax.stdout).contains("stored-version-dropped abstained"), "{}", text(&lax.stdout));
+    assert_eq!(lax.status.code(), Some(0));
+    assert_eq!(preflight(&snapshot, &manifest, &["--strict"]).status.code(), Some(1));
+}
+
+#[test]
+fn stdin_and_the_environment_are_read() {
+    let (_folder, snapshot, manifest) = files();
+    let mut child = fluxkeep(&["preflight", "-"])
+        .env("FLUXKEEP_SNAPSHOT", &snapshot)
+        .env("FLUXKEEP_FORMAT", "json")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(manifest).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).starts_with("{\n"));
+}
+
+#[test]
+fn what_cannot_be_done_is_one_line_and_2() {
+    let (folder, snapshot, manifest) = files();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let bad = folder.path().join("bad.yaml");
+    std::fs::write(&bad, "levels:\n  no-such-rule: warn\n").unwrap();
+    let none = folder.path().join("none.yaml");
+    let cases: [(Output, &str); 5] = [
+        (preflight(&none, &manifest, &[]), "loading the snapshot: reading"),
+        (preflight(&snapshot, &none, &[]), "loading the manifests: reading"),
+        (preflight(&snapshot, &empty, &[]), "holds no Kubernetes object"),
+        (preflight(&snapshot, &manifest, &["--policy", bad.to_str().unwrap()]), "line 2, column 3"),
+        (run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]), "reading kubeconfig"),
+    ];
+    for (output, reason) in cases {
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn the_version_names_commit_and_newest_flux() {
+    let said = text(&run(&["--version"]).stdout);
+    assert!(said.contains("commit ") && said.contains("knows Flux up to 2.9.4"), "{said}");
+}

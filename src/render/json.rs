@@ -1,0 +1,81 @@
+//! fluxkeep's own JSON.
+
+use serde::Serialize;
+
+use super::pretty;
+use crate::finding::{Finding, Subject};
+use crate::object::Source;
+use crate::verdict::Verdict;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    verdict: &'static str,
+    findings: Vec<Entry<'a>>,
+    abstained: Vec<Abstained>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    rule: &'static str,
+    level: &'static str,
+    object: &'a Subject,
+    path: &'a str,
+    message: &'a str,
+    remedy: &'a str,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Place<'a>>,
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    excused: Option<Excuse<'a>>,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+}
+
+#[derive(Serialize)]
+struct Excuse<'a> {
+    reason: &'a str,
+    until: String,
+    by: &'a str,
+}
+
+#[derive(Serialize)]
+struct Abstained {
+    rule: &'static str,
+    needs: &'static str,
+}
+
+pub(super) fn render(verdict: &Verdict) -> String {
+    let abstained = verdict.abstained.iter().map(|one| Abstained { rule: one.rule, needs: one.needs.name() });
+    pretty(&Report {
+        verdict: verdict.decision().name(),
+        findings: verdict.findings.iter().map(entry).collect(),
+        abstained: abstained.collect(),
+    })
+}
+
+fn entry(finding: &Finding) -> Entry<'_> {
+    Entry {
+        rule: finding.rule,
+        level: finding.level.name(),
+        object: &finding.object,
+        path: &finding.path,
+        message: &finding.message,
+        remedy: &finding.remedy,
+        url: finding.url(),
+        source: finding.source.as_ref().map(place),
+        excused: finding.excused.as_ref().map(|one| Excuse {
+            reason: &one.reason,
+            until: one.until.to_string(),
+            by: &one.by,
+        }),
+    }
+}
+
+fn place(source: &Source) -> Place<'_> {
+    Place { file: &source.file, line: source.line, column: source.column }
+}

@@ -1,0 +1,96 @@
+//! SARIF 2.1.0: results of the table's rules, at files where they are known.
+
+use serde_json::{Value, json};
+
+use super::pretty;
+use crate::finding::{Finding, Level};
+use crate::overrides::Override;
+use crate::rule::Rule;
+use crate::rules::RULES;
+use crate::verdict::{Abstained, Verdict};
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+pub(super) fn render(verdict: &Verdict) -> String {
+    let driver = json!({
+        "name": "fluxkeep",
+        "version": env!("CARGO_PKG_VERSION"),
+        "rules": RULES.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>(),
+    });
+    let invocation = json!({
+        "executionSuccessful": true,
+        "toolExecutionNotifications": verdict.abstained.iter().map(notification).collect::<Vec<_>>(),
+    });
+    let run = json!({
+        "tool": {"driver": driver},
+        "invocations": [invocation],
+        "results": verdict.findings.iter().map(result).collect::<Vec<_>>(),
+    });
+    pretty(&json!({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}))
+}
+
+fn descriptor(rule: &Rule) -> Value {
+    json!({
+        "id": rule.id,
+        "shortDescription": {"text": rule.catches},
+        "help": {"text": rule.breaks},
+        "helpUri": format!("{}{}", crate::finding::RULES_URL, rule.id),
+        "defaultConfiguration": {"level": level(rule.level)},
+    })
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Enforce => "error",
+        Level::Warn => "warning",
+        Level::Audit => "note",
+        Level::Off => "none",
+    }
+}
+
+fn result(finding: &Finding) -> Value {
+    let index = RULES.iter().position(|rule| rule.id == finding.rule);
+    let suppressions: Vec<Value> = finding.excused.iter().map(suppression).collect();
+    json!({
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": level(finding.level),
+        "message": {"text": format!("{}: {}. {}.", finding.object, finding.message, finding.remedy)},
+        "locations": [location(finding)],
+        "suppressions": suppressions,
+    })
+}
+
+fn suppression(excuse: &Override) -> Value {
+    let why = format!("{} (until {}, by {})", excuse.reason, excuse.until, excuse.by);
+    json!({"kind": "external", "justification": why})
+}
+
+/// The object always; the place in a file where one is known.
+fn location(finding: &Finding) -> Value {
+    let name = format!("{}{}", finding.object, finding.path);
+    let logical = json!([{"fullyQualifiedName": name, "kind": "object"}]);
+    let Some(source) = &finding.source else { return json!({"logicalLocations": logical}) };
+    json!({
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri(&source.file)},
+            "region": {"startLine": source.line, "startColumn": source.column},
+        },
+        "logicalLocations": logical,
+    })
+}
+
+/// A path as a relative reference: what RFC 3986 does not allow in a path is percent-encoded.
+fn uri(path: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/@!$&'()*+,;=".contains(byte);
+    let encode = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.bytes().map(encode).collect()
+}
+
+fn notification(abstained: &Abstained) -> Value {
+    json!({
+        "level": "warning",
+        "message": {"text": format!("{} abstained: it needs the {}", abstained.rule, abstained.needs)},
+        "associatedRule": {"id": abstained.rule},
+    })
+}

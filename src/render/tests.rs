@@ -1,0 +1,81 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::Value;
+
+use super::*;
+use crate::finding::{Finding, Level};
+use crate::object::{Object, Source};
+use crate::overrides::Override;
+use crate::rule::Need;
+use crate::verdict::Abstained;
+
+fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
+    let object = Object {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: Some("flux-system".to_owned()),
+        name: name.to_owned(),
+        source: Some(Source { file: "a b/c.yaml".to_owned(), line: 3, column: 1 }),
+        ..Object::default()
+    };
+    let found = Finding::about(&object, "/spec", "it is \"<1>\" ]]> & 2".to_owned(), "Make it 3".to_owned());
+    Finding { rule, level, ..found }
+}
+
+/// One finding of each outcome, two that are alike, one without a place, and an abstention.
+fn verdict() -> Verdict {
+    let excused = Override {
+        reason: "CHG-1".to_owned(),
+        until: "2026-12-01T00:00:00Z".parse().unwrap(),
+        by: "the policy".to_owned(),
+    };
+    let overridden = Finding { excused: Some(excused), ..finding("foreign-owner", Level::Enforce, "b") };
+    let evil = Finding { source: None, ..finding("stored-version-dropped", Level::Enforce, "e\u{1b}[2Jf") };
+    Verdict {
+        findings: vec![
+            finding("engine-object-unkept", Level::Warn, "a"),
+            finding("engine-object-unkept", Level::Warn, "b"),
+            overridden,
+            finding("storage-version-regressed", Level::Audit, "c"),
+            evil,
+        ],
+        abstained: vec![Abstained { rule: "flux-downgraded", needs: Need::ChartFlux }],
+    }
+}
+
+#[test]
+fn text_groups_what_is_alike_and_ends_with_the_sum() {
+    insta::assert_snapshot!("text", render(&verdict(), Format::Text, false));
+}
+
+#[test]
+fn colour_is_only_there_when_asked_for() {
+    assert!(render(&verdict(), Format::Text, true).contains("\u{1b}[1;31mrefused\u{1b}[0m"));
+    assert!(!render(&verdict(), Format::Text, false).contains('\u{1b}'));
+    assert_eq!(render(&Verdict::default(), Format::Text, false), "allow: nothing found\n");
+}
+
+#[test]
+fn json_has_the_shape_that_other_programs_hold_on_to() {
+    insta::assert_snapshot!("json", render(&verdict(), Format::Json, false));
+}
+
+#[test]
+fn sarif_names_rules_places_and_suppressions() {
+    let sarif: Value = serde_json::from_str(&render(&verdict(), Format::Sarif, false)).unwrap();
+    let run = &sarif["runs"][0];
+    assert_eq!(sarif["version"], "2.1.0");
+    assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), crate::rules::RULES.len());
+    for result in run["results"].as_array().unwrap() {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+    }
+    insta::assert_snapshot!("sarif_results", pretty(&run["results"]));
+    insta::assert_snapshot!("sarif_invocations", pretty(&run["invocations"]));
+}
+
+#[test]
+fn junit_fails_what_is_refused_and_skips_what_abstained() {
+    insta::assert_snapshot!("junit", render(&verdict(), Format::Junit, false));
+}

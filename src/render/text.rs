@@ -1,0 +1,88 @@
+//! For people: rule by rule, the objects of one problem together, the sum at the end.
+
+use super::printable;
+use crate::finding::{Finding, Level, Outcome};
+use crate::verdict::{Decision, Verdict};
+
+pub(super) fn render(verdict: &Verdict, colour: bool) -> String {
+    let mut lines = Vec::new();
+    for group in verdict.findings.chunk_by(are_alike) {
+        lines.extend(told(group, colour));
+        lines.push(String::new());
+    }
+    for abstained in &verdict.abstained {
+        lines.push(format!("{} abstained: it needs the {}", abstained.rule, abstained.needs));
+    }
+    if !verdict.abstained.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(sum(verdict, colour));
+    lines.join("\n") + "\n"
+}
+
+/// The same problem with the same cure, on other objects.
+fn are_alike(left: &Finding, right: &Finding) -> bool {
+    left.rule == right.rule
+        && left.message == right.message
+        && left.remedy == right.remedy
+        && left.outcome() == right.outcome()
+}
+
+fn told(group: &[Finding], colour: bool) -> Vec<String> {
+    let Some(first) = group.first() else { return Vec::new() };
+    let head = format!("{} {}", paint(first, colour), first.rule);
+    let mut lines = vec![head];
+    lines.extend(group.iter().map(|finding| format!("  {}", place(finding))));
+    lines.push(format!("    {}.", printable(&first.message)));
+    lines.push(format!("    → {}.", printable(&first.remedy)));
+    if let Some(excuse) = &first.excused {
+        let why = printable(&excuse.reason);
+        lines.push(format!("    let through until {} by {}: {why}", excuse.until, printable(&excuse.by)));
+    }
+    lines.push(format!("    {}", first.url()));
+    lines
+}
+
+/// The object, the path in it, and where it stands.
+fn place(finding: &Finding) -> String {
+    let object = printable(&finding.object.to_string());
+    let source = finding.source.as_ref();
+    let source = source.map(|at| format!("  ({}:{}:{})", printable(&at.file), at.line, at.column));
+    let path = if finding.path.is_empty() { String::new() } else { format!(" {}", finding.path) };
+    format!("{object}{path}{}", source.unwrap_or_default())
+}
+
+fn paint(finding: &Finding, colour: bool) -> String {
+    let (word, code) = match finding.outcome() {
+        Outcome::Refused => ("refused", 31),
+        Outcome::Warned => ("warning", 33),
+        Outcome::Audited => ("audit", 36),
+        Outcome::Overridden => ("overridden", 35),
+    };
+    painted(word, code, colour)
+}
+
+fn painted(word: &str, code: u8, colour: bool) -> String {
+    if colour { format!("\u{1b}[1;{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+}
+
+fn sum(verdict: &Verdict, colour: bool) -> String {
+    let count = |level| verdict.standing().filter(|finding| finding.level == level).count();
+    let overridden = verdict.with(Outcome::Overridden).count();
+    let (word, code) = match verdict.decision() {
+        Decision::Refuse => ("refuse", 31),
+        Decision::Warn => ("warn", 33),
+        Decision::Allow => ("allow", 32),
+    };
+    let parts = [
+        (count(Level::Enforce), "refused"),
+        (count(Level::Warn), "warned about"),
+        (count(Level::Audit), "noted for the audit"),
+        (overridden, "overridden"),
+        (verdict.abstained.len(), "not judged for lack of a fact"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let parts: Vec<String> = parts.collect();
+    let rest = if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") };
+    format!("{}: {rest}", painted(word, code, colour))
+}
