@@ -21,11 +21,11 @@ pub(crate) enum Origin {
     Files(Files),
 }
 
-/// The policy file, and the text that was last taken or refused.
+/// The policy file, and what it was at the last look: its text, or why there was none.
 #[derive(Debug)]
 pub(crate) struct PolicyFile {
     path: PathBuf,
-    seen: String,
+    seen: Result<String, String>,
 }
 
 impl PolicyFile {
@@ -36,20 +36,17 @@ impl PolicyFile {
     pub(crate) fn load(path: &Path) -> Result<(Self, Policy), String> {
         let seen = read(path)?;
         let policy = parse(path, &seen)?;
-        Ok((Self { path: path.to_owned(), seen }, policy))
+        Ok((Self { path: path.to_owned(), seen: Ok(seen) }, policy))
     }
 
     /// The new policy, if the file changed; why it is none, if it is none.
     fn look(&mut self) -> Option<Result<Policy, String>> {
-        let text = match read(&self.path) {
-            Ok(text) => text,
-            Err(why) => return Some(Err(why)),
-        };
-        if text == self.seen {
+        let found = read(&self.path);
+        if found == self.seen {
             return None;
         }
-        let policy = parse(&self.path, &text);
-        self.seen = text;
+        let policy = found.as_deref().map_err(Clone::clone).and_then(|text| parse(&self.path, text));
+        self.seen = found;
         Some(policy)
     }
 }
