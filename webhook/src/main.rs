@@ -39,10 +39,11 @@ fn run(args: Args) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let stop = told_to_stop()?;
     let bound = Bound::bind(settings).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
     tracing::info!(%admission, %observe, "serving");
-    bound.serve(told_to_stop()?).await.context("serving")
+    bound.serve(stop).await.context("serving")
 }
 
 /// SIGTERM, as kubelet sends it, or SIGINT.

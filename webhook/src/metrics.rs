@@ -190,9 +190,9 @@ impl Metrics {
                 self.controllers.get_or_create(&at("missing")).set(i64::from(!is_present));
             }
         }
-        self.overrides.clear();
-        for ((rule, is_active), count) in overrides::tally(&facts, &policy, now()) {
-            let state = if is_active { "active" } else { "expired" };
+        let tally = overrides::tally(&facts, &policy, now());
+        for (rule, state) in RULES.into_iter().flat_map(|rule| ["active", "expired"].map(|state| (rule.id, state))) {
+            let count = tally.get(&(rule, state == "active")).copied().unwrap_or_default();
             self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
         }
     }
@@ -216,7 +216,9 @@ impl Metrics {
 
     /// At the level that a rule has by itself; another one in the policy begins with its first event.
     fn start_rules_at_zero(&self) {
-        let at_doors = |rule: &'static Rule| rule.doors.iter().filter(|door| Door::ADMISSION.contains(door)).map(move |door| (rule, door.name()));
+        let at_doors = |rule: &'static Rule| {
+            rule.doors.iter().filter(|door| Door::ADMISSION.contains(door)).map(move |door| (rule, door.name()))
+        };
         for (rule, door) in RULES.into_iter().flat_map(at_doors) {
             let outcome = if rule.level == Level::Enforce { "refused" } else { "warned" };
             drop(self.findings.get_or_create(&Found { rule: rule.id, door, level: rule.level.name(), outcome }));

@@ -86,7 +86,7 @@ impl Default for Limits {
         Self {
             handshakes: 1024,
             handshake: Duration::from_secs(10),
-            headers: Duration::from_secs(120),
+            headers: Duration::from_mins(2),
             body: Duration::from_secs(10),
             linger: Duration::from_secs(12),
             drain: Duration::from_secs(10),

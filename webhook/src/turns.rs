@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use tokio::sync::oneshot;
 
 /// Lets the newest handshake begin and, beyond the bound, the oldest give way. Clients that open
-/// connections and say nothing then crowd out each other; the apiserver is through in milliseconds.
+/// connections and say nothing then crowd out each other; the apiserver is through in milliseconds. All give way when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Turns {
     most: usize,
