@@ -97,7 +97,7 @@ async fn a_planted_secret_shows_in_no_log_and_no_answer() {
     drop(stop);
     server.await.unwrap().unwrap();
     let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(logged.contains("review could not be read"), "the log was listened to: {logged}");
+    assert!(logged.contains("review not readable"), "the log was listened to: {logged}");
     let lines: Vec<_> = logged.lines().filter(|line| line.contains(PLANTED)).collect();
     assert!(lines.is_empty(), "{lines:?}");
 }

@@ -1,6 +1,6 @@
 //! Connections: accepted, served within deadlines, closed in order.
 
-use std::net::SocketAddr;
+use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,22 +10,33 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::settings::Limits;
+use crate::turns::{Turn, Turns};
 
 /// Accepting again at once after "too many open files" would only spin.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Where the server is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the server is in its life, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Everything is served.
     Serving,
-    /// Everything is served, and each answer asks to close its connection.
+    /// Everything is served, and clients are asked to go: by `Connection: close`, by GOAWAY.
     Lingering,
     /// Nothing new; what is being answered is brought to its end.
     Draining,
+}
+
+/// What is spoken on a connection. Known before its first byte, so that no client can be waited for
+/// without a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
 }
 
 /// A port: what is served on it, and how.
@@ -43,69 +54,171 @@ impl Port {
     /// Accepts until the server drains.
     pub(crate) async fn serve(self, listener: TcpListener) {
         let mut phase = self.phase.clone();
+        let mut turns = Turns::new(self.limits.handshakes);
         loop {
             tokio::select! {
-                accepted = listener.accept() => self.accepted(accepted).await,
-                () = drained(&mut phase) => return,
-            }
-        }
-    }
-
-    async fn accepted(&self, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
-        match accepted {
-            Ok((stream, _)) => {
-                let port = self.clone();
-                tokio::spawn(async move { port.connection(stream).await });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accepting a connection failed");
-                tokio::time::sleep(BACK_OFF).await;
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(tokio::spawn(self.clone().connection(stream, turns.next()))),
+                    Err(error) => back_off(&error).await,
+                },
+                () = reached(&mut phase, Phase::Draining) => return,
             }
         }
     }
 
     /// One connection, from its handshake to its end.
-    async fn connection(self, stream: TcpStream) {
+    async fn connection(self, stream: TcpStream, turn: Turn) {
         // A review is one request and one answer: nothing to gather.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
-            return self.requests(stream).await;
+            return self.requests(stream, Protocol::Http1).await;
         };
-        let mut phase = self.phase.clone();
-        let handshake = tokio::time::timeout(self.limits.handshake, tls.accept(stream));
-        tokio::select! {
-            done = handshake => match done {
-                Ok(Ok(stream)) => self.requests(stream).await,
-                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                Err(_) => tracing::debug!("TLS handshake took too long"),
-            },
-            () = drained(&mut phase) => {}
+        if let Some(stream) = self.handshake(&tls, stream, turn).await {
+            let agreed = stream.get_ref().1.alpn_protocol();
+            let protocol = if agreed == Some(b"h2".as_slice()) { Protocol::Http2 } else { Protocol::Http1 };
+            self.requests(stream, protocol).await;
         }
     }
 
-    async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.headers);
-        builder.http2().timer(TokioTimer::new());
-        let service = TowerToHyperService::new(self.router);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+    /// None when it fails, takes too long, or gives way: to newer ones, or to the end of accepting.
+    async fn handshake(&self, tls: &TlsAcceptor, stream: TcpStream, turn: Turn) -> Option<TlsStream<TcpStream>> {
+        tokio::select! {
+            done = timeout(self.limits.handshake, tls.accept(stream)) => match done {
+                Ok(Ok(stream)) => return Some(stream),
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            },
+            () = turn.over() => tracing::debug!("TLS handshake gave way"),
+        }
+        None
+    }
+
+    async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, protocol: Protocol) {
+        let Self { router, limits, mut phase, alive, .. } = self;
+        let builder = builder(&limits, protocol);
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);
-        let mut phase = self.phase;
+        let last = last_phase(protocol, *phase.borrow());
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = drained(&mut phase) => {
+            () = reached(&mut phase, last) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                timeout(limits.drain, connection).await.unwrap_or_else(|late| Err(late.into()))
             }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "connection ended early");
         }
-        drop(self.alive);
+        drop(alive);
     }
 }
 
-/// Waits until the server drains, or until nobody is left who could tell.
-async fn drained(phase: &mut watch::Receiver<Phase>) {
-    let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    // A client that is gone without a word answers no ping.
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(limits.headers);
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    }
+}
+
+/// When a connection is closed. HTTP/2 has GOAWAY, after which nothing is lost; an idle HTTP/1.1
+/// connection that is cut can lose a request, so it is closed after an answer that says so. Whoever
+/// comes with HTTP/2 in between is not sent away at once, or would come again and again.
+fn last_phase(protocol: Protocol, now: Phase) -> Phase {
+    match (protocol, now) {
+        (Protocol::Http2, Phase::Serving) => Phase::Lingering,
+        _ => Phase::Draining,
+    }
+}
+
+/// Waits until the server is that far, or until nobody is left who could tell.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+}
+
+/// A client that left before it was accepted concerns only itself; what concerns the server needs
+/// time to get better.
+async fn back_off(error: &Error) {
+    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::warn!(%error, "accepting a connection failed; the limit of open files may be too low");
+    tokio::time::sleep(BACK_OFF).await;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::{Instant, advance};
+
+    /// A client of a connection that answers `yes`.
+    fn client() -> (DuplexStream, watch::Sender<Phase>) {
+        let (tell, phase) = watch::channel(Phase::Serving);
+        let (near, far) = tokio::io::duplex(4096);
+        let router = Router::new().route("/", get(async || "yes"));
+        let port = Port { tls: None, router, limits: Limits::default(), phase, alive: mpsc::channel(1).0 };
+        tokio::spawn(port.requests(far, Protocol::Http1));
+        (near, tell)
+    }
+
+    async fn ask(client: &mut DuplexStream) -> String {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 1024];
+        let length = client.read(&mut answer).await.unwrap();
+        answer.truncate(length);
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// How long until the server closes the connection by itself.
+    async fn closed(client: &mut DuplexStream) -> Duration {
+        let start = Instant::now();
+        timeout(Duration::from_hours(1), client.read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_outlives_the_90_s_for_which_the_apiserver_keeps_it() {
+        let (mut client, _tell) = client();
+        for _ in 0..3 {
+            assert!(ask(&mut client).await.ends_with("yes"));
+            advance(Duration::from_secs(91)).await;
+        }
+        assert!(closed(&mut client).await < Duration::from_secs(31));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_asks_is_closed_by_the_deadline_for_headers() {
+        for sent in ["", "GET / HTTP/1.1\r\nhost:"] {
+            let (mut client, _tell) = client();
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let took = closed(&mut client).await;
+            assert!((120..122).contains(&took.as_secs()), "{sent:?}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_when_draining_and_not_while_lingering() {
+        let (mut client, tell) = client();
+        ask(&mut client).await;
+        tell.send_replace(Phase::Lingering);
+        assert!(ask(&mut client).await.ends_with("yes"));
+        tell.send_replace(Phase::Draining);
+        assert_eq!(closed(&mut client).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_concerns_the_server_makes_it_wait_before_it_accepts_again() {
+        let start = Instant::now();
+        back_off(&Error::from(ErrorKind::ConnectionAborted)).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        let too_many_open_files = 24;
+        back_off(&Error::from_raw_os_error(too_many_open_files)).await;
+        assert_eq!(start.elapsed(), BACK_OFF);
+    }
 }

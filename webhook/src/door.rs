@@ -13,9 +13,17 @@ use axum::routing::post;
 use fluxkeep::admission::{Answer, LONGEST_BODY};
 use http_body_util::BodyExt;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::connections::Phase;
-use crate::metrics::{Metrics, log};
+use crate::log;
+use crate::metrics::Metrics;
+
+/// The longest body that is judged where it was read. Longer ones go to a thread of their own: a
+/// release record of 1 MB unfolds to tens, and health checks must not wait for it. The reviews of
+/// Flux's own CRDs and records stay below, and are through in three milliseconds at most.
+const AT_ONCE: usize = 256 << 10;
 
 /// From a review's bytes to its answer.
 pub(crate) type Answering = Arc<dyn Fn(&[u8]) -> Answer + Send + Sync>;
@@ -31,43 +39,71 @@ pub(crate) struct Door {
 
 /// `POST /validate` and `POST /mutate`: what a review is about decides, not where it is sent.
 pub(crate) fn router(door: Door) -> Router {
-    Router::new().route("/validate", post(review)).route("/mutate", post(review)).with_state(door)
+    let router = Router::new().route("/validate", post(review)).route("/mutate", post(review));
+    explained(router, "POST an AdmissionReview to /validate or /mutate\n").with_state(door)
 }
 
 async fn review(Shared(door): Shared<Door>, request: Request<Body>) -> Response<Body> {
     let version = request.version();
-    let read = tokio::time::timeout(door.body_deadline, body(request)).await;
+    let read = timeout(door.body_deadline, body(request)).await.unwrap_or(Err(Refused::TooSlow));
+    let is_unread = read.is_err();
     let mut response = match read {
-        Ok(Ok(body)) => judged(&door, &body),
-        Ok(Err(refused)) => refused.response(),
-        Err(_) => Refused::TooSlow.response(),
+        Ok(body) => door.judged(body).await,
+        Err(refused) => door.refused(&refused),
     };
+    let is_stopping = *door.phase.borrow() != Phase::Serving;
     // An idle connection that is simply cut fails the apiserver's next review.
-    if *door.phase.borrow() != Phase::Serving && version < Version::HTTP_2 {
+    if (is_unread || is_stopping) && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// Answers, counts and logs. A panic costs this one review, not the server.
-fn judged(door: &Door, body: &[u8]) -> Response<Body> {
-    let start = Instant::now();
-    let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (door.answering)(body))) else {
-        tracing::error!("judging a review panicked; it was answered with 500");
-        return text(StatusCode::INTERNAL_SERVER_ERROR, "fluxkeep failed on this review; see its log\n");
-    };
-    door.metrics.count(&answer, start.elapsed());
-    log(&answer);
-    if answer.status == 200 {
-        let mut response = Response::new(Body::from(answer.body));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        return response;
+impl Door {
+    async fn judged(&self, body: Vec<u8>) -> Response<Body> {
+        if body.len() <= AT_ONCE {
+            return self.answer(&body);
+        }
+        let door = self.clone();
+        spawn_blocking(move || door.answer(&body)).await.unwrap_or_else(|_| failed())
     }
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
-    text(status, String::from_utf8_lossy(&answer.body).into_owned())
+
+    /// Answers, counts and logs. A panic costs this one review, not the server.
+    fn answer(&self, body: &[u8]) -> Response<Body> {
+        let start = Instant::now();
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (self.answering)(body))) else {
+            tracing::error!("judging a review panicked; it was answered with 500");
+            self.metrics.failed();
+            return failed();
+        };
+        self.metrics.count(&answer, start.elapsed());
+        log::review(body, &answer);
+        response(answer)
+    }
+
+    fn refused(&self, refused: &Refused) -> Response<Body> {
+        self.metrics.failed();
+        let (status, reason) = refused.explained();
+        tracing::warn!(reason, "a request got no review in return");
+        text(status, format!("{reason}\n"))
+    }
+}
+
+fn response(answer: Answer) -> Response<Body> {
+    if answer.status != 200 {
+        return text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST), answer.body);
+    }
+    let mut response = Response::new(Body::from(answer.body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn failed() -> Response<Body> {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "fluxkeep failed on this review; see its log\n")
 }
 
 /// Why a body is not taken.
+#[derive(Debug)]
 enum Refused {
     TooLong,
     TooSlow,
@@ -75,14 +111,14 @@ enum Refused {
 }
 
 impl Refused {
-    fn response(&self) -> Response<Body> {
+    fn explained(&self) -> (StatusCode, String) {
         match self {
-            Self::TooLong => text(
+            Self::TooLong => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes\n"),
+                format!("a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes"),
             ),
-            Self::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"),
-            Self::Broken => text(StatusCode::BAD_REQUEST, "the body broke off\n"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned()),
+            Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
         }
     }
 }
@@ -107,10 +143,79 @@ async fn body(request: Request<Body>) -> Result<Vec<u8>, Refused> {
     Ok(bytes)
 }
 
+/// Tells whoever asks for something else what there is.
+pub(crate) fn explained<S: Clone + Send + Sync + 'static>(router: Router<S>, usage: &'static str) -> Router<S> {
+    router
+        .fallback(async move || text(StatusCode::NOT_FOUND, usage))
+        .method_not_allowed_fallback(async move || text(StatusCode::METHOD_NOT_ALLOWED, usage))
+}
+
 /// A plain answer for whoever is not the apiserver.
 pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use fluxkeep::facts::Facts;
+    use fluxkeep::policy::Policy;
+    use tower::ServiceExt;
+
+    /// A router whose judge panics on every body that holds `panic`.
+    fn fragile(metrics: &Arc<Metrics>) -> Router {
+        let answering = |body: &[u8]| {
+            assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
+            fluxkeep::admission::answer(body, &Facts::default(), &Policy::default(), crate::state::now())
+        };
+        let (_tell, phase) = watch::channel(Phase::Serving);
+        let metrics = metrics.clone();
+        router(Door { answering: Arc::new(answering), metrics, body_deadline: Duration::from_secs(10), phase })
+    }
+
+    async fn status(router: &Router, body: impl Into<Body>) -> StatusCode {
+        let request = Request::post("/validate").body(body.into()).unwrap();
+        router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_review_wherever_it_is_judged() {
+        let metrics = Arc::new(Metrics::default());
+        let router = fragile(&metrics);
+        let review = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1"}}"#;
+        for padding in [0, AT_ONCE] {
+            let panics = format!("{}panic", " ".repeat(padding));
+            assert_eq!(status(&router, panics).await, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(status(&router, format!("{review}{}", " ".repeat(padding))).await, StatusCode::OK);
+        }
+        let text = metrics.encoded();
+        assert!(text.contains(r#"reviews_total{door="none",decision="error"} 2"#), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_in_time_is_answered_with_408() {
+        let router = fragile(&Arc::default());
+        let start = tokio::time::Instant::now();
+        assert_eq!(status(&router, Body::new(Never)).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+    }
+
+    /// A body that never comes.
+    struct Never;
+
+    impl http_body::Body for Never {
+        type Data = axum::body::Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
+    }
 }

@@ -6,15 +6,19 @@
 
 mod connections;
 mod door;
+mod log;
+mod logging;
 mod metrics;
 mod observe;
 mod readiness;
 mod server;
 mod settings;
 mod state;
+mod turns;
 mod upkeep;
 pub mod version;
 
+pub use logging::Logging;
 pub use metrics::Metrics;
 pub use readiness::{Pending, Readiness};
 pub use server::{Bound, Unbound};

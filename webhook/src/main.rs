@@ -1,40 +1,53 @@
 //! The admission server as a program.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::{Args, Bound};
+use fluxkeep_webhook::{Args, Bound, Settings};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let filter = EnvFilter::try_from_env("FLUXKEEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(asked) if !asked.use_stderr() => return asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
+        Err(error) => return failed(&in_one_line(&error.to_string())),
+    };
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {error:#}");
-            ExitCode::from(2)
-        }
+        Err(error) => failed(&format!("{error:#}")),
     }
 }
 
-#[tokio::main]
-async fn run(args: Args) -> anyhow::Result<()> {
-    let snapshot = match &args.snapshot {
-        Some(path) => Snapshot::load(path),
-        None => Snapshot::built_in(),
-    };
+/// What was attempted, on what, and why it failed.
+fn failed(why: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {why}");
+    ExitCode::from(2)
+}
+
+/// The first paragraph: the second is about how to ask for help.
+fn in_one_line(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    lines.join(" ")
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    args.logging.start().context("reading --log")?;
+    let snapshot = args.snapshot.as_deref().map_or_else(Snapshot::built_in, Snapshot::load);
     let source = Arc::new(snapshot.context("loading the snapshot")?);
-    let bound = Bound::bind(args.into(), source).await.context("starting")?;
+    serve(args.into(), source)
+}
+
+#[tokio::main]
+async fn serve(settings: Settings, source: Arc<Snapshot>) -> anyhow::Result<()> {
+    let stop = told_to_stop()?;
+    let bound = Bound::bind(settings, source).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
     tracing::info!(%admission, %observe, "serving");
-    bound.serve(told_to_stop()?).await.context("serving")
+    bound.serve(stop).await.context("serving")
 }
 
 /// SIGTERM, as kubelet sends it, or SIGINT.

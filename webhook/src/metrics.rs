@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use fluxkeep::admission::{Answer, Outcome};
+use fluxkeep::admission::Answer;
 use fluxkeep::finding::Level;
 use fluxkeep::overrides;
 use fluxkeep::request::Door;
+use fluxkeep::rule::Rule;
 use fluxkeep::rules::RULES;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -18,6 +19,9 @@ use prometheus_client::registry::Registry;
 
 use crate::state::{State, now};
 use crate::version;
+
+/// The door of what was no readable review.
+pub(crate) const NO_DOOR: &str = "none";
 
 /// The media type of [`Metrics::text`].
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -122,7 +126,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts an answered review.
     pub fn count(&self, answer: &Answer, took: Duration) {
-        let door = answer.door.map_or("none", Door::name);
+        let door = answer.door.map_or(NO_DOOR, Door::name);
         let decision = answer.outcome.name();
         self.reviews.get_or_create(&Review { door, decision }).inc();
         self.seconds.get_or_create(&AtDoor { door }).observe(took.as_secs_f64());
@@ -133,6 +137,11 @@ impl Metrics {
         for abstained in &answer.verdict.abstained {
             self.abstentions.get_or_create(&Abstention { rule: abstained.rule, door }).inc();
         }
+    }
+
+    /// Counts a request that got no review in return.
+    pub fn failed(&self) {
+        self.reviews.get_or_create(&Review { door: NO_DOOR, decision: "error" }).inc();
     }
 
     /// Counts a look at the policy file that found it changed.
@@ -157,6 +166,11 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, state: &State) -> String {
         self.observe(state);
+        self.encoded()
+    }
+
+    /// The OpenMetrics text, as counted so far.
+    pub(crate) fn encoded(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);
@@ -177,11 +191,9 @@ impl Metrics {
             }
         }
         let tally = overrides::tally(&facts, &policy, now());
-        for rule in RULES.map(|rule| rule.id) {
-            for (is_active, state) in [(true, "active"), (false, "expired")] {
-                let count = tally.get(&(rule, is_active)).copied().unwrap_or_default();
-                self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
-            }
+        for (rule, state) in RULES.into_iter().flat_map(|rule| ["active", "expired"].map(|state| (rule.id, state))) {
+            let count = tally.get(&(rule, state == "active")).copied().unwrap_or_default();
+            self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
         }
     }
 
@@ -193,20 +205,26 @@ impl Metrics {
             }
             drop(self.seconds.get_or_create(&AtDoor { door }));
         }
-        for rule in RULES {
-            let level = rule.level.name();
-            let outcome = if rule.level == Level::Enforce { "refused" } else { "warned" };
-            for door in Door::ADMISSION.iter().filter(|door| rule.doors.contains(door)).map(|door| door.name()) {
-                drop(self.findings.get_or_create(&Found { rule: rule.id, door, level, outcome }));
-                if !rule.needs.is_empty() {
-                    drop(self.abstentions.get_or_create(&Abstention { rule: rule.id, door }));
-                }
-            }
-        }
+        drop(self.reviews.get_or_create(&Review { door: NO_DOOR, decision: "error" }));
+        self.start_rules_at_zero();
         for result in ["success", "error"] {
             drop(self.reloads.get_or_create(&Reload { result }));
             let certificate = "leaf";
             drop(self.rotations.get_or_create(&Rotation { certificate, result }));
+        }
+    }
+
+    /// At the level that a rule has by itself; another one in the policy begins with its first event.
+    fn start_rules_at_zero(&self) {
+        let at_doors = |rule: &'static Rule| {
+            rule.doors.iter().filter(|door| Door::ADMISSION.contains(door)).map(move |door| (rule, door.name()))
+        };
+        for (rule, door) in RULES.into_iter().flat_map(at_doors) {
+            let outcome = if rule.level == Level::Enforce { "refused" } else { "warned" };
+            drop(self.findings.get_or_create(&Found { rule: rule.id, door, level: rule.level.name(), outcome }));
+            if !rule.needs.is_empty() {
+                drop(self.abstentions.get_or_create(&Abstention { rule: rule.id, door }));
+            }
         }
     }
 
@@ -229,20 +247,5 @@ impl Metrics {
         registry.register("fluxkeep_policy_reloads", "Changes of the policy file", self.reloads.clone());
         registry.register("fluxkeep_build", "What this build is", Info::new(build));
         self
-    }
-}
-
-/// Whether an answer is worth a line in the log, and at which level.
-pub(crate) fn log(answer: &Answer) {
-    let door = answer.door.map_or("none", Door::name);
-    match &answer.outcome {
-        Outcome::Unread(reason) => tracing::warn!(door, reason, "review could not be read"),
-        Outcome::Judged(decision) => {
-            for finding in &answer.verdict.findings {
-                let (rule, outcome) = (finding.rule, finding.outcome().name());
-                tracing::info!(door, rule, outcome, object = %finding.object, path = finding.path, "finding");
-            }
-            tracing::debug!(door, decision = decision.name(), "review answered");
-        }
     }
 }

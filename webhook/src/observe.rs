@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::get;
 
-use crate::door::text;
+use crate::door::{explained, text};
 use crate::metrics::{Metrics, OPEN_METRICS};
 use crate::readiness::Readiness;
 use crate::state::State;
@@ -25,11 +25,8 @@ pub(crate) struct Observe {
 /// `/livez`, `/readyz`, `/metrics`.
 pub(crate) fn router(observe: Observe) -> Router {
     let live = || async { text(StatusCode::OK, "ok\n") };
-    Router::new()
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(observe)
+    let router = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics));
+    explained(router, "GET /livez, /readyz or /metrics\n").with_state(observe)
 }
 
 async fn ready(Shared(observe): Shared<Observe>) -> Response<Body> {

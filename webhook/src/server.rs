@@ -9,7 +9,7 @@ use fluxkeep_certs::{Authority, Current, Files, server_config};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::connections::{Phase, Port};
@@ -109,16 +109,16 @@ impl Bound {
         drop(alive);
         tokio::spawn(reviews.serve(self.admission));
         tokio::spawn(health.serve(self.observe));
-        let upkeep = tokio::spawn(look_again(self.upkeep, limits));
-        stop.await;
-        let _draining = readiness.wait_for("the end: the server is stopping");
+        tokio::select! {
+            () = stop => {}
+            () = look_again(self.upkeep, limits) => {}
+        }
+        let _stopping = readiness.wait_for("the end: the server is stopping");
         tell.send_replace(Phase::Lingering);
         sleep(limits.linger).await;
         tell.send_replace(Phase::Draining);
-        if timeout(limits.drain, ended.recv()).await.is_err() {
-            tracing::warn!("some connections did not end in time");
-        }
-        upkeep.abort();
+        // Each connection has its own deadline for this.
+        ended.recv().await;
         Ok(())
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::logging::Logging;
+
 /// The flags of `fluxkeep-webhook`; each is also read from the environment.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fluxkeep-webhook", about = "Keeps a cluster's Flux alive: the admission server")]
@@ -31,7 +33,11 @@ pub struct Args {
     pub snapshot: Option<PathBuf>,
     /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
     #[arg(long, env = "FLUXKEEP_LINGER", value_name = "SECONDS", default_value_t = 12)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=600))]
     linger: u64,
+    /// What the program logs, and how.
+    #[command(flatten)]
+    pub logging: Logging,
 }
 
 /// What a server is built from.
@@ -47,16 +53,20 @@ pub struct Settings {
     pub tls_dir: Option<PathBuf>,
     /// Names of the self-made certificate.
     pub tls_names: Vec<String>,
-    /// Deadlines.
+    /// Deadlines and bounds.
     pub limits: Limits,
 }
 
-/// Deadlines. Each frees what a slow or dead client would hold for ever.
+/// Deadlines and bounds. Each frees what a slow or dead client would hold for ever.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// How many TLS handshakes may run at once; beyond, the oldest gives way to the newest. Far
+    /// more than the apiservers of a cluster begin together.
+    pub handshakes: usize,
     /// For the TLS handshake: the apiserver's own is 10 s.
     pub handshake: Duration,
-    /// For a request's headers.
+    /// For a request's headers, and with HTTP/1.1 for the next request on a kept connection: the
+    /// apiserver keeps idle ones for 90 s and fails a review when one is cut before.
     pub headers: Duration,
     /// For a request's body: no webhook may take longer than 30 s in all, 10 s is the default.
     pub body: Duration,
@@ -72,8 +82,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            handshakes: 1024,
             handshake: Duration::from_secs(10),
-            headers: Duration::from_secs(10),
+            headers: Duration::from_mins(2),
             body: Duration::from_secs(10),
             linger: Duration::from_secs(12),
             drain: Duration::from_secs(10),

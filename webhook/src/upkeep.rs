@@ -21,11 +21,11 @@ pub(crate) enum Origin {
     Files(Files),
 }
 
-/// The policy file, and the text that was last taken or refused.
+/// The policy file, and what it was at the last look: its text, or why there was none.
 #[derive(Debug)]
 pub(crate) struct PolicyFile {
     path: PathBuf,
-    seen: String,
+    seen: Result<String, String>,
 }
 
 impl PolicyFile {
@@ -36,20 +36,17 @@ impl PolicyFile {
     pub(crate) fn load(path: &Path) -> Result<(Self, Policy), String> {
         let seen = read(path)?;
         let policy = parse(path, &seen)?;
-        Ok((Self { path: path.to_owned(), seen }, policy))
+        Ok((Self { path: path.to_owned(), seen: Ok(seen) }, policy))
     }
 
     /// The new policy, if the file changed; why it is none, if it is none.
     fn look(&mut self) -> Option<Result<Policy, String>> {
-        let text = match read(&self.path) {
-            Ok(text) => text,
-            Err(why) => return Some(Err(why)),
-        };
-        if text == self.seen {
+        let found = read(&self.path);
+        if found == self.seen {
             return None;
         }
-        let policy = parse(&self.path, &text);
-        self.seen = text;
+        let policy = found.as_deref().map_err(Clone::clone).and_then(|text| parse(&self.path, text));
+        self.seen = found;
         Some(policy)
     }
 }
@@ -112,5 +109,103 @@ impl Upkeep {
                 due.then(|| authority.leaf(names, now))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use fluxkeep::finding::Level;
+    use fluxkeep::rules::engine_deleted;
+    use fluxkeep_cluster::Snapshot;
+    use std::time::Duration;
+
+    fn upkeep(policy: Option<PolicyFile>, origin: Origin, identity: Identity) -> Upkeep {
+        let state = Arc::new(State::new(Arc::new(Snapshot::of(Vec::new())), Policy::default()));
+        Upkeep { state, metrics: Arc::default(), policy, current: Current::new(identity), origin }
+    }
+
+    fn self_made(made: SystemTime) -> (Origin, Identity) {
+        let authority = Authority::new(made).unwrap();
+        let names = vec!["localhost".to_owned()];
+        let identity = authority.leaf(&names, made).unwrap();
+        (Origin::SelfMade(authority, names), identity)
+    }
+
+    fn has(upkeep: &Upkeep, line: &str) -> bool {
+        upkeep.metrics.encoded().lines().any(|one| one == line)
+    }
+
+    #[test]
+    fn a_policy_is_taken_when_it_changes_and_a_bad_one_is_counted_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (origin, identity) = self_made(SystemTime::now());
+        let (policy, _) = PolicyFile::load(file.path()).unwrap();
+        let mut upkeep = upkeep(Some(policy), origin, identity);
+        let level = |upkeep: &Upkeep| upkeep.state.policy().level(&engine_deleted::RULE);
+        let steps = [
+            (Some(""), Level::Enforce, 0, 0),
+            (Some("levels: {engine-deleted: audit}"), Level::Audit, 1, 0),
+            (Some("levels: {engine-deleted: harsh}"), Level::Audit, 1, 1),
+            (None, Level::Audit, 1, 2),
+            (Some("levels: {engine-deleted: warn}"), Level::Warn, 2, 2),
+        ];
+        for (text, expected, good, bad) in steps {
+            match text {
+                Some(text) => std::fs::write(file.path(), text).unwrap(),
+                None => std::fs::remove_file(file.path()).unwrap(),
+            }
+            for _ in 0..3 {
+                upkeep.look();
+            }
+            assert_eq!(level(&upkeep), expected, "{text:?}");
+            assert!(has(&upkeep, &format!(r#"fluxkeep_policy_reloads_total{{result="success"}} {good}"#)), "{text:?}");
+            assert!(has(&upkeep, &format!(r#"fluxkeep_policy_reloads_total{{result="error"}} {bad}"#)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_none_is_refused_with_its_file_and_place() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "levels:\n  no-such-rule: warn\n").unwrap();
+        let why = PolicyFile::load(file.path()).unwrap_err();
+        assert!(why.contains(&*file.path().to_string_lossy()) && why.contains("line 2, column 3"), "{why}");
+    }
+
+    #[test]
+    fn a_leaf_made_here_is_renewed_when_it_is_due() {
+        let now = SystemTime::now();
+        let (origin, identity) = self_made(now - Duration::from_hours(61 * 24));
+        let mut upkeep = upkeep(None, origin, identity);
+        for _ in 0..3 {
+            upkeep.look();
+        }
+        assert!(upkeep.current.identity().not_after() > now + Duration::from_hours(89 * 24));
+        assert!(has(&upkeep, r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"} 1"#));
+    }
+
+    #[test]
+    fn certificate_files_are_taken_when_they_change_and_half_a_pair_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        let pair = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let (one, two) = (pair(), pair());
+        write("tls.crt", one.cert.pem());
+        write("tls.key", one.signing_key.serialize_pem());
+        let (files, identity) = Files::load(folder.path()).unwrap();
+        let mut upkeep = upkeep(None, Origin::Files(files), identity);
+        let rotated = |upkeep: &Upkeep, result: &str, count: u8| {
+            let labels = format!(r#"{{certificate="leaf",result="{result}"}}"#);
+            has(upkeep, &format!("fluxkeep_certificate_rotations_total{labels} {count}"))
+        };
+        upkeep.look();
+        assert!(rotated(&upkeep, "success", 0) && rotated(&upkeep, "error", 0));
+        write("tls.crt", two.cert.pem());
+        upkeep.look();
+        assert!(rotated(&upkeep, "success", 0) && rotated(&upkeep, "error", 1));
+        write("tls.key", two.signing_key.serialize_pem());
+        upkeep.look();
+        assert!(rotated(&upkeep, "success", 1) && rotated(&upkeep, "error", 1));
     }
 }

@@ -1,0 +1,116 @@
+//! What the log tells of a review: rules, names and reasons, and nothing of an object's content.
+
+use fluxkeep::admission::{Answer, Envelope, Outcome};
+use fluxkeep::finding::Finding;
+use fluxkeep::request::Door;
+
+use crate::metrics::NO_DOOR;
+
+/// One line about a review in which something was found or that could not be read.
+pub(crate) fn review(body: &[u8], answer: &Answer) {
+    let door = answer.door.map_or(NO_DOOR, Door::name);
+    match &answer.outcome {
+        Outcome::Unread(reason) => tracing::warn!(door, uid = uid(body), reason, "review not readable"),
+        Outcome::Judged(decision) => {
+            let decision = decision.name();
+            if let Some(first) = answer.verdict.findings.first() {
+                let (uid, rules) = (uid(body), rules(&answer.verdict.findings));
+                let (object, findings) = (&first.object, answer.verdict.findings.len());
+                tracing::info!(door, decision, uid, rules, %object, findings, "review judged");
+            } else {
+                tracing::debug!(door, decision, "review judged");
+            }
+        }
+    }
+}
+
+/// By it the line is found again in the apiserver's audit log, which names the user.
+fn uid(body: &[u8]) -> String {
+    Envelope::read(body).map(|envelope| envelope.uid).unwrap_or_default()
+}
+
+/// Each rule once; findings are sorted by rule.
+fn rules(findings: &[Finding]) -> String {
+    let mut rules: Vec<_> = findings.iter().map(|finding| finding.rule).collect();
+    rules.dedup();
+    rules.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use fluxkeep::facts::Facts;
+    use fluxkeep::object::Object;
+    use fluxkeep::policy::Policy;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged, at any level, of a review of this Deployment's deletion.
+    fn logged(name: &str, object: &str) -> String {
+        let body = format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"the-uid",
+            "kind":{{"group":"apps","version":"v1","kind":"Deployment"}},"resource":{{"resource":"deployments"}},
+            "name":"{name}","namespace":"flux-system","operation":"DELETE","userInfo":{{"username":"jane"}},
+            "oldObject":{object}}}}}"#
+        );
+        let answer =
+            fluxkeep::admission::answer(body.as_bytes(), &Facts::default(), &Policy::default(), crate::state::now());
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        let log = log.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, || review(body.as_bytes(), &answer));
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn deployment(name: &str) -> String {
+        format!(
+            r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"{name}","namespace":"flux-system",
+            "annotations":{{"note":"hunter2"}}}},"spec":{{"template":{{"spec":{{"containers":[{{"image":"x","env":[
+            {{"name":"TOKEN","value":"hunter2"}}]}}]}}}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_with_rule_object_and_uid_and_nothing_of_the_content() {
+        let line = logged("source-controller", &deployment("source-controller"));
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let told = [r#"decision="refuse""#, r#"uid="the-uid""#, r#"rules="engine-deleted""#, r#"door="engine""#];
+        for part in told.into_iter().chain(["object=Deployment flux-system/source-controller"]) {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+
+    #[test]
+    fn a_rule_that_found_many_things_is_named_once() {
+        let found = |rule| Finding { rule, ..Finding::about(&Object::default(), "", String::new(), String::new()) };
+        assert_eq!(rules(&["a-rule", "a-rule", "b-rule"].map(found)), "a-rule,b-rule");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_without_its_content() {
+        let line = logged("source-controller", r#"{"metadata":{"name":["hunter2"]},"spec":"hunter2"}"#);
+        assert!(line.contains("not readable") && line.contains("the-uid"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+
+    #[test]
+    fn a_review_without_findings_is_told_at_debug_only() {
+        assert!(logged("a-stranger", &deployment("a-stranger")).contains("DEBUG"));
+    }
+}

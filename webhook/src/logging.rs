@@ -1,0 +1,47 @@
+//! Where the program's log goes and what is in it.
+
+use std::panic::PanicHookInfo;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// The flags of the log, which goes to stderr.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Logging {
+    /// What is logged: a level, or one per part, like `info,fluxkeep_webhook=debug`.
+    #[arg(long = "log", env = "FLUXKEEP_LOG", value_name = "FILTER", default_value = "info")]
+    filter: String,
+    /// How a line is written.
+    #[arg(long = "log-format", env = "FLUXKEEP_LOG_FORMAT", value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Text,
+}
+
+impl Logging {
+    /// Logs from here on, panics included.
+    ///
+    /// # Errors
+    /// When the filter is none.
+    pub fn start(&self) -> Result<(), ParseError> {
+        let filter = EnvFilter::builder().parse(&self.filter)?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.format {
+            Format::Json => log.json().init(),
+            Format::Text => log.init(),
+        }
+        std::panic::set_hook(Box::new(panicked));
+        Ok(())
+    }
+}
+
+/// A panic's text may quote the object that it happened on; its place does not.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "panicked");
+}

@@ -1,0 +1,171 @@
+//! A server in this process, and clients that trust it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxkeep_webhook::{Bound, Limits, Readiness, Settings};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::{http1, http2};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+pub(crate) const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
+/// Longer than any test may take: nothing is waited for by it.
+pub(crate) const NEVER: Duration = Duration::from_hours(1);
+
+/// Fails where something that must come does not.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it must come within 20 s")
+}
+
+/// The review of a Deployment's deletion in the engine's namespace.
+pub(crate) fn deletion(name: &str) -> String {
+    let kind = r#"{"group":"apps","version":"v1","kind":"Deployment"}"#;
+    let resource = r#"{"group":"apps","version":"v1","resource":"deployments"}"#;
+    let old = format!(
+        r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"{name}","namespace":"flux-system"}},"spec":{{"template":{{"spec":{{"containers":[{{"name":"manager","image":"x","env":[{{"name":"TOKEN","value":"hunter2"}}]}}]}}}}}}}}"#
+    );
+    format!(
+        r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"{UID}","kind":{kind},"resource":{resource},"name":"{name}","namespace":"flux-system","operation":"DELETE","userInfo":{{"username":"jane"}},"object":null,"oldObject":{old}}}}}"#
+    )
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn response(&self) -> Value {
+        serde_json::from_str::<Value>(&self.text).unwrap()["response"].clone()
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) admission: SocketAddr,
+    pub(crate) observe: SocketAddr,
+    pub(crate) readiness: Readiness,
+    roots: Arc<RootCertStore>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// A server on free ports, without lingering unless `limits` say otherwise.
+    pub(crate) async fn start(limits: impl FnOnce(&mut Limits)) -> Self {
+        let mut settings = Settings::loopback();
+        settings.limits.linger = Duration::ZERO;
+        limits(&mut settings.limits);
+        Self::with(settings).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let source = Arc::new(fluxkeep_cluster::Snapshot::built_in().unwrap());
+        let bound = Bound::bind(settings, source).await.unwrap();
+        let (admission, observe) = (bound.admission_address().unwrap(), bound.observe_address().unwrap());
+        let readiness = bound.readiness().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(bound.authority_pem().unwrap().as_bytes()).unwrap()).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move { bound.serve(async { drop(stopped.await) }).await.unwrap() });
+        Self { admission, observe, readiness, roots: Arc::new(roots), stop: Some(stop), task }
+    }
+
+    /// Tells the server to stop; more clients may come.
+    pub(crate) fn told_to_stop(mut self) -> Self {
+        self.stop.take().map(|stop| stop.send(()));
+        self
+    }
+
+    /// Waits until the server has ended.
+    pub(crate) async fn ended(self) {
+        soon(self.told_to_stop().task).await.unwrap();
+    }
+
+    /// A TLS connection that speaks `protocol`, `h2` or `http/1.1`.
+    pub(crate) async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config = config.with_root_certificates(self.roots.clone()).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let stream = TcpStream::connect(self.admission).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+    }
+
+    /// A kept HTTP/1.1 connection.
+    pub(crate) async fn client(&self) -> Client {
+        let (sender, connection) = http1::handshake(TokioIo::new(self.connect("http/1.1").await)).await.unwrap();
+        Client { sender: Sender::One(sender), connection: tokio::spawn(async { drop(connection.await) }) }
+    }
+
+    /// A kept HTTP/2 connection.
+    pub(crate) async fn client2(&self) -> Client {
+        let stream = TokioIo::new(self.connect("h2").await);
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        Client { sender: Sender::Two(sender), connection: tokio::spawn(async { drop(connection.await) }) }
+    }
+
+    /// Asks the plain port.
+    pub(crate) async fn observe(&self, path: &str) -> Answer {
+        let stream = TcpStream::connect(self.observe).await.unwrap();
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(async { drop(connection.await) });
+        Client { sender: Sender::One(sender), connection }.ask(Method::GET, path, "").await
+    }
+}
+
+enum Sender {
+    One(http1::SendRequest<Full<Bytes>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+/// A connection that is kept open.
+pub(crate) struct Client {
+    sender: Sender,
+    connection: JoinHandle<()>,
+}
+
+impl Client {
+    pub(crate) async fn ask(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        let body = Full::new(body.into());
+        let request = Request::builder().method(method).uri(format!("https://localhost{path}")).body(body).unwrap();
+        let response = match &mut self.sender {
+            Sender::One(sender) => soon(sender.send_request(request)).await,
+            Sender::Two(sender) => soon(sender.send_request(request)).await,
+        };
+        let (head, body) = response.unwrap().into_parts();
+        let text = String::from_utf8(soon(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: head.status, headers: head.headers, text }
+    }
+
+    pub(crate) async fn review(&mut self, body: impl Into<Bytes>) -> Answer {
+        self.ask(Method::POST, "/validate", body).await
+    }
+
+    /// Waits until the server has closed the connection.
+    pub(crate) async fn closed(self) {
+        let Self { sender, connection } = self;
+        soon(connection).await.unwrap();
+        drop(sender);
+    }
+}

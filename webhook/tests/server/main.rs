@@ -1,0 +1,9 @@
+//! The server as its clients see it: real sockets, real TLS.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod bounds;
+mod client;
+mod observing;
+mod reviews;
+mod stopping;

@@ -1,0 +1,83 @@
+use hyper::StatusCode;
+
+use crate::client::{Server, deletion};
+
+/// Every metric of the server, with its type.
+const METRICS: [(&str, &str); 11] = [
+    ("fluxkeep_admission_reviews", "counter"),
+    ("fluxkeep_admission_seconds", "histogram"),
+    ("fluxkeep_findings", "counter"),
+    ("fluxkeep_abstentions", "counter"),
+    ("fluxkeep_facts_age_seconds", "gauge"),
+    ("fluxkeep_overrides", "gauge"),
+    ("fluxkeep_certificate_not_after_seconds", "gauge"),
+    ("fluxkeep_certificate_rotations", "counter"),
+    ("fluxkeep_engine_controllers", "gauge"),
+    ("fluxkeep_policy_reloads", "counter"),
+    ("fluxkeep_build", "info"),
+];
+
+#[tokio::test]
+async fn it_is_ready_when_nothing_is_pending_and_names_what_is() {
+    let server = Server::start(|_| {}).await;
+    assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
+    let pending = server.readiness.wait_for("facts");
+    let answer = server.observe("/readyz").await;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "waiting for: facts\n"));
+    assert_eq!(server.observe("/livez").await.status, StatusCode::OK);
+    drop(pending);
+    assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
+    assert_eq!(server.observe("/").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
+    let server = Server::start(|_| {}).await;
+    let metrics = server.observe("/metrics").await;
+    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let types = METRICS.map(|(name, kind)| format!("# TYPE {name} {kind}"));
+    assert_eq!(metrics.text.lines().filter(|line| line.starts_with("# TYPE")).collect::<Vec<_>>(), types);
+    assert!(metrics.text.ends_with("# EOF\n"));
+    let lines: Vec<_> = metrics.text.lines().collect();
+    for line in [
+        r#"fluxkeep_admission_reviews_total{door="crd-status",decision="refuse"} 0"#,
+        r#"fluxkeep_admission_seconds_count{door="helm-release"} 0"#,
+        r#"fluxkeep_findings_total{rule="engine-deleted",door="engine",level="enforce",outcome="refused"} 0"#,
+        r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="error"} 0"#,
+        r#"fluxkeep_engine_controllers{controller="source-controller",state="present"} 1"#,
+        r#"fluxkeep_engine_controllers{controller="source-controller",state="missing"} 0"#,
+    ] {
+        assert!(lines.contains(&line), "{line} in {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn every_line_is_a_name_labels_and_a_number() {
+    let server = Server::start(|_| {}).await;
+    server.client().await.review(deletion("source-controller")).await;
+    for line in server.observe("/metrics").await.text.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        assert!(METRICS.iter().any(|(name, _)| series.starts_with(name)), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn reviews_are_counted_by_door_and_decision_and_never_by_name() {
+    let server = Server::start(|_| {}).await;
+    let mut client = server.client().await;
+    for body in [deletion("source-controller"), deletion("source-controller"), deletion("a-stranger"), String::new()] {
+        client.review(body).await;
+    }
+    let text = server.observe("/metrics").await.text;
+    for line in [
+        r#"fluxkeep_admission_reviews_total{door="engine",decision="refuse"} 2"#,
+        r#"fluxkeep_admission_reviews_total{door="engine",decision="allow"} 1"#,
+        r#"fluxkeep_admission_reviews_total{door="none",decision="error"} 1"#,
+        r#"fluxkeep_admission_seconds_count{door="engine"} 3"#,
+        r#"fluxkeep_findings_total{rule="engine-deleted",door="engine",level="enforce",outcome="refused"} 2"#,
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} in {text}");
+    }
+    assert!(!text.contains("a-stranger") && !text.contains("jane"));
+}

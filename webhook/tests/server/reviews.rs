@@ -1,0 +1,73 @@
+use std::io::Write;
+use std::time::Duration;
+
+use fluxkeep::admission::LONGEST_BODY;
+use fluxkeep_webhook::Settings;
+use hyper::{Method, StatusCode};
+
+use crate::client::{Server, UID, deletion, soon};
+
+#[tokio::test]
+async fn http_1_1_and_http_2_get_the_same_answers_on_a_kept_connection() {
+    let server = Server::start(|_| {}).await;
+    for mut client in [server.client().await, server.client2().await] {
+        for path in ["/validate", "/mutate"] {
+            let refused = client.ask(Method::POST, path, deletion("source-controller")).await;
+            assert_eq!((refused.status, refused.header("content-type")), (StatusCode::OK, "application/json"));
+            assert_eq!(refused.header("connection"), "");
+            let response = refused.response();
+            assert_eq!((&response["uid"], &response["allowed"]), (&UID.into(), &false.into()), "{response}");
+            let allowed = client.ask(Method::POST, path, deletion("a-stranger")).await;
+            assert_eq!(allowed.response()["allowed"], true, "{allowed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_review_is_told_so_in_text_and_the_connection_goes_on() {
+    let server = Server::start(|_| {}).await;
+    let mut client = server.client().await;
+    let cases = [
+        (Method::POST, "/validate", StatusCode::BAD_REQUEST),
+        (Method::GET, "/validate", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::POST, "/other", StatusCode::NOT_FOUND),
+    ];
+    for (method, path, status) in cases {
+        let answer = client.ask(method, path, "").await;
+        assert_eq!((answer.status, answer.header("content-type")), (status, "text/plain; charset=utf-8"));
+        assert!(answer.text.contains("AdmissionReview"), "{answer:?}");
+    }
+    assert_eq!(client.ask(Method::GET, "/mutate", "").await.header("allow"), "POST");
+}
+
+#[tokio::test]
+async fn the_longest_body_is_read_and_larger_than_an_http_framework_allows() {
+    let server = Server::start(|_| {}).await;
+    for mut client in [server.client().await, server.client2().await] {
+        let mut body = deletion("source-controller").into_bytes();
+        body.resize(LONGEST_BODY, b' ');
+        assert_eq!(client.review(body).await.response()["allowed"], false);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_policy_counts_and_a_bad_one_leaves_the_one_before() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut settings = Settings::loopback();
+    settings.policy = Some(file.path().to_owned());
+    settings.limits.tick = Duration::from_millis(5);
+    let server = Server::with(settings).await;
+    let mut client = server.client().await;
+    assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], false);
+    file.write_all(b"levels: {engine-deleted: warn}\n").unwrap();
+    counted(&server, r#"fluxkeep_policy_reloads_total{result="success"} 1"#).await;
+    assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], true);
+    file.write_all(b"levles: {}\n").unwrap();
+    counted(&server, r#"fluxkeep_policy_reloads_total{result="error"} 1"#).await;
+    assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], true);
+}
+
+/// Waits until a line is among the metrics.
+async fn counted(server: &Server, line: &str) {
+    soon(async { while !server.observe("/metrics").await.text.lines().any(|one| one == line) {} }).await;
+}
