@@ -91,6 +91,12 @@ impl Envelope {
         }
     }
 
+    /// Who asks, for example `system:serviceaccount:flux-system:helm-controller`.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// What is asked; none for CONNECT and for what Kubernetes may add.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {

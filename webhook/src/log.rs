@@ -14,9 +14,10 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
         Outcome::Judged(decision) => {
             let decision = decision.name();
             if let Some(first) = answer.verdict.findings.first() {
-                let (uid, rules) = (uid(body), rules(&answer.verdict.findings));
+                let envelope = Envelope::read(body).unwrap_or_default();
+                let (uid, user, rules) = (&envelope.uid, envelope.user(), rules(&answer.verdict.findings));
                 let (object, findings) = (&first.object, answer.verdict.findings.len());
-                tracing::info!(door, decision, uid, rules, %object, findings, "review judged");
+                tracing::info!(door, decision, uid, user, rules, %object, findings, "review judged");
             } else {
                 tracing::debug!(door, decision, "review judged");
             }
@@ -24,7 +25,7 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
     }
 }
 
-/// By it the line is found again in the apiserver's audit log, which names the user.
+/// By it the line is found again in the apiserver's audit log.
 fn uid(body: &[u8]) -> String {
     Envelope::read(body).map(|envelope| envelope.uid).unwrap_or_default()
 }
@@ -89,7 +90,13 @@ mod tests {
     fn a_refusal_is_one_line_with_rule_object_and_uid_and_nothing_of_the_content() {
         let line = logged("source-controller", &deployment("source-controller"));
         assert_eq!(line.lines().count(), 1, "{line}");
-        let told = [r#"decision="refuse""#, r#"uid="the-uid""#, r#"rules="engine-deleted""#, r#"door="engine""#];
+        let told = [
+            r#"decision="refuse""#,
+            r#"uid="the-uid""#,
+            r#"user="jane""#,
+            r#"rules="engine-deleted""#,
+            r#"door="engine""#,
+        ];
         for part in told.into_iter().chain(["object=Deployment flux-system/source-controller"]) {
             assert!(line.contains(part), "{part} in {line}");
         }
