@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use semver::Version;
+use semver::{BuildMetadata, Prerelease, Version};
 
 use crate::catalogue::{Catalogue, Release};
 use crate::engine;
@@ -44,6 +44,13 @@ impl Flux {
     pub fn of_version(version: &Version) -> Self {
         let unknown = || Self { versions: vec![version.clone()], controllers: BTreeMap::new() };
         Catalogue::built_in().release(version).map_or_else(unknown, Self::of_release)
+    }
+
+    /// The newest version of the community's chart that carries it, where one release fits alone.
+    #[must_use]
+    pub fn chart(&self) -> Option<&'static Version> {
+        let [only] = self.versions.as_slice() else { return None };
+        Catalogue::built_in().release(only)?.charts.last()
     }
 
     /// How this installation stands to another: by controllers that both have, else by version.
@@ -101,7 +108,14 @@ fn controller(image: &str) -> Option<(String, Version)> {
     let last = tagged.rsplit('/').next()?;
     let (name, tag) = last.split_once(':')?;
     engine::is_controller(name).then_some(())?;
-    Some((name.to_owned(), range::version(tag)?))
+    Some((name.to_owned(), released(range::version(tag)?)))
+}
+
+/// A mirror's variant, like `v1.4.1-fips`, is the version that it was built from; Flux's own
+/// pre-releases come before theirs.
+fn released(version: Version) -> Version {
+    let own = ["rc", "beta", "alpha"].iter().any(|stage| version.pre.starts_with(stage));
+    if own { version } else { Version { pre: Prerelease::EMPTY, build: BuildMetadata::EMPTY, ..version } }
 }
 
 /// The releases of the catalogue that ship every one of these controllers.
@@ -114,4 +128,49 @@ fn fitting(controllers: &BTreeMap<String, Version>) -> Vec<Version> {
     };
     let releases = Catalogue::built_in().releases().iter();
     releases.filter(ships).map(|release| release.version.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::object::{Body, Workload};
+
+    fn flux(images: &[&str]) -> Option<Flux> {
+        let images = images.iter().map(|image| (*image).to_owned()).collect();
+        let body = Body::Workload(Workload { images, ..Workload::default() });
+        Flux::of(&[Object { body, ..Object::default() }])
+    }
+
+    #[test]
+    fn images_tell_the_release_whatever_registry_they_come_from() {
+        for image in [
+            "ghcr.io/fluxcd/helm-controller:v1.1.0",
+            "mirror.example.org:5000/x/helm-controller:v1.1.0@sha256:0123",
+            "helm-controller:1.1.0-fips",
+        ] {
+            assert_eq!(flux(&[image]).unwrap().to_string(), "Flux 2.4.0", "{image}");
+        }
+        assert_eq!(flux(&["nginx:1.27", "helm-controller", "helm-controller@sha256:0123"]), None);
+    }
+
+    #[test]
+    fn several_patches_may_fit_and_an_unknown_one_is_named_by_its_controller() {
+        assert_eq!(flux(&["notification-controller:v1.2.4"]).unwrap().to_string(), "Flux 2.2.3");
+        let unknown = flux(&["source-controller:v99.0.0"]).unwrap();
+        assert_eq!(unknown.to_string(), "an unknown Flux with source-controller 99.0.0");
+        assert_eq!(unknown.minor(), None);
+    }
+
+    #[test]
+    fn one_older_controller_makes_the_whole_older() {
+        let running = flux(&["helm-controller:v1.1.0", "source-controller:v1.4.1"]).unwrap();
+        let mixed = flux(&["helm-controller:v1.0.1", "source-controller:v99.0.0"]).unwrap();
+        let newer = flux(&["helm-controller:v1.1.0", "source-controller:v99.0.0"]).unwrap();
+        assert_eq!(mixed.compare(&running), Some(Ordering::Less));
+        assert_eq!(newer.compare(&running), Some(Ordering::Greater));
+        assert_eq!(running.compare(&running), Some(Ordering::Equal));
+        assert_eq!(flux(&["kustomize-controller:v99.0.0"]).unwrap().compare(&running), None);
+        assert_eq!(Flux::of_version(&Version::new(2, 3, 0)).compare(&running), Some(Ordering::Less));
+    }
 }

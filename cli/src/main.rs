@@ -3,7 +3,22 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
+use fluxkeep_cli::{Cli, Output};
+use fluxkeep_webhook::usage;
 
 fn main() -> ExitCode {
-    fluxkeep_cli::Cli::parse().run()
+    match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(asked) if !asked.use_stderr() => asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
+        Err(asked) if asked.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // Nowhere to complain when even that cannot be written.
+            let _ = asked.print();
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            Output::new(false).error(&usage::one_line(&error));
+            ExitCode::from(2)
+        }
+    }
 }

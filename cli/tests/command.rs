@@ -131,7 +131,9 @@ fn what_cannot_be_done_is_one_line_and_2() {
     let bad = folder.path().join("bad.yaml");
     std::fs::write(&bad, "levels:\n  no-such-rule: warn\n").unwrap();
     let none = folder.path().join("none.yaml");
-    let cases: [(Output, &str); 5] = [
+    let cases: [(Output, &str); 7] = [
+        (run(&["preflight"]), "required arguments were not provided"),
+        (preflight(&snapshot, &manifest, &["--format", "xml"]), "write one of text, json, sarif, junit"),
         (preflight(&none, &manifest, &[]), "loading the snapshot: reading"),
         (preflight(&snapshot, &none, &[]), "loading the manifests: reading"),
         (preflight(&snapshot, &empty, &[]), "holds no Kubernetes object"),

@@ -40,7 +40,8 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
     }
     let message =
         format!("it would take over the running {running}, but carries {} (told by {})", offer.flux, offer.told);
-    let remedy = format!("First adopt the engine with a release of {running}; upgrade in a second step");
+    let chart = running.chart().map(|chart| format!(" (chart flux2 {chart})")).unwrap_or_default();
+    let remedy = format!("First adopt the engine with a release of {running}{chart}; upgrade in a second step");
     Ok(Some(Finding::about(offer.object, &offer.path, message, remedy)))
 }
 

@@ -16,6 +16,7 @@ mod settings;
 mod state;
 mod turns;
 mod upkeep;
+pub mod usage;
 pub mod version;
 
 pub use logging::Logging;

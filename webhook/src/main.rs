@@ -7,14 +7,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::{Args, Bound, Settings};
+use fluxkeep_webhook::{Args, Bound, Settings, usage};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(asked) if !asked.use_stderr() => return asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
-        Err(error) => return failed(&in_one_line(&error.to_string())),
+        Err(error) => return failed(&usage::one_line(&error)),
     };
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,12 +26,6 @@ fn main() -> ExitCode {
 fn failed(why: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {why}");
     ExitCode::from(2)
-}
-
-/// The first paragraph: the second is about how to ask for help.
-fn in_one_line(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    lines.join(" ")
 }
 
 fn run(args: Args) -> anyhow::Result<()> {
