@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::envelope::Envelope;
-use super::review::subject;
 use crate::finding::{Finding, Outcome};
 use crate::render::message;
 use crate::verdict::{Decision, Verdict};
@@ -108,7 +107,7 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
         status: "Failure",
         code: 403,
         reason: "Forbidden",
-        message: message::refusal(&subject(envelope), &refused),
+        message: message::refusal(&refused),
         details: Some(details),
     }
 }

@@ -93,7 +93,7 @@ fn unreadable(envelope: &Envelope, why: &str) -> String {
 }
 
 /// `Kind namespace/name`, as the envelope has it.
-pub(super) fn subject(envelope: &Envelope) -> String {
+fn subject(envelope: &Envelope) -> String {
     let space = envelope.namespace.as_deref().filter(|space| !space.is_empty() && *space != envelope.name);
     let place = space.map(|space| format!("{space}/")).unwrap_or_default();
     format!("{} {place}{}", envelope.kind, envelope.name).chars().take(200).collect()

@@ -7,28 +7,23 @@ pub const LONGEST_MESSAGE: usize = 1_000;
 /// The apiserver's limit for one warning.
 pub const LONGEST_WARNING: usize = 120;
 
-/// Every finding on its own line, the most telling first; what does not fit is counted.
-///
-/// The first line stands by itself: kubectl prints a dump of the patch before it.
+/// Every finding on its own line; what does not fit is counted. The first line stands by itself:
+/// kubectl prints a dump of the patch before it.
 #[must_use]
-pub fn refusal(subject: &str, refused: &[&Finding]) -> String {
-    let count = refused.len();
+pub fn refusal(refused: &[&Finding]) -> String {
     let mut text = String::new();
     for (index, finding) in refused.iter().enumerate() {
-        let line = finding.to_string();
-        let rest = count - index;
-        let room = LONGEST_MESSAGE - more(rest).chars().count();
-        let used = text.chars().count();
-        if index > 0 && used + 1 + line.chars().count() > room {
-            text.push('\n');
-            text.push_str(&more(rest));
-            break;
+        let (line, rest) = (finding.to_string(), refused.len() - index);
+        let room = LONGEST_MESSAGE - if rest > 1 { more(rest).chars().count() + 1 } else { 0 };
+        if index == 0 {
+            text = cut(&line, room);
+        } else if text.chars().count() + 1 + line.chars().count() <= room {
+            text = text + "\n" + &line;
+        } else {
+            return text + "\n" + &more(rest);
         }
-        let lead = if index == 0 { String::new() } else { "\n".to_owned() };
-        text.push_str(&lead);
-        text.push_str(&cut(&line, LONGEST_MESSAGE - if rest > 1 { 40 } else { 0 }));
     }
-    if text.is_empty() { format!("{subject} is refused") } else { text }
+    text
 }
 
 /// One line a rule, short enough for a warning header: its first finding, and how many more.

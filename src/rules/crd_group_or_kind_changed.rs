@@ -3,11 +3,10 @@
 //! All three are immutable once the CRD is established: the apiserver refuses it half-way through
 //! an apply.
 
-use crate::crd::Definition;
 use crate::finding::{Finding, Level};
-use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -21,11 +20,10 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    super::known_definitions(case)?;
-    Ok(super::definitions(case).flat_map(|(object, new, live)| changes(object, new, live)).collect())
+    Ok(redefined(case)?.flat_map(changes).collect())
 }
 
-fn changes(object: &Object, new: &Definition, live: &Definition) -> Vec<Finding> {
+fn changes(Redefined { object, new, live }: Redefined<'_>) -> Vec<Finding> {
     let fields = [
         ("/spec/group", &live.group, &new.group),
         ("/spec/names/kind", &live.kind, &new.kind),

@@ -5,6 +5,7 @@
 use crate::finding::{Finding, Level};
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -18,13 +19,11 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    super::known_definitions(case)?;
-    let changed = super::definitions(case).filter(|(_, new, live)| new.scope != live.scope);
-    let finding = |(object, new, live)| {
-        let (new, live): (&crate::crd::Definition, &crate::crd::Definition) = (new, live);
-        let message = format!("the scope is {} and would be {}; it can never change", live.scope, new.scope);
-        let remedy = format!("Keep scope: {}, or give the new definition another name", live.scope);
-        Finding::about(object, "/spec/scope", message, remedy)
-    };
-    Ok(changed.map(finding).collect())
+    Ok(redefined(case)?.filter_map(finding).collect())
+}
+
+fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
+    let message = format!("the scope is {} and would be {}; it can never change", live.scope, new.scope);
+    let remedy = format!("Keep scope: {}, or give the new definition another name", live.scope);
+    (new.scope != live.scope).then(|| Finding::about(object, "/spec/scope", message, remedy))
 }

@@ -65,17 +65,26 @@ pub fn nearest(id: &str) -> &'static str {
     RULES.into_iter().max_by_key(alike).map_or("", |rule| rule.id)
 }
 
-/// The CRDs that are written over one that lives: the object, what it offers, what the cluster has.
-fn definitions<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Object, &'a Definition, &'a Definition)> {
-    case.rewritten().filter_map(|(new, live)| Some((new, new.definition()?, live.definition()?)))
+/// A CRD that is written over one that lives.
+#[derive(Debug, Clone, Copy)]
+struct Redefined<'a> {
+    object: &'a Object,
+    new: &'a Definition,
+    live: &'a Definition,
 }
 
-/// A change carries its own old definition; a release with definitions needs those of the cluster.
-fn known_definitions(case: &Case<'_>) -> Result<(), Need> {
+/// The CRDs that are written over one that lives. A change carries its own old definition; a release
+/// that brings definitions needs those of the cluster.
+fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>, Need> {
     let release = case.release().into_iter().flat_map(|release| &release.objects);
     let mut brought = release.filter(|object| object.definition().is_some());
-    let blind = brought.next().is_some() && !case.facts.knows_definitions();
-    if blind { Err(Need::Definitions) } else { Ok(()) }
+    if brought.next().is_some() && !case.facts.knows_definitions() {
+        return Err(Need::Definitions);
+    }
+    let pair = |(object, live): (&'a Object, &'a Object)| {
+        Some(Redefined { object, new: object.definition()?, live: live.definition()? })
+    };
+    Ok(case.rewritten().filter_map(pair))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};
-use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -21,25 +21,25 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    super::known_definitions(case)?;
-    let findings = super::definitions(case).flat_map(|(object, new, live)| {
-        let withdrawn = live.versions.iter().filter(|version| version.served && !new.serves(&version.name));
-        withdrawn.filter_map(|version| finding(case, object, new, live, &version.name))
+    let findings = redefined(case)?.flat_map(|of| {
+        let withdrawn = of.live.versions.iter().filter(move |version| version.served && !of.new.serves(&version.name));
+        withdrawn.filter_map(move |version| finding(case, of, &version.name))
     });
     Ok(findings.collect())
 }
 
 /// A version that is stored and gone altogether is `stored-version-dropped`'s.
-fn finding(case: &Case<'_>, object: &Object, new: &Definition, live: &Definition, version: &str) -> Option<Finding> {
+fn finding(case: &Case<'_>, Redefined { object, new, live }: Redefined<'_>, version: &str) -> Option<Finding> {
     if live.stored.iter().any(|stored| stored == version) && !new.offers(version) {
         return None;
     }
     let user = user(case, live, version)?;
-    let served: Vec<_> = new.versions.iter().filter(|one| one.served).map(|one| one.name.as_str()).collect();
+    let served = new.versions.iter().filter(|one| one.served).map(|one| one.name.as_str());
+    let served: Vec<_> = served.collect();
     let message = format!("{version} is no longer served, but {user}");
-    let remedy = match served.last() {
-        Some(_) => format!("Move what uses it to a version that stays served ({}) first", served.join(", ")),
-        None => "Serve one version at least".to_owned(),
+    let remedy = match served.as_slice() {
+        [] => "Serve one version at least".to_owned(),
+        _ => format!("Move what uses it to a version that stays served ({}) first", served.join(", ")),
     };
     Some(Finding::about(object, "/spec/versions", message, remedy))
 }

@@ -7,6 +7,7 @@ use crate::finding::{Finding, Level};
 use crate::kube_version::compare;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -20,13 +21,12 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    super::known_definitions(case)?;
-    let finding = |(object, new, live)| {
-        let (new, live): (&crate::crd::Definition, &crate::crd::Definition) = (new, live);
-        let (to, from) = (new.storage()?, live.storage()?);
-        let message = format!("objects are stored as {from} now and would be stored as {to}, which is older");
-        let remedy = format!("Install a release whose definition stores {from}, or a newer version");
-        compare(to, from).is_lt().then(|| Finding::about(object, "/spec/versions", message, remedy))
-    };
-    Ok(super::definitions(case).filter_map(finding).collect())
+    Ok(redefined(case)?.filter_map(finding).collect())
+}
+
+fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
+    let (to, from) = (new.storage()?, live.storage()?);
+    let message = format!("objects are stored as {from} now and would be stored as {to}, which is older");
+    let remedy = format!("Install a release whose definition stores {from}, or a newer version");
+    compare(to, from).is_lt().then(|| Finding::about(object, "/spec/versions", message, remedy))
 }

@@ -10,6 +10,7 @@ use crate::kube_version::compare;
 use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -23,12 +24,10 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    super::known_definitions(case)?;
-    let pairs = super::definitions(case);
-    Ok(pairs.filter_map(|(object, new, live)| finding(object, new, live)).collect())
+    Ok(redefined(case)?.filter_map(finding).collect())
 }
 
-fn finding(object: &Object, new: &Definition, live: &Definition) -> Option<Finding> {
+fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
     let missing: Vec<_> = dropped(&live.stored, new).collect();
     let first = missing.first()?;
     let message = format!(
