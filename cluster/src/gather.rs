@@ -11,27 +11,16 @@ use crate::lean::lean;
 /// CRDs with their schemas are up to 1 MB each: a page stays well below what an apiserver sends.
 const PAGE: usize = 50;
 
-/// Why a snapshot could not be taken.
+/// Why a snapshot could not be taken: a list was refused, or the apiserver not reached.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The apiserver refused, or could not be reached.
-    #[error("listing {resource}: {source}{hint}")]
-    List {
-        /// For example `customresourcedefinitions`.
-        resource: String,
-        /// What the apiserver or the connection says.
-        source: Box<kube::Error>,
-        /// What may mend it.
-        hint: &'static str,
-    },
-    /// The request could not be built.
-    #[error("listing {resource}: {source}")]
-    Request {
-        /// For example `customresourcedefinitions`.
-        resource: String,
-        /// What is wrong.
-        source: http::Error,
-    },
+#[error("listing {resource}: {reason}{hint}")]
+pub struct Error {
+    /// For example `customresourcedefinitions`.
+    pub resource: &'static str,
+    /// What the apiserver says, or what lies at the bottom of the failed connection.
+    pub reason: String,
+    /// What may mend it; empty where that is not knowable.
+    pub hint: &'static str,
 }
 
 /// A collection of the API.
@@ -83,13 +72,15 @@ fn inside(namespace: &str) -> Vec<Collection> {
     ]
 }
 
-/// HelmReleases in the version that the cluster stores, where it has any.
+/// HelmReleases in the version that the cluster stores, or another that it serves.
 fn helm_releases(definitions: &[Value]) -> Option<Collection> {
     let name = json!("helmreleases.helm.toolkit.fluxcd.io");
     let crd = definitions.iter().find(|crd| crd.pointer("/metadata/name") == Some(&name))?;
     let versions = crd.pointer("/spec/versions")?.as_array()?;
-    let stored = versions.iter().find(|version| version.get("storage") == Some(&json!(true)))?;
-    let group = format!("helm.toolkit.fluxcd.io/{}", stored.get("name")?.as_str()?);
+    let is = |version: &&Value, flag| version.get(flag) == Some(&json!(true));
+    let served = versions.iter().filter(|version| is(version, "served"));
+    let version = served.max_by_key(|version| is(version, "storage"))?;
+    let group = format!("helm.toolkit.fluxcd.io/{}", version.get("name")?.as_str()?);
     Some(collection(&group, "", "HelmRelease", "helmreleases"))
 }
 
@@ -100,8 +91,18 @@ fn collection(api_version: &str, namespace: &str, kind: &'static str, resource: 
     Collection { path, api_version: api_version.to_owned(), kind, resource }
 }
 
-/// All pages of a collection, lean. Roles and namespaces of strangers are left out.
+/// A collection, lean. The apiserver forgets where a list was after some minutes, and the pages
+/// before belong to no other list: then it is read once more from the start.
 async fn collect(client: &Client, engine: &Engine, from: &Collection) -> Result<Vec<Value>, Error> {
+    let read = match pages(client, engine, from).await {
+        Err(error) if is_code(&error, 410) => pages(client, engine, from).await,
+        read => read,
+    };
+    read.map_err(|error| Error { resource: from.resource, reason: reason(&error), hint: hint(&error) })
+}
+
+/// All pages of a collection. Roles and namespaces of strangers are left out.
+async fn pages(client: &Client, engine: &Engine, from: &Collection) -> kube::Result<Vec<Value>> {
     let mut found = Vec::new();
     let mut token = String::new();
     loop {
@@ -116,24 +117,32 @@ async fn collect(client: &Client, engine: &Engine, from: &Collection) -> Result<
     }
 }
 
-async fn page(client: &Client, from: &Collection, token: &str) -> Result<Value, Error> {
+async fn page(client: &Client, from: &Collection, token: &str) -> kube::Result<Value> {
     let more = if token.is_empty() { String::new() } else { format!("&continue={token}") };
     let request = Request::get(format!("{}?limit={PAGE}{more}", from.path)).body(Vec::new());
-    let resource = || from.resource.to_owned();
-    let request = request.map_err(|source| Error::Request { resource: resource(), source })?;
-    client.request(request).await.map_err(|source| Error::List {
-        resource: resource(),
-        hint: hint(&source),
-        source: Box::new(source),
-    })
+    client.request(request.map_err(kube::Error::HttpError)?).await
+}
+
+fn is_code(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+/// The apiserver's own words, or the deepest cause: what kube puts around them names its types.
+fn reason(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let first: &dyn std::error::Error = error;
+    let deepest = std::iter::successors(Some(first), |error| error.source()).last();
+    deepest.unwrap_or(first).to_string()
 }
 
 /// The cause is often knowable.
 fn hint(error: &kube::Error) -> &'static str {
     match error {
-        kube::Error::Api(status) if status.code == 403 => "; the user needs the verb list on it",
-        kube::Error::Api(status) if status.code == 410 => "; the list changed too much while it was read: try again",
-        kube::Error::Api(status) if status.code == 401 => "; the credentials in the kubeconfig have expired",
+        error if is_code(error, 403) => "; the user needs the verb list on it",
+        error if is_code(error, 410) => "; it ran out twice while it was read: try again when the cluster is less busy",
+        error if is_code(error, 401) => "; the credentials in the kubeconfig have expired",
         kube::Error::HyperError(_) | kube::Error::Service(_) => "; is the cluster of the kubeconfig reachable?",
         _ => "",
     }
@@ -147,4 +156,25 @@ fn is_wanted(item: &Value, engine: &Engine) -> bool {
     }
     let objects = manifest::read(&item.to_string(), Reading::default()).unwrap_or_default();
     objects.iter().any(|object| engine.part(object).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn listed(versions: &Value) -> Option<String> {
+        let crd = json!({"metadata": {"name": "helmreleases.helm.toolkit.fluxcd.io"}, "spec": {"versions": versions}});
+        helm_releases(&[crd]).map(|collection| collection.api_version)
+    }
+
+    #[test]
+    fn helm_releases_are_listed_as_stored_unless_that_is_not_served() {
+        let version = |name, served, storage| json!({"name": name, "served": served, "storage": storage});
+        let stored = listed(&json!([version("v2", true, true), version("v2beta2", true, false)]));
+        assert_eq!(stored.unwrap(), "helm.toolkit.fluxcd.io/v2");
+        let other = listed(&json!([version("v2", false, true), version("v2beta2", true, false)]));
+        assert_eq!(other.unwrap(), "helm.toolkit.fluxcd.io/v2beta2");
+        assert_eq!(listed(&json!([version("v2", false, true)])), None);
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) fn lean(item: &Value, api_version: &str, kind: &str, values: &[String
     if kind == "HelmRelease" {
         for path in values {
             let path: Vec<&str> = ["spec", "values"].into_iter().chain(path.split('.')).collect();
-            copy(item, &mut lean, &path);
+            copy_scalar(item, &mut lean, &path);
         }
     }
     lean
@@ -92,6 +92,13 @@ fn copy(from: &Value, to: &mut Value, path: &[&str]) {
         }
     } else if let Some(value) = at(from, path) {
         put(to, path, value.clone());
+    }
+}
+
+/// A version is a scalar. A map at its path is something else, and may hold anything.
+fn copy_scalar(from: &Value, to: &mut Value, path: &[&str]) {
+    if at(from, path).is_some_and(|value| value.is_string() || value.is_number()) {
+        copy(from, to, path);
     }
 }
 
@@ -152,6 +159,15 @@ mod tests {
             "password": "s3cr3t", "flux": {"version": "2.4.0", "token": "s3cr3t"}}}});
         let lean = lean(&release, "helm.toolkit.fluxcd.io/v2", "HelmRelease", &["flux.version".to_owned()]);
         assert_eq!(lean.pointer("/spec"), Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}})));
+    }
+
+    #[test]
+    fn a_map_where_a_version_is_looked_for_stays_behind() {
+        let release = json!({"metadata": {"name": "a"}, "spec": {"values": {
+            "fluxVersion": {"password": "s3cr3t"}, "cli": {"tag": ["s3cr3t"]}}}});
+        let paths = ["fluxVersion", "cli.tag"].map(str::to_owned);
+        let lean = lean(&release, "helm.toolkit.fluxcd.io/v2", "HelmRelease", &paths).to_string();
+        assert!(!lean.contains("s3cr3t"), "{lean}");
     }
 
     #[test]

@@ -26,20 +26,20 @@ pub struct Snapshot {
 #[derive(Debug, thiserror::Error)]
 pub enum Unloadable {
     /// A file or folder is not readable.
-    #[error("reading {path}: {source}")]
+    #[error("reading {path}: {reason}")]
     File {
         /// What was to be read; `-` is stdin.
         path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
+        /// What the system says. Not a `source`: the message holds it already.
+        reason: std::io::Error,
     },
     /// A document in a file is not readable.
-    #[error("reading {path}: {source}; write it as `kubectl get -o yaml` prints it")]
+    #[error("reading {path}: {reason}; write it as `kubectl get -o yaml` prints it")]
     Document {
         /// The file.
         path: PathBuf,
         /// Where in it, and what is wrong.
-        source: Unread,
+        reason: Unread,
     },
     /// There is nothing in it.
     #[error("reading {path}: it holds no Kubernetes object; give a .yaml or .json file, or a folder of them")]
@@ -57,7 +57,7 @@ impl Snapshot {
     pub fn built_in() -> Result<Self, Unloadable> {
         let path = PathBuf::from("the built-in snapshot");
         let objects = manifest::read(BUILT_IN, Reading::default());
-        Ok(Self::of(objects.map_err(|source| Unloadable::Document { path, source })?))
+        Ok(Self::of(objects.map_err(|reason| Unloadable::Document { path, reason })?))
     }
 
     /// Loads a file, a folder with all its .yaml, .yml and .json files, or `-` for stdin.
@@ -101,7 +101,7 @@ pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Un
         let text = text(&file)?;
         let name = file.display().to_string();
         let read = manifest::read(&text, Reading { file: Some(&name), namespace });
-        objects.extend(read.map_err(|source| Unloadable::Document { path: file, source })?);
+        objects.extend(read.map_err(|reason| Unloadable::Document { path: file, reason })?);
     }
     if objects.is_empty() {
         return Err(Unloadable::Empty { path: path.to_owned() });
@@ -118,7 +118,7 @@ fn text(path: &Path) -> Result<String, Unloadable> {
         }
         std::fs::read_to_string(path)
     };
-    read().map_err(|source| Unloadable::File { path: path.to_owned(), source })
+    read().map_err(|reason| Unloadable::File { path: path.to_owned(), reason })
 }
 
 /// The file itself, or what is in the folder and below it, in order; hidden files are left out.
@@ -126,7 +126,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let unreadable = |source| Unloadable::File { path: path.to_owned(), source };
+    let unreadable = |reason| Unloadable::File { path: path.to_owned(), reason };
     let entries: Result<Vec<_>, _> = std::fs::read_dir(path).map_err(unreadable)?.collect();
     let mut paths: Vec<_> = entries.map_err(unreadable)?.iter().map(std::fs::DirEntry::path).collect();
     paths.sort();
@@ -188,6 +188,8 @@ mod tests {
         let text = |path: &Path| Snapshot::load(path).unwrap_err().to_string();
         assert!(text(&path).contains("bad.yaml: line"), "{}", text(&path));
         assert!(text(&root.path().join("none.yaml")).contains("none.yaml"));
+        let said_once = std::error::Error::source(&Snapshot::load(&path).unwrap_err()).is_none();
+        assert!(said_once, "whoever prints the chain of causes would repeat the reason");
         std::fs::write(&path, "# nothing\n").unwrap();
         assert!(text(root.path()).contains("holds no Kubernetes object"));
     }

@@ -1,7 +1,7 @@
 //! A snapshot taken from an apiserver that answers as the real one does: in pages, items without
 //! kind. (What only the real one can show is shown on the real one.)
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,10 @@ use tower::service_fn;
 fn crd(name: &str) -> Value {
     json!({"metadata": {"name": name, "managedFields": [{}]}, "spec": {"group": "helm.toolkit.fluxcd.io",
         "names": {"kind": "HelmRelease", "plural": "helmreleases"}, "scope": "Namespaced",
-        "versions": [{"name": "v2", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"x": "y"}}}]},
+        "versions": [
+            {"name": "v2beta1", "served": false, "storage": false},
+            {"name": "v2", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"x": "y"}}},
+            {"name": "v2beta2", "served": true, "storage": false}]},
         "status": {"storedVersions": ["v2"]}})
 }
 
@@ -44,26 +47,33 @@ fn answer(target: &str) -> Value {
     }
 }
 
-fn client(asked: Arc<Mutex<Vec<String>>>, refused: &'static str) -> Client {
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// An apiserver that notes what it is asked. `refused` sees everything asked so far, the target
+/// last, and may answer with a code other than 200.
+fn client(asked: Asked, refused: fn(&[String]) -> Option<u16>) -> Client {
     let service = service_fn(move |request: Request<Body>| {
         let target = request.uri().to_string();
         asked.lock().unwrap().push(target.clone());
+        let code = refused(&asked.lock().unwrap());
+        let status = |code| json!({"kind": "Status", "status": "Failure", "message": "no", "code": code});
+        let body = code.map_or_else(|| answer(&target), status).to_string();
         async move {
-            let status =
-                json!({"kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
-            let forbidden = !refused.is_empty() && target.contains(refused);
-            let (code, body) = if forbidden { (403, status) } else { (200, answer(&target)) };
-            let response = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
+            let response = Response::builder().status(code.unwrap_or(200)).body(Body::from(body.into_bytes()));
             Ok::<_, std::io::Error>(response.unwrap())
         }
     });
     Client::new(service, "default")
 }
 
+fn is_last(asked: &[String], part: &str) -> bool {
+    asked.last().is_some_and(|target| target.contains(part))
+}
+
 #[tokio::test]
 async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
-    let asked = Arc::default();
-    let snapshot = gather(&client(Arc::clone(&asked), ""), &Engine::default()).await.unwrap().to_string();
+    let asked = Asked::default();
+    let snapshot = gather(&client(Arc::clone(&asked), |_| None), &Engine::default()).await.unwrap().to_string();
     let facts = Facts::of(manifest::read(&snapshot, Reading::default()).unwrap());
     let names: Vec<_> = facts.objects().map(ToString::to_string).collect();
     assert_eq!(
@@ -82,8 +92,36 @@ async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
 
 #[tokio::test]
 async fn a_refused_list_fails_the_whole_and_names_the_verb() {
-    let error = gather(&client(Arc::default(), "deployments"), &Engine::default()).await.unwrap_err();
+    let client = client(Asked::default(), |asked| is_last(asked, "deployments").then_some(403));
+    let error = gather(&client, &Engine::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "listing deployments: no; the user needs the verb list on it");
+}
+
+#[tokio::test]
+async fn a_list_that_runs_out_between_pages_is_read_once_more_from_the_start() {
+    let asked = Asked::default();
+    let client = client(Arc::clone(&asked), |asked| (is_last(asked, "continue") && asked.len() == 2).then_some(410));
+    let snapshot = gather(&client, &Engine::default()).await.unwrap();
+    let names: Vec<_> = snapshot["items"].as_array().unwrap().iter().map(|item| &item["metadata"]["name"]).collect();
+    assert_eq!(names[..2], ["helmreleases.helm.toolkit.fluxcd.io", "others.example.org"]);
+    assert_eq!(names.len(), 5, "the first page counts once: {names:?}");
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked[..2], asked[2..4], "first page and second page, twice");
+}
+
+#[tokio::test]
+async fn a_list_that_runs_out_again_fails_and_says_so() {
+    let asked = Asked::default();
+    let client = client(Arc::clone(&asked), |asked| is_last(asked, "continue").then_some(410));
+    let text = gather(&client, &Engine::default()).await.unwrap_err().to_string();
+    assert!(text.starts_with("listing customresourcedefinitions: no; it ran out twice"), "{text}");
+    assert_eq!(asked.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_broken_connection_shows_its_deepest_cause() {
+    let service = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("cable cut")) });
+    let error = gather(&Client::new(service, "default"), &Engine::default()).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("listing deployments: "), "{text}");
-    assert!(text.ends_with("the user needs the verb list on it"), "{text}");
+    assert_eq!(text, "listing customresourcedefinitions: cable cut; is the cluster of the kubeconfig reachable?");
 }
