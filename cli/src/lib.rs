@@ -11,16 +11,19 @@ pub mod snapshot;
 
 pub use output::Output;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::FalseyValueParser;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Keeps a Kubernetes cluster's Flux alive through its own installs, upgrades and removals.
 #[derive(Debug, Parser)]
 #[command(name = "fluxkeep", version = fluxkeep_webhook::version::line())]
 pub struct Cli {
     /// Prints nothing but errors; the exit code tells.
-    #[arg(long, short, global = true, env = "FLUXKEEP_QUIET")]
+    #[arg(long, short, global = true, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -46,6 +49,19 @@ pub enum Found {
 }
 
 impl Cli {
+    /// Reads the command line, the program's own name included.
+    ///
+    /// # Errors
+    /// When it is wrong, and when it asks for help or version, which the error then holds.
+    pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        let called = arguments.first().map_or(Path::new(""), Path::new);
+        // kubectl finds its plugins by this name; a person never types it.
+        let plugin = called.file_stem().is_some_and(|name| name == "kubectl-fluxkeep");
+        let name = if plugin { "kubectl fluxkeep" } else { "fluxkeep" };
+        let matches = Self::command().bin_name(name).try_get_matches_from(arguments)?;
+        Self::from_arg_matches(&matches)
+    }
+
     /// Does what was asked.
     #[must_use]
     pub fn run(self) -> ExitCode {

@@ -28,9 +28,14 @@ impl Output {
     /// # Errors
     /// When stdout cannot be written; a reader that went away is no error.
     pub fn text(&mut self, text: &str) -> std::io::Result<()> {
-        if self.quiet {
-            return Ok(());
-        }
+        if self.quiet { Ok(()) } else { self.data(text) }
+    }
+
+    /// Writes to stdout what another program is to read; being quiet does not leave it empty.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn data(&mut self, text: &str) -> std::io::Result<()> {
         let written = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
         written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
     }

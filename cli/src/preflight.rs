@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use clap::builder::FalseyValueParser;
 use fluxkeep::judge::judge;
 use fluxkeep::object::Owner;
 use fluxkeep::policy::Policy;
@@ -36,7 +37,7 @@ pub struct Args {
     #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
     /// A rule that lacks a fact fails, too.
-    #[arg(long, env = "FLUXKEEP_STRICT")]
+    #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
     /// Rendered manifests: files, folders, or - for stdin.
     #[arg(required = true, value_name = "MANIFEST")]
@@ -53,6 +54,7 @@ fn format(text: &str) -> Result<Format, String> {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
+    ensure!(stdins(args) <= 1, "reading -: stdin can be read only once; give the other one as a file");
     let now = Timestamp::now();
     let policy = policy(args.policy.as_deref(), now)?;
     let snapshot = snapshot(args, output)?;
@@ -64,6 +66,10 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         None => output.text(&render(&verdict, args.format, output.colour())).context("writing to stdout")?,
     }
     Ok(found(&verdict, args.strict))
+}
+
+fn stdins(args: &Args) -> usize {
+    args.snapshot.iter().chain(&args.manifests).filter(|path| path.as_os_str() == "-").count()
 }
 
 fn found(verdict: &Verdict, strict: bool) -> Found {

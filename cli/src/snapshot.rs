@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use fluxkeep::engine::Engine;
 use fluxkeep_cluster::gather::gather;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -41,20 +41,18 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let text = serde_json::to_string_pretty(&snapshot.context("taking the snapshot")?)? + "\n";
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?,
-        None => output.text(&text).context("writing to stdout")?,
+        None => output.data(&text).context("writing to stdout")?,
     }
     Ok(Found::Nothing)
 }
 
 async fn config(args: &Args) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    let (config, from) = match &args.kubeconfig {
-        Some(path) => {
-            let from = path.display().to_string();
-            let read = Kubeconfig::read_from(path).with_context(|| format!("reading kubeconfig {from}"))?;
-            (Config::from_custom_kubeconfig(read, &options).await, from)
-        }
-        None => (Config::from_kubeconfig(&options).await, "the default kubeconfig".to_owned()),
+    let config = match args.kubeconfig.as_deref().map(Kubeconfig::read_from) {
+        Some(Ok(kubeconfig)) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
+        Some(Err(error)) => Err(error),
+        None => Config::from_kubeconfig(&options).await,
     };
-    config.with_context(|| format!("reading {from}; give another one with --kubeconfig"))
+    // kube's message ends with its cause: as a chain it would be told twice.
+    config.map_err(|error| anyhow!("{error}; choose with --kubeconfig and --context"))
 }

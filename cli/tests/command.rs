@@ -131,20 +131,56 @@ fn what_cannot_be_done_is_one_line_and_2() {
     let bad = folder.path().join("bad.yaml");
     std::fs::write(&bad, "levels:\n  no-such-rule: warn\n").unwrap();
     let none = folder.path().join("none.yaml");
-    let cases: [(Output, &str); 7] = [
+    let cases: [(Output, &str); 9] = [
         (run(&["preflight"]), "required arguments were not provided"),
         (preflight(&snapshot, &manifest, &["--format", "xml"]), "write one of text, json, sarif, junit"),
         (preflight(&none, &manifest, &[]), "loading the snapshot: reading"),
         (preflight(&snapshot, &none, &[]), "loading the manifests: reading"),
         (preflight(&snapshot, &empty, &[]), "holds no Kubernetes object"),
         (preflight(&snapshot, &manifest, &["--policy", bad.to_str().unwrap()]), "line 2, column 3"),
-        (run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]), "reading kubeconfig"),
+        (run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]), "read kubeconfig"),
+        (preflight(Path::new("-"), Path::new("-"), &[]), "stdin can be read only once"),
+        (run(&["preflight", "-", "-"]), "stdin can be read only once"),
     ];
     for (output, reason) in cases {
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
+        assert!(said.matches("os error").count() <= 1, "a cause is told once: {said}");
     }
+}
+
+#[test]
+fn switches_in_the_environment_are_on_by_1_and_off_by_0() {
+    let (_folder, snapshot, manifest) = files();
+    let told = |value: &str| {
+        let paths = ["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()];
+        let output = fluxkeep(&paths).env("FLUXKEEP_QUIET", value).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        !output.stdout.is_empty()
+    };
+    assert_eq!(["1", "true", "0", "false", ""].map(told), [false, false, true, true, true]);
+}
+
+#[cfg(unix)]
+#[test]
+fn as_a_plugin_it_calls_itself_what_the_person_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("kubectl-fluxkeep");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fluxkeep"), &plugin).unwrap();
+    let usage = |program: &Path| text(&Command::new(program).args(["preflight", "--help"]).output().unwrap().stdout);
+    assert!(usage(&plugin).contains("Usage: kubectl fluxkeep preflight"), "{}", usage(&plugin));
+    assert!(usage(Path::new(env!("CARGO_BIN_EXE_fluxkeep"))).contains("Usage: fluxkeep preflight"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (_folder, snapshot, manifest) = files();
+    let paths = ["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()];
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = fluxkeep(&paths).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), String::new()));
 }
 
 #[test]
