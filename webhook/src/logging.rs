@@ -1,5 +1,6 @@
 //! Where the program's log goes and what is in it.
 
+use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
 use clap::ValueEnum;
@@ -31,6 +32,7 @@ impl Logging {
     pub fn start(&self) -> Result<(), ParseError> {
         let filter = EnvFilter::builder().parse(&self.filter)?;
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let log = log.with_ansi(std::io::stderr().is_terminal());
         match self.format {
             Format::Json => log.json().init(),
             Format::Text => log.init(),
