@@ -96,7 +96,7 @@ impl Lean<'_> {
         // The whole text once more: for the place of the error, and in case only this one was bad.
         parse(self.document.text).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            self.document.unread(line, column, reason(&error).to_owned())
+            self.document.unread(line, column, reason(&error))
         })
     }
 
@@ -126,12 +126,13 @@ fn budget() -> Option<Budget> {
     }
 }
 
-/// The parser's own words may repeat the value that it met.
-fn reason(error: &Error) -> &'static str {
+/// The parser's own words may repeat the value that it met; what it expected is safe to tell.
+fn reason(error: &Error) -> String {
     match error.without_snippet() {
-        Error::Message { msg, .. } if msg.starts_with("duplicate field") => "a key stands twice in one map",
-        Error::Budget { .. } => "nested, aliased or long beyond all measure",
-        Error::Message { .. } | Error::Unexpected { .. } => "a value has the wrong type",
-        _ => "it is not YAML",
+        Error::Message { msg, .. } if msg.starts_with("duplicate field") => "a key stands twice in one map".to_owned(),
+        Error::Budget { .. } => "nested, aliased or long beyond all measure".to_owned(),
+        Error::Unexpected { expected, .. } => format!("something else than {expected}"),
+        Error::Message { .. } => "a value has the wrong type".to_owned(),
+        _ => "it is not YAML".to_owned(),
     }
 }
