@@ -4,6 +4,7 @@
 //! read before anything else.
 
 mod envelope;
+mod lean;
 mod response;
 mod review;
 

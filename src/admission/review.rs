@@ -1,12 +1,15 @@
 //! From a review's bytes to the request: the objects, read as their kind wants it.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::envelope::Envelope;
+use super::lean::lean;
 use crate::helm::record::{self, Driver, Record, shape};
 use crate::helm::release::HelmRelease;
 use crate::manifest::{self, Reading};
-use crate::object::{FromWire, Object, Owner, by_kind};
+use crate::object::{FromWire, Kind, Object, Owner, by_kind};
 use crate::request::{Change, Door, Operation, Release, Request, Subject};
 
 #[derive(Deserialize)]
@@ -84,8 +87,10 @@ fn change<W: FromWire + for<'de> Deserialize<'de>>(
     Ok((Change { old: request.old_object.map(object), new: request.object.map(object) }, manager))
 }
 
-fn parsed<'de, T: Deserialize<'de>>(body: &'de [u8], envelope: &Envelope) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| unreadable(envelope, &shape(&error)))
+fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], envelope: &Envelope) -> Result<T, String> {
+    let is_definition = envelope.body_kind() == Kind::Definition;
+    let lean = if is_definition { lean(body) } else { Cow::Borrowed(body) };
+    serde_json::from_slice(&lean).map_err(|error| unreadable(envelope, &shape(&error)))
 }
 
 fn unreadable(envelope: &Envelope, why: &str) -> String {

@@ -1,0 +1,185 @@
+//! A review without schemas: 97 of 100 bytes of a CRD's, none of which is judged.
+//!
+//! serde skips what nobody asks for at 4 GB/s, which is half of a review's time. Here a schema is
+//! passed 64 bytes at a time, and one that was passed before is only compared: in most updates the
+//! old and the new object have the same.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use wide::u8x16;
+
+/// As Go writes it. In valid JSON its first quote can only open a key: inside a string it would be
+/// escaped.
+const KEY: &[u8] = br#""schema":{"#;
+
+/// The body with `{}` for each schema. As it is, where that is in doubt: what is not valid is for
+/// the parser to tell.
+pub(super) fn lean(body: &[u8]) -> Cow<'_, [u8]> {
+    pruned(body).map_or(Cow::Borrowed(body), Cow::Owned)
+}
+
+fn pruned(body: &[u8]) -> Option<Vec<u8>> {
+    let mut kept = Vec::new();
+    let mut passed: Vec<&[u8]> = Vec::new();
+    let mut rest = body;
+    while let Some(key) = memmem::find(rest, KEY) {
+        let (head, schema) = rest.split_at_checked(key + KEY.len() - 1)?;
+        let known = passed.iter().find(|known| schema.starts_with(known)).map(|known| known.len());
+        let (schema, behind) = schema.split_at_checked(known.or_else(|| object(schema))?)?;
+        if known.is_none() {
+            passed.push(schema);
+        }
+        kept.extend_from_slice(head);
+        kept.extend_from_slice(b"{}");
+        rest = behind;
+    }
+    kept.extend_from_slice(rest);
+    Some(kept)
+}
+
+/// The length of the object that a text begins with; none where it does not end.
+fn object(text: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut strings = Strings::default();
+    for (index, block) in text.chunks(64).enumerate() {
+        let block = padded(block);
+        let outside = !strings.inside(&block);
+        let (opening, closing) = (mask(&block, b'{') & outside, mask(&block, b'}') & outside);
+        if depth > closing.count_ones() as usize {
+            depth = depth + opening.count_ones() as usize - closing.count_ones() as usize;
+            continue;
+        }
+        for bit in bits(opening | closing) {
+            depth = if opening >> bit & 1 == 1 { depth + 1 } else { depth.checked_sub(1)? };
+            if depth == 0 {
+                return Some(index * 64 + bit as usize + 1);
+            }
+        }
+    }
+    None
+}
+
+/// What goes on from one block to the next.
+#[derive(Default)]
+struct Strings {
+    /// All bits, where a block begins inside a string.
+    open: u64,
+    /// Whether a block's first byte is escaped.
+    escaped: bool,
+}
+
+impl Strings {
+    /// The bytes of a block that are inside a string, its opening quote included.
+    fn inside(&mut self, block: &[u8; 64]) -> u64 {
+        let mut quotes = mask(block, b'"') & !self.escapes(mask(block, b'\\'));
+        // Each quote turns everything behind it over.
+        for shift in [1, 2, 4, 8, 16, 32] {
+            quotes ^= quotes << shift;
+        }
+        let inside = quotes ^ self.open;
+        self.open = if inside >> 63 == 1 { u64::MAX } else { 0 };
+        inside
+    }
+
+    /// The bytes that a backslash escapes.
+    fn escapes(&mut self, backslashes: u64) -> u64 {
+        let mut escaped = u64::from(self.escaped);
+        self.escaped = false;
+        for bit in bits(backslashes) {
+            if escaped >> bit & 1 == 0 {
+                escaped |= 1_u64.checked_shl(bit + 1).unwrap_or(0);
+                self.escaped = bit == 63;
+            }
+        }
+        escaped
+    }
+}
+
+/// The last block, filled up with blanks.
+fn padded(block: &[u8]) -> [u8; 64] {
+    block.try_into().unwrap_or_else(|_| {
+        let mut full = [b' '; 64];
+        full.iter_mut().zip(block).for_each(|(to, from)| *to = *from);
+        full
+    })
+}
+
+/// A bit for each byte of the block that is this one.
+fn mask(block: &[u8; 64], byte: u8) -> u64 {
+    let wanted = u8x16::splat(byte);
+    let (parts, _) = block.as_chunks::<16>();
+    let mask = |part: &[u8; 16]| u64::from(u8x16::from(*part).simd_eq(wanted).to_bitmask());
+    parts.iter().rev().fold(0, |all, part| all << 16 | mask(part))
+}
+
+/// The positions of the bits that are set, lowest first.
+fn bits(mut mask: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = mask.trailing_zeros();
+        mask &= mask.wrapping_sub(1);
+        (bit < 64).then_some(bit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Any JSON, with texts full of what could be mistaken for structure.
+    fn json() -> impl Strategy<Value = Value> {
+        let text = "[\"\\\\{}:,a ]{0,90}";
+        let leaf = prop_oneof![Just(Value::Null), any::<u32>().prop_map(Value::from), text.prop_map(Value::from)];
+        leaf.prop_recursive(5, 60, 6, move |inner| {
+            let map = prop::collection::btree_map(text, inner.clone(), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..6).prop_map(Value::from),
+                map.prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_object_ends_where_its_braces_close(value in json(), behind in "[\"{}a,]{0,80}") {
+            let text = serde_json::json!({"a": value}).to_string();
+            prop_assert_eq!(object(format!("{text}{behind}").as_bytes()), Some(text.len()));
+            let cut = text.len() - 1;
+            prop_assert_eq!(object(&text.as_bytes()[..cut]), None);
+        }
+
+        #[test]
+        fn only_schemas_are_left_out(first in json(), second in json(), other in json()) {
+            let document = |first: &Value, second: &Value| serde_json::json!({
+                "a": other, "object": {"versions": [{"name": "v1", "schema": {"x": first}}, {"schema": {"x": second}}]},
+                "oldObject": {"schema": {"x": first}, "z": other},
+            });
+            let text = document(&first, &second).to_string();
+            let mut expected = document(&first, &second);
+            strip(&mut expected);
+            let lean: Value = serde_json::from_slice(&lean(text.as_bytes())).unwrap();
+            prop_assert_eq!(lean, expected);
+        }
+    }
+
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            Value::Object(map) => {
+                for (key, value) in map.iter_mut() {
+                    if key == "schema" && value.is_object() { *value = serde_json::json!({}) } else { strip(value) }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn what_does_not_end_is_left_to_the_parser() {
+        let cut = br#"{"schema":{"a":"}"#;
+        assert!(matches!(lean(cut), Cow::Borrowed(text) if text == cut));
+    }
+}
