@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc)]
 
+pub mod fixture;
+
 use fluxkeep::admission::{Answer, answer};
 use fluxkeep::facts::Facts;
 use fluxkeep::helm::record::{Driver, write};
@@ -17,26 +19,26 @@ pub fn now() -> Timestamp {
 
 /// An AdmissionReview, its keys in the order in which the apiserver writes them.
 #[derive(Debug, Clone)]
-pub struct Review {
+pub struct Review<'a> {
     /// `group/version/Kind`, for example `apps/v1/Deployment`; the core group is empty.
-    pub kind: &'static str,
+    pub kind: &'a str,
     /// The plural, for example `deployments`.
-    pub resource: &'static str,
+    pub resource: &'a str,
     /// For example `status`, or empty.
-    pub sub_resource: &'static str,
+    pub sub_resource: &'a str,
     /// `CREATE`, `UPDATE` or `DELETE`.
-    pub operation: &'static str,
+    pub operation: &'a str,
     /// Who asks.
-    pub user: &'static str,
+    pub user: &'a str,
     /// The client's field manager.
-    pub field_manager: &'static str,
+    pub field_manager: &'a str,
     /// The object as written; null on DELETE.
     pub object: Value,
     /// The object as it lives; null on CREATE.
     pub old: Value,
 }
 
-impl Default for Review {
+impl Default for Review<'_> {
     fn default() -> Self {
         Self {
             kind: "/v1/ConfigMap",
@@ -51,7 +53,7 @@ impl Default for Review {
     }
 }
 
-impl Review {
+impl Review<'_> {
     /// The review's bytes.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
@@ -92,10 +94,16 @@ pub const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 /// The Secret in which Helm keeps a release, as the first revision of `flux` in `flux-system`.
 #[must_use]
 pub fn record(manifest: &str, hooks: &[&str]) -> Value {
+    secret(&packed("flux", "flux-system", manifest, hooks, Driver::Secret))
+}
+
+/// A record's `data.release`.
+#[must_use]
+pub fn packed(name: &str, namespace: &str, manifest: &str, hooks: &[&str], driver: Driver) -> String {
     let hooks: Vec<_> = hooks.iter().map(|hook| json!({"manifest": hook})).collect();
     let release = json!({
-        "name": "flux",
-        "namespace": "flux-system",
+        "name": name,
+        "namespace": namespace,
         "version": 1,
         "info": {"status": "pending-install"},
         "chart": {"metadata": {"name": "umbrella", "version": "1.0.0"}},
@@ -103,7 +111,7 @@ pub fn record(manifest: &str, hooks: &[&str]) -> Value {
         "manifest": manifest,
         "hooks": hooks,
     });
-    secret(&write(&release, Driver::Secret).expect("plain JSON"))
+    write(&release, driver).expect("plain JSON")
 }
 
 /// A record's Secret with these bytes as `data.release`.
@@ -124,7 +132,7 @@ pub fn secret(data: &str) -> Value {
 
 /// The review of that Secret's creation.
 #[must_use]
-pub fn stored(secret: Value) -> Review {
+pub fn stored(secret: Value) -> Review<'static> {
     Review { kind: "/v1/Secret", resource: "secrets", field_manager: "helm", object: secret, ..Review::default() }
 }
 
@@ -148,7 +156,7 @@ pub fn definition(versions: &[(&str, bool, bool)], stored: &[&str]) -> Value {
 
 /// The review of a CustomResourceDefinition's update.
 #[must_use]
-pub fn redefined(old: Value, new: Value) -> Review {
+pub fn redefined(old: Value, new: Value) -> Review<'static> {
     Review {
         kind: "apiextensions.k8s.io/v1/CustomResourceDefinition",
         resource: "customresourcedefinitions",

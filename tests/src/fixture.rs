@@ -1,0 +1,191 @@
+//! Rule fixtures: a folder with a request and with what is true of the cluster.
+//!
+//! `request.yaml` is either a change of one object (`operation`, `user`, `fieldManager`,
+//! `subResource`, `old`, `new`) or a `release` by name and namespace, whose rendered manifest lies
+//! beside it in `manifest.yaml`. `facts.yaml` is laid over the built-in snapshot, or is all there is
+//! with `base: none`.
+
+#![allow(clippy::indexing_slicing, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use fluxkeep::admission::{Answer, answer};
+use fluxkeep::facts::Facts;
+use fluxkeep::finding::Outcome;
+use fluxkeep::helm::record::Driver;
+use fluxkeep::manifest::{self, Reading};
+use fluxkeep::object::{Object, Owner};
+use fluxkeep::policy::Policy;
+use fluxkeep_cluster::BUILT_IN;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{Review, now, packed, stored};
+
+/// The folder with a folder for each rule.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")
+}
+
+/// One folder, read.
+#[derive(Debug)]
+pub struct Fixture {
+    /// The text of all its files, without comments.
+    pub text: String,
+    /// What is true of the cluster.
+    pub facts: Facts,
+    asked: Asked,
+    manifest: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct Asked {
+    base: Base,
+    operation: String,
+    user: String,
+    field_manager: String,
+    sub_resource: String,
+    old: Value,
+    new: Value,
+    release: Option<Named>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Base {
+    #[default]
+    BuiltIn,
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+    namespace: String,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            base: Base::default(),
+            operation: "CREATE".into(),
+            user: "kubernetes-admin".into(),
+            field_manager: "kubectl".into(),
+            sub_resource: String::new(),
+            old: Value::Null,
+            new: Value::Null,
+            release: None,
+        }
+    }
+}
+
+impl Fixture {
+    /// Reads a folder; panics, with the file's name, where it is not as described above.
+    #[must_use]
+    pub fn read(folder: &Path) -> Self {
+        let [request, manifest, facts] =
+            ["request.yaml", "manifest.yaml", "facts.yaml"].map(|name| content(&folder.join(name)));
+        let asked: Asked =
+            serde_saphyr::from_str(&request).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        assert!(asked.release.is_some() != manifest.is_empty(), "{}: a release has a manifest.yaml", folder.display());
+        let base = if asked.base == Base::None { "" } else { BUILT_IN };
+        let facts_of = [base, &facts].map(|text| objects(text, None)).into_iter().flatten();
+        Self {
+            facts: Facts::of(facts_of),
+            text: plain(&[&request, &manifest, &facts].map(String::as_str)),
+            asked,
+            manifest,
+        }
+    }
+
+    /// What goes out over the wire for it.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        answer(&self.body(), &self.facts, &Policy::default(), now())
+    }
+
+    /// The release as a manifest that nobody has sent yet; none for a change.
+    #[must_use]
+    pub fn release(&self) -> Option<fluxkeep::request::Release> {
+        let Named { name, namespace } = self.asked.release.as_ref()?;
+        let owner = Owner { name: name.clone(), namespace: namespace.clone() };
+        let objects = objects(&self.manifest, Some(namespace));
+        Some(fluxkeep::request::Release { owner: Some(owner), objects })
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let asked = &self.asked;
+        if let Some(release) = &asked.release {
+            return stored(secret(release, &self.manifest)).bytes();
+        }
+        let about = if asked.old.is_null() { &asked.new } else { &asked.old };
+        let text = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or_default();
+        let slash = if text("apiVersion").contains('/') { "" } else { "/" };
+        Review {
+            kind: &format!("{slash}{}/{}", text("apiVersion"), text("kind")),
+            resource: &plural(text("kind")),
+            sub_resource: &asked.sub_resource,
+            operation: &asked.operation,
+            user: &asked.user,
+            field_manager: &asked.field_manager,
+            object: asked.new.clone(),
+            old: asked.old.clone(),
+        }
+        .bytes()
+    }
+}
+
+/// What an answer says to people and programs, as a snapshot shows it.
+#[must_use]
+pub fn shown(answer: &Answer) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).expect("an answer is JSON");
+    let at = |path: &str| body.pointer(path).cloned().unwrap_or_default();
+    let lines = |path: &str| at(path).as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut shown = vec![format!("{}: {}", answer.outcome.name(), at("/response/auditAnnotations"))];
+    shown.extend(at("/response/status/message").as_str().map(|message| format!("message:\n{message}")));
+    shown.extend(lines("/response/warnings").iter().map(|warning| format!("warning: {}", text(warning))));
+    for cause in lines("/response/status/details/causes") {
+        shown.push(format!("cause: {} at {}: {}", cause["reason"], cause["field"], text(&cause["message"])));
+    }
+    for finding in answer.verdict.findings.iter().filter(|finding| finding.outcome() != Outcome::Refused) {
+        shown.push(format!("{}: {finding}", finding.outcome().name()));
+    }
+    shown.extend(answer.verdict.abstained.iter().map(|one| format!("abstained: {} lacks the {}", one.rule, one.needs)));
+    shown.join("\n")
+}
+
+fn content(path: &Path) -> String {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        read => read.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+    }
+}
+
+fn plain(files: &[&str]) -> String {
+    let lines = files.iter().flat_map(|text| text.lines());
+    lines.filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+}
+
+/// The objects of a stream that a test wrote itself.
+#[must_use]
+pub fn objects(text: &str, namespace: Option<&str>) -> Vec<Object> {
+    manifest::read(text, Reading { file: None, namespace }).unwrap_or_else(|error| panic!("{error} in\n{text}"))
+}
+
+fn secret(Named { name, namespace }: &Named, manifest: &str) -> Value {
+    let data = packed(name, namespace, manifest, &[], Driver::Secret);
+    let metadata = json!({"name": format!("sh.helm.release.v1.{name}.v1"), "namespace": namespace,
+        "labels": {"owner": "helm", "name": name}});
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "metadata": metadata,
+        "data": {"release": data}})
+}
+
+/// The resource of a kind, as far as fixtures go.
+fn plural(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    kind.strip_suffix('y').map_or_else(|| format!("{kind}s"), |stem| format!("{stem}ies"))
+}
