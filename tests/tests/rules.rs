@@ -120,10 +120,10 @@ fn a_finding_names_rule_object_value_remedy_and_link() {
 
 /// Whether a message repeats something that no prose is made of and the fixture is, or a version.
 fn has_value(message: &str, fixture: &str) -> bool {
-    let words = message.split([' ', ',', ':', '"', '(', ')', ';', '=']).filter(|word| !word.is_empty());
+    let words = message.split([' ', ',', ':', '(', ')', ';', '=', '/']).filter(|word| !word.is_empty());
     let odd = |word: &&str| word.contains(|letter: char| !letter.is_lowercase());
     let version = |word: &str| word.split('.').count() == 3 && word.split('.').all(|part| part.parse::<u8>().is_ok());
-    words.filter(odd).any(|word| fixture.contains(word) || version(word))
+    words.filter(odd).map(|word| word.trim_matches('"')).any(|word| fixture.contains(word) || version(word))
 }
 
 #[test]
