@@ -7,23 +7,31 @@ pub const LONGEST_MESSAGE: usize = 1_000;
 /// The apiserver's limit for one warning.
 pub const LONGEST_WARNING: usize = 120;
 
-/// Every finding on its own line; what does not fit is counted. The first line stands by itself:
-/// kubectl prints a dump of the patch before it.
+/// Every finding on its own line; of what does not fit the number and the rules are told. The first
+/// line stands by itself: kubectl prints a dump of the patch before it.
 #[must_use]
 pub fn refusal(refused: &[&Finding]) -> String {
     let mut text = String::new();
-    for (index, finding) in refused.iter().enumerate() {
-        let (line, rest) = (finding.to_string(), refused.len() - index);
-        let room = LONGEST_MESSAGE - if rest > 1 { more(rest).chars().count() + 1 } else { 0 };
-        if index == 0 {
+    let mut left = refused;
+    while let Some((finding, behind)) = left.split_first() {
+        let (line, tail) = (finding.to_string(), untold(left));
+        let room = LONGEST_MESSAGE - if behind.is_empty() { 0 } else { tail.chars().count() + 1 };
+        if text.is_empty() {
             text = cut(&line, room);
         } else if text.chars().count() + 1 + line.chars().count() <= room {
             text = text + "\n" + &line;
         } else {
-            return text + "\n" + &more(rest);
+            return text + "\n" + &tail;
         }
+        left = behind;
     }
     text
+}
+
+/// How many findings are left, and of which rules: there are 20 rules, so this stays short.
+fn untold(left: &[&Finding]) -> String {
+    let rules = left.chunk_by(|one, other| one.rule == other.rule).filter_map(<[_]>::first);
+    format!("{}: {}", more(left.len()), rules.map(|finding| finding.rule).collect::<Vec<_>>().join(", "))
 }
 
 /// One line a rule, short enough for a warning header: its first finding, and how many more.

@@ -161,7 +161,7 @@ fn sixty_refused_objects_fit_into_one_message_that_counts_the_rest() {
     assert!(message.chars().count() <= LONGEST_MESSAGE, "{}", message.chars().count());
     let lines: Vec<_> = message.lines().collect();
     let (last, shown) = lines.split_last().unwrap();
-    assert_eq!(*last, format!("… and {} more", 60 - shown.len()));
+    assert_eq!(*last, format!("… and {} more: stored-version-dropped", 60 - shown.len()));
     assert!(shown.iter().all(|line| line.starts_with("stored-version-dropped: CustomResourceDefinition things.g")));
 }
 
