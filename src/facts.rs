@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{self, Engine};
 use crate::flux::Flux;
-use crate::object::{Key, Object, Owner};
+use crate::helm::Owner;
+use crate::object::{Key, Object};
 
 /// The objects that were seen in the cluster. No schema, no Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,16 +13,10 @@ use std::fmt;
 
 use crate::crd::Definition;
 use crate::helm::release::HelmRelease;
+use crate::helm::{HOOK, Owner, RESOURCE_POLICY};
 
-/// Says on uninstall and upgrade that Helm leaves the object alone when its value is `keep`.
-pub const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-/// Marks an object that Helm creates and removes beside the release.
-pub const HOOK: &str = "helm.sh/hook";
 /// Names the application that an object belongs to; `flux` on the engine.
 pub const PART_OF: &str = "app.kubernetes.io/part-of";
-/// Names the tool that manages an object; `Helm` on what a release owns.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-
 /// Labels or annotations that fluxkeep reads, by key.
 pub type Marks = BTreeMap<String, String>;
 
@@ -100,15 +94,6 @@ pub struct Key {
     pub name: String,
 }
 
-/// A Helm release, by name and namespace, as Helm writes it on what it owns.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
-    /// `meta.helm.sh/release-name`.
-    pub name: String,
-    /// `meta.helm.sh/release-namespace`.
-    pub namespace: String,
-}
-
 impl Object {
     /// What identifies the object in a cluster.
     #[must_use]
@@ -178,12 +163,6 @@ impl fmt::Display for Object {
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         place(out, &self.kind, self.namespace.as_deref(), &self.name)
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}/{}", self.namespace, self.name)
     }
 }
 

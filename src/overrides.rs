@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
 use crate::finding::Finding;
-use crate::object::{MANAGED_BY, Object};
+use crate::helm::MANAGED_BY;
+use crate::object::Object;
 use crate::policy::Policy;
 use crate::request::{Door, Operation};
 use crate::rule::Case;

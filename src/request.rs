@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::object::{Object, Owner};
+use crate::helm::Owner;
+use crate::object::Object;
 
 /// Where a request comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,7 +7,8 @@ use crate::engine::{Engine, Part};
 use crate::facts::Facts;
 use crate::finding::{Finding, Level};
 use crate::flux::Flux;
-use crate::object::{Object, Owner};
+use crate::helm::Owner;
+use crate::object::Object;
 use crate::policy::Policy;
 use crate::request::{Change, Door, Release, Request, Subject};
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::builder::FalseyValueParser;
+use fluxkeep::helm::Owner;
 use fluxkeep::judge::judge;
-use fluxkeep::object::Owner;
 use fluxkeep::policy::Policy;
 use fluxkeep::render::{Format, render};
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};

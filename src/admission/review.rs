@@ -6,10 +6,11 @@ use serde::Deserialize;
 
 use super::envelope::Envelope;
 use super::lean::lean;
+use crate::helm::Owner;
 use crate::helm::record::{self, Driver, Record, shape};
 use crate::helm::release::HelmRelease;
 use crate::manifest::{self, Reading};
-use crate::object::{FromWire, Kind, Object, Owner, by_kind};
+use crate::object::{FromWire, Kind, Object, by_kind};
 use crate::request::{Change, Door, Operation, Release, Request, Subject};
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::object::{Owner, RESOURCE_POLICY};
+use super::{Owner, RESOURCE_POLICY};
 
 /// The spec of a HelmRelease (`helm.toolkit.fluxcd.io`, any version), read by path.
 ///

@@ -4,7 +4,8 @@
 
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
-use crate::object::{Object, RESOURCE_POLICY};
+use crate::helm::RESOURCE_POLICY;
+use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
 

@@ -4,7 +4,8 @@
 //! remediation and every `helm uninstall` takes the object along.
 
 use crate::finding::{Finding, Level};
-use crate::object::{Object, RESOURCE_POLICY};
+use crate::helm::RESOURCE_POLICY;
+use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Rule};
 

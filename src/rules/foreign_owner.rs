@@ -3,7 +3,8 @@
 //! Two owners undo each other's work, and whichever is removed first takes the object along.
 
 use crate::finding::{Finding, Level};
-use crate::object::{Object, Owner};
+use crate::helm::Owner;
+use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
 
