@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::object::{Object, Source};
-use crate::overrides::Override;
 
 /// Where the rules are explained, one page a rule.
 pub const RULES_URL: &str = "https://fluxkeep.io/rules/";
@@ -48,6 +49,17 @@ pub struct Subject {
     pub namespace: Option<String>,
     /// `metadata.name`.
     pub name: String,
+}
+
+/// An override that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub until: Timestamp,
+    /// The object or the policy that it stands in.
+    pub by: String,
 }
 
 /// One thing that is wrong, with its cure. Ordered by rule, object, path.

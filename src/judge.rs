@@ -18,7 +18,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     let case = Case { request, facts, policy };
     let mut verdict = Verdict::default();
     for rule in RULES.iter().filter(|rule| rule.doors.contains(&request.door)) {
-        let level = policy.level(rule);
+        let level = rule.weight(policy);
         if level != Level::Off {
             add(&mut verdict, rule, level, (rule.check)(&case));
         }

@@ -22,6 +22,7 @@ pub mod object;
 pub mod offer;
 pub mod overrides;
 pub mod policy;
+pub mod policy_file;
 pub mod render;
 pub mod request;
 pub mod rule;

@@ -17,6 +17,13 @@ use crate::helm::{HOOK, Owner, RESOURCE_POLICY};
 
 /// Names the application that an object belongs to; `flux` on the engine.
 pub const PART_OF: &str = "app.kubernetes.io/part-of";
+/// Names the rules that an object is excused from, separated by commas.
+pub const ALLOW: &str = "fluxkeep.io/allow";
+/// Why.
+pub const REASON: &str = "fluxkeep.io/reason";
+/// Until when (RFC 3339).
+pub const UNTIL: &str = "fluxkeep.io/until";
+
 /// Labels or annotations that fluxkeep reads, by key.
 pub type Marks = BTreeMap<String, String>;
 

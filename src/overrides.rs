@@ -6,50 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::facts::Facts;
-use crate::finding::Finding;
+use crate::finding::{Finding, Override};
 use crate::helm::MANAGED_BY;
-use crate::object::Object;
-use crate::policy::Policy;
+use crate::object::{ALLOW, Object, REASON, UNTIL};
+use crate::policy::{LONGEST, Policy, Standing};
 use crate::request::{Door, Operation};
 use crate::rule::Case;
 use crate::rules::{RULES, engine_deleted};
-
-/// Names the rules that an object is excused from, separated by commas.
-pub const ALLOW: &str = "fluxkeep.io/allow";
-/// Why.
-pub const REASON: &str = "fluxkeep.io/reason";
-/// Until when (RFC 3339).
-pub const UNTIL: &str = "fluxkeep.io/until";
-
-/// An override is for a piece of work, not for good.
-pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// An override that counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Override {
-    /// Why.
-    pub reason: String,
-    /// When it ends.
-    pub until: Timestamp,
-    /// The object or the policy that it stands in.
-    pub by: String,
-}
-
-/// An override of the policy file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// The rule's id.
-    pub rule: &'static str,
-    /// `Kind/name` or `Kind/namespace/name`.
-    pub object: String,
-    /// Why.
-    pub reason: String,
-    /// When it ends.
-    pub until: Timestamp,
-}
 
 /// Why an override does not count, or the override itself.
 pub type Claim = Result<Override, String>;

@@ -2,226 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use serde::Deserialize;
-use serde_saphyr::{Location, Spanned};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::Engine;
 use crate::finding::Level;
-use crate::overrides::{LONGEST, Standing};
-use crate::rule::Rule;
-use crate::rules;
-use crate::yaml;
+
+/// An override is for a piece of work, not for good.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Levels, engine and overrides. The default is every rule's own level and no override.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    levels: BTreeMap<&'static str, Level>,
+    /// By a rule's id, what its findings weigh at most; other rules keep their own level.
+    pub levels: BTreeMap<&'static str, Level>,
     /// By what the engine is known.
     pub engine: Engine,
     /// The overrides of the file, in its order.
     pub overrides: Vec<Standing>,
 }
 
-/// Why a policy file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct Invalid {
-    /// Line, from 1; 0 when the whole file is meant.
-    pub line: u64,
-    /// Column, from 1.
-    pub column: u64,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    levels: BTreeMap<RuleId, Level>,
-    engine: Place,
-    overrides: Vec<Exception>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct Place {
-    namespaces: Option<Spanned<Vec<String>>>,
-    values_paths: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exception {
-    rule: RuleId,
-    object: Spanned<String>,
-    reason: Spanned<String>,
-    until: Spanned<String>,
-}
-
-/// The id of a rule that exists.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct RuleId(&'static str);
-
-impl<'de> Deserialize<'de> for RuleId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let id = String::deserialize(deserializer)?;
-        rules::find(&id).map(|rule| Self(rule.id)).ok_or_else(|| {
-            let near = rules::nearest(&id);
-            serde::de::Error::custom(format!("there is no rule {id:?}; did you mean {near:?}?"))
-        })
-    }
-}
-
-impl Policy {
-    /// Reads a policy file. An empty one is the default policy.
-    ///
-    /// # Errors
-    /// At the first key, rule or override that cannot stand, with its line and column.
-    pub fn read(text: &str, now: Timestamp) -> Result<Self, Invalid> {
-        if yaml::documents(text).is_empty() {
-            return Ok(Self::default());
-        }
-        let file: File = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
-        Ok(Self {
-            levels: file.levels.into_iter().map(|(rule, level)| (rule.0, level)).collect(),
-            engine: place(file.engine)?,
-            overrides: file.overrides.iter().map(|one| standing(one, now)).collect::<Result<_, Invalid>>()?,
-        })
-    }
-
-    /// What a finding of this rule weighs at most.
-    #[must_use]
-    pub fn level(&self, rule: &Rule) -> Level {
-        self.levels.get(rule.id).copied().unwrap_or(rule.level)
-    }
-}
-
-fn place(place: Place) -> Result<Engine, Invalid> {
-    let default = Engine::default();
-    let namespaces = match place.namespaces {
-        None => default.namespaces,
-        Some(list) if list.value.is_empty() => {
-            return Err(at(&list.referenced, "engine.namespaces must name one at least".to_owned()));
-        }
-        Some(list) => list.value,
-    };
-    Ok(Engine { namespaces, values_paths: place.values_paths.unwrap_or(default.values_paths) })
-}
-
-fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
-    if one.reason.value.trim().is_empty() {
-        return Err(at(&one.reason.referenced, "an override needs a reason".to_owned()));
-    }
-    if !one.object.value.contains('/') {
-        let message = format!("{:?} is no object; write Kind/name or Kind/namespace/name", one.object.value);
-        return Err(at(&one.object.referenced, message));
-    }
-    let until = end(&one.until, now)?;
-    Ok(Standing {
-        rule: one.rule.0,
-        object: one.object.value.clone(),
-        reason: one.reason.value.trim().to_owned(),
-        until,
-    })
-}
-
-/// An end that has passed is no error: a policy must stay loadable after its overrides ended.
-fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, Invalid> {
-    let wrong = |message: String| at(&until.referenced, message);
-    let time: Timestamp = until
-        .value
-        .parse()
-        .map_err(|_| wrong(format!("{:?} is no RFC 3339 time, like 2026-12-31T12:00:00Z", until.value)))?;
-    if time.duration_since(now) > LONGEST {
-        return Err(wrong(format!("{time} is more than 30 days away; an override must end sooner")));
-    }
-    Ok(time)
-}
-
-fn at(location: &Location, message: String) -> Invalid {
-    Invalid { line: location.line(), column: location.column(), message }
-}
-
-fn unreadable(error: &serde_saphyr::Error) -> Invalid {
-    let text = error.without_snippet().to_string();
-    let message = text.lines().next().unwrap_or("not readable").to_owned();
-    match error.location() {
-        Some(location) => at(&location, message),
-        None => Invalid { line: 0, column: 0, message },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn now() -> Timestamp {
-        "2026-11-24T12:00:00Z".parse().unwrap()
-    }
-
-    fn refusal(text: &str) -> String {
-        Policy::read(text, now()).unwrap_err().to_string()
-    }
-
-    fn exception(until: &str, more: &str) -> String {
-        format!("overrides:\n  - {{rule: foreign-owner, object: Deployment/a/b, until: \"{until}\"{more}}}\n")
-    }
-
-    #[test]
-    fn an_empty_file_is_the_default_policy() {
-        for text in ["", "# nothing yet\n", "{}\n", "---\n"] {
-            assert_eq!(Policy::read(text, now()).unwrap(), Policy::default(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn levels_engine_and_overrides_are_read() {
-        let text = "levels: {flux-minor-skipped: enforce, foreign-owner: \"off\"}\n\
-                    engine: {namespaces: [flux], valuesPaths: [a.b]}\n";
-        let policy = Policy::read(&(text.to_owned() + &exception("2026-12-01T00:00:00Z", ", reason: \" x \"")), now());
-        let policy = policy.unwrap();
-        assert_eq!(policy.level(rules::find("flux-minor-skipped").unwrap()), Level::Enforce);
-        assert_eq!(policy.level(rules::find("foreign-owner").unwrap()), Level::Off);
-        assert_eq!(policy.level(rules::find("engine-deleted").unwrap()), Level::Enforce);
-        assert_eq!(
-            (policy.engine.namespaces.as_slice(), policy.engine.values_paths.as_slice()),
-            (["flux".to_owned()].as_slice(), ["a.b".to_owned()].as_slice())
-        );
-        assert_eq!(policy.overrides.first().unwrap().reason, "x");
-    }
-
-    #[test]
-    fn unknown_keys_and_rules_are_refused_with_their_place() {
-        let text = refusal("levels:\n  flux-minor-skiped: warn\n");
-        assert!(
-            text.starts_with("line 2, column 3: ") && text.contains("did you mean \"flux-minor-skipped\""),
-            "{text}"
-        );
-        let text = refusal("engine:\n  namespace: flux\n");
-        assert!(text.starts_with("line 2, column 3: ") && text.contains("namespace"), "{text}");
-        let text = refusal("levels: {foreign-owner: loud}\n");
-        assert!(text.starts_with("line 1, column 25: "), "{text}");
-        assert!(refusal("engine: {namespaces: []}\n").contains("one at least"));
-        assert!(refusal("levels: [\n").starts_with("line "));
-    }
-
-    #[test]
-    fn an_override_needs_a_reason_an_object_and_a_near_end() {
-        let text = refusal(&exception("2026-12-01T00:00:00Z", ""));
-        assert!(text.starts_with("line 2") && text.contains("reason"), "{text}");
-        assert!(refusal(&exception("2026-12-01T00:00:00Z", ", reason: \" \"")).contains("needs a reason"));
-        let text = refusal(&exception("2027-01-01T00:00:00Z", ", reason: x"));
-        assert!(text.contains("line 2, column") && text.contains("more than 30 days away"), "{text}");
-        assert!(refusal(&exception("tomorrow", ", reason: x")).contains("RFC 3339"));
-        let text = exception("2026-12-01T00:00:00Z", ", reason: x").replace("Deployment/a/b", "b");
-        assert!(refusal(&text).contains("Kind/name"));
-    }
-
-    #[test]
-    fn an_override_that_has_ended_still_loads() {
-        let policy = Policy::read(&exception("2026-11-01T00:00:00Z", ", reason: x"), now()).unwrap();
-        assert_eq!(policy.overrides.len(), 1);
-    }
+/// An override of the policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The rule's id.
+    pub rule: &'static str,
+    /// `Kind/name` or `Kind/namespace/name`.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub until: Timestamp,
 }

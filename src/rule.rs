@@ -34,6 +34,14 @@ pub struct Rule {
     pub check: fn(&Case<'_>) -> Found,
 }
 
+impl Rule {
+    /// What its findings weigh at most under this policy.
+    #[must_use]
+    pub fn weight(&self, policy: &Policy) -> Level {
+        policy.levels.get(self.id).copied().unwrap_or(self.level)
+    }
+}
+
 /// A fact without which a rule abstains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {

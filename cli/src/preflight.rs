@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 use fluxkeep::helm::Owner;
 use fluxkeep::judge::judge;
 use fluxkeep::policy::Policy;
+use fluxkeep::policy_file;
 use fluxkeep::render::{Format, render};
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::verdict::{Decision, Verdict};
@@ -81,7 +82,7 @@ fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
     let Some(path) = path else { return Ok(Policy::default()) };
     let context = || format!("reading policy {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
-    Policy::read(&text, now).with_context(context)
+    policy_file::read(&text, now).with_context(context)
 }
 
 fn snapshot(args: &Args, output: &mut Output) -> anyhow::Result<Snapshot> {

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pretty;
-use crate::finding::{Finding, Level};
-use crate::overrides::Override;
+use crate::finding::{Finding, Level, Override};
 use crate::rule::Rule;
 use crate::rules::RULES;
 use crate::verdict::{Abstained, Verdict};

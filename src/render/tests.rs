@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use super::*;
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, Override};
 use crate::object::{Object, Source};
-use crate::overrides::Override;
 use crate::rule::Need;
 use crate::verdict::Abstained;
 

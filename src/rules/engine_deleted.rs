@@ -7,8 +7,7 @@
 
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
-use crate::object::Object;
-use crate::overrides::{ALLOW, REASON, UNTIL};
+use crate::object::{ALLOW, Object, REASON, UNTIL};
 use crate::request::{Door, Operation};
 use crate::rule::{Case, Found, Need, Rule};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fluxkeep::policy::Policy;
+use fluxkeep::policy_file;
 use fluxkeep_certs::{Authority, Current, Error, Files, Identity, is_due};
 
 use crate::metrics::Metrics;
@@ -56,7 +57,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Policy, String> {
-    Policy::read(text, now()).map_err(|error| format!("reading policy {}: {error}", path.display()))
+    policy_file::read(text, now()).map_err(|error| format!("reading policy {}: {error}", path.display()))
 }
 
 /// Keeps policy and certificate up to date.
@@ -143,7 +144,7 @@ mod tests {
         let (origin, identity) = self_made(SystemTime::now());
         let (policy, _) = PolicyFile::load(file.path()).unwrap();
         let mut upkeep = upkeep(Some(policy), origin, identity);
-        let level = |upkeep: &Upkeep| upkeep.state.policy().level(&engine_deleted::RULE);
+        let level = |upkeep: &Upkeep| engine_deleted::RULE.weight(&upkeep.state.policy());
         let steps = [
             (Some(""), Level::Enforce, 0, 0),
             (Some("levels: {engine-deleted: audit}"), Level::Audit, 1, 0),
