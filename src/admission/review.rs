@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::envelope::Envelope;
 use super::lean::lean;
-use crate::helm::Owner;
 use crate::helm::record::{self, Driver, Record, shape};
 use crate::helm::release::HelmRelease;
+use crate::helm::{HOOK, Owner};
 use crate::manifest::{self, Reading};
 use crate::object::{FromWire, Kind, Object, by_kind};
 use crate::request::{Change, Door, Operation, Release, Request, Subject};
@@ -168,6 +168,10 @@ fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {
         manifest::read(text, reading).map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
     };
     let mut objects = read(&record.manifest)?;
+    // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
+    for object in &mut objects {
+        object.annotations.remove(HOOK);
+    }
     for hook in &record.hooks {
         objects.extend(read(&hook.manifest)?);
     }

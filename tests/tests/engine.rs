@@ -1,0 +1,74 @@
+//! The engine's objects: what takes them away, and what has to stay possible.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use fluxkeep::facts::Facts;
+use fluxkeep::finding::Outcome;
+use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
+use fluxkeep_tests::fixture::objects;
+use fluxkeep_tests::{Review, record, redefined, stored};
+use serde_json::{Value, json};
+
+fn deployment(metadata: &Value) -> Value {
+    let mut deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "helm-controller",
+        "namespace": "flux-system", "labels": {"app.kubernetes.io/part-of": "flux"}}});
+    for (key, value) in metadata.as_object().unwrap() {
+        deployment["metadata"][key] = value.clone();
+    }
+    deployment
+}
+
+fn written(field_manager: &str, old: Value, new: Value) -> Vec<String> {
+    let review = Review {
+        kind: "apps/v1/Deployment",
+        resource: "deployments",
+        operation: "UPDATE",
+        user: "jane",
+        field_manager,
+        object: new,
+        old,
+        ..Review::default()
+    };
+    let answer = review.answer(&Snapshot::built_in().unwrap().facts());
+    answer.verdict.findings.iter().map(|one| format!("{} {} {}", one.outcome().name(), one.rule, one.path)).collect()
+}
+
+#[test]
+fn marking_the_engine_as_a_hook_is_refused_as_the_first_step_to_deleting_it() {
+    let hook = deployment(&json!({"annotations": {"helm.sh/hook": "pre-install"}}));
+    let found = |manager| written(manager, deployment(&json!({})), hook.clone());
+    assert_eq!(found("kubectl"), ["refused engine-label-removed /metadata/annotations/helm.sh~1hook"]);
+    assert_eq!(found("helm"), ["warned engine-label-removed /metadata/annotations/helm.sh~1hook"]);
+    assert!(written("kubectl", hook.clone(), hook.clone()).is_empty());
+    assert!(written("kubectl", hook, deployment(&json!({}))).is_empty());
+}
+
+#[test]
+fn marking_a_definition_of_the_engine_as_a_hook_is_refused_too() {
+    let definition = |annotations: Value| {
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "buckets.source.toolkit.fluxcd.io", "annotations": annotations}})
+    };
+    let marked = redefined(definition(json!({})), definition(json!({"helm.sh/hook": "x"})));
+    let answer = Review { user: "jane", ..marked }.answer(&Facts::default());
+    let rules: Vec<_> = answer.verdict.with(Outcome::Refused).map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["engine-label-removed"]);
+}
+
+#[test]
+fn what_helm_applies_with_the_rest_is_no_hook_whatever_it_is_marked_as() {
+    let older = |hook: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: helm-controller\n  annotations: {{{hook}}}\n\
+             spec: {{template: {{spec: {{containers: [{{image: helm-controller:v1.0.1}}]}}}}}}\n"
+        )
+    };
+    let facts = Facts::of(objects(BUILT_IN, None));
+    let rules = |manifest: &str, hooks: &[&str]| -> Vec<_> {
+        stored(record(manifest, hooks)).answer(&facts).verdict.findings.iter().map(|one| one.rule).collect()
+    };
+    let plain = rules(&older(""), &[]);
+    assert!(plain.contains(&"flux-downgraded"), "{plain:?}");
+    assert_eq!(rules(&older("helm.sh/hook: pre-install"), &[]), plain);
+    assert!(rules("", &[&older("helm.sh/hook: pre-install")]).is_empty());
+}
