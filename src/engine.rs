@@ -11,11 +11,66 @@ pub const CORE: [&str; 4] = ["helm-controller", "kustomize-controller", "notific
 /// Controllers that a Flux may have.
 pub const OPTIONAL: [&str; 3] = ["image-automation-controller", "image-reflector-controller", "source-watcher"];
 
+/// The API groups of Flux's custom resources; each also has groups below it.
+pub const GROUPS: [&str; 2] = ["toolkit.fluxcd.io", "source.extensions.fluxcd.io"];
+/// How the ClusterRoles begin that lend Flux's resources to others. They carry no label.
+pub const AGGREGATED: [&str; 2] = ["flux-edit", "flux-view"];
+
+/// A kind that the engine has objects of, and by what those are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Its API group, empty for the core group.
+    pub group: &'static str,
+    /// For example `Deployment`.
+    pub kind: &'static str,
+    /// As paths of the API have it, for example `deployments`.
+    pub resource: &'static str,
+    /// By what the engine's are known.
+    pub known: Known,
+    /// What losing one costs, unless its name says otherwise.
+    part: Part,
+}
+
+/// By what an object is known as the engine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// A CRD: by its group.
+    Group,
+    /// A Namespace: it is one of the engine's.
+    Home,
+    /// In the engine's namespaces: by these names, or by the label.
+    Inside(&'static [&'static str]),
+    /// Cluster-scoped: by these names, the engine's namespace appended or not, or by the label.
+    ClusterWide(&'static [&'static str]),
+}
+
+/// Every kind that the engine has objects of.
+pub const MEMBERS: [Member; 11] = [
+    member(EXTENSIONS, "CustomResourceDefinition", "customresourcedefinitions", Known::Group, Part::Definition),
+    member("", "Namespace", "namespaces", Known::Home, Part::Vital),
+    member(RBAC, "ClusterRole", "clusterroles", Known::ClusterWide(&CLUSTER_ROLES), Part::Vital),
+    member(RBAC, "ClusterRoleBinding", "clusterrolebindings", Known::ClusterWide(&BINDINGS), Part::Vital),
+    member("apps", "Deployment", "deployments", Known::Inside(&CONTROLLERS), Part::Vital),
+    member("", "ServiceAccount", "serviceaccounts", Known::Inside(&CONTROLLERS), Part::Vital),
+    member("", "Service", "services", Known::Inside(&SERVICES), Part::Vital),
+    member(RBAC, "Role", "roles", Known::Inside(&[]), Part::Vital),
+    member(RBAC, "RoleBinding", "rolebindings", Known::Inside(&[]), Part::Vital),
+    member("networking.k8s.io", "NetworkPolicy", "networkpolicies", Known::Inside(&NETWORK_POLICIES), Part::Shield),
+    member("", "ResourceQuota", "resourcequotas", Known::Inside(&["critical-pods"]), Part::Shield),
+];
+
+const EXTENSIONS: &str = "apiextensions.k8s.io";
+const RBAC: &str = "rbac.authorization.k8s.io";
 const CLUSTER_ROLES: [&str; 3] = ["crd-controller", "flux-edit", "flux-view"];
-const CLUSTER_ROLE_BINDINGS: [&str; 2] = ["cluster-reconciler", "crd-controller"];
+const BINDINGS: [&str; 2] = ["cluster-reconciler", "crd-controller"];
 const SERVICES: [&str; 4] = ["notification-controller", "source-controller", "source-watcher", "webhook-receiver"];
 const NETWORK_POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
-const RESOURCE_QUOTAS: [&str; 1] = ["critical-pods"];
+/// The core ones, then the optional ones.
+const CONTROLLERS: [&str; 7] = [CORE[0], CORE[1], CORE[2], CORE[3], OPTIONAL[0], OPTIONAL[1], OPTIONAL[2]];
+
+const fn member(group: &'static str, kind: &'static str, resource: &'static str, known: Known, part: Part) -> Member {
+    Member { group, kind, resource, known, part }
+}
 
 /// Where the engine lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +104,20 @@ pub enum Part {
 /// Whether a name is that of one of Flux's controllers.
 #[must_use]
 pub fn is_controller(name: &str) -> bool {
-    CORE.contains(&name) || OPTIONAL.contains(&name)
+    CONTROLLERS.contains(&name)
 }
 
 /// Whether a CRD name or an API group is one of Flux's.
 #[must_use]
 pub fn is_flux_group(name: &str) -> bool {
     let ends = |group: &str| name.strip_suffix(group).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    ends("toolkit.fluxcd.io") || ends("source.extensions.fluxcd.io")
+    GROUPS.into_iter().any(ends)
+}
+
+/// Whether a ClusterRole only lends Flux's resources to others.
+#[must_use]
+pub fn is_aggregated(name: &str) -> bool {
+    AGGREGATED.iter().any(|start| name.starts_with(start))
 }
 
 impl Engine {
@@ -64,22 +125,9 @@ impl Engine {
     /// creates and removes on its own.
     #[must_use]
     pub fn part(&self, object: &Object) -> Option<Part> {
-        if object.is_hook() {
-            return None;
-        }
-        let name = object.name.as_str();
-        match (object.group(), object.kind.as_str()) {
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => is_flux_group(name).then_some(Part::Definition),
-            ("", "Namespace") => self.is_home(name).then_some(Part::Vital),
-            ("rbac.authorization.k8s.io", "ClusterRole") => {
-                self.cluster_wide(object, &CLUSTER_ROLES).then(|| role(name))
-            }
-            ("rbac.authorization.k8s.io", "ClusterRoleBinding") => {
-                self.cluster_wide(object, &CLUSTER_ROLE_BINDINGS).then_some(Part::Vital)
-            }
-            (group, kind) if self.is_inside(object) => inside(group, kind, object),
-            _ => None,
-        }
+        let is_kind = |member: &&Member| member.kind == object.kind && member.group == object.group();
+        let member = MEMBERS.iter().find(is_kind).filter(|_| !object.is_hook())?;
+        self.knows(member.known, object).then(|| member.weight(&object.name))
     }
 
     /// Whether a namespace is one of the engine's.
@@ -88,18 +136,39 @@ impl Engine {
         self.namespaces.iter().any(|home| home == namespace)
     }
 
+    /// The names of what is cluster-scoped, with those that `flux bootstrap` makes of them: it
+    /// appends the namespace.
+    #[must_use]
+    pub fn cluster_wide(&self, names: &[&str]) -> Vec<String> {
+        let appended =
+            |name: &&str| self.namespaces.iter().map(move |home| format!("{name}-{home}")).collect::<Vec<_>>();
+        names.iter().map(|name| (*name).to_owned()).chain(names.iter().flat_map(appended)).collect()
+    }
+
+    fn knows(&self, known: Known, object: &Object) -> bool {
+        let name = object.name.as_str();
+        match known {
+            Known::Group => is_flux_group(name),
+            Known::Home => self.is_home(name),
+            Known::Inside(names) => self.is_inside(object) && (names.contains(&name) || is_labelled(object)),
+            Known::ClusterWide(names) => {
+                self.cluster_wide(names).iter().any(|known| known == name) || is_labelled(object)
+            }
+        }
+    }
+
     fn is_inside(&self, object: &Object) -> bool {
         object.namespace.as_deref().is_some_and(|namespace| self.is_home(namespace))
     }
+}
 
-    /// `flux bootstrap` appends the namespace to the names of what is cluster-scoped.
-    fn cluster_wide(&self, object: &Object, names: &[&str]) -> bool {
-        let bare = self
-            .namespaces
-            .iter()
-            .find_map(|home| object.name.strip_suffix(home.as_str()).and_then(|name| name.strip_suffix('-')));
-        let known = |name: &str| names.contains(&name);
-        known(&object.name) || bare.is_some_and(known) || is_labelled(object)
+impl Member {
+    fn weight(&self, name: &str) -> Part {
+        match self.part {
+            Part::Vital if OPTIONAL.contains(&name) => Part::Optional,
+            Part::Vital if self.kind == "ClusterRole" && is_aggregated(name) => Part::Shield,
+            part => part,
+        }
     }
 }
 
@@ -107,28 +176,4 @@ impl Engine {
 #[must_use]
 pub fn is_labelled(object: &Object) -> bool {
     object.labels.get(PART_OF).is_some_and(|part| part == "flux")
-}
-
-/// The parts of the engine that live in its namespace.
-fn inside(group: &str, kind: &str, object: &Object) -> Option<Part> {
-    let named = |names: &[&str]| names.contains(&object.name.as_str()) || is_labelled(object);
-    let controller = || is_controller(&object.name) || is_labelled(object);
-    match (group, kind) {
-        ("apps", "Deployment") => controller().then(|| weight(&object.name)),
-        ("", "ServiceAccount") => controller().then(|| weight(&object.name)),
-        ("", "Service") => named(&SERVICES).then(|| weight(&object.name)),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "Role") => is_labelled(object).then_some(Part::Vital),
-        ("networking.k8s.io", "NetworkPolicy") => named(&NETWORK_POLICIES).then_some(Part::Shield),
-        ("", "ResourceQuota") => named(&RESOURCE_QUOTAS).then_some(Part::Shield),
-        _ => None,
-    }
-}
-
-fn weight(name: &str) -> Part {
-    if OPTIONAL.contains(&name) { Part::Optional } else { Part::Vital }
-}
-
-fn role(name: &str) -> Part {
-    let aggregated = name.starts_with("flux-edit") || name.starts_with("flux-view");
-    if aggregated { Part::Shield } else { Part::Vital }
 }
