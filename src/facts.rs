@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Part};
 use crate::flux::Flux;
 use crate::helm::Owner;
 use crate::object::{Key, Object};
@@ -48,10 +48,12 @@ impl Facts {
         Flux::of(self.engine(engine))
     }
 
-    /// The Helm releases that own a part of the engine.
+    /// The Helm releases that own the engine. One that has no more of it than a network policy or an
+    /// optional controller does not.
     #[must_use]
     pub fn owners(&self, engine: &Engine) -> BTreeSet<Owner> {
-        self.engine(engine).filter_map(Object::owner).collect()
+        let carries = |object: &&Object| matches!(engine.part(object), Some(Part::Definition | Part::Vital));
+        self.objects().filter(carries).filter_map(Object::owner).collect()
     }
 
     /// The core controllers whose Deployment was seen, and those whose was not.

@@ -138,13 +138,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The Helm releases that own a part of the engine.
+    /// The Helm releases that own the engine. Images that tell no version still tell their owner.
     ///
     /// # Errors
-    /// As [`Case::running`]: facts without controllers do not tell who owns them.
+    /// When the facts hold parts of the engine, none of its controllers and nobody who owns any.
     pub fn owners(&self) -> Result<BTreeSet<Owner>, Need> {
-        self.running()?;
-        Ok(self.facts.owners(self.engine()))
+        let owners = self.facts.owners(self.engine());
+        let (controllers, _) = self.facts.controllers(self.engine());
+        let unseen = controllers.is_empty() && self.facts.engine(self.engine()).next().is_some();
+        if owners.is_empty() && unseen { Err(Need::RunningFlux) } else { Ok(owners) }
     }
 
     /// The name and namespace of the release that is installed or upgraded.

@@ -25,7 +25,7 @@ fn check(case: &Case<'_>) -> Found {
     let Some((release, owner)) = case.release().zip(case.owner()) else {
         return Ok(Vec::new());
     };
-    case.running()?;
+    case.owners()?;
     let stays = |live: &Object| release.objects.iter().any(|object| object.key() == live.key());
     let parts = case.facts.engine(case.engine()).filter(|live| live.owner().as_ref() == Some(&owner));
     // Unlike its uninstall, Helm's upgrade reads the live annotation, and wants it exact.

@@ -72,3 +72,41 @@ fn what_helm_applies_with_the_rest_is_no_hook_whatever_it_is_marked_as() {
     assert_eq!(rules(&older("helm.sh/hook: pre-install"), &[]), plain);
     assert!(rules("", &[&older("helm.sh/hook: pre-install")]).is_empty());
 }
+
+/// One Deployment that Helm release `flux` owns, with an image.
+fn owned(name: &str, image: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: flux-system\n  annotations: \
+         {{meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}}\n\
+         spec: {{template: {{spec: {{containers: [{{image: '{image}'}}]}}}}}}\n"
+    )
+}
+
+fn helm_release_deleted(facts: &str) -> Vec<&'static str> {
+    let old = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": {"releaseName": "flux"}});
+    let review = Review {
+        kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
+        resource: "helmreleases",
+        operation: "DELETE",
+        old,
+        ..Review::default()
+    };
+    let verdict = review.answer(&Facts::of(objects(facts, None))).verdict;
+    assert!(verdict.abstained.is_empty(), "{:?}", verdict.abstained);
+    verdict.with(Outcome::Refused).map(|finding| finding.rule).collect()
+}
+
+#[test]
+fn whoever_owns_the_engine_is_known_where_images_are_pinned_by_digest_alone() {
+    let facts = owned("helm-controller", "mirror.example.org/helm-controller@sha256:0123");
+    assert_eq!(helm_release_deleted(&facts), ["engine-deleted"]);
+    let removed = stored(record("", &[])).answer(&Facts::of(objects(&facts, None))).verdict;
+    assert!(removed.with(Outcome::Refused).any(|finding| finding.rule == "engine-object-removed"));
+}
+
+#[test]
+fn whoever_owns_no_more_than_an_optional_controller_does_not_own_the_engine() {
+    let optional = owned("image-reflector-controller", "image-reflector-controller:v0.33.0");
+    assert!(helm_release_deleted(&(BUILT_IN.to_owned() + &optional)).is_empty());
+}
