@@ -39,7 +39,8 @@ pub fn offered<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     let Some(object) = case.change().and_then(|change| change.new.as_ref()) else {
         return Ok(None);
     };
-    let Some(release) = object.helm_release().filter(|release| !release.is_remote()) else {
+    // A suspended one is judged when it is resumed: suspending is what mends most.
+    let Some(release) = object.helm_release().filter(|release| !release.is_remote() && !release.is_suspended()) else {
         return Ok(None);
     };
     intended(object, release, &case.engine().values_paths).map(Some).ok_or(Need::ChartFlux)

@@ -51,6 +51,8 @@ pub enum Need {
     RunningFlux,
     /// The Flux version of a chart that hides it.
     ChartFlux,
+    /// The name of a chart that comes from a folder or an OCI repository.
+    ChartName,
     /// The place of a Flux among the releases, where the catalogue does not know it.
     FluxOrder,
     /// The name and namespace of the release that a manifest belongs to.
@@ -65,6 +67,7 @@ impl Need {
             Self::Definitions => "custom resource definitions of the cluster",
             Self::RunningFlux => "flux version of the cluster",
             Self::ChartFlux => "flux version of the chart",
+            Self::ChartName => "name of the chart",
             Self::FluxOrder => "flux release in the catalogue",
             Self::ReleaseName => "name and namespace of the release",
         }

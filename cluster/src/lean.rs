@@ -23,6 +23,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
         "HelmRelease" => &[
             "/spec/chart/spec/chart",
             "/spec/chart/spec/version",
+            "/spec/chart/spec/sourceRef/kind",
             "/spec/chartRef",
             "/spec/releaseName",
             "/spec/targetNamespace",

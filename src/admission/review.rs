@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::envelope::Envelope;
 use super::lean::lean;
 use crate::helm::record::{self, Driver, Record, shape};
-use crate::helm::release::HelmRelease;
 use crate::helm::{HOOK, Owner};
 use crate::manifest::{self, Reading};
 use crate::object::{FromWire, Kind, Object, by_kind};
@@ -53,7 +52,7 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
         return record(body, envelope, operation);
     }
     let (change, field_manager) = by_kind!(envelope.body_kind(), change(body, envelope))?;
-    if envelope.door() == Door::HelmRelease && (is_same_spec(&change) || is_suspended(&change)) {
+    if envelope.door() == Door::HelmRelease && is_same_spec(&change) {
         return Ok(None);
     }
     if change.old.is_none() && operation != Operation::Create {
@@ -126,13 +125,6 @@ fn is_same_spec(change: &Change) -> bool {
     let spec = |object: &Option<Object>| object.as_ref().and_then(Object::helm_release).cloned();
     let both = spec(&change.old).zip(spec(&change.new));
     both.is_some_and(|(old, new)| old == new)
-}
-
-/// A suspended HelmRelease does nothing, and suspending is what mends most: it is judged when it is
-/// resumed, which changes its spec.
-fn is_suspended(change: &Change) -> bool {
-    let new = change.new.as_ref().and_then(Object::helm_release);
-    new.is_some_and(HelmRelease::is_suspended)
 }
 
 #[derive(Deserialize)]

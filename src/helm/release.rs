@@ -39,11 +39,13 @@ impl HelmRelease {
         Self { spec: spec.unwrap_or_default() }
     }
 
-    /// The chart's name: the last segment of `spec.chart.spec.chart`. None with a `chartRef`.
+    /// The chart's name: `spec.chart.spec.chart` of a HelmRepository. None with a `chartRef`, and
+    /// where the chart is a folder of a GitRepository or a Bucket: its name stands inside it, and
+    /// its version is whatever lies there.
     #[must_use]
     pub fn chart(&self) -> Option<&str> {
-        let chart = self.text("/chart/spec/chart")?.trim_end_matches('/');
-        chart.rsplit('/').next().filter(|name| !name.is_empty())
+        self.text("/chart/spec/sourceRef/kind").is_none_or(|kind| kind == "HelmRepository").then_some(())?;
+        self.text("/chart/spec/chart")?.trim_end_matches('/').rsplit('/').next()
     }
 
     /// The chart's version or range, `spec.chart.spec.version`; `*` when it is left out.
@@ -52,14 +54,11 @@ impl HelmRelease {
         self.text("/chart/spec/version").unwrap_or("*")
     }
 
-    /// What the chart is, for comparing: its name, or the object that `chartRef` points to.
+    /// Where the chart comes from, for comparing: what is the same here is the same chart.
     #[must_use]
-    pub fn chart_identity(&self) -> Option<String> {
-        let reference = || {
-            let kind = self.text("/chartRef/kind")?;
-            Some(format!("{kind}/{}", self.text("/chartRef/name")?))
-        };
-        self.chart().map(str::to_owned).or_else(reference)
+    pub fn chart_source(&self) -> [Option<&str>; 4] {
+        ["/chart/spec/sourceRef/kind", "/chart/spec/chart", "/chartRef/kind", "/chartRef/name"]
+            .map(|path| self.text(path))
     }
 
     /// The Helm release that helm-controller makes, in this cluster, of a HelmRelease of this name
@@ -202,11 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn the_chart_is_the_last_segment_of_its_path() {
-        for (chart, name) in [("flux2", "flux2"), ("./charts/flux-umbrella/", "flux-umbrella")] {
-            let release = release(json!({"chart": {"spec": {"chart": chart}}}));
-            assert_eq!(release.chart(), Some(name));
-        }
+    fn a_chart_has_a_name_in_a_helm_repository_and_only_a_folder_elsewhere() {
+        let of = |chart: &str, kind: &str| {
+            release(json!({"chart": {"spec": {"chart": chart, "sourceRef": {"kind": kind}}}}))
+                .chart()
+                .map(str::to_owned)
+        };
+        assert_eq!(of("flux2", "HelmRepository").as_deref(), Some("flux2"));
+        assert_eq!(of("charts/flux2", "HelmRepository").as_deref(), Some("flux2"));
+        assert_eq!(of("./charts/flux2", "GitRepository"), None);
+        assert_eq!(of("charts/flux2", "Bucket"), None);
+        assert_eq!(release(json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}})).chart(), None);
     }
 
     #[test]

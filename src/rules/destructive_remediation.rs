@@ -28,7 +28,7 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let hazards = release.hazards();
-    if hazards.is_empty() || !offer::holds_engine(case)? {
+    if release.is_suspended() || hazards.is_empty() || !offer::holds_engine(case)? {
         return Ok(Vec::new());
     }
     let kept = release.keeps_everything();

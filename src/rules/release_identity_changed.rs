@@ -1,7 +1,8 @@
 //! A HelmRelease that owns the engine and changes what makes it this release.
 //!
 //! Another chart name, release name, target or storage namespace makes helm-controller uninstall the
-//! old release before it installs the new one.
+//! old release before it installs the new one. A suspended HelmRelease does so when it is resumed,
+//! and what it was before cannot be seen then.
 
 use crate::finding::{Finding, Level};
 use crate::helm::release::HelmRelease;
@@ -16,7 +17,7 @@ pub const RULE: Rule = Rule {
     catches: "chart name, releaseName, targetNamespace, storageNamespace changes that uninstall the engine",
     breaks: "helm-controller uninstalls Flux, itself included, before it installs the new release",
     doors: &[Door::HelmRelease],
-    needs: &[Need::RunningFlux],
+    needs: &[Need::RunningFlux, Need::ChartName],
     check,
 };
 
@@ -30,30 +31,35 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let namespace = old.namespace.as_deref().unwrap_or_default();
-    let Some(owner) = was.release(namespace, &old.name) else { return Ok(Vec::new()) };
-    if !case.owners()?.contains(&owner) {
+    let names = was.release(namespace, &old.name).zip(is.release(namespace, &new.name));
+    let Some((from, to)) = names else { return Ok(Vec::new()) };
+    if !case.owners()?.contains(&from) {
         return Ok(Vec::new());
     }
-    Ok(changes(namespace, old, was, is).into_iter().map(|change| finding(new, change)).collect())
+    let storage = |release: &HelmRelease| release.storage_namespace(namespace).to_owned();
+    let fields = [
+        ("/spec/releaseName", from.name, to.name),
+        ("/spec/targetNamespace", from.namespace, to.namespace),
+        ("/spec/storageNamespace", storage(was), storage(is)),
+    ];
+    let changed: Vec<Changed> = fields.into_iter().filter(|(_, from, to)| from != to).collect();
+    let chart = chart(was, is);
+    if changed.is_empty() && chart.is_err() {
+        return Err(Need::ChartName);
+    }
+    Ok(changed.into_iter().chain(chart.ok().flatten()).map(|changed| finding(new, changed)).collect())
 }
 
 /// Path, old value, new value.
 type Changed = (&'static str, String, String);
 
-fn changes(namespace: &str, object: &Object, was: &HelmRelease, is: &HelmRelease) -> Vec<Changed> {
-    let owner = |release: &HelmRelease| release.release(namespace, &object.name).unwrap_or_default();
-    let (from, to) = (owner(was), owner(is));
-    let storage = |release: &HelmRelease| release.storage_namespace(namespace).to_owned();
-    let chart = |release: &HelmRelease| release.chart_identity().unwrap_or_default();
-    let chart_from = chart(was);
-    let chart_to = if is.reinstalls_on_chart_change() { chart(is) } else { chart_from.clone() };
-    let fields = [
-        ("/spec/chart/spec/chart", chart_from, chart_to),
-        ("/spec/releaseName", from.name, to.name),
-        ("/spec/targetNamespace", from.namespace, to.namespace),
-        ("/spec/storageNamespace", storage(was), storage(is)),
-    ];
-    fields.into_iter().filter(|(_, from, to)| from != to).collect()
+/// The same chart may come from another source; only its name counts.
+fn chart(was: &HelmRelease, is: &HelmRelease) -> Result<Option<Changed>, Need> {
+    if was.chart_source() == is.chart_source() || !is.reinstalls_on_chart_change() {
+        return Ok(None);
+    }
+    let (from, to) = was.chart().zip(is.chart()).ok_or(Need::ChartName)?;
+    Ok((from != to).then(|| ("/spec/chart/spec/chart", from.to_owned(), to.to_owned())))
 }
 
 fn finding(object: &Object, (path, from, to): Changed) -> Finding {

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::Answer;
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep::facts::Facts;
+use fluxkeep::finding::Outcome;
+use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::Review;
+use fluxkeep_tests::fixture::objects;
 use serde_json::{Value, json};
 
 fn release(more: &Value) -> Value {
@@ -19,6 +22,10 @@ fn release(more: &Value) -> Value {
 }
 
 fn written(old: Value, new: Value) -> Answer {
+    judged(&Snapshot::built_in().unwrap().facts(), old, new)
+}
+
+fn judged(facts: &Facts, old: Value, new: Value) -> Answer {
     let review = Review {
         kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
         resource: "helmreleases",
@@ -27,7 +34,24 @@ fn written(old: Value, new: Value) -> Answer {
         old,
         ..Review::default()
     };
-    review.answer(&Snapshot::built_in().unwrap().facts())
+    review.answer(facts)
+}
+
+/// The built-in cluster, its engine owned by Helm release `flux`.
+fn owned() -> Facts {
+    let owner =
+        "metadata:\n  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
+    let text = BUILT_IN.replace("metadata:\n", owner);
+    Facts::of(objects(&text, None))
+}
+
+/// A harmless HelmRelease with the chart from another place.
+fn from(chart: &Value) -> Value {
+    release(&json!({"chart": chart, "install": {}}))
+}
+
+fn refused(answer: &Answer) -> Vec<String> {
+    answer.verdict.with(Outcome::Refused).map(|one| format!("{} {}", one.rule, one.path)).collect()
 }
 
 #[test]
@@ -65,4 +89,47 @@ fn a_chart_that_hides_its_flux_is_let_through_and_said_to_be_unknown() {
     assert_eq!(answer.outcome.name(), "allow");
     let rules: Vec<_> = answer.verdict.abstained.iter().map(|one| one.rule).collect();
     assert_eq!(rules, ["destructive-remediation", "flux-downgraded", "flux-minor-skipped", "flux-version-mismatch"]);
+}
+
+#[test]
+fn another_identity_is_refused_while_suspended_too_for_it_counts_when_resumed() {
+    let was = release(&json!({"suspend": true, "install": {}}));
+    let is = release(&json!({"suspend": true, "install": {}, "releaseName": "flux2"}));
+    let answer = judged(&owned(), was.clone(), is);
+    assert_eq!(refused(&answer), ["release-identity-changed /spec/releaseName"]);
+    let older = release(&json!({"suspend": true, "install": {}, "upgrade": {"remediation": {"retries": 3}}}));
+    assert_eq!(judged(&owned(), was, older).outcome.name(), "allow");
+}
+
+#[test]
+fn a_release_that_is_sent_to_another_cluster_uninstalls_nothing_here() {
+    let remote = release(&json!({"kubeConfig": {"secretRef": {"name": "other"}}}));
+    assert_eq!(judged(&owned(), release(&json!({})), remote).outcome.name(), "allow");
+}
+
+#[test]
+fn another_source_is_another_chart_only_where_the_names_say_so() {
+    let chart =
+        |name: &str, kind: &str| json!({"spec": {"chart": name, "version": "2.14.1", "sourceRef": {"kind": kind}}});
+    let flux = release(&json!({"chart": chart("flux2", "HelmRepository"), "install": {}}));
+    let renamed = judged(&owned(), flux.clone(), from(&chart("platform", "HelmRepository")));
+    assert_eq!(refused(&renamed), ["release-identity-changed /spec/chart/spec/chart"]);
+    let moved = judged(&owned(), flux.clone(), from(&chart("charts/flux2", "HelmRepository")));
+    assert!(refused(&moved).is_empty(), "{moved:?}");
+    let mut oci = release(&json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}, "install": {}}));
+    oci["spec"].as_object_mut().unwrap().remove("chart");
+    for hidden in [oci, from(&chart("./charts/flux2", "GitRepository"))] {
+        let answer = judged(&owned(), flux.clone(), hidden);
+        assert!(refused(&answer).is_empty(), "{answer:?}");
+        let abstained = answer.verdict.abstained.iter();
+        assert!(abstained.into_iter().any(|one| one.rule == "release-identity-changed"), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_chart_in_a_git_repository_has_whatever_version_lies_there() {
+    let chart = json!({"spec": {"chart": "./charts/flux2", "sourceRef": {"kind": "GitRepository"}}});
+    let answer = written(Value::Null, from(&chart));
+    assert_eq!(answer.outcome.name(), "allow");
+    assert!(answer.verdict.abstained.iter().any(|one| one.rule == "flux-version-mismatch"));
 }
