@@ -1,61 +1,89 @@
-//! A certificate authority that is made here and lives in memory.
+//! A certificate authority: its certificate and its key.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData,
 };
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
+use x509_parser::parse_x509_certificate;
 
-use crate::{Error, Identity};
+use crate::{Certificate, Error, Identity, Life, Terms};
 
-/// Ten years: the authority lives as long as the process that made it.
-const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
-/// Kubernetes' own serving certificates live a year; a leaf is renewed long before.
-const LEAF_LIFE: Duration = Duration::from_hours(90 * 24);
-/// Clocks of nodes differ by minutes.
-const SKEW: Duration = Duration::from_hours(1);
-
-/// A self-made certificate authority.
+/// A certificate authority. The key shows in [`Authority::key_pem`] alone.
 pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    not_after: SystemTime,
+    certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Makes a new one, valid from an hour before `now`.
+    /// Makes a new one.
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn new(now: SystemTime) -> Result<Self, Error> {
-        let mut params = params("fluxkeep authority", Vec::new(), now, AUTHORITY_LIFE)?;
+    pub fn new(now: SystemTime, terms: &Terms) -> Result<Self, Error> {
+        let mut params = CertificateParams::default();
+        name(&mut params, "fluxkeep authority");
+        limit(&mut params, Life { not_before: now - terms.skew, not_after: now + terms.authority });
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        Ok(Self { issuer, not_after: now + AUTHORITY_LIFE })
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        Self::of(certificate.der(), key, "the authority made here")
     }
 
-    /// The certificate that clients have to trust, in PEM.
+    /// Reads certificate and key in PEM; `origin` names them in errors.
+    ///
+    /// # Errors
+    /// When one of them is missing, they do not fit each other, or the certificate is no authority's.
+    pub fn read(certificate: &[u8], key: &[u8], origin: &str) -> Result<Self, Error> {
+        let missing = |wanted| Error::NotPem { origin: origin.to_owned(), wanted };
+        let certificate = CertificateDer::from_pem_slice(certificate).map_err(|_| missing("certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| missing("private key"))?;
+        // What rcgen says of a key could quote it.
+        let key = KeyPair::try_from(&key).map_err(|_| missing("private key"))?;
+        Self::of(&certificate, key, origin)
+    }
+
+    fn of(der: &CertificateDer<'_>, key: KeyPair, origin: &str) -> Result<Self, Error> {
+        let unusable = |reason: &str| Error::Unusable { origin: origin.to_owned(), reason: reason.to_owned() };
+        let (_, x509) = parse_x509_certificate(der).map_err(|_| unusable("no X.509 certificate"))?;
+        if !x509.is_ca() {
+            return Err(unusable("the certificate is no authority's"));
+        }
+        if x509.public_key().raw != key.subject_public_key_info() {
+            return Err(unusable("the key is another one's"));
+        }
+        let certificate = Certificate::of(der).ok_or_else(|| unusable("no X.509 certificate"))?;
+        Ok(Self { certificate, issuer: Issuer::from_ca_cert_der(der, key)? })
+    }
+
+    /// What clients have to trust.
     #[must_use]
-    pub fn certificate_pem(&self) -> String {
-        self.issuer.pem()
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
     }
 
-    /// When the authority ends to be valid.
+    /// The private key in PEM. For the place where the authority is kept, and nowhere else.
     #[must_use]
-    pub fn not_after(&self) -> SystemTime {
-        self.not_after
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
-    /// Makes a serving certificate for these DNS names and IP addresses.
+    /// Makes a serving certificate for these DNS names and IP addresses. It does not outlive its
+    /// authority: once the authority's life is over, no leaf needs it.
     ///
     /// # Errors
     /// When a name cannot stand in a certificate.
-    pub fn leaf(&self, names: &[String], now: SystemTime) -> Result<Identity, Error> {
-        let mut params = params("fluxkeep", names.to_vec(), now, LEAF_LIFE)?;
+    pub fn leaf(&self, names: &[String], now: SystemTime, terms: &Terms) -> Result<Identity, Error> {
+        let mut params = CertificateParams::new(names)?;
+        name(&mut params, "fluxkeep");
+        let not_after = self.certificate.life().not_after.min(now + terms.leaf);
+        limit(&mut params, Life { not_before: now - terms.skew, not_after });
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -68,42 +96,16 @@ impl Authority {
 
 impl fmt::Debug for Authority {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Authority").finish_non_exhaustive()
+        out.debug_struct("Authority").field("life", &self.certificate.life()).finish_non_exhaustive()
     }
 }
 
-/// Whether a certificate is to be renewed: two thirds of its life are over, or it is not valid at
-/// all yet, as after a jump of the clock.
-#[must_use]
-pub fn is_due(not_before: SystemTime, not_after: SystemTime, now: SystemTime) -> bool {
-    let (Ok(life), Ok(age)) = (not_after.duration_since(not_before), now.duration_since(not_before)) else {
-        return true;
-    };
-    age >= life * 2 / 3
-}
-
-fn params(common_name: &str, names: Vec<String>, now: SystemTime, life: Duration) -> Result<CertificateParams, Error> {
-    let mut params = CertificateParams::new(names)?;
+fn name(params: &mut CertificateParams, common_name: &str) {
     params.distinguished_name.push(DnType::CommonName, common_name);
-    // rcgen's own default is 1975 to 4096.
-    params.not_before = OffsetDateTime::from(now) - SKEW;
-    params.not_after = OffsetDateTime::from(now) + life;
-    Ok(params)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_leaf_is_due_at_two_thirds_of_its_life_and_after_a_jump_of_the_clock() {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
-        let end = start + Duration::from_mins(5);
-        let cases = [(0, false), (199, false), (200, true), (300, true), (100_000, true)];
-        for (age, due) in cases {
-            assert_eq!(is_due(start, end, start + Duration::from_secs(age)), due, "{age}");
-        }
-        assert!(is_due(start, end, start - Duration::from_secs(1)), "the clock went back");
-        assert!(is_due(end, start, start), "a life that ends before it begins");
-    }
+/// rcgen's own default is 1975 to 4096.
+fn limit(params: &mut CertificateParams, life: Life) {
+    params.not_before = OffsetDateTime::from(life.not_before);
+    params.not_after = OffsetDateTime::from(life.not_after);
 }

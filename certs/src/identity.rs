@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
@@ -10,14 +9,14 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::parse_x509_certificate;
 
-use crate::Error;
+use crate::certificate;
+use crate::{Error, Life};
 
 /// A certificate chain and the key of its first certificate. The key never shows.
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) certified: Arc<CertifiedKey>,
-    not_before: SystemTime,
-    not_after: SystemTime,
+    life: Life,
 }
 
 impl Identity {
@@ -43,40 +42,26 @@ impl Identity {
         origin: &str,
     ) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Unusable { origin: origin.to_owned(), reason };
-        let (not_before, not_after) = validity(&chain).ok_or_else(|| unusable("no X.509 certificate".to_owned()))?;
+        let life = life(&chain).ok_or_else(|| unusable("no X.509 certificate".to_owned()))?;
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { certified: Arc::new(certified), not_before, not_after })
+        Ok(Self { certified: Arc::new(certified), life })
     }
 
-    /// When its certificate begins to be valid.
+    /// When its certificate is valid.
     #[must_use]
-    pub fn not_before(&self) -> SystemTime {
-        self.not_before
-    }
-
-    /// When its certificate ends to be valid.
-    #[must_use]
-    pub fn not_after(&self) -> SystemTime {
-        self.not_after
+    pub fn life(&self) -> Life {
+        self.life
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Identity").field("not_after", &self.not_after).finish_non_exhaustive()
+        out.debug_struct("Identity").field("life", &self.life).finish_non_exhaustive()
     }
 }
 
-fn validity(chain: &[CertificateDer<'_>]) -> Option<(SystemTime, SystemTime)> {
+fn life(chain: &[CertificateDer<'_>]) -> Option<Life> {
     let (_, certificate) = parse_x509_certificate(chain.first()?).ok()?;
-    let validity = certificate.validity();
-    Some((moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp())))
-}
-
-fn moment(seconds: i64) -> SystemTime {
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    let epoch = SystemTime::UNIX_EPOCH;
-    let moment = if seconds < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
-    moment.unwrap_or(epoch)
+    Some(certificate::life(&certificate))
 }

@@ -1,18 +1,30 @@
-//! Serving certificates: self-made or from files, exchanged while the server serves.
+//! Serving certificates: from an authority of its own or from files, exchanged while the server
+//! serves.
 //!
 //! An [`Identity`] is a certificate chain and its key, checked to fit each other. It comes from an
-//! [`Authority`] made here or from [`Files`], and is served through [`Current`], which takes a new
-//! one at any time. The caller has the clock and decides when to look again.
+//! [`Authority`] or from [`Files`], and is served through [`Current`], which takes a new one at any
+//! time. Replicas that share their [`Authorities`] ask [`plan`] what to do next, do that one thing,
+//! and look again; the caller has the clock, the place where authorities are kept and the bundles.
 
+mod authorities;
 mod authority;
+mod certificate;
 mod current;
 mod files;
+mod held;
 mod identity;
+mod life;
+mod plan;
 
-pub use authority::{Authority, is_due};
+pub use authorities::Authorities;
+pub use authority::Authority;
+pub use certificate::{Bundle, Certificate};
 pub use current::{Current, server_config};
 pub use files::Files;
+pub use held::Held;
 pub use identity::Identity;
+pub use life::{Life, Terms};
+pub use plan::{Leaf, Plan, State, Step, plan};
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fluxkeep_certs::{Authority, Current, Error, Files, Identity, server_config};
+use fluxkeep_certs::{Authority, Current, Error, Files, Identity, Terms, server_config};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -42,23 +42,23 @@ fn write(directory: &Path, pair: &(String, String)) {
 
 #[tokio::test]
 async fn a_client_that_trusts_the_authority_reaches_every_name_of_the_leaf() {
-    let authority = Authority::new(SystemTime::now()).unwrap();
+    let authority = Authority::new(SystemTime::now(), &Terms::default()).unwrap();
     let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-    let current = Current::new(authority.leaf(&names, SystemTime::now()).unwrap());
-    let pem = authority.certificate_pem();
+    let current = Current::new(authority.leaf(&names, SystemTime::now(), &Terms::default()).unwrap());
+    let pem = authority.certificate().pem();
     leaf(&current, &pem, "localhost").await.unwrap();
     leaf(&current, &pem, "127.0.0.1").await.unwrap();
     assert!(leaf(&current, &pem, "example.org").await.is_err());
-    let stranger = Authority::new(SystemTime::now()).unwrap().certificate_pem();
+    let stranger = Authority::new(SystemTime::now(), &Terms::default()).unwrap().certificate().pem();
     assert!(leaf(&current, &stranger, "localhost").await.is_err());
 }
 
 #[tokio::test]
 async fn the_next_connection_after_a_swap_sees_the_new_leaf() {
-    let authority = Authority::new(SystemTime::now()).unwrap();
-    let make = || authority.leaf(&["localhost".to_owned()], SystemTime::now()).unwrap();
+    let authority = Authority::new(SystemTime::now(), &Terms::default()).unwrap();
+    let make = || authority.leaf(&["localhost".to_owned()], SystemTime::now(), &Terms::default()).unwrap();
     let current = Current::new(make());
-    let pem = authority.certificate_pem();
+    let pem = authority.certificate().pem();
     let first = leaf(&current, &pem, "localhost").await.unwrap();
     current.swap(make());
     assert_ne!(leaf(&current, &pem, "localhost").await.unwrap(), first);
@@ -119,10 +119,13 @@ fn what_is_missing_is_named() {
 #[test]
 fn a_leaf_is_valid_for_months_and_not_for_millennia() {
     let now = SystemTime::now();
-    let leaf = Authority::new(now).unwrap().leaf(&["localhost".to_owned()], now).unwrap();
-    assert!(leaf.not_before() < now && leaf.not_before() > now - Duration::from_hours(2));
-    assert!(leaf.not_after() > now + Duration::from_hours(30 * 24));
-    assert!(leaf.not_after() < now + Duration::from_hours(366 * 24));
+    let leaf = Authority::new(now, &Terms::default())
+        .unwrap()
+        .leaf(&["localhost".to_owned()], now, &Terms::default())
+        .unwrap();
+    assert!(leaf.life().not_before < now && leaf.life().not_before > now - Duration::from_hours(2));
+    assert!(leaf.life().not_after > now + Duration::from_hours(30 * 24));
+    assert!(leaf.life().not_after < now + Duration::from_hours(366 * 24));
 }
 
 #[test]

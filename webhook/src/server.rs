@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fluxkeep::policy::Policy;
-use fluxkeep_certs::{Authority, Current, Files, server_config};
+use fluxkeep_certs::{Authority, Current, Files, Terms, server_config};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -158,13 +158,13 @@ fn certificate(settings: &Settings, metrics: &Metrics) -> Result<Served, Unbound
         let (files, identity) = Files::load(directory)?;
         (Origin::Files(files), identity, None)
     } else {
-        let now = SystemTime::now();
-        let authority = Authority::new(now)?;
-        metrics.expires("ca", authority.not_after());
-        let (identity, pem) = (authority.leaf(&settings.tls_names, now)?, authority.certificate_pem());
-        (Origin::SelfMade(authority, settings.tls_names.clone()), identity, Some(pem))
+        let (now, terms) = (SystemTime::now(), Terms::of_a_process());
+        let authority = Authority::new(now, &terms)?;
+        metrics.expires("ca", authority.certificate().life().not_after);
+        let (identity, pem) = (authority.leaf(&settings.tls_names, now, &terms)?, authority.certificate().pem());
+        (Origin::SelfMade(Box::new(authority), settings.tls_names.clone()), identity, Some(pem))
     };
-    metrics.expires("leaf", identity.not_after());
+    metrics.expires("leaf", identity.life().not_after);
     Ok((origin, Current::new(identity), authority))
 }
 

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
-use fluxkeep_certs::{Authority, Current, Error, Files, Identity, is_due};
+use fluxkeep_certs::{Authority, Current, Error, Files, Identity, Terms};
 
 use crate::metrics::Metrics;
 use crate::state::{State, now};
@@ -16,8 +16,8 @@ use crate::state::{State, now};
 /// Where certificates come from.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    /// Made here, for these names.
-    SelfMade(Authority, Vec<String>),
+    /// Made here, for these names, by an authority that ends with this process.
+    SelfMade(Box<Authority>, Vec<String>),
     /// Written by somebody else.
     Files(Files),
 }
@@ -97,7 +97,7 @@ impl Upkeep {
     }
 
     fn serve(&self, identity: Identity) {
-        self.metrics.expires("leaf", identity.not_after());
+        self.metrics.expires("leaf", identity.life().not_after);
         self.current.swap(identity);
     }
 
@@ -105,9 +105,9 @@ impl Upkeep {
         match &mut self.origin {
             Origin::Files(files) => files.look().transpose(),
             Origin::SelfMade(authority, names) => {
-                let (now, identity) = (SystemTime::now(), self.current.identity());
-                let due = is_due(identity.not_before(), identity.not_after(), now);
-                due.then(|| authority.leaf(names, now))
+                let now = SystemTime::now();
+                let due = self.current.identity().life().is_due(now);
+                due.then(|| authority.leaf(names, now, &Terms::of_a_process()))
             }
         }
     }
@@ -128,10 +128,10 @@ mod tests {
     }
 
     fn self_made(made: SystemTime) -> (Origin, Identity) {
-        let authority = Authority::new(made).unwrap();
+        let authority = Authority::new(made, &Terms::of_a_process()).unwrap();
         let names = vec!["localhost".to_owned()];
-        let identity = authority.leaf(&names, made).unwrap();
-        (Origin::SelfMade(authority, names), identity)
+        let identity = authority.leaf(&names, made, &Terms::of_a_process()).unwrap();
+        (Origin::SelfMade(Box::new(authority), names), identity)
     }
 
     fn has(upkeep: &Upkeep, line: &str) -> bool {
@@ -182,7 +182,7 @@ mod tests {
         for _ in 0..3 {
             upkeep.look();
         }
-        assert!(upkeep.current.identity().not_after() > now + Duration::from_hours(89 * 24));
+        assert!(upkeep.current.identity().life().not_after > now + Duration::from_hours(89 * 24));
         assert!(has(&upkeep, r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"} 1"#));
     }
 
