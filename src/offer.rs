@@ -1,8 +1,11 @@
 //! Which Flux a request would bring, and what told so.
 
+use std::cmp::Ordering;
+
 use semver::Version;
 
 use crate::catalogue::{Catalogue, Release};
+use crate::engine::Engine;
 use crate::flux::Flux;
 use crate::helm::range::{self, Range};
 use crate::helm::release::HelmRelease;
@@ -26,24 +29,42 @@ pub struct Offer<'a> {
     pub path: String,
     /// The object that told so.
     pub object: &'a Object,
+    /// Whether a range of chart versions told so; what it comes to is then a prediction.
+    pub is_range: bool,
 }
 
 /// What a request brings: a release's images tell the truth, a HelmRelease its intent.
 ///
 /// # Errors
-/// When a HelmRelease's chart hides which Flux it carries, if any.
+/// When a HelmRelease's chart hides which Flux it carries, if any; when a range is all that tells and
+/// the cluster is ahead of the catalogue, which then does not know the charts that it may come to.
 pub fn offered<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     if case.release().is_some() {
         return Ok(shipped(case));
     }
+    match declared(case)? {
+        Some(offer) if offer.is_range && is_ahead(case)? => Err(Need::FluxOrder),
+        offer => Ok(offer),
+    }
+}
+
+/// What the HelmRelease of a change declares. A suspended one is judged when it is resumed:
+/// suspending is what mends most.
+fn declared<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     let Some(object) = case.change().and_then(|change| change.new.as_ref()) else {
         return Ok(None);
     };
-    // A suspended one is judged when it is resumed: suspending is what mends most.
     let Some(release) = object.helm_release().filter(|release| !release.is_remote() && !release.is_suspended()) else {
         return Ok(None);
     };
-    intended(object, release, &case.engine().values_paths).map(Some).ok_or(Need::ChartFlux)
+    intended(object, release, case.engine()).map(Some).ok_or(Need::ChartFlux)
+}
+
+/// Whether the cluster runs a Flux newer than any that the catalogue knows.
+fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
+    let newest = Catalogue::built_in().newest().map(Flux::of_release);
+    let order = case.running()?.zip(newest).and_then(|(running, newest)| running.compare(&newest));
+    Ok(order == Some(Ordering::Greater))
 }
 
 /// Whether the request's release is the engine's: it brings Flux, or owns what runs.
@@ -55,13 +76,14 @@ pub fn holds_engine(case: &Case<'_>) -> Result<bool, Need> {
     if owner.is_some_and(|owner| case.facts.owners(case.engine()).contains(&owner)) {
         return Ok(true);
     }
-    offered(case).map(|offer| offer.is_some())
+    declared(case).map(|offer| offer.is_some())
 }
 
-/// The Flux that a HelmRelease declares by annotation, chart or values, in this order.
+/// The Flux that a HelmRelease declares by annotation, chart or values, in this order. Values count
+/// where the release goes to the engine's namespace: elsewhere they are about something else.
 #[must_use]
-pub fn intended<'a>(object: &'a Object, release: &HelmRelease, values_paths: &[String]) -> Option<Offer<'a>> {
-    let offer = |flux, told, path: &str| Offer { flux, told, path: path.to_owned(), object };
+pub fn intended<'a>(object: &'a Object, release: &HelmRelease, engine: &Engine) -> Option<Offer<'a>> {
+    let offer = |flux, told, path: &str| Offer { flux, told, path: path.to_owned(), object, is_range: false };
     if let Some(text) = object.annotations.get(FLUX_VERSION) {
         let version = range::version(text)?;
         let path = "/metadata/annotations/fluxkeep.io~1flux-version";
@@ -69,10 +91,14 @@ pub fn intended<'a>(object: &'a Object, release: &HelmRelease, values_paths: &[S
     }
     if release.chart() == Some(CHART) {
         let (chart, flux) = newest(release.chart_version())?;
+        let is_range = range::version(release.chart_version()).as_ref() != Some(&chart);
         let told = format!("chart {CHART} {chart}");
-        return Some(offer(Flux::of_release(flux), told, "/spec/chart/spec/version"));
+        return Some(Offer { is_range, ..offer(Flux::of_release(flux), told, "/spec/chart/spec/version") });
     }
-    values_paths.iter().find_map(|path| {
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let goes_home = release.release(namespace, &object.name).is_some_and(|owner| engine.is_home(&owner.namespace));
+    let mut values = engine.values_paths.iter().filter(|_| goes_home);
+    values.find_map(|path| {
         let version = range::version(&release.value(path)?)?;
         let pointer = format!("/spec/values/{}", path.replace('.', "/"));
         Some(offer(Flux::of_version(&version), format!("value {path}"), &pointer))
@@ -94,5 +120,5 @@ fn shipped<'a>(case: &Case<'a>) -> Option<Offer<'a>> {
     let flux = Flux::of(objects())?;
     let object = objects().find(|object| Flux::of([*object]).is_some())?;
     let path = "/spec/template/spec/containers/0/image".to_owned();
-    Some(Offer { flux, told: "the images of its controllers".to_owned(), path, object })
+    Some(Offer { flux, told: "the images of its controllers".to_owned(), path, object, is_range: false })
 }

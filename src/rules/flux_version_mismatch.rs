@@ -1,8 +1,9 @@
 //! A first adoption of a running engine by a release of another Flux version.
 //!
 //! Adoption and a change of version at once is what went wrong in the incident: when the apply
-//! fails, nobody has the state to go back to. Also a declared version that the release's own images
-//! belie: whoever judged the declaration judged something else.
+//! fails, nobody has the state to go back to. It also warns of a declared version that the release's
+//! own images belie: whoever judged the declaration judged something else. The images themselves are
+//! judged all the same.
 
 use std::cmp::Ordering;
 
@@ -62,9 +63,9 @@ fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
         object.helm_release().is_some_and(|release| release.release(namespace, &object.name).as_ref() == Some(&owner))
     };
     let object = case.facts.objects().find(behind)?;
-    let declared = offer::intended(object, object.helm_release()?, &case.engine().values_paths)?;
-    let differs = declared.flux.compare(&offer.flux).is_some_and(Ordering::is_ne);
+    let declared = offer::intended(object, object.helm_release()?, case.engine())?;
+    let differs = !declared.is_range && declared.flux.compare(&offer.flux).is_some_and(Ordering::is_ne);
     let message = format!("it declares {} ({}), but its release carries {}", declared.flux, declared.told, offer.flux);
     let remedy = format!("Correct the declaration to what the chart carries: {}", offer.flux);
-    differs.then(|| Finding::about(object, &declared.path, message, remedy))
+    differs.then(|| Finding::about(object, &declared.path, message, remedy).at_most(Level::Warn))
 }

@@ -110,3 +110,23 @@ fn whoever_owns_no_more_than_an_optional_controller_does_not_own_the_engine() {
     let optional = owned("image-reflector-controller", "image-reflector-controller:v0.33.0");
     assert!(helm_release_deleted(&(BUILT_IN.to_owned() + &optional)).is_empty());
 }
+
+/// What is said of a release with other images than its HelmRelease declares.
+fn belied(chart: &str) -> Vec<String> {
+    let declared = format!(
+        "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\n\
+         spec: {{releaseName: flux, chart: {{spec: {{chart: flux2, version: '{chart}'}}}}}}\n"
+    );
+    let live = owned("source-controller", "source-controller:v1.4.1");
+    let facts = Facts::of(objects(&(live + &declared), None));
+    let newer = owned("source-controller", "source-controller:v9.9.9");
+    let findings = stored(record(&newer, &[])).answer(&facts).verdict.findings;
+    let mismatched = findings.iter().filter(|finding| finding.rule == "flux-version-mismatch");
+    mismatched.map(|one| format!("{} {}", one.outcome().name(), one.path)).collect()
+}
+
+#[test]
+fn a_declaration_that_the_images_belie_is_warned_of_and_a_range_declares_nothing() {
+    assert_eq!(belied("2.14.1"), ["warned /spec/chart/spec/version"]);
+    assert!(belied("2.x").is_empty());
+}

@@ -133,3 +133,29 @@ fn a_chart_in_a_git_repository_has_whatever_version_lies_there() {
     assert_eq!(answer.outcome.name(), "allow");
     assert!(answer.verdict.abstained.iter().any(|one| one.rule == "flux-version-mismatch"));
 }
+
+/// A change of a HelmRelease over a cluster whose controllers are newer than any in the catalogue.
+fn ahead(version: &str) -> Answer {
+    let text = BUILT_IN.replace("-controller:v", "-controller:v9");
+    let chart = json!({"spec": {"chart": "flux2", "version": version}});
+    judged(&Facts::of(objects(&text, None)), Value::Null, from(&chart))
+}
+
+#[test]
+fn what_a_range_comes_to_is_not_known_where_the_cluster_is_ahead_of_the_catalogue() {
+    let open = ahead(">=2.13");
+    assert_eq!(open.outcome.name(), "allow");
+    assert!(open.verdict.abstained.iter().any(|one| one.rule == "flux-downgraded"), "{open:?}");
+    assert_eq!(ahead("2.13.0").outcome.name(), "refuse");
+    let range = json!({"spec": {"chart": "flux2", "version": "~2.13.0"}});
+    assert_eq!(written(Value::Null, from(&range)).outcome.name(), "refuse", "in a cluster that it knows, it tells");
+}
+
+#[test]
+fn values_name_the_flux_of_a_release_in_the_engines_namespace_and_not_that_of_a_stranger() {
+    let more = json!({"chart": {"spec": {"chart": "tool"}}, "install": {}, "values": {"cli": {"tag": "1.2.3"}}});
+    assert_eq!(refused(&written(Value::Null, release(&more))).len(), 2);
+    let mut stranger = release(&more);
+    stranger["spec"]["targetNamespace"] = json!("tools");
+    assert_eq!(written(Value::Null, stranger).outcome.name(), "allow");
+}
