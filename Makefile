@@ -5,16 +5,19 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test lint fmt docs bench audit
+.PHONY: help replay test control-plane lint fmt docs bench audit
 
 help: ## Lists the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 replay: ## Plays the incident against the real server.
 	$(CARGO) run --release --bin fluxkeep -- replay
 
-test: ## Runs every test.
+test: control-plane ## Runs every test.
 	$(CARGO) test --workspace --no-fail-fast
+
+control-plane: ## Builds kube-apiserver, etcd, Helm and Flux controllers for the tests, once; needs Go.
+	@tests/control-plane/build.sh
 
 lint: ## Formatting, clippy, documentation, licences and bans.
 	$(CARGO) fmt --all --check

@@ -1,7 +1,8 @@
 //! What the whole-product tests share: reviews and records as the apiserver and Helm would send.
 
-#![allow(clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::panic)]
 
+pub mod control_plane;
 pub mod fixture;
 
 use fluxkeep::admission::{Answer, answer};

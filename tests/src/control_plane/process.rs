@@ -1,0 +1,127 @@
+//! Programs that end with the test, however the test ends.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running program, with what it prints in a file.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Everything that it printed.
+    pub log: PathBuf,
+}
+
+/// Reads process ids and folders, and when its input ends, as it does however a test ends (Ctrl-C
+/// and `kill -9` too), kills the ones and removes the others.
+const UNDERTAKER: &str = r#"
+pids= folders=
+while read -r what which; do
+  case $what in
+    process) pids="$pids $which" ;;
+    folder) folders="$folders $which" ;;
+  esac
+done
+[ -z "$pids" ] || kill -KILL $pids
+[ -z "$folders" ] || rm -rf $folders
+"#;
+
+static AT_THE_END: LazyLock<Mutex<Child>> = LazyLock::new(|| {
+    let mut command = group(Command::new("sh"));
+    command.args(["-c", UNDERTAKER]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    Mutex::new(command.spawn().expect("a shell"))
+});
+
+/// Ctrl-C in a terminal goes to a group of processes; ours are told by the undertaker alone.
+fn group(mut command: Command) -> Command {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+    command
+}
+
+/// Has a process killed or a folder removed when this process ends.
+fn bury(what: &str, which: &str) {
+    let mut undertaker = AT_THE_END.lock().expect("no test panics while it writes");
+    let input = undertaker.stdin.as_mut().expect("its input is never taken");
+    writeln!(input, "{what} {which}").expect("the undertaker lives as long as this process");
+}
+
+/// A folder that is removed when this process ends; not before, so that a failure can be looked at.
+#[must_use]
+pub fn folder(name: &str) -> PathBuf {
+    let folder = tempfile::Builder::new().prefix(&format!("fluxkeep-{name}-")).tempdir().expect("a writable /tmp");
+    let path = folder.keep();
+    bury("folder", &path.to_string_lossy());
+    path
+}
+
+impl Process {
+    /// Starts a program; what it prints goes to `log`, behind what is there.
+    #[must_use]
+    pub fn start(command: Command, log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log).expect("a writable folder");
+        let mut command = group(command);
+        command.stdin(Stdio::null()).stderr(file.try_clone().expect("a second handle")).stdout(file);
+        let child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
+        bury("process", &child.id().to_string());
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Panics with the end of its log when it has ended by itself.
+    pub fn is_running(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("a child of this process") {
+            panic!("{} ended: {status}\n{}", self.log.display(), self.tail(30));
+        }
+    }
+
+    /// The last lines of what it printed.
+    #[must_use]
+    pub fn tail(&self, lines: usize) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let start = text.lines().count().saturating_sub(lines);
+        text.lines().skip(start).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Stands still until [`Process::resume`]: connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Goes on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Is asked to stop (SIGTERM), and has stopped when this returns.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        self.child.wait().expect("a child of this process");
+    }
+
+    /// Ends at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("a child of this process");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

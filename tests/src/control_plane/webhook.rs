@@ -1,0 +1,72 @@
+//! The admission server as a process that the apiserver calls on loopback.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use super::{ControlPlane, Process, eventually, folder, free_port, own, serving};
+
+/// `fluxkeep-webhook`, with a certificate of its own.
+#[derive(Debug)]
+pub struct Webhook {
+    /// The program.
+    pub process: Process,
+    /// The certificate to trust, in PEM.
+    pub authority: String,
+    /// Where it takes reviews: `https://127.0.0.1:PORT`.
+    pub url: String,
+    /// Where health and metrics are: `http://127.0.0.1:PORT`.
+    pub observe: String,
+}
+
+impl Webhook {
+    /// Starts it with these arguments beside addresses and certificate, and waits until it is ready.
+    pub async fn start<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
+        let certificate = folder("webhook");
+        let (authority, chain, key) = serving();
+        std::fs::write(certificate.join("tls.crt"), chain).expect("a writable folder");
+        std::fs::write(certificate.join("tls.key"), key).expect("a writable folder");
+        let (port, observe) = (free_port(), free_port());
+        let mut command = Command::new(own("fluxkeep-webhook"));
+        command.arg("--tls-dir").arg(&certificate).args(["--linger", "0"]).args(arguments);
+        command.args([format!("--listen=127.0.0.1:{port}"), format!("--observe=127.0.0.1:{observe}")]);
+        let process = Process::start(command, &plane.folder.join(format!("fluxkeep-webhook-{port}.log")));
+        let [url, observe] =
+            [("https", port), ("http", observe)].map(|(how, port)| format!("{how}://127.0.0.1:{port}"));
+        let mut webhook = Self { process, authority, url, observe };
+        webhook.ready().await;
+        webhook
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn ready(&mut self) {
+        let address = format!("{}/readyz", self.observe);
+        let process = &mut self.process;
+        eventually("the webhook is ready", async || {
+            process.is_running();
+            match fetch(&address).await {
+                Ok((200, _)) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+    }
+
+    /// What it counted: a metric's value with these labels as the scrape writes them; 0 where it is not there.
+    pub async fn counted(&self, sample: &str) -> f64 {
+        let (_, text) = fetch(&format!("{}/metrics", self.observe)).await.expect("metrics");
+        let line = text.lines().find_map(|line| line.strip_prefix(sample));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+    }
+}
+
+/// Status and text of a plain GET.
+async fn fetch(url: &str) -> Result<(u16, String), String> {
+    use http_body_util::{BodyExt, Empty};
+    let connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let client = hyper_util::client::legacy::Client::builder(executor).build::<_, Empty<hyper::body::Bytes>>(connector);
+    let answer = client.get(url.parse().expect("a URL")).await.map_err(|error| error.to_string())?;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
