@@ -165,7 +165,7 @@ impl Engine {
 impl Member {
     fn weight(&self, name: &str) -> Part {
         match self.part {
-            Part::Vital if OPTIONAL.contains(&name) => Part::Optional,
+            Part::Vital if OPTIONAL.iter().any(|optional| name.starts_with(optional)) => Part::Optional,
             Part::Vital if self.kind == "ClusterRole" && is_aggregated(name) => Part::Shield,
             part => part,
         }

@@ -51,6 +51,16 @@ pub struct Subject {
     pub name: String,
 }
 
+impl Subject {
+    /// Whether this object is meant, in whatever version of its API it was read.
+    #[must_use]
+    pub fn is(&self, object: &Object) -> bool {
+        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        (group, &self.kind, &self.namespace, &self.name)
+            == (object.group(), &object.kind, &object.namespace, &object.name)
+    }
+}
+
 /// An override that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {

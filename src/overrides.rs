@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::engine::Engine;
 use crate::facts::Facts;
-use crate::finding::{Finding, Override};
+use crate::finding::{Finding, Override, Subject};
 use crate::helm::MANAGED_BY;
 use crate::object::{ALLOW, Object, REASON, UNTIL};
 use crate::policy::{LONGEST, Policy, Standing};
@@ -25,8 +26,8 @@ pub type Claim = Result<Override, String>;
 pub fn claim(finding: &Finding, case: &Case<'_>, now: Timestamp) -> Option<Claim> {
     let standing = case.policy.overrides.iter().filter(|one| meets(one, finding));
     let standing = standing.map(|one| ended(one, now));
-    let objects = holders(finding, case).into_iter();
-    let noted = objects.filter_map(|object| noted(object, finding.rule, now));
+    let holders = holders(finding, case).into_iter();
+    let noted = holders.filter_map(|object| Some(noted(object, finding.rule, now)?.and_then(by_hand(object, case))));
     let mut claims: Vec<Claim> = standing.chain(noted).collect();
     claims.sort_by_key(Result::is_err);
     claims.into_iter().next()
@@ -61,20 +62,35 @@ fn ended(standing: &Standing, now: Timestamp) -> Claim {
 
 /// The objects whose annotations may excuse a finding.
 fn holders<'a>(finding: &Finding, case: &Case<'a>) -> Vec<&'a Object> {
-    let about = |object: &Object| {
-        object.kind == finding.object.kind
-            && object.name == finding.object.name
-            && object.namespace == finding.object.namespace
-    };
-    let live = match case.change() {
-        Some(change) => change.old.as_ref().filter(|old| about(old)),
-        None => None,
-    };
+    let about = |object: &Object| finding.object.is(object);
+    let live = case.change().and_then(|change| change.old.as_ref()).filter(|old| about(old));
     let fact = || case.facts.objects().find(|object| about(object));
-    let home = case.facts.objects().filter(|object| {
-        finding.rule == engine_deleted::RULE.id && object.kind == "Namespace" && case.engine().is_home(&object.name)
-    });
+    let home = case.facts.objects().filter(|object| covers(object, finding, case.engine()));
     live.or_else(fact).into_iter().chain(own(case).filter(|new| about(new))).chain(home).collect()
+}
+
+/// Whether a Namespace is that of the engine which is deleted: of several, each stands for its own.
+/// What is cluster-wide, or deletes the engine from elsewhere, belongs to all of them.
+fn covers(object: &Object, finding: &Finding, engine: &Engine) -> bool {
+    let is_home = |object: &Object| object.kind == "Namespace" && engine.is_home(&object.name);
+    let Subject { kind, namespace, name, .. } = &finding.object;
+    let space = if kind == "Namespace" { Some(name) } else { namespace.as_ref() };
+    let space = space.filter(|space| engine.is_home(space));
+    finding.rule == engine_deleted::RULE.id && is_home(object) && space.is_none_or(|space| *space == object.name)
+}
+
+/// A rendered manifest that carries an override may have put it on the live object before.
+fn by_hand(object: &Object, case: &Case<'_>) -> impl FnOnce(Override) -> Claim {
+    let brought = case.release().into_iter().flat_map(|release| &release.objects);
+    let mut brought = brought.filter(|new| new.key() == object.key() && new.annotations.contains_key(ALLOW));
+    let slipped = brought.next().is_some();
+    move |counts| {
+        if slipped {
+            Err(format!("the override on {} does not count: the release brings it", counts.by))
+        } else {
+            Ok(counts)
+        }
+    }
 }
 
 /// The request's own object, where a person wrote it.

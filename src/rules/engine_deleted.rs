@@ -5,7 +5,7 @@
 //! never guarded: refusing to delete it makes the install fail and starts the remediation. Deleting
 //! the HelmRelease that owns the engine uninstalls it, unless that is suspended.
 
-use crate::engine::Part;
+use crate::engine::{Engine, Part};
 use crate::finding::{Finding, Level};
 use crate::object::{ALLOW, Object, REASON, UNTIL};
 use crate::request::{Door, Operation};
@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     id: "engine-deleted",
     level: Level::Enforce,
     catches: "a DELETE of any object of the engine, or of the HelmRelease that owns it",
-    breaks: "Flux stops, or loses its custom resources; an optional controller's Deployment only warns",
+    breaks: "Flux stops, or loses its custom resources; of an optional controller only the CRDs are refused",
     doors: &[Door::Engine],
     needs: &[Need::RunningFlux],
     check,
@@ -43,14 +43,21 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
         Part::Shield => "it shields Flux",
     };
     let message = format!("{} deletes a part of Flux: {what}", who(case));
-    let home = case.engine().namespaces.first().map_or("flux-system", String::as_str);
+    let home = home(case.engine(), object);
     let remedy = format!(
         "If Helm asks for it, suspend the HelmRelease and correct its chart. To remove Flux on purpose: \
          kubectl annotate namespace {home} {ALLOW}={} {REASON}='…' {UNTIL}=<RFC 3339 time>",
         RULE.id
     );
-    let level = if part == Part::Optional && object.kind == "Deployment" { Level::Warn } else { Level::Enforce };
+    let level = if part == Part::Optional { Level::Warn } else { Level::Enforce };
     Finding::about(object, "", message, remedy).at_most(level)
+}
+
+/// The namespace of the engine that an object belongs to; the first one's for what is cluster-wide.
+fn home<'a>(engine: &'a Engine, object: &'a Object) -> &'a str {
+    let own = object.namespace.as_ref().unwrap_or(&object.name);
+    let home = Some(own).filter(|own| engine.is_home(own)).or(engine.namespaces.first());
+    home.map_or("flux-system", String::as_str)
 }
 
 fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {

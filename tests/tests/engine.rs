@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+use fluxkeep::admission::answer;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
+use fluxkeep::policy::Policy;
+use fluxkeep::policy_file;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::{Review, record, redefined, stored};
+use fluxkeep_tests::{Review, now, record, redefined, stored};
 use serde_json::{Value, json};
 
 fn deployment(metadata: &Value) -> Value {
@@ -129,4 +132,72 @@ fn belied(chart: &str) -> Vec<String> {
 fn a_declaration_that_the_images_belie_is_warned_of_and_a_range_declares_nothing() {
     assert_eq!(belied("2.14.1"), ["warned /spec/chart/spec/version"]);
     assert!(belied("2.x").is_empty());
+}
+
+fn deleted(
+    api: &'static str,
+    kind: &'static str,
+    name: &str,
+    namespace: &str,
+    facts: &Facts,
+    policy: &Policy,
+) -> String {
+    let api_version = api.trim_start_matches('/');
+    let metadata = json!({"name": name, "namespace": (!namespace.is_empty()).then_some(namespace)});
+    let review = Review {
+        kind: &format!("{api}/{kind}"),
+        operation: "DELETE",
+        old: json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}),
+        ..Review::default()
+    };
+    answer(&review.bytes(), facts, policy, now()).outcome.name().to_owned()
+}
+
+#[test]
+fn of_an_optional_controller_only_the_definitions_are_refused() {
+    let facts = Facts::of(objects(BUILT_IN, None));
+    for (api, kind, name, outcome) in [
+        ("apps/v1", "Deployment", "image-reflector-controller", "warn"),
+        ("/v1", "ServiceAccount", "image-reflector-controller", "warn"),
+        ("/v1", "Service", "source-watcher", "warn"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "imagepolicies.image.toolkit.fluxcd.io", "refuse"),
+        ("/v1", "ServiceAccount", "helm-controller", "refuse"),
+    ] {
+        assert_eq!(deleted(api, kind, name, "flux-system", &facts, &Policy::default()), outcome, "{kind} {name}");
+    }
+}
+
+#[test]
+fn of_several_engines_each_namespace_excuses_its_own() {
+    let policy = policy_file::read("engine: {namespaces: [flux-a, flux-b]}", now()).unwrap();
+    let namespaces = "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-a}\n---\n\
+        apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-b\n  annotations: {fluxkeep.io/allow: engine-deleted, \
+        fluxkeep.io/reason: moving, fluxkeep.io/until: '2026-11-25T12:00:00Z'}\n";
+    let facts = Facts::of(objects(namespaces, None));
+    let of = |api, kind, name, namespace| deleted(api, kind, name, namespace, &facts, &policy);
+    assert_eq!(of("apps/v1", "Deployment", "helm-controller", "flux-a"), "refuse");
+    assert_eq!(of("apps/v1", "Deployment", "helm-controller", "flux-b"), "allow");
+    assert_eq!(of("/v1", "Namespace", "flux-a", ""), "refuse");
+    assert_eq!(of("/v1", "Namespace", "flux-b", ""), "allow");
+    assert_eq!(of("rbac.authorization.k8s.io/v1", "ClusterRole", "crd-controller", ""), "allow");
+}
+
+#[test]
+fn an_override_that_the_release_brings_along_excuses_nothing() {
+    let definition = |version: &str, annotations: &str| {
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: things.example.org\n  \
+             annotations: {{{annotations}}}\nspec: {{group: example.org, scope: Namespaced, names: {{kind: Thing, \
+             plural: things}}, versions: [{{name: {version}, served: true, storage: true}}]}}\n\
+             status: {{storedVersions: [{version}]}}\n"
+        )
+    };
+    let allow =
+        "fluxkeep.io/allow: stored-version-dropped, fluxkeep.io/reason: x, fluxkeep.io/until: '2026-11-25T12:00:00Z'";
+    let facts = Facts::of(objects(&definition("v1", allow), None));
+    let judged = |annotations| stored(record(&definition("v2", annotations), &[])).answer(&facts);
+    assert_eq!(judged("").outcome.name(), "allow");
+    let brought = judged(allow);
+    assert_eq!(brought.outcome.name(), "refuse");
+    assert!(brought.verdict.findings.iter().any(|finding| finding.remedy.contains("the release brings it")));
 }
