@@ -9,34 +9,34 @@ use rustls::sign::CertifiedKey;
 
 use crate::{Error, Identity};
 
-/// Gives every new connection the identity that was put in last.
-#[derive(Debug)]
+/// Gives every new connection the identity that was put in last; none before the first.
+#[derive(Debug, Default)]
 pub struct Current {
-    identity: RwLock<Identity>,
+    identity: RwLock<Option<Identity>>,
 }
 
 impl Current {
     /// Serves this identity until another one is put in.
     #[must_use]
     pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self { identity: RwLock::new(identity) })
+        Arc::new(Self { identity: RwLock::new(Some(identity)) })
     }
 
     /// Serves another identity from the next connection on.
     pub fn swap(&self, identity: Identity) {
-        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = identity;
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
-    /// The identity that is served.
+    /// The identity that is served; without one, handshakes fail.
     #[must_use]
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> Option<Identity> {
         self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.identity().certified)
+        self.identity().map(|identity| identity.certified)
     }
 }
 

@@ -48,6 +48,21 @@ pub enum Step {
     Rest,
 }
 
+impl Step {
+    /// A short name, for a log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Make => "make",
+            Self::Publish(_) => "publish",
+            Self::Switch => "switch",
+            Self::Issue => "issue",
+            Self::Forget => "forget",
+            Self::Rest => "rest",
+        }
+    }
+}
+
 /// A step and why it is the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {

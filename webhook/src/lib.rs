@@ -4,6 +4,7 @@
 //! back. [`Settings`] are bound to sockets and files ([`Bound`]), which are then served until told to
 //! stop.
 
+mod authority;
 mod connections;
 mod door;
 mod log;
@@ -19,6 +20,7 @@ mod upkeep;
 pub mod usage;
 pub mod version;
 
+pub use authority::{Place, REGISTRATION, SecretName};
 pub use logging::Logging;
 pub use metrics::Metrics;
 pub use readiness::{Pending, Readiness};

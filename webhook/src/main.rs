@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::{Args, Bound, Settings, usage};
+use fluxkeep_webhook::{Args, Bound, Place, REGISTRATION, SecretName, Settings, usage};
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -32,16 +33,25 @@ fn run(args: Args) -> anyhow::Result<()> {
     args.logging.start().context("reading --log")?;
     let snapshot = args.snapshot.as_deref().map_or_else(Snapshot::built_in, Snapshot::load);
     let source = Arc::new(snapshot.context("loading the snapshot")?);
-    serve(args.into(), source)
+    serve(args, source)
 }
 
 #[tokio::main]
-async fn serve(settings: Settings, source: Arc<Snapshot>) -> anyhow::Result<()> {
+async fn serve(args: Args, source: Arc<Snapshot>) -> anyhow::Result<()> {
     let stop = told_to_stop()?;
+    let place = place(args.tls_secret.clone()).await?;
+    let settings = Settings { place, ..args.into() };
     let bound = Bound::bind(settings, source).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
     tracing::info!(%admission, %observe, "serving");
     bound.serve(stop).await.context("serving")
+}
+
+/// Where replicas share their authority, if they do.
+async fn place(secret: Option<SecretName>) -> anyhow::Result<Option<Place>> {
+    let Some(secret) = secret else { return Ok(None) };
+    let client = Client::try_default().await.with_context(|| format!("connecting to the cluster of {secret}"))?;
+    Ok(Some(Place::new(client, secret, REGISTRATION)))
 }
 
 /// SIGTERM, as kubelet sends it, or SIGINT.

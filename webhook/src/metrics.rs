@@ -209,8 +209,9 @@ impl Metrics {
         self.start_rules_at_zero();
         for result in ["success", "error"] {
             drop(self.reloads.get_or_create(&Reload { result }));
-            let certificate = "leaf";
-            drop(self.rotations.get_or_create(&Rotation { certificate, result }));
+            for certificate in ["ca", "leaf"] {
+                drop(self.rotations.get_or_create(&Rotation { certificate, result }));
+            }
         }
     }
 

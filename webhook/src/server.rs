@@ -1,5 +1,6 @@
 //! The server's life: bound to its ports and files, then serving, then drained.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,9 +10,10 @@ use fluxkeep_certs::{Authority, Current, Files, Terms, server_config};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
+use crate::authority::Custodian;
 use crate::connections::{Phase, Port};
 use crate::door::{self, Door};
 use crate::metrics::Metrics;
@@ -46,6 +48,7 @@ pub struct Bound {
     observe: TcpListener,
     limits: Limits,
     upkeep: Upkeep,
+    custodian: Option<Custodian>,
     readiness: Readiness,
     authority: Option<String>,
 }
@@ -62,10 +65,14 @@ impl Bound {
         let metrics = Arc::new(Metrics::default());
         let (origin, current, authority) = certificate(&settings, &metrics)?;
         let (policy_file, policy) = policy(&settings)?;
+        let readiness = Readiness::default();
+        let custodian = settings.place.map(|place| {
+            let known = readiness.wait_for("the apiserver to know the certificate");
+            Custodian::new(place, settings.tls_names, current.clone(), metrics.clone(), known)
+        });
         let state = Arc::new(State::new(source, policy));
         let upkeep = Upkeep { state, metrics, policy: policy_file, current, origin };
-        let readiness = Readiness::default();
-        Ok(Self { admission, observe, limits: settings.limits, upkeep, readiness, authority })
+        Ok(Self { admission, observe, limits: settings.limits, upkeep, custodian, readiness, authority })
     }
 
     /// Where reviews are taken, over TLS.
@@ -112,6 +119,7 @@ impl Bound {
         tokio::select! {
             () = stop => {}
             () = look_again(self.upkeep, limits) => {}
+            () = look_after(self.custodian, limits) => {}
         }
         let _stopping = readiness.wait_for("the end: the server is stopping");
         tell.send_replace(Phase::Lingering);
@@ -139,12 +147,27 @@ impl Bound {
 }
 
 async fn look_again(mut upkeep: Upkeep, limits: Limits) {
-    let mut ticks = interval(limits.tick);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(limits);
     loop {
         ticks.tick().await;
         upkeep.look();
     }
+}
+
+/// For ever, also where there is nothing to look after.
+async fn look_after(custodian: Option<Custodian>, limits: Limits) {
+    let Some(mut custodian) = custodian else { return pending().await };
+    let mut ticks = ticks(limits);
+    loop {
+        ticks.tick().await;
+        custodian.look().await;
+    }
+}
+
+fn ticks(limits: Limits) -> Interval {
+    let mut ticks = interval(limits.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Unbound> {
@@ -154,6 +177,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Unbound> {
 type Served = (Origin, Arc<Current>, Option<String>);
 
 fn certificate(settings: &Settings, metrics: &Metrics) -> Result<Served, Unbound> {
+    if settings.place.is_some() {
+        return Ok((Origin::Shared, Arc::default(), None));
+    }
     let (origin, identity, authority) = if let Some(directory) = &settings.tls_dir {
         let (files, identity) = Files::load(directory)?;
         (Origin::Files(files), identity, None)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::authority::{Place, SecretName};
 use crate::logging::Logging;
 
 /// The flags of `fluxkeep-webhook`; each is also read from the environment.
@@ -23,8 +24,12 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A directory with tls.crt and tls.key, reloaded when they change; without it, self-made.
-    #[arg(long, env = "FLUXKEEP_TLS_DIR", value_name = "DIR")]
+    #[arg(long, env = "FLUXKEEP_TLS_DIR", value_name = "DIR", conflicts_with = "tls_secret")]
     tls_dir: Option<PathBuf>,
+    /// The Secret in which replicas share the authority of self-made certificates, as NAMESPACE/NAME;
+    /// without it, each process has its own.
+    #[arg(long, env = "FLUXKEEP_TLS_SECRET", value_name = "SECRET")]
+    pub tls_secret: Option<SecretName>,
     /// DNS names and addresses of the self-made certificate.
     #[arg(long, env = "FLUXKEEP_TLS_NAMES", value_delimiter = ',', default_value = "localhost,127.0.0.1")]
     tls_names: Vec<String>,
@@ -51,6 +56,8 @@ pub struct Settings {
     pub policy: Option<PathBuf>,
     /// The directory with certificate and key.
     pub tls_dir: Option<PathBuf>,
+    /// Where replicas share the authority of self-made certificates.
+    pub place: Option<Place>,
     /// Names of the self-made certificate.
     pub tls_names: Vec<String>,
     /// Deadlines and bounds.
@@ -103,6 +110,7 @@ impl Settings {
             observe: any,
             policy: None,
             tls_dir: None,
+            place: None,
             tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             limits: Limits::default(),
         }
@@ -116,6 +124,7 @@ impl From<Args> for Settings {
             observe: args.observe,
             policy: args.policy,
             tls_dir: args.tls_dir,
+            place: None,
             tls_names: args.tls_names,
             limits: Limits { linger: Duration::from_secs(args.linger), ..Limits::default() },
         }

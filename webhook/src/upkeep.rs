@@ -20,6 +20,8 @@ pub(crate) enum Origin {
     SelfMade(Box<Authority>, Vec<String>),
     /// Written by somebody else.
     Files(Files),
+    /// Issued by an authority that replicas share: the custodian looks after it.
+    Shared,
 }
 
 /// The policy file, and what it was at the last look: its text, or why there was none.
@@ -104,10 +106,11 @@ impl Upkeep {
     fn renewed(&mut self) -> Option<Result<Identity, Error>> {
         match &mut self.origin {
             Origin::Files(files) => files.look().transpose(),
+            Origin::Shared => None,
             Origin::SelfMade(authority, names) => {
                 let now = SystemTime::now();
-                let due = self.current.identity().life().is_due(now);
-                due.then(|| authority.leaf(names, now, &Terms::of_a_process()))
+                let due = |identity: Identity| identity.life().is_due(now);
+                self.current.identity().is_none_or(due).then(|| authority.leaf(names, now, &Terms::of_a_process()))
             }
         }
     }
@@ -182,7 +185,7 @@ mod tests {
         for _ in 0..3 {
             upkeep.look();
         }
-        assert!(upkeep.current.identity().life().not_after > now + Duration::from_hours(89 * 24));
+        assert!(upkeep.current.identity().unwrap().life().not_after > now + Duration::from_hours(89 * 24));
         assert!(has(&upkeep, r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"} 1"#));
     }
 

@@ -1,0 +1,110 @@
+//! Requests to the apiserver whose answers show in no log, and its clock.
+//!
+//! kube's own calls log an answer that they cannot read; an answer may be a Secret.
+
+use std::time::SystemTime;
+
+use http::header::{CONTENT_TYPE, DATE};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use jiff::fmt::rfc2822::DateTimeParser;
+use kube::Client;
+use kube::client::Body;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::failure::Failure;
+
+/// A write by server-side apply.
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
+/// Any other write.
+pub(super) const JSON: &str = "application/json";
+
+/// What came back.
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Asks. That there is no such object is an answer to a question, and means for a write that somebody
+/// else was faster.
+pub(super) async fn ask(
+    client: &Client,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: Value,
+) -> Result<Answer, Failure> {
+    let doing = format!("{} {path}", verb(&method, kind));
+    let sent = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let request = Request::builder().method(method.clone()).uri(path).header(CONTENT_TYPE, kind).body(Body::from(sent));
+    let answer = match request {
+        Ok(request) => exchange(client, request).await.map_err(|error| unreached(&doing, &error))?,
+        Err(error) => return Err(unreached(&doing, &kube::Error::HttpError(error))),
+    };
+    match (answer.status, method) {
+        (StatusCode::CONFLICT, _) | (StatusCode::NOT_FOUND, Method::PUT | Method::PATCH) => {
+            Err(Failure::Overtaken(doing))
+        }
+        (StatusCode::NOT_FOUND, Method::GET) => Ok(answer),
+        (status, _) if status.is_success() => Ok(answer),
+        (status, _) => Err(refused(doing, status, &answer.body)),
+    }
+}
+
+impl Answer {
+    /// The object; none where there is none.
+    pub(super) fn object<T: DeserializeOwned>(&self, what: &str) -> Result<Option<T>, Failure> {
+        if self.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        // What serde says could quote the object.
+        serde_json::from_slice(&self.body).map(Some).map_err(|_| Failure::Refused {
+            doing: format!("reading {what}"),
+            reason: "the answer is none of that kind".to_owned(),
+            hint: "",
+        })
+    }
+
+    /// The apiserver's clock. It is the apiserver that finds a certificate valid or not, and replicas
+    /// on nodes whose clocks are wrong still agree by it.
+    pub(super) fn date(&self) -> SystemTime {
+        let date = self.headers.get(DATE).and_then(|date| date.to_str().ok());
+        let moment = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
+        moment.map_or_else(SystemTime::now, SystemTime::from)
+    }
+}
+
+async fn exchange(client: &Client, request: Request<Body>) -> kube::Result<Answer> {
+    let (head, body) = client.send(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes().to_vec();
+    Ok(Answer { status: head.status, headers: head.headers, body })
+}
+
+fn verb(method: &Method, kind: &str) -> &'static str {
+    match *method {
+        Method::GET => "reading",
+        Method::POST => "creating in",
+        _ if kind == APPLY => "applying to",
+        _ => "writing",
+    }
+}
+
+/// The deepest cause: what kube puts around it names its types.
+fn unreached(doing: &str, error: &kube::Error) -> Failure {
+    let first: &dyn std::error::Error = error;
+    let deepest = std::iter::successors(Some(first), |error| error.source()).last().unwrap_or(first);
+    Failure::Refused { doing: doing.to_owned(), reason: deepest.to_string(), hint: "; is the apiserver reachable?" }
+}
+
+fn refused(doing: String, status: StatusCode, body: &[u8]) -> Failure {
+    let read = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let message = read.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
+    let hint = match status {
+        StatusCode::FORBIDDEN => "; fluxkeep's own rights lack this",
+        StatusCode::UNAUTHORIZED => "; fluxkeep's credentials are not accepted",
+        _ => "",
+    };
+    Failure::Refused { doing, reason: format!("{message} ({})", status.as_u16()), hint }
+}

@@ -1,0 +1,139 @@
+//! Looks, does one step, and looks again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxkeep_certs::{Authorities, Authority, Current, Held, Leaf, Plan, State, Step, plan};
+use tokio::time::{Instant, timeout};
+
+use super::failure::Failure;
+use super::place::{Place, Seen};
+use crate::metrics::Metrics;
+use crate::readiness::Pending;
+
+/// For one step with all that it asks: the apiserver answers within milliseconds, or is ill.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// From nothing to a served leaf it takes four, and replicas overtake each other. The rest waits for
+/// the next tick, should somebody undo what is done here.
+const STEPS: usize = 12;
+
+/// Looks after the authority that this replica shares, and serves a leaf of it.
+pub(crate) struct Custodian {
+    place: Place,
+    names: Vec<String>,
+    current: Arc<Current>,
+    metrics: Arc<Metrics>,
+    /// Dropped when the apiserver accepts what is served.
+    pending: Option<Pending>,
+    leaf: Option<Leaf>,
+    held: Held,
+    /// The failure that was told last.
+    pub(super) told: String,
+}
+
+impl Custodian {
+    /// Serves through `current`, for these names, what is issued at `place`; `pending` is dropped when
+    /// the apiserver accepts it.
+    pub(crate) fn new(
+        place: Place,
+        names: Vec<String>,
+        current: Arc<Current>,
+        metrics: Arc<Metrics>,
+        pending: Pending,
+    ) -> Self {
+        let (held, told) = (Held::default(), String::new());
+        Self { place, names, current, metrics, pending: Some(pending), leaf: None, held, told }
+    }
+
+    /// Does what is to do now. What fails is told once and tried again at the next look.
+    pub(crate) async fn look(&mut self) {
+        for _ in 0..STEPS {
+            let done = timeout(PATIENCE, self.step()).await;
+            match done.unwrap_or(Err(Failure::Silence(PATIENCE.as_secs()))) {
+                Ok(Step::Rest) => return self.told.clear(),
+                Ok(_) | Err(Failure::Overtaken(_)) => {}
+                Err(failure) => return self.tell(&failure),
+            }
+        }
+    }
+
+    fn tell(&mut self, failure: &Failure) {
+        let text = failure.to_string();
+        if text != self.told {
+            tracing::error!(why = text, "looking after the certificate authority failed; what is served stays");
+            self.told = text;
+        }
+    }
+
+    /// One step, planned by what is there at this moment.
+    async fn step(&mut self) -> Result<Step, Failure> {
+        let seen = self.place.look().await?;
+        let Plan { step, reason } = self.plan(&seen);
+        if step != Step::Rest {
+            tracing::info!(step = step.name(), reason, "certificate authority");
+        }
+        let done = self.perform(&step, seen).await;
+        if let Err(failure) = &done
+            && !matches!(failure, Failure::Overtaken(_))
+        {
+            self.metrics.rotated(if step == Step::Issue { "leaf" } else { "ca" }, false);
+        }
+        done.map(|()| step)
+    }
+
+    fn plan(&mut self, seen: &Seen) -> Plan {
+        let (bundles, at) = (seen.bundles(), Instant::now().into_std());
+        self.held.look(&bundles, at);
+        let settled = self.held.settled(self.place.terms.settle, at);
+        let leaf = self.leaf.as_ref();
+        let state = State { authorities: &seen.authorities, bundles: &bundles, settled: &settled, leaf };
+        if !bundles.is_empty() && state.is_trusted(seen.now) {
+            self.pending = None;
+        }
+        if let Some(current) = &seen.authorities.current {
+            self.metrics.expires("ca", current.certificate().life().not_after);
+        }
+        plan(&state, seen.now)
+    }
+
+    async fn perform(&mut self, step: &Step, seen: Seen) -> Result<(), Failure> {
+        match step {
+            Step::Make => {
+                let next = Authority::new(seen.now, &self.place.terms)?;
+                self.store(seen, |authorities| authorities.followed_by(next)).await
+            }
+            Step::Publish(bundle) => {
+                for registered in &seen.registrations {
+                    self.place.publish(registered, bundle).await?;
+                }
+                Ok(())
+            }
+            Step::Switch => {
+                self.store(seen, Authorities::switched).await?;
+                self.metrics.rotated("ca", true);
+                Ok(())
+            }
+            Step::Issue => self.issue(&seen),
+            Step::Forget => {
+                let now = seen.now;
+                self.store(seen, |authorities| authorities.living(now)).await
+            }
+            Step::Rest => Ok(()),
+        }
+    }
+
+    async fn store(&self, seen: Seen, change: impl FnOnce(Authorities) -> Authorities) -> Result<(), Failure> {
+        let (secret, authorities) = seen.into_parts();
+        self.place.store(secret, &change(authorities)).await
+    }
+
+    fn issue(&mut self, seen: &Seen) -> Result<(), Failure> {
+        let Some(current) = &seen.authorities.current else { return Ok(()) };
+        let identity = current.leaf(&self.names, seen.now, &self.place.terms)?;
+        self.leaf = Some(Leaf { issuer: current.certificate().clone(), life: identity.life() });
+        self.metrics.expires("leaf", identity.life().not_after);
+        self.metrics.rotated("leaf", true);
+        self.current.swap(identity);
+        Ok(())
+    }
+}
