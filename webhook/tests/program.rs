@@ -39,11 +39,13 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
     let policy = policy.path().to_str().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["--listen", &taken], &format!("listening on {taken}")),
         (&["--policy", policy], "line 1, column 26"),
         (&["--policy", "/nowhere/policy.yaml"], "/nowhere/policy.yaml"),
         (&["--tls-dir", "/nowhere"], "/nowhere/tls.crt"),
+        (&["--tls-secret", "authority"], "NAMESPACE/NAME"),
+        (&["--tls-secret", "fluxkeep/authority", "--tls-dir", "/nowhere"], "cannot be used with"),
         (&["--snapshot", "/nowhere/snapshot.yaml"], "/nowhere/snapshot.yaml"),
         (&["--log", "=,="], "--log"),
         (&["--linger", "never"], "'never' for '--linger"),
