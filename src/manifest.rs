@@ -31,8 +31,8 @@ pub struct Reading<'a> {
 /// At the first document that is not readable, with its place in the stream.
 pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
     let mut objects = Vec::new();
-    for document in yaml::documents(text) {
-        if objects.len() >= MOST_DOCUMENTS {
+    for (count, document) in yaml::documents(text).into_iter().enumerate() {
+        if count.max(objects.len()) >= MOST_DOCUMENTS {
             return Err(too_many(&document));
         }
         for object in members(&document)? {

@@ -137,7 +137,8 @@ struct Data {
     release: Option<String>,
 }
 
-/// Only a record's creation is judged: refusing its update leaves the release pending for ever.
+/// Only a record's creation is judged: refusing its update leaves the release pending for ever. And
+/// only where it begins something.
 fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Option<Request>, String> {
     if operation != Operation::Create {
         return Ok(None);
@@ -147,6 +148,9 @@ fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Opti
     let driver = if envelope.kind == "Secret" { Driver::Secret } else { Driver::ConfigMap };
     let record = record::read(&stored.unwrap_or_default(), driver);
     let record = record.map_err(|error| unreadable(envelope, &error.to_string()))?;
+    if record.is_history() {
+        return Ok(None);
+    }
     let release = release(&record, envelope)?;
     let subject = Subject::Release(release);
     Ok(Some(Request { door: Door::ReleaseRecord, operation, writer: envelope.writer(), subject }))

@@ -17,6 +17,9 @@ pub const MOST_COMPRESSED: usize = 3 << 20;
 /// Forty times what the umbrella of flux2, 695 kB, comes to; memory for a record stays bounded.
 pub const MOST_DECOMPRESSED: usize = 32 << 20;
 
+/// The statuses of a release that Helm has stored before. Source: Helm's `release.Status`.
+const HISTORY: [&str; 5] = ["deployed", "superseded", "failed", "uninstalling", "uninstalled"];
+
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 /// The parts of a release that are judged. The configuration and the chart's values, where secrets
@@ -31,11 +34,22 @@ pub struct Record {
     /// Counts installs, upgrades and rollbacks from 1.
     #[serde(default)]
     pub version: u64,
+    /// How far the operation is.
+    #[serde(default)]
+    pub info: Info,
     /// The rendered manifest after all post-renderers, without hooks.
     pub manifest: String,
     /// What Helm runs beside the manifest.
     #[serde(default, deserialize_with = "nullable")]
     pub hooks: Vec<Hook>,
+}
+
+/// What Helm notes of a release while it works on it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Info {
+    /// For example `pending-install` or `deployed`.
+    pub status: String,
 }
 
 /// One hook of a release.
@@ -76,6 +90,15 @@ pub enum Driver {
     Secret,
     /// A ConfigMap labelled `owner=helm`: Helm's base64 alone.
     ConfigMap,
+}
+
+impl Record {
+    /// Whether it tells of something that ended elsewhere, as a backup's records do when they are
+    /// restored. Helm itself creates records only as pending, before it touches an object.
+    #[must_use]
+    pub fn is_history(&self) -> bool {
+        HISTORY.contains(&self.info.status.as_str())
+    }
 }
 
 /// Reads `data.release` of a record.

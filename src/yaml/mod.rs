@@ -1,8 +1,8 @@
 //! Streams of Kubernetes documents, YAML or JSON, read into partial structs.
 //!
 //! YAML is read as the Go readers of kubectl and Helm do: `yes` and `on` are booleans, of two equal
-//! labels the later one counts. Two equal keys of what is judged are refused. What is said about a
-//! document that is not readable never repeats a value of it: it may be a Secret.
+//! keys the later one counts. What is said about a document that is not readable never repeats a
+//! value of it: it may be a Secret.
 
 mod lean;
 mod split;
@@ -90,11 +90,12 @@ impl Lean<'_> {
             };
             return serde_json::from_str(&self.text).map_err(at);
         }
-        if let Ok(value) = parse(&self.text) {
+        if let Ok(value) = parse(&self.text, DuplicateKeyPolicy::PassThrough) {
             return Ok(value);
         }
-        // The whole text once more: for the place of the error, and in case only this one was bad.
-        parse(self.document.text).map_err(|error| {
+        // The whole text once more: for the place of the error, for a key that stands twice (rare, and
+        // slower to read), and in case only this one was bad.
+        parse(self.document.text, DuplicateKeyPolicy::LastWins).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
             self.document.unread(line, column, reason(&error))
         })
@@ -107,10 +108,10 @@ impl Lean<'_> {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Box<Error>> {
+fn parse<T: DeserializeOwned>(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<T, Box<Error>> {
     let options = serde_saphyr::options! {
         budget: budget(),
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        duplicate_keys: duplicate_keys,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options::<T>(text, options).map_err(Box::new)
@@ -129,7 +130,6 @@ fn budget() -> Option<Budget> {
 /// The parser's own words may repeat the value that it met; what it expected is safe to tell.
 fn reason(error: &Error) -> String {
     match error.without_snippet() {
-        Error::Message { msg, .. } if msg.starts_with("duplicate field") => "a key stands twice in one map".to_owned(),
         Error::Budget { .. } => "nested, aliased or long beyond all measure".to_owned(),
         Error::Unexpected { expected, .. } => format!("something else than {expected}"),
         Error::Message { .. } => "a value has the wrong type".to_owned(),

@@ -217,6 +217,17 @@ fn a_manifest_of_a_hundred_thousand_documents_is_refused() {
     let document = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
     let text = refusal(&stored(record(&document.repeat(100_000), &[])).bytes());
     assert!(text.contains("more than 10000 objects"), "{text}");
+    let text = refusal(&stored(record(&"---\na: 1\n".repeat(100_000), &[])).bytes());
+    assert!(text.contains("more than 10000 objects"), "documents without kind cost time too: {text}");
+}
+
+#[test]
+fn of_two_equal_keys_in_a_manifest_the_later_one_counts_as_for_helm() {
+    let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: stranger\n  name: helm-controller\n  \
+        annotations: {a: b}\n  annotations: {c: d}\nspec:\n  template: {spec: {containers: [{image: x, image: y}]}}\n";
+    let answer = ask(&stored(record(manifest, &[])).bytes());
+    assert!(answer.verdict.findings.iter().any(|finding| finding.object.name == "helm-controller"), "{answer:?}");
+    assert_ne!(answer.outcome.name(), "error");
 }
 
 #[test]

@@ -5,11 +5,12 @@
 use fluxkeep::admission::answer;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
+use fluxkeep::helm::record::{Driver, write};
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::{Review, now, record, redefined, stored};
+use fluxkeep_tests::{Review, now, record, redefined, secret, stored};
 use serde_json::{Value, json};
 
 fn deployment(metadata: &Value) -> Value {
@@ -200,4 +201,24 @@ fn an_override_that_the_release_brings_along_excuses_nothing() {
     let brought = judged(allow);
     assert_eq!(brought.outcome.name(), "refuse");
     assert!(brought.verdict.findings.iter().any(|finding| finding.remedy.contains("the release brings it")));
+}
+
+#[test]
+fn a_backup_may_be_restored_with_its_records_and_only_what_begins_is_judged() {
+    let facts = Facts::of(objects(BUILT_IN, None));
+    let judged = |status: Option<&str>| {
+        let manifest = owned("helm-controller", "helm-controller:v1.0.1");
+        let mut release = json!({"name": "flux", "namespace": "flux-system", "manifest": manifest});
+        if let Some(status) = status {
+            release["info"] = json!({"status": status});
+        }
+        stored(secret(&write(&release, Driver::Secret).unwrap())).answer(&facts).outcome.name()
+    };
+    for history in ["deployed", "superseded", "failed", "uninstalling", "uninstalled"] {
+        assert_eq!(judged(Some(history)), "allow", "{history}");
+    }
+    for begins in ["pending-install", "pending-upgrade", "pending-rollback", "unknown", "", "Deployed"] {
+        assert_eq!(judged(Some(begins)), "refuse", "{begins}");
+    }
+    assert_eq!(judged(None), "refuse");
 }
