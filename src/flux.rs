@@ -24,10 +24,15 @@ pub struct Flux {
 }
 
 impl Flux {
-    /// Reads the controllers off the images of Deployments. None when there is no controller.
+    /// Reads the controllers off the images of Deployments. None when there is no controller. Of one
+    /// that runs in several versions, as shards may, the oldest counts.
     pub fn of<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Option<Self> {
         let images = objects.into_iter().flat_map(Object::images);
-        let controllers: BTreeMap<_, _> = images.filter_map(|image| controller(image)).collect();
+        let mut controllers = BTreeMap::<String, Version>::new();
+        for (name, version) in images.filter_map(|image| controller(image)) {
+            let known = controllers.entry(name).or_insert_with(|| version.clone());
+            *known = version.min(known.clone());
+        }
         (!controllers.is_empty()).then(|| Self { versions: fitting(&controllers), controllers })
     }
 

@@ -118,7 +118,7 @@ fn newest(text: &str) -> Option<(Version, &'static Release)> {
 fn shipped<'a>(case: &Case<'a>) -> Option<Offer<'a>> {
     let objects = || case.engine_written().map(|(_, new, _)| new);
     let flux = Flux::of(objects())?;
-    let object = objects().find(|object| Flux::of([*object]).is_some())?;
+    let object = objects().filter(|object| Flux::of([*object]).is_some()).min_by_key(|object| object.key())?;
     let path = "/spec/template/spec/containers/0/image".to_owned();
     Some(Offer { flux, told: "the images of its controllers".to_owned(), path, object, is_range: false })
 }

@@ -130,12 +130,15 @@ impl<'a> Case<'a> {
         self.written().filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
     }
 
-    /// The Flux that runs in the cluster; none where the cluster has no Flux.
+    /// The Flux that runs in the cluster; none where the cluster has no Flux. Of several, the one in
+    /// the release's own namespace counts.
     ///
     /// # Errors
     /// When the facts hold parts of the engine and none of its controllers.
     pub fn running(&self) -> Result<Option<Flux>, Need> {
-        match self.facts.running(self.engine()) {
+        let home = self.owner().map(|owner| owner.namespace);
+        let near = self.facts.engine(self.engine()).filter(|object| object.namespace == home);
+        match Flux::of(near).or_else(|| self.facts.running(self.engine())) {
             None if self.facts.engine(self.engine()).next().is_some() => Err(Need::RunningFlux),
             running => Ok(running),
         }

@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let brought: Vec<&Object> = deployments(case.engine_written().map(|(_, new, _)| new)).collect();
-    let Some(sibling) = brought.first() else {
+    let Some(sibling) = brought.iter().min_by_key(|one| one.key()) else {
         return Ok(Vec::new());
     };
     let others = deployments(case.facts.engine(case.engine()))

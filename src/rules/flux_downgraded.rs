@@ -56,14 +56,16 @@ fn lost(case: &Case<'_>, offer: &Offer<'_>) -> Option<Vec<String>> {
         None => known(offer)?,
     };
     let live = |name: &str| {
-        let mut objects = case.facts.objects();
-        objects.find(|object| object.name == name).and_then(Object::definition)
+        let mut objects = case.facts.objects().filter(|object| object.name == name);
+        objects.find_map(Object::definition)
     };
     let lost = offered.iter().filter_map(|(name, offer)| {
         let lost: Vec<_> = dropped(&live(name)?.stored, offer).collect();
         (!lost.is_empty()).then(|| format!("{name}: {}", lost.join(", ")))
     });
-    Some(lost.collect())
+    let mut lost: Vec<_> = lost.collect();
+    lost.sort();
+    Some(lost)
 }
 
 /// A release brings its CRDs; one that it does not bring it does not change.

@@ -20,7 +20,7 @@ pub const RULE: Rule = Rule {
     catches: "a first adoption of a running engine by a release of another Flux version",
     breaks: "the apply fails half-way or moves every controller, with no release to go back to",
     doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
-    needs: &[Need::RunningFlux, Need::ChartFlux, Need::ReleaseName],
+    needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder, Need::ReleaseName],
     check,
 };
 
@@ -36,7 +36,7 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
     let Some(running) = case.running()? else {
         return Ok(None);
     };
-    if is_upgrade(case)? || running.compare(&offer.flux) == Some(Ordering::Equal) {
+    if is_upgrade(case)? || running.compare(&offer.flux).ok_or(Need::FluxOrder)?.is_eq() {
         return Ok(None);
     }
     let message =

@@ -50,6 +50,6 @@ fn user(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
     }
     let api_version = format!("{}/{version}", live.group);
     let written = case.written().map(|(new, _)| new).chain(case.facts.objects());
-    let mut users = written.filter(|one| one.api_version == api_version && one.kind == live.kind);
-    users.next().map(|one| format!("{one} is written in it"))
+    let users = written.filter(|one| one.api_version == api_version && one.kind == live.kind);
+    users.min_by_key(|one| one.key()).map(|one| format!("{one} is written in it"))
 }

@@ -10,7 +10,7 @@ use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::{Review, now, record, redefined, secret, stored};
+use fluxkeep_tests::{Review, now, packed, record, redefined, secret, stored};
 use serde_json::{Value, json};
 
 fn deployment(metadata: &Value) -> Value {
@@ -221,4 +221,36 @@ fn a_backup_may_be_restored_with_its_records_and_only_what_begins_is_judged() {
         assert_eq!(judged(Some(begins)), "refuse", "{begins}");
     }
     assert_eq!(judged(None), "refuse");
+}
+
+/// What refuses a release of this controller image into a namespace, with two engines in the cluster:
+/// Flux 2.4.0 in `flux-system`, an older one in `flux-b`.
+fn beside_two(namespace: &str, image: &str) -> Vec<&'static str> {
+    let policy = policy_file::read("engine: {namespaces: [flux-system, flux-b]}", now()).unwrap();
+    let place = |text: String| text.replace("namespace: flux-system", "namespace: flux-b");
+    let facts = BUILT_IN.to_owned() + &place(owned("helm-controller", "helm-controller:v1.0.1"));
+    let manifest = owned("helm-controller", image);
+    let manifest = if namespace == "flux-b" { place(manifest) } else { manifest };
+    let data = packed("other", namespace, &manifest, &[], Driver::Secret);
+    let review = stored(secret(&data)).bytes();
+    let verdict = answer(&review, &Facts::of(objects(&facts, None)), &policy, now()).verdict;
+    let rules = verdict.with(Outcome::Refused).map(|finding| finding.rule);
+    rules.filter(|rule| rule.starts_with("flux-")).collect()
+}
+
+#[test]
+fn of_several_engines_the_one_in_the_releases_namespace_is_compared() {
+    assert!(beside_two("flux-b", "helm-controller:v1.0.1").is_empty());
+    assert_eq!(beside_two("flux-b", "helm-controller:v1.1.0"), ["flux-version-mismatch"]);
+    assert!(beside_two("flux-system", "helm-controller:v1.1.0").is_empty());
+    assert_eq!(beside_two("flux-system", "helm-controller:v1.0.1"), ["flux-version-mismatch"]);
+}
+
+#[test]
+fn a_controller_that_neither_catalogue_nor_cluster_knows_is_no_mismatch() {
+    let newer = owned("image-reflector-controller", "image-reflector-controller:v9.9.9");
+    let live =
+        owned("source-controller", "source-controller:v1.4.1").replace("release-name: flux", "release-name: other");
+    let verdict = stored(record(&newer, &[])).answer(&Facts::of(objects(&live, None))).verdict;
+    assert!(verdict.findings.iter().all(|finding| finding.rule != "flux-version-mismatch"), "{verdict:?}");
 }
