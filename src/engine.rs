@@ -163,7 +163,9 @@ impl Engine {
 }
 
 impl Member {
-    fn weight(&self, name: &str) -> Part {
+    /// What losing the one of this name costs.
+    #[must_use]
+    pub fn weight(&self, name: &str) -> Part {
         match self.part {
             Part::Vital if OPTIONAL.iter().any(|optional| name.starts_with(optional)) => Part::Optional,
             Part::Vital if self.kind == "ClusterRole" && is_aggregated(name) => Part::Shield,

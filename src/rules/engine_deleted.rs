@@ -43,14 +43,18 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
         Part::Shield => "it shields Flux",
     };
     let message = format!("{} deletes a part of Flux: {what}", who(case));
-    let home = home(case.engine(), object);
-    let remedy = format!(
+    let level = if part == Part::Optional { Level::Warn } else { Level::Enforce };
+    Finding::about(object, "", message, remedy(home(case.engine(), object))).at_most(level)
+}
+
+/// What to do instead, and how the engine of this namespace is removed on purpose.
+#[must_use]
+pub fn remedy(home: &str) -> String {
+    format!(
         "If Helm asks for it, suspend the HelmRelease and correct its chart. To remove Flux on purpose: \
          kubectl annotate namespace {home} {ALLOW}={} {REASON}='…' {UNTIL}=<RFC 3339 time>",
         RULE.id
-    );
-    let level = if part == Part::Optional { Level::Warn } else { Level::Enforce };
-    Finding::about(object, "", message, remedy).at_most(level)
+    )
 }
 
 /// The namespace of the engine that an object belongs to; the first one's for what is cluster-wide.

@@ -117,7 +117,9 @@ impl Fixture {
         Some(fluxkeep::request::Release { owner: Some(owner), objects })
     }
 
-    fn body(&self) -> Vec<u8> {
+    /// The review's bytes.
+    #[must_use]
+    pub fn body(&self) -> Vec<u8> {
         let asked = &self.asked;
         if let Some(release) = &asked.release {
             return stored(secret(release, &self.manifest)).bytes();

@@ -2,7 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::panic)]
 
+pub mod apiserver;
 pub mod control_plane;
+pub mod deletes;
 pub mod fixture;
 
 use fluxkeep::admission::{Answer, answer};

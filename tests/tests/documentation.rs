@@ -4,9 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use fluxkeep::engine::Engine;
 use fluxkeep::finding::Level;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
+use fluxkeep_webhook::registration::{GATES, Gate, Profile, Scope};
 use fluxkeep_webhook::{Metrics, State};
 use std::sync::Arc;
 
@@ -83,6 +85,44 @@ fn the_metrics_page_is_what_the_server_registers() {
     is_page("metrics.md", &page);
 }
 
+#[test]
+fn the_registration_page_is_the_table_of_gates() {
+    let mut page = String::from(
+        "<!-- Written by `make docs` from the table in webhook/src/registration. -->\n# Registration\n\n\
+         `fluxkeep-webhook register` writes these webhooks. Each kind of request has two entries, told apart by one \
+         condition and its negation: what is the engine's fails closed, the rest fails open. All: `sideEffects: None`, \
+         `matchPolicy: Equivalent`, nothing is ever changed.\n\n| webhook | asks | when fluxkeep is down | because it is about |\n\
+         |---|---|---|---|\n",
+    );
+    for (gate, scope) in GATES.iter().flat_map(|gate| Scope::ALL.map(|scope| (gate, scope))) {
+        let why = if scope == Scope::Engine { gate.why_closed } else { gate.why_open };
+        let asks = format!("{}, {} phase", gate.operations.join(", "), gate.phase.name());
+        let after = format!("`{}` after {} s", scope.failure_policy(), scope.timeout());
+        page += &["| `", &gate.webhook(scope), "` | ", &asks, " | ", &after, " | ", why, " |\n"].concat();
+    }
+    page += &GATES.iter().map(gate_page).collect::<String>();
+    is_page("registration.md", &page);
+}
+
+fn gate_page(gate: &Gate) -> String {
+    let engine = Engine::default();
+    let profile = Profile { engine: &engine, release: Some("fluxkeep") };
+    let rules: Vec<_> = gate.rules().map(|rule| format!("[{0}](rules.md#{0})", rule.id)).collect();
+    let mut resources = Vec::new();
+    for (group, names) in (gate.resources)() {
+        resources
+            .extend(names.into_iter().map(|name| format!("`{}`", format!("{name}.{group}").trim_end_matches('.'))));
+    }
+    let conditions = gate.conditions(Scope::Engine, &profile).into_iter();
+    let conditions = conditions.map(|(name, expression)| format!("\n`{name}`\n```cel\n{expression}\n```\n"));
+    let head = [
+        format!("\n## {}\n\nIn the {} phase: {}.\n\n", gate.name, gate.phase.name(), gate.why_then),
+        format!("- Door: `{}`\n- Rules: {}\n", gate.door, rules.join(", ")),
+        format!("- Resources: {}\n\nSent under all of these conditions:\n", resources.join(", ")),
+    ];
+    head.into_iter().chain(conditions).collect()
+}
+
 fn own((left, right): (&str, &str)) -> (String, String) {
     (left.to_owned(), right.trim_end_matches('.').to_owned())
 }
@@ -99,7 +139,14 @@ fn the_readme_names_the_commands_that_ci_runs() {
 
 #[test]
 fn every_link_between_pages_leads_somewhere() {
-    for page in ["README.md", "ARCHITECTURE.md", "docs/rules.md", "docs/metrics.md", "docs/performance.md"] {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/rules.md",
+        "docs/metrics.md",
+        "docs/registration.md",
+        "docs/performance.md",
+    ] {
         let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|_| panic!("{page} is missing"));
         let folder = root().join(page).parent().expect("a folder").to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -12,6 +12,7 @@ mod logging;
 mod metrics;
 mod observe;
 mod readiness;
+pub mod registration;
 mod server;
 mod settings;
 mod state;
@@ -25,7 +26,7 @@ pub use logging::Logging;
 pub use metrics::Metrics;
 pub use readiness::{Pending, Readiness};
 pub use server::{Bound, Unbound};
-pub use settings::{Args, Limits, Settings};
+pub use settings::{Args, Command, Limits, Settings};
 pub use state::State;
 pub use upkeep::Upkeep;
 

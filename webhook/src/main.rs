@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::{Args, Bound, Place, REGISTRATION, SecretName, Settings, usage};
+use fluxkeep_webhook::{Args, Bound, Command, Place, REGISTRATION, SecretName, Settings, usage};
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,7 +17,11 @@ fn main() -> ExitCode {
         Err(asked) if !asked.use_stderr() => return asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
         Err(error) => return failed(&usage::one_line(&error)),
     };
-    match run(args) {
+    let done = match args.command {
+        Some(command) => beside(command),
+        None => run(args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&format!("{error:#}")),
     }
@@ -27,6 +31,16 @@ fn main() -> ExitCode {
 fn failed(why: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {why}");
     ExitCode::from(2)
+}
+
+/// What is done beside serving: one thing after another, told on stdout.
+#[tokio::main(flavor = "current_thread")]
+async fn beside(command: Command) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    match command {
+        Command::Register(register) => register.run(&mut out).await,
+        Command::Unregister(unregister) => unregister.run(&mut out).await,
+    }
 }
 
 fn run(args: Args) -> anyhow::Result<()> {

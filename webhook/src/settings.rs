@@ -4,16 +4,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::authority::{Place, SecretName};
 use crate::logging::Logging;
+use crate::registration::{Register, Unregister};
 
 /// The flags of `fluxkeep-webhook`; each is also read from the environment.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fluxkeep-webhook", about = "Keeps a cluster's Flux alive: the admission server")]
-#[command(version = crate::version::line())]
+#[command(version = crate::version::line(), args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where reviews come in, over TLS.
     #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
@@ -43,6 +47,15 @@ pub struct Args {
     /// What the program logs, and how.
     #[command(flatten)]
     pub logging: Logging,
+}
+
+/// What the program does beside serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Tells a cluster to ask this server: writes webhook configurations and policies, and says what it did.
+    Register(Register),
+    /// Takes away whatever was registered.
+    Unregister(Unregister),
 }
 
 /// What a server is built from.

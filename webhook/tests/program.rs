@@ -68,3 +68,39 @@ fn it_ends_well_when_told_to() {
         assert!(server.wait().unwrap().success(), "{signal}");
     }
 }
+
+#[test]
+fn what_keeps_it_from_registering_is_told_in_one_line() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let empty = empty.path().to_str().unwrap();
+    let url = "https://fluxkeep.example.org";
+    let cases: [(&[&str], &str); 8] = [
+        (&["register"], "--url <URL>|--service <SERVICE>"),
+        (&["register", "--url", url, "--service", "a/b"], "cannot be used with"),
+        (&["register", "--url", "http://fluxkeep.example.org"], "is not https://HOST"),
+        (&["register", "--url", "https://fluxkeep.example.org/?a=b"], "is not https://HOST"),
+        (&["register", "--service", "fluxkeep"], "NAMESPACE/NAME[:PORT]"),
+        (&["register", "--service", "a/b:port"], "\"port\" is no port"),
+        (&["register", "--url", url, "--ca-file", empty], "there is no certificate in it"),
+        (&["unregister", "--kubeconfig", "/nowhere/kubeconfig"], "/nowhere/kubeconfig"),
+    ];
+    for (args, part) in cases {
+        let line = failure(&program(args).output().unwrap());
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+#[test]
+fn manifests_are_printed_without_a_cluster_and_with_the_engine_of_the_policy() {
+    let policy = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(policy.path(), "engine: {namespaces: [\"it's\", flux]}\n").unwrap();
+    let (address, policy) = (["register", "--service", "a/b:8443"], policy.path().to_str().unwrap());
+    let output = program(&[&address[..], &["--policy", policy, "--output", "yaml"]].concat()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let kinds: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+    let twins = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+    let configurations = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    assert_eq!(kinds, [&twins[..], &twins[1..], &twins[..], &configurations[..]].concat());
+    assert!(text.contains(r"request.namespace in ['it\'s', 'flux']") && text.contains("port: 8443"), "{text}");
+}

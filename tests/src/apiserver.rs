@@ -1,0 +1,117 @@
+//! The part of the apiserver that decides whom to ask: which webhooks a review would be sent to, and
+//! what the policies answer, read off the registered manifests.
+
+#![allow(clippy::panic, clippy::indexing_slicing)]
+
+use cel::{Context, Program};
+use fluxkeep_webhook::registration::Manifest;
+use serde_json::{Value, json};
+
+/// What is registered.
+#[derive(Debug)]
+pub struct Apiserver {
+    manifests: Vec<Manifest>,
+}
+
+impl Apiserver {
+    /// With these configurations and policies.
+    #[must_use]
+    pub fn with(manifests: Vec<Manifest>) -> Self {
+        Self { manifests }
+    }
+
+    /// The webhooks that the review with this body is sent to.
+    #[must_use]
+    pub fn asks(&self, body: &[u8]) -> Vec<String> {
+        let review = Review::read(body);
+        let webhooks = self.manifests.iter().flat_map(|manifest| array(&manifest.body, "/webhooks"));
+        let asked = webhooks.filter(|webhook| {
+            let matched = array(webhook, "/rules").iter().any(|rule| review.is_about(rule));
+            matched && review.meets(array(webhook, "/matchConditions"), None)
+        });
+        asked.map(|webhook| text(webhook, "/name").to_owned()).collect()
+    }
+
+    /// What the policies refuse the review with this body by, while `home` is the engine's Namespace.
+    #[must_use]
+    pub fn refuses(&self, body: &[u8], home: &Value) -> Vec<String> {
+        let review = Review::read(body);
+        let policies = self.manifests.iter().map(|manifest| &manifest.body);
+        let policies = policies.filter(|body| body["kind"] == "ValidatingAdmissionPolicy");
+        policies.filter_map(|policy| review.refused_by(policy, home)).collect()
+    }
+}
+
+/// The request of a review, as CEL sees it.
+struct Review {
+    request: Value,
+    object: Value,
+    old: Value,
+}
+
+impl Review {
+    fn read(body: &[u8]) -> Self {
+        let mut review: Value = serde_json::from_slice(body).expect("a review");
+        let request = review["request"].take();
+        let mut request = request.as_object().expect("a request").clone();
+        let [object, old] = ["object", "oldObject"].map(|key| request.remove(key).unwrap_or_default());
+        // What is empty is not there at all.
+        request.retain(|_, value| *value != "");
+        Self { request: Value::Object(request), object, old }
+    }
+
+    fn is_about(&self, rule: &Value) -> bool {
+        let has = |key: &str, wanted: &str| array(rule, key).iter().any(|value| value == wanted);
+        let resource = text(&self.request, "/resource/resource");
+        let resource = match text(&self.request, "/subResource") {
+            "" => resource.to_owned(),
+            sub => format!("{resource}/{sub}"),
+        };
+        has("/operations", text(&self.request, "/operation"))
+            && has("/apiGroups", text(&self.request, "/resource/group"))
+            && has("/resources", &resource)
+    }
+
+    /// The policy's message, where it refuses.
+    fn refused_by(&self, policy: &Value, home: &Value) -> Option<String> {
+        let rules = array(policy, "/spec/matchConstraints/resourceRules");
+        let params = policy.pointer("/spec/paramKind").map(|_| home);
+        let validations = array(policy, "/spec/validations");
+        let refused = rules.iter().any(|rule| self.is_about(rule))
+            && self.meets(array(policy, "/spec/matchConditions"), params)
+            && !self.meets(validations, params);
+        let message = || self.evaluated(text(&validations[0], "/messageExpression"), params);
+        refused.then(|| message().as_str().expect("a text").to_owned())
+    }
+
+    fn meets(&self, conditions: &[Value], params: Option<&Value>) -> bool {
+        conditions.iter().all(|condition| self.evaluated(text(condition, "/expression"), params) == true)
+    }
+
+    /// An error refuses the request where a webhook fails closed, so there must be none.
+    fn evaluated(&self, expression: &str, params: Option<&Value>) -> Value {
+        let program = Program::compile(expression).unwrap_or_else(|error| panic!("{error}\n{expression}"));
+        let mut context = Context::default();
+        let variables = [("request", &self.request), ("object", &self.object), ("oldObject", &self.old)];
+        for (name, value) in variables.into_iter().chain(params.map(|params| ("params", params))) {
+            context.add_variable(name, value).expect("JSON");
+        }
+        let value = program.execute(&context);
+        let value = value.unwrap_or_else(|error| panic!("{error}\n{expression}\n{}", self.request));
+        value.json().unwrap_or_else(|error| panic!("{error:?}\n{expression}"))
+    }
+}
+
+fn array<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+    value.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A Namespace with these annotations.
+#[must_use]
+pub fn namespace(name: &str, annotations: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "annotations": annotations}})
+}

@@ -1,0 +1,153 @@
+//! The shell: what is registered, written to the cluster by server-side apply, and taken away again.
+
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::Selector;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::manifest::{Manifest, Reference, is_as, kinds};
+use super::{LABELS, NAME};
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was not there.
+    Created,
+    /// It was there, and different.
+    Changed,
+    /// It was there as wanted.
+    Unchanged,
+    /// It was taken away.
+    Deleted,
+}
+
+impl Done {
+    /// Its name in output and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Changed => "configured",
+            Self::Unchanged => "unchanged",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// Why the cluster could not be brought to what is wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("{verb} {object}: {reason}{hint}")]
+pub struct Error {
+    /// What was attempted.
+    pub verb: &'static str,
+    /// On what.
+    pub object: String,
+    /// What the apiserver says, or what lies at the bottom of the failed connection.
+    pub reason: String,
+    /// What may mend it; empty where that is not knowable.
+    pub hint: &'static str,
+}
+
+/// Where the registration is written to.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    dry_run: bool,
+}
+
+impl Cluster {
+    /// With `dry_run` the apiserver checks everything and keeps nothing.
+    #[must_use]
+    pub fn new(client: Client, dry_run: bool) -> Self {
+        Self { client, dry_run }
+    }
+
+    /// Brings one object to what is wanted, and writes nothing where it is.
+    ///
+    /// # Errors
+    /// When the apiserver refuses or cannot be reached.
+    pub async fn apply(&self, manifest: &Manifest) -> Result<Done, Error> {
+        let (api, name) = (self.api(&manifest.reference), manifest.reference.name.as_str());
+        let failed = |error| failure("writing", &manifest.reference, &error);
+        let live = api.get_opt(name).await.map_err(failed)?;
+        let live = live.map(|live| serde_json::to_value(live).unwrap_or_default());
+        if live.as_ref().is_some_and(|live| is_as(&manifest.body, live)) {
+            return Ok(Done::Unchanged);
+        }
+        if let Some(kept) = live.as_ref().and_then(|live| without_others(live, &manifest.body)) {
+            api.patch(name, &self.patch(), &Patch::Merge(&kept)).await.map_err(failed)?;
+        }
+        api.patch(name, &self.patch().force(), &Patch::Apply(&manifest.body)).await.map_err(failed)?;
+        Ok(if live.is_some() { Done::Changed } else { Done::Created })
+    }
+
+    /// Takes an object away; one that is gone already is no error.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn delete(&self, reference: &Reference) -> Result<Done, Error> {
+        let params = if self.dry_run { DeleteParams::default().dry_run() } else { DeleteParams::default() };
+        match self.api(reference).delete(&reference.name, &params).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Done::Deleted),
+            deleted => deleted.map(|_| Done::Deleted).map_err(|error| failure("deleting", reference, &error)),
+        }
+    }
+
+    /// Everything that was registered before, by whatever policy: found by its labels.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn registered(&self) -> Result<Vec<Reference>, Error> {
+        let labelled = ListParams::default().labels_from(&LABELS.into_iter().collect::<Selector>());
+        let mut found = Vec::new();
+        for resource in kinds() {
+            let all = Reference { name: String::new(), resource };
+            let list = self.api(&all).list_metadata(&labelled).await;
+            let names = list.map_err(|error| failure("listing", &all, &error))?.items.into_iter();
+            let names = names.filter_map(|object| object.metadata.name);
+            found.extend(names.map(|name| Reference { name, ..all.clone() }));
+        }
+        Ok(found)
+    }
+
+    fn api(&self, reference: &Reference) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &reference.resource)
+    }
+
+    fn patch(&self) -> PatchParams {
+        let params = PatchParams { field_manager: Some(NAME.to_owned()), ..PatchParams::default() };
+        if self.dry_run { params.dry_run() } else { params }
+    }
+}
+
+/// Takes away the webhooks that are no longer wanted. Server-side apply would leave of one, whose
+/// certificates another field manager wrote, the name and those: no webhook, and refused.
+fn without_others(live: &Value, wanted: &Value) -> Option<Value> {
+    let names: Vec<_> = wanted.get("webhooks")?.as_array()?.iter().map(|webhook| webhook.get("name")).collect();
+    let webhooks = live.get("webhooks")?.as_array()?;
+    let kept: Vec<_> = webhooks.iter().filter(|webhook| names.contains(&webhook.get("name"))).collect();
+    let version = live.pointer("/metadata/resourceVersion");
+    (kept.len() < webhooks.len()).then(|| json!({"metadata": {"resourceVersion": version}, "webhooks": kept}))
+}
+
+fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Error {
+    let code = if let kube::Error::Api(status) = error { status.code } else { 0 };
+    let hint = match code {
+        0 => "; is the cluster of the kubeconfig reachable?",
+        401 => "; the credentials in the kubeconfig have expired",
+        403 => "; the user needs the verbs get, list, create, patch and delete on it",
+        409 => "; another wrote it at the same time: try again",
+        _ => "",
+    };
+    Error { verb, object: reference.to_string(), reason: reason(error), hint }
+}
+
+/// The apiserver's own words, or the deepest cause: what kube puts around them names its types.
+fn reason(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let first: &dyn std::error::Error = error;
+    let deepest = std::iter::successors(Some(first), |error| error.source()).last();
+    deepest.unwrap_or(first).to_string()
+}

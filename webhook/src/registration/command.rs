@@ -1,0 +1,198 @@
+//! `fluxkeep-webhook register` and `unregister`: for a server that no chart installs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use clap::ValueEnum;
+use fluxkeep::policy::Policy;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Address, Cluster, Registration};
+use crate::upkeep;
+
+/// Where the apiserver finds the server.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Place {
+    /// The server's URL, for a server outside of the cluster: https://HOST[:PORT].
+    #[arg(long, env = "FLUXKEEP_URL", value_name = "URL")]
+    url: Option<String>,
+    /// The server's Service, for a server inside: NAMESPACE/NAME[:PORT].
+    #[arg(long, env = "FLUXKEEP_SERVICE", value_name = "SERVICE")]
+    service: Option<String>,
+}
+
+/// What is registered, whoever does it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct What {
+    /// The certificates to trust, in PEM; without it, the system's or those that another writes.
+    #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The Helm release that installs fluxkeep: never refused because the server is down.
+    #[arg(long, env = "FLUXKEEP_RELEASE", value_name = "NAME", default_value = "fluxkeep")]
+    release: String,
+}
+
+/// Where it is written to.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// The kubeconfig; without it, KUBECONFIG, ~/.kube/config or the pod's service account.
+    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context in it; without it, the current one.
+    #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+    /// Lets the apiserver check everything and keep nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The flags of `register`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Register {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    what: What,
+    /// The policy file: what it turns off is not asked for, and it names the engine's namespaces.
+    #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+    /// Prints the manifests and sends nothing.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+/// The flags of `unregister`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Unregister {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// How manifests are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// YAML, one document each.
+    Yaml,
+}
+
+impl Register {
+    /// Registers the server and says what became of each object.
+    ///
+    /// # Errors
+    /// When a file is not readable or the apiserver refuses.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let policy = self.policy.as_deref().map(upkeep::PolicyFile::load).transpose().map_err(|why| anyhow!(why))?;
+        let policy = policy.map_or_else(Policy::default, |(_, policy)| policy);
+        let manifests = self.what.registration(&self.place)?.manifests(&policy);
+        if self.output.is_some() {
+            let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
+            return print(out, &serde_saphyr::to_string_multiple(&bodies)?);
+        }
+        let cluster = self.target.connect().await?;
+        for manifest in &manifests {
+            let done = cluster.apply(manifest).await?;
+            self.target.tell(out, &format!("{} {}", manifest.reference, done.name()))?;
+        }
+        let wanted = |reference: &_| manifests.iter().any(|manifest| manifest.reference == *reference);
+        for old in cluster.registered().await?.iter().filter(|reference| !wanted(reference)) {
+            let done = cluster.delete(old).await?;
+            self.target.tell(out, &format!("{old} {}", done.name()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Unregister {
+    /// Takes away whatever was registered, and says so.
+    ///
+    /// # Errors
+    /// When the apiserver refuses.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let cluster = self.target.connect().await?;
+        let registered = cluster.registered().await?;
+        for reference in &registered {
+            let done = cluster.delete(reference).await?;
+            self.target.tell(out, &format!("{reference} {}", done.name()))?;
+        }
+        if registered.is_empty() { print(out, "nothing is registered\n") } else { Ok(()) }
+    }
+}
+
+impl What {
+    /// The registration that the flags ask for.
+    ///
+    /// # Errors
+    /// When the address is none, or the certificates are not readable.
+    pub fn registration(&self, place: &Place) -> anyhow::Result<Registration> {
+        let authority = self.ca_file.as_deref().map(certificates).transpose()?;
+        Ok(Registration { address: place.address()?, authority, release: Some(self.release.clone()) })
+    }
+}
+
+impl Place {
+    fn address(&self) -> anyhow::Result<Address> {
+        match (&self.url, &self.service) {
+            (Some(url), None) => address_of_url(url),
+            (None, Some(service)) => address_of_service(service)
+                .with_context(|| format!("--service {service:?} is not NAMESPACE/NAME[:PORT]")),
+            _ => bail!("either --url or --service tells where the server is"),
+        }
+    }
+}
+
+/// The apiserver takes https alone, and adds nothing to the path.
+fn address_of_url(url: &str) -> anyhow::Result<Address> {
+    let parsed: axum::http::Uri = url.parse().with_context(|| format!("reading --url {url:?}"))?;
+    let is_plain = parsed.query().is_none() && !url.contains(['#', '@']);
+    ensure!(parsed.scheme_str() == Some("https") && is_plain, "--url {url:?} is not https://HOST[:PORT][/PATH]");
+    Ok(Address::Url(url.trim_end_matches('/').to_owned()))
+}
+
+fn address_of_service(service: &str) -> anyhow::Result<Address> {
+    let (namespace, rest) = service.split_once('/').context("there is no slash")?;
+    let (name, port) = rest.split_once(':').unwrap_or((rest, "443"));
+    ensure!(!namespace.is_empty() && !name.is_empty(), "a name is empty");
+    let port = port.parse::<u16>().with_context(|| format!("{port:?} is no port"))?;
+    Ok(Address::Service { namespace: namespace.to_owned(), name: name.to_owned(), port: port.into() })
+}
+
+fn certificates(path: &Path) -> anyhow::Result<String> {
+    let pem = std::fs::read_to_string(path).with_context(|| format!("reading --ca-file {}", path.display()))?;
+    let count = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).count();
+    ensure!(count > 0, "reading --ca-file {}: there is no certificate in it; PEM is expected", path.display());
+    Ok(pem)
+}
+
+impl Target {
+    async fn connect(&self) -> anyhow::Result<Cluster> {
+        let client = Client::try_from(self.config().await?).context("connecting to the cluster")?;
+        Ok(Cluster::new(client, self.dry_run))
+    }
+
+    async fn config(&self) -> anyhow::Result<Config> {
+        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let from = async |kubeconfig| Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        let config = match (&self.kubeconfig, &self.context) {
+            (None, None) => return Config::infer().await.context("finding the cluster; choose with --kubeconfig"),
+            (None, Some(_)) => from(Kubeconfig::read().map_err(|error| anyhow!("{error}"))?).await,
+            (Some(file), _) => from(Kubeconfig::read_from(file).map_err(|error| anyhow!("{error}"))?).await,
+        };
+        // kube's message ends with its cause: as a chain it would be told twice.
+        config.map_err(|error| anyhow!("{error}; choose with --kubeconfig and --context"))
+    }
+
+    fn tell(&self, out: &mut impl Write, line: &str) -> anyhow::Result<()> {
+        print(out, &format!("{line}{}\n", if self.dry_run { " (dry run)" } else { "" }))
+    }
+}
+
+fn print(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    out.write_all(text.as_bytes()).context("writing to stdout")
+}

@@ -1,0 +1,251 @@
+//! The table of gates: what of a cluster's traffic is sent to which door, and what of that fails
+//! closed.
+
+use fluxkeep::engine::{Engine, MEMBERS, Member, OPTIONAL, Part};
+use fluxkeep::helm::HOOK;
+use fluxkeep::request::Door;
+use fluxkeep::rule::Rule;
+use fluxkeep::rules::{RULES, engine_deleted, engine_label_removed};
+
+use super::cel::{
+    NEW, OLD, all, any, is_aggregated, is_annotated, is_engine, is_flux_crd, is_inside, is_labelled, is_resource,
+    is_resource_in, list, not, text,
+};
+
+/// When the apiserver asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before its own checks and its policies. Nothing is ever changed there.
+    Mutating,
+    /// After them.
+    Validating,
+}
+
+impl Phase {
+    /// Its name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mutating => "mutating",
+            Self::Validating => "validating",
+        }
+    }
+}
+
+/// One kind of request that the server wants to see.
+#[derive(Debug)]
+pub struct Gate {
+    /// The door's name, or the rule's where the door has a gate for each of its rules.
+    pub name: &'static str,
+    /// Where its reviews come in.
+    pub door: Door,
+    /// When the apiserver asks, and why then.
+    pub phase: Phase,
+    /// Why in this phase.
+    pub why_then: &'static str,
+    /// `CREATE`, `UPDATE`, `DELETE`.
+    pub operations: &'static [&'static str],
+    /// API group and resources.
+    pub resources: fn() -> Vec<(&'static str, Vec<&'static str>)>,
+    /// The conditions, by name, without which nothing is sent.
+    pub sent: fn(&Engine) -> Vec<(&'static str, String)>,
+    /// What of that is the engine's: refused when the server cannot be asked. The rest then passes.
+    pub closed: fn(&Profile<'_>) -> String,
+    /// What of it is the engine's, and what would break.
+    pub why_closed: &'static str,
+    /// What the rest is, and why it passes.
+    pub why_open: &'static str,
+}
+
+/// By what gates tell the engine from everything else.
+#[derive(Debug, Clone, Copy)]
+pub struct Profile<'a> {
+    /// By what the engine is known.
+    pub engine: &'a Engine,
+    /// The Helm release that fluxkeep itself is installed by. It never fails closed: it is what
+    /// brings the server back.
+    pub release: Option<&'a str>,
+}
+
+/// Every gate. The engine's door has one for each of its rules.
+pub static GATES: [Gate; 6] = [CRD, CRD_STATUS, HELM_RELEASE, RELEASE_RECORD, ENGINE_DELETED, ENGINE_LABEL_REMOVED];
+
+impl Gate {
+    /// The rules that are asked there.
+    pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
+        let (door, name) = (self.door, self.name);
+        RULES.into_iter().filter(move |rule| rule.doors.contains(&door) && (door != Door::Engine || rule.id == name))
+    }
+}
+
+const CRD: Gate = Gate {
+    name: "crd",
+    door: Door::Crd,
+    phase: Phase::Mutating,
+    why_then: "the apiserver refuses a lost version itself, without the cure, before it asks validating webhooks",
+    operations: &["UPDATE"],
+    resources: || vec![("apiextensions.k8s.io", vec!["customresourcedefinitions"])],
+    sent: |_| vec![("changed", any([differs("spec"), becomes_hook()]))],
+    closed: |_| is_flux_crd(NEW),
+    why_closed: "Flux's definitions: a version that goes unseen is lost with every object stored in it",
+    why_open: "definitions of others: their operators must not wait for fluxkeep",
+};
+
+const CRD_STATUS: Gate = Gate {
+    name: "crd-status",
+    door: Door::CrdStatus,
+    phase: Phase::Validating,
+    why_then: "the apiserver checks nothing of it, so the final object is what counts",
+    operations: &["UPDATE"],
+    resources: || vec![("apiextensions.k8s.io", vec!["customresourcedefinitions/status"])],
+    sent: |_| {
+        let stored = |object| {
+            let has = format!("has({object}.status) && has({object}.status.storedVersions)");
+            format!("({has} ? {object}.status.storedVersions : [])")
+        };
+        let apiserver = "request.userInfo.username == 'system:apiserver'";
+        let changed = format!("{} != {}", stored(NEW), stored(OLD));
+        vec![("not-the-apiserver", not(apiserver)), ("stored-versions-changed", changed)]
+    },
+    closed: |_| is_flux_crd(NEW),
+    why_closed: "Flux's definitions: a wrong list makes their objects unreadable",
+    why_open: "definitions of others: their migrations must not wait for fluxkeep",
+};
+
+const HELM_RELEASE: Gate = Gate {
+    name: "helm-release",
+    door: Door::HelmRelease,
+    phase: Phase::Validating,
+    why_then: "what other webhooks make of it is what helm-controller acts on",
+    operations: &["CREATE", "UPDATE"],
+    resources: helm_releases,
+    sent: |_| {
+        let changed = any(["request.operation == 'CREATE'".to_owned(), differs("spec")]);
+        vec![("intent-changed", changed), ("not-suspended", not(&is_suspended(NEW)))]
+    },
+    closed: |profile| is_engines_release(NEW, profile),
+    why_closed: "releases in the engine's namespaces: one of them may own Flux",
+    why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
+};
+
+const RELEASE_RECORD: Gate = Gate {
+    name: "release-record",
+    door: Door::ReleaseRecord,
+    phase: Phase::Validating,
+    why_then: "nothing changes a record, and the final one is what Helm goes by",
+    operations: &["CREATE"],
+    resources: || vec![("", vec!["configmaps", "secrets"])],
+    sent: |_| vec![("release-record", all([format!("has({NEW}.metadata.name)"), starts_with(NEW, RECORD)]))],
+    closed: |profile| {
+        let own = profile.release.map(|name| not(&starts_with(NEW, &format!("{RECORD}{name}.v"))));
+        all([is_inside(profile.engine)].into_iter().chain(own))
+    },
+    why_closed: "releases in the engine's namespaces: the last safe point, after which Flux may be uninstalled",
+    why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
+};
+
+const ENGINE_DELETED: Gate = Gate {
+    name: engine_deleted::RULE.id,
+    door: Door::Engine,
+    phase: Phase::Mutating,
+    why_then: "ValidatingAdmissionPolicies come before validating webhooks: what the twin refuses would never be told",
+    operations: &["DELETE"],
+    resources: || [members(), helm_releases()].concat(),
+    sent: |engine| {
+        let released = all([is_resource(HELM_RELEASES), not(&is_suspended(OLD))]);
+        vec![not_a_hook(), ("engine", any([is_engine(engine), released]))]
+    },
+    closed: |profile| {
+        let release = is_engines_release(OLD, profile);
+        format!("{} ? {release} : {}", is_resource(HELM_RELEASES), not(&is_optional()))
+    },
+    why_closed: "every object that Flux needs, and releases in its namespaces: nothing brings back what is deleted",
+    why_open: "optional controllers, of which it warns, releases elsewhere, and fluxkeep's own",
+};
+
+const ENGINE_LABEL_REMOVED: Gate = Gate {
+    name: engine_label_removed::RULE.id,
+    door: Door::Engine,
+    phase: Phase::Mutating,
+    why_then: "as for deletions: the twin refuses it too",
+    operations: &["UPDATE"],
+    resources: || members().into_iter().filter(|(group, _)| *group != "apiextensions.k8s.io").collect(),
+    sent: |engine| vec![not_a_hook(), ("engine", is_engine(engine)), ("loosened", is_loosened())],
+    closed: |_| not(&is_helm()),
+    why_closed: "an object that loses its marks is no longer guarded",
+    why_open: "Helm's writes: refusing one starts the release's remediation",
+};
+
+const HELM_RELEASES: &str = "helmreleases";
+/// How Helm names its records; the release's name, `.v` and the revision follow.
+const RECORD: &str = "sh.helm.release.v1.";
+
+/// The engine's resources, by group in the table's order.
+pub(super) fn members() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for member in &MEMBERS {
+        match groups.iter_mut().find(|(group, _)| *group == member.group) {
+            Some((_, resources)) => resources.push(member.resource),
+            None => groups.push((member.group, vec![member.resource])),
+        }
+    }
+    groups
+}
+
+fn helm_releases() -> Vec<(&'static str, Vec<&'static str>)> {
+    vec![("helm.toolkit.fluxcd.io", vec![HELM_RELEASES])]
+}
+
+/// Helm creates and removes hooks on its own; refusing that fails the release.
+pub(super) fn not_a_hook() -> (&'static str, String) {
+    ("not-a-hook", not(&is_annotated(OLD, HOOK)))
+}
+
+/// What an optional controller consists of: its deletion warns.
+pub(super) fn is_optional() -> String {
+    let optional = |member: &&Member| OPTIONAL.iter().all(|name| member.weight(name) == Part::Optional);
+    let resources: Vec<_> = MEMBERS.iter().filter(optional).map(|member| member.resource).collect();
+    all([is_resource_in(&resources), any(OPTIONAL.map(|name| starts_with(OLD, name)))])
+}
+
+/// The label taken off, or the mark of a hook put on.
+pub(super) fn is_loosened() -> String {
+    let taken = all([is_labelled(OLD), not(&is_labelled(NEW)), not(&is_aggregated(OLD))]);
+    any([taken, becomes_hook()])
+}
+
+/// Helm or helm-controller writes.
+pub(super) fn is_helm() -> String {
+    let manager = "request.options.fieldManager";
+    let named = all([format!("has(request.options) && has({manager})"), format!("{manager}.startsWith('helm')")]);
+    any(["request.userInfo.username.endsWith(':helm-controller')".to_owned(), named])
+}
+
+fn becomes_hook() -> String {
+    all([is_annotated(NEW, HOOK), not(&is_annotated(OLD, HOOK))])
+}
+
+fn starts_with(object: &str, start: &str) -> String {
+    format!("{object}.metadata.name.startsWith({})", text(start))
+}
+
+fn differs(field: &str) -> String {
+    format!("!has({NEW}.{field}) || !has({OLD}.{field}) || {NEW}.{field} != {OLD}.{field}")
+}
+
+fn is_suspended(object: &str) -> String {
+    format!("has({object}.spec) && has({object}.spec.suspend) && {object}.spec.suspend == true")
+}
+
+/// A HelmRelease that stands in the engine's namespaces or installs into them, and is not fluxkeep's.
+fn is_engines_release(object: &str, profile: &Profile<'_>) -> String {
+    let spec = |field: &str, test: &str| {
+        format!("has({object}.spec) && has({object}.spec.{field}) && {object}.spec.{field} {test}")
+    };
+    let target = spec("targetNamespace", &format!("in {}", list(&profile.engine.namespaces)));
+    let own = profile.release.map(|name| {
+        let name = format!("== {}", text(name));
+        not(&any([format!("{object}.metadata.name {name}"), spec("releaseName", &name)]))
+    });
+    all([any([is_inside(profile.engine), target])].into_iter().chain(own))
+}

@@ -1,0 +1,189 @@
+//! The twin: ValidatingAdmissionPolicies that refuse what takes the engine away in the apiserver
+//! itself, without the server.
+//!
+//! Generated from what the webhook's gates are generated from, so both know the same engine. What a
+//! policy cannot know: the facts (so it does not tell which HelmRelease owns Flux), the policy
+//! file's overrides, and the time. An override on an object therefore counts for it with a reason
+//! and an end, whenever that end is; that it has passed is what the server itself refuses by.
+
+use std::collections::BTreeMap;
+
+use fluxkeep::engine::Engine;
+use fluxkeep::finding::{Level, RULES_URL};
+use fluxkeep::object::{ALLOW, REASON, UNTIL};
+use fluxkeep::policy::Policy;
+use fluxkeep::rule::Rule;
+use fluxkeep::rules::{engine_deleted, engine_label_removed};
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec, Validation,
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::cel::{OLD, is_engine, not, text};
+use super::gate::{is_helm, is_loosened, is_optional, members, not_a_hook};
+use super::webhook::match_conditions;
+use super::{DOMAIN, metadata};
+
+/// A rule that a policy refuses by, too.
+struct Twin {
+    rule: &'static Rule,
+    operation: &'static str,
+    conditions: fn(&Engine) -> Vec<(&'static str, String)>,
+    /// What the user does.
+    does: &'static str,
+    /// What to do instead, for an engine in this namespace.
+    remedy: fn(&str) -> String,
+    /// Whether an override on the engine's Namespace counts, too.
+    covers: bool,
+}
+
+static TWINS: [Twin; 2] = [
+    Twin {
+        rule: &engine_deleted::RULE,
+        operation: "DELETE",
+        conditions: |engine| vec![not_a_hook(), ("engine", is_engine(engine)), ("required", not(&is_optional()))],
+        does: "deletes a part of Flux",
+        remedy: engine_deleted::remedy,
+        covers: true,
+    },
+    Twin {
+        rule: &engine_label_removed::RULE,
+        operation: "UPDATE",
+        conditions: |engine| {
+            let (engine, by_hand) = (("engine", is_engine(engine)), ("not-helm", not(&is_helm())));
+            vec![not_a_hook(), engine, ("loosened", is_loosened()), by_hand]
+        },
+        does: "takes off it what guards Flux",
+        remedy: |_| "Leave its labels on it, and the annotation of a hook off it".to_owned(),
+        covers: false,
+    },
+];
+
+/// The policies, each with a binding for each of the engine's namespaces where its override counts.
+pub(super) fn twins(policy: &Policy) -> Vec<(ValidatingAdmissionPolicy, Vec<ValidatingAdmissionPolicyBinding>)> {
+    let twins = TWINS.iter().filter(|twin| twin.rule.weight(policy) != Level::Off);
+    twins.map(|twin| (twin.policy(&policy.engine), twin.bindings(policy))).collect()
+}
+
+impl Twin {
+    fn name(&self) -> String {
+        format!("{}.{DOMAIN}", self.rule.id)
+    }
+
+    fn policy(&self, engine: &Engine) -> ValidatingAdmissionPolicy {
+        let home = ParamKind { api_version: Some("v1".to_owned()), kind: Some("Namespace".to_owned()) };
+        let spec = ValidatingAdmissionPolicySpec {
+            failure_policy: Some("Fail".to_owned()),
+            match_constraints: Some(self.constraints()),
+            match_conditions: Some(match_conditions((self.conditions)(engine))),
+            param_kind: self.covers.then_some(home),
+            validations: Some(vec![self.validation()]),
+            ..ValidatingAdmissionPolicySpec::default()
+        };
+        ValidatingAdmissionPolicy { metadata: metadata(&self.name()), spec: Some(spec), status: None }
+    }
+
+    fn constraints(&self) -> MatchResources {
+        let rules = members().into_iter().map(|(group, resources)| NamedRuleWithOperations {
+            api_groups: Some(vec![group.to_owned()]),
+            api_versions: Some(vec!["*".to_owned()]),
+            operations: Some(vec![self.operation.to_owned()]),
+            resources: Some(resources.into_iter().map(str::to_owned).collect()),
+            scope: Some("*".to_owned()),
+            resource_names: None,
+        });
+        let match_policy = Some("Equivalent".to_owned());
+        MatchResources { resource_rules: Some(rules.collect()), match_policy, ..MatchResources::default() }
+    }
+
+    fn validation(&self) -> Validation {
+        Validation {
+            expression: self.is_excused(),
+            message_expression: Some(self.message()),
+            // Without it the apiserver answers 422, which clients take for a mistake in the object.
+            reason: Some("Forbidden".to_owned()),
+            message: None,
+        }
+    }
+
+    /// Whether annotations excuse the object from the rule, with a reason and an end.
+    fn is_excused(&self) -> String {
+        let holders = [OLD].into_iter().chain(self.covers.then_some("params"));
+        let marks =
+            holders.map(|holder| format!("has({holder}.metadata.annotations) ? {holder}.metadata.annotations : {{}}"));
+        let says = |key: &str, pattern: &str| {
+            let key = text(key);
+            format!("{key} in marks && marks[{key}].matches({})", text(pattern))
+        };
+        let allows = says(ALLOW, &format!(r"(^|,)\s*{}\s*(,|$)", self.rule.id));
+        let (reason, until) = (says(REASON, r"\S"), says(UNTIL, RFC_3339));
+        format!("[{}].exists(marks,\n{allows} &&\n{reason} &&\n{until})", marks.collect::<Vec<_>>().join(", "))
+    }
+
+    /// What the webhook says, as far as it can be said here.
+    fn message(&self) -> String {
+        let rest = format!(" {}. {}. {RULES_URL}{}", self.does, (self.remedy)(HOME), self.rule.id);
+        let rest = text(&rest).replace(HOME, "' + params.metadata.name + '");
+        let words = [
+            text(&format!("{}: ", self.rule.id)),
+            "request.kind.kind + ' '".to_owned(),
+            format!("(has({OLD}.metadata.namespace) ? {OLD}.metadata.namespace + '/' : '')"),
+            format!("{OLD}.metadata.name + ': ' + request.userInfo.username"),
+            rest,
+        ];
+        words.join(" + ")
+    }
+
+    /// One for each of the engine's namespaces where its override counts, else one.
+    fn bindings(&self, policy: &Policy) -> Vec<ValidatingAdmissionPolicyBinding> {
+        let binding = |name: String, spec: ValidatingAdmissionPolicyBindingSpec| {
+            let actions = Some(actions(self.rule.weight(policy)));
+            let spec = Some(ValidatingAdmissionPolicyBindingSpec { validation_actions: actions, ..spec });
+            ValidatingAdmissionPolicyBinding { metadata: metadata(&name), spec }
+        };
+        let bare = ValidatingAdmissionPolicyBindingSpec { policy_name: Some(self.name()), ..Default::default() };
+        if !self.covers {
+            return vec![binding(self.name(), bare)];
+        }
+        let homes = policy.engine.namespaces.iter();
+        let bound = |home: &String| ValidatingAdmissionPolicyBindingSpec {
+            param_ref: Some(param(home)),
+            match_resources: Some(inside(home)),
+            ..bare.clone()
+        };
+        homes.map(|home| binding(format!("{}.{home}.{DOMAIN}", self.rule.id), bound(home))).collect()
+    }
+}
+
+/// What is in a namespace, the Namespace itself, and everything cluster-scoped: of several engines
+/// each namespace stands for its own, and for what they share all of them.
+fn inside(home: &str) -> MatchResources {
+    let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), home.to_owned())]);
+    let selector = LabelSelector { match_labels: Some(labels), match_expressions: None };
+    MatchResources { namespace_selector: Some(selector), ..MatchResources::default() }
+}
+
+/// A Namespace of the engine. Where there is none, there is no engine; refusing then would refuse
+/// every stranger's deletion: a policy's conditions come after its parameter.
+fn param(home: &str) -> ParamRef {
+    ParamRef {
+        name: Some(home.to_owned()),
+        parameter_not_found_action: Some("Allow".to_owned()),
+        ..ParamRef::default()
+    }
+}
+
+fn actions(level: Level) -> Vec<String> {
+    let actions: &[&str] = match level {
+        Level::Enforce => &["Deny", "Audit"],
+        Level::Warn => &["Warn", "Audit"],
+        Level::Audit | Level::Off => &["Audit"],
+    };
+    actions.iter().map(|action| (*action).to_owned()).collect()
+}
+
+/// Stands for the engine's namespace until the apiserver puts it in.
+const HOME: &str = "{home}";
+const RFC_3339: &str = r"^\s*\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\s*$";

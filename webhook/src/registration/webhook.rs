@@ -1,0 +1,166 @@
+//! From gates to webhook configurations.
+
+use fluxkeep::finding::Level;
+use fluxkeep::policy::Policy;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
+    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+
+use super::cel::not;
+use super::gate::{GATES, Gate, Phase, Profile};
+use super::{Address, NAME, Registration, metadata};
+
+/// How long the apiserver waits where nothing may pass unseen: its own default.
+const PATIENT: i32 = 10;
+/// How long it waits where the request then passes: so long a server that hangs delays each stranger.
+const IMPATIENT: i32 = 3;
+
+/// What of a gate's requests an entry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Fails closed.
+    Engine,
+    /// Fails open.
+    Others,
+}
+
+impl Scope {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Engine, Self::Others];
+
+    /// Its name in that of a webhook.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Others => "others",
+        }
+    }
+
+    /// What becomes of a request when the server cannot be asked.
+    #[must_use]
+    pub const fn failure_policy(self) -> &'static str {
+        match self {
+            Self::Engine => "Fail",
+            Self::Others => "Ignore",
+        }
+    }
+
+    /// How many seconds the apiserver waits.
+    #[must_use]
+    pub const fn timeout(self) -> i32 {
+        match self {
+            Self::Engine => PATIENT,
+            Self::Others => IMPATIENT,
+        }
+    }
+}
+
+impl Gate {
+    /// The name of a webhook, as refusals show it.
+    #[must_use]
+    pub fn webhook(&self, scope: Scope) -> String {
+        format!("{}.{}.fluxkeep.io", self.name, scope.name())
+    }
+
+    /// Under which conditions a request is sent, by name; all of them must hold.
+    #[must_use]
+    pub fn conditions(&self, scope: Scope, profile: &Profile<'_>) -> Vec<(&'static str, String)> {
+        let closed = (self.closed)(profile);
+        let apart = match scope {
+            Scope::Engine => ("fails-closed", closed),
+            Scope::Others => ("fails-open", not(&closed)),
+        };
+        (self.sent)(profile.engine).into_iter().chain([apart]).collect()
+    }
+
+    /// Whether the server is asked at all under this policy, and whether it may refuse.
+    fn is_asked(&self, policy: &Policy) -> bool {
+        self.rules().any(|rule| rule.weight(policy) != Level::Off)
+    }
+}
+
+/// The webhooks of a phase.
+fn webhooks(registration: &Registration, policy: &Policy, phase: Phase) -> Vec<ValidatingWebhook> {
+    let gates = GATES.iter().filter(|gate| gate.phase == phase && gate.is_asked(policy));
+    let both = gates.flat_map(|gate| Scope::ALL.map(|scope| (gate, scope)));
+    both.map(|(gate, scope)| webhook(registration, policy, gate, scope)).collect()
+}
+
+fn webhook(registration: &Registration, policy: &Policy, gate: &Gate, scope: Scope) -> ValidatingWebhook {
+    let profile = Profile { engine: &policy.engine, release: registration.release.as_deref() };
+    ValidatingWebhook {
+        name: gate.webhook(scope),
+        client_config: client_config(registration, gate.phase),
+        rules: Some((gate.resources)().into_iter().map(|(group, resources)| rule(gate, group, &resources)).collect()),
+        match_conditions: Some(match_conditions(gate.conditions(scope, &profile))),
+        match_policy: Some("Equivalent".to_owned()),
+        failure_policy: Some(scope.failure_policy().to_owned()),
+        timeout_seconds: Some(scope.timeout()),
+        // An Event tells of a refusal, which is final: nothing would ever have to be undone.
+        side_effects: "None".to_owned(),
+        admission_review_versions: vec!["v1".to_owned()],
+        ..ValidatingWebhook::default()
+    }
+}
+
+fn rule(gate: &Gate, group: &str, resources: &[&str]) -> RuleWithOperations {
+    RuleWithOperations {
+        api_groups: Some(vec![group.to_owned()]),
+        api_versions: Some(vec!["*".to_owned()]),
+        operations: Some(gate.operations.iter().map(|operation| (*operation).to_owned()).collect()),
+        resources: Some(resources.iter().map(|resource| (*resource).to_owned()).collect()),
+        scope: Some("*".to_owned()),
+    }
+}
+
+pub(super) fn match_conditions(conditions: Vec<(&'static str, String)>) -> Vec<MatchCondition> {
+    conditions.into_iter().map(|(name, expression)| MatchCondition { name: name.to_owned(), expression }).collect()
+}
+
+fn client_config(registration: &Registration, phase: Phase) -> WebhookClientConfig {
+    let path = match phase {
+        Phase::Mutating => "/mutate",
+        Phase::Validating => "/validate",
+    };
+    let ca_bundle = registration.authority.as_ref().map(|pem| ByteString(pem.clone().into_bytes()));
+    match &registration.address {
+        Address::Url(url) => WebhookClientConfig { url: Some(format!("{url}{path}")), ca_bundle, service: None },
+        Address::Service { namespace, name, port } => {
+            let (namespace, name) = (namespace.clone(), name.clone());
+            let service = ServiceReference { namespace, name, path: Some(path.to_owned()), port: Some(*port) };
+            WebhookClientConfig { service: Some(service), ca_bundle, url: None }
+        }
+    }
+}
+
+/// The configuration of the mutating phase, in which nothing is ever changed.
+pub(super) fn mutating(registration: &Registration, policy: &Policy) -> MutatingWebhookConfiguration {
+    let webhooks = webhooks(registration, policy, Phase::Mutating).into_iter().map(mutating_webhook);
+    MutatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks.collect()) }
+}
+
+/// The configuration of the validating phase.
+pub(super) fn validating(registration: &Registration, policy: &Policy) -> ValidatingWebhookConfiguration {
+    let webhooks = webhooks(registration, policy, Phase::Validating);
+    ValidatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks) }
+}
+
+fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
+    MutatingWebhook {
+        name: webhook.name,
+        client_config: webhook.client_config,
+        rules: webhook.rules,
+        match_conditions: webhook.match_conditions,
+        match_policy: webhook.match_policy,
+        failure_policy: webhook.failure_policy,
+        timeout_seconds: webhook.timeout_seconds,
+        side_effects: webhook.side_effects,
+        admission_review_versions: webhook.admission_review_versions,
+        // Another webhook may change what was judged.
+        reinvocation_policy: Some("IfNeeded".to_owned()),
+        ..MutatingWebhook::default()
+    }
+}
