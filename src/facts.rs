@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::{self, Engine, Part};
 use crate::flux::Flux;
 use crate::helm::Owner;
-use crate::object::{Key, Object};
+use crate::object::{Body, Key, Object};
 
 /// The objects that were seen in the cluster. No schema, no Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +17,8 @@ impl Facts {
     /// Facts that hold these objects; of two with the same key the later one counts.
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
-        Self { objects: objects.into_iter().map(|object| (object.key(), object)).collect() }
+        let objects = objects.into_iter().map(established);
+        Self { objects: objects.map(|object| (object.key(), object)).collect() }
     }
 
     /// Every object, ordered by key.
@@ -62,4 +63,15 @@ impl Facts {
         let seen = |name: &&str| self.engine(engine).any(|object| object.kind == "Deployment" && object.name == **name);
         engine::CORE.into_iter().partition(seen)
     }
+}
+
+/// An object as the apiserver takes it. A CRD that does not say what is stored, as in a manifest that
+/// was installed, stores its storage version from then on.
+fn established(mut object: Object) -> Object {
+    if let Body::Definition(definition) = &mut object.body
+        && definition.stored.is_empty()
+    {
+        definition.stored = definition.storage().map(str::to_owned).into_iter().collect();
+    }
+    object
 }

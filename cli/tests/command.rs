@@ -66,6 +66,16 @@ fn preflight_refuses_with_1_and_names_file_and_line() {
 }
 
 #[test]
+fn an_install_manifest_is_a_snapshot_too_and_stores_what_it_says() {
+    let (folder, _, manifest) = files();
+    let installed = folder.path().join("install.yaml");
+    let lines = BUILT_IN.lines().filter(|line| !line.contains("status") && !line.contains("storedVersions"));
+    std::fs::write(&installed, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let told = text(&preflight(&installed, &manifest, &[]).stdout);
+    assert!(told.contains("refused stored-version-dropped"), "{told}");
+}
+
+#[test]
 fn every_format_carries_the_same_refusal() {
     let (_folder, snapshot, manifest) = files();
     for format in ["text", "json", "sarif", "junit"] {
@@ -160,6 +170,8 @@ fn switches_in_the_environment_are_on_by_1_and_off_by_0() {
         !output.stdout.is_empty()
     };
     assert_eq!(["1", "true", "0", "false", ""].map(told), [false, false, true, true, true]);
+    let replay = fluxkeep(&["replay", "--scenario", "safe-bump"]).env("FLUXKEEP_SERVE", "0").output().unwrap();
+    assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
 }
 
 #[cfg(unix)]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::FalseyValueParser;
 use fluxkeep_webhook::{Bound, Limits, Settings};
 use tokio::sync::oneshot;
 
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_SCENARIO", value_enum, default_value = "incident")]
     scenario: Scenario,
     /// Leaves the server running afterwards, to be asked with curl.
-    #[arg(long, env = "FLUXKEEP_SERVE")]
+    #[arg(long, env = "FLUXKEEP_SERVE", value_parser = FalseyValueParser::new())]
     serve: bool,
 }
 
