@@ -1,6 +1,7 @@
 //! A revision that drops an object of the engine that this release owns.
 //!
-//! Helm deletes what the old revision had and the new one has not, unless the live object is kept.
+//! Helm deletes what the old revision had and the new one has not, unless the live object is kept. A
+//! hook does not count as had: an object that becomes one is deleted, too.
 
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
@@ -26,7 +27,7 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     case.owners()?;
-    let stays = |live: &Object| release.objects.iter().any(|object| object.key() == live.key());
+    let stays = |live: &Object| release.objects.iter().any(|new| !new.is_hook() && new.key() == live.key());
     let parts = case.facts.engine(case.engine()).filter(|live| live.owner().as_ref() == Some(&owner));
     // Unlike its uninstall, Helm's upgrade reads the live annotation, and wants it exact.
     let kept = |live: &Object| live.annotations.get(RESOURCE_POLICY).is_some_and(|policy| policy == "keep");

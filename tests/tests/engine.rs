@@ -110,6 +110,16 @@ fn whoever_owns_the_engine_is_known_where_images_are_pinned_by_digest_alone() {
 }
 
 #[test]
+fn an_object_that_becomes_a_hook_is_removed_from_the_release() {
+    let live = owned("source-controller", "source-controller:v1.4.1");
+    let facts = Facts::of(objects(&live, None));
+    let hook = live.replace("annotations: {", "annotations: {helm.sh/hook: pre-install, ");
+    let verdict = stored(record("", &[&hook])).answer(&facts).verdict;
+    assert!(verdict.with(Outcome::Refused).any(|finding| finding.rule == "engine-object-removed"), "{verdict:?}");
+    assert!(stored(record(&live, &[])).answer(&facts).verdict.with(Outcome::Refused).next().is_none());
+}
+
+#[test]
 fn whoever_owns_no_more_than_an_optional_controller_does_not_own_the_engine() {
     let optional = owned("image-reflector-controller", "image-reflector-controller:v0.33.0");
     assert!(helm_release_deleted(&(BUILT_IN.to_owned() + &optional)).is_empty());
