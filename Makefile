@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint fmt docs bench audit
+.PHONY: help replay test control-plane lint oracle fmt docs bench audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -25,6 +25,9 @@ lint: ## Formatting, clippy, documentation, licences and bans.
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(DENY_VERSION)
 	$(CARGO) deny check $(DENY_CHECKS)
+
+oracle: control-plane ## Asks judge and apiserver every history of Flux's CRDs; CRDS=folder: those of its manifests.
+	FLUXKEEP_ORACLE_CRDS='$(CRDS)' $(CARGO) test --package fluxkeep-tests --test oracle -- --ignored --nocapture
 
 audit: ## Asks the advisory database about known vulnerabilities.
 	$(CARGO) deny check advisories

@@ -1,0 +1,257 @@
+//! The judge and a real kube-apiserver, asked the same: may this CRD be written over that one?
+//!
+//! A history is a list of definitions of one CRD, written one after another. `cargo test` asks a
+//! sample of what Flux's releases make possible; `make oracle` asks all of it, and with `CRDS=folder`
+//! the definitions of a folder of manifests instead.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fluxkeep::catalogue::Catalogue;
+use fluxkeep::facts::Facts;
+use fluxkeep::rules::stored_version_dropped;
+use fluxkeep_tests::control_plane::{Cluster, ControlPlane};
+use fluxkeep_tests::redefined;
+use futures::{StreamExt, stream};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+
+/// How many histories run side by side; the apiserver has more to do than the test.
+const AT_ONCE: usize = 8;
+
+/// The distinct definitions of each CRD, by its name.
+type Shapes = BTreeMap<String, Shape>;
+
+/// Distinct definitions of one CRD.
+#[derive(Default)]
+struct Shape {
+    /// Those that somebody published.
+    found: Vec<Value>,
+    /// What a careless change would make of them: a version less, another version stored.
+    careless: Vec<Value>,
+}
+
+/// Definitions of one CRD in the order in which they are written.
+type History = Vec<Value>;
+
+/// A question on which the two do not agree.
+struct Disagreement {
+    crd: String,
+    from: String,
+    to: String,
+    apiserver: String,
+    judge: String,
+}
+
+#[tokio::test]
+async fn the_apiserver_and_the_judge_agree_on_a_sample_of_fluxs_histories() {
+    // A prime: the sample falls on all kinds and lengths.
+    let sample = histories(&flux()).into_iter().step_by(11).collect();
+    assert_agreement(sample).await;
+}
+
+#[tokio::test]
+#[ignore = "asks thousands of questions: `make oracle` runs it"]
+async fn the_apiserver_and_the_judge_agree_on_every_history() {
+    let folder = std::env::var_os("FLUXKEEP_ORACLE_CRDS").filter(|folder| !folder.is_empty());
+    let shapes = folder.map_or_else(flux, |folder| found_in(Path::new(&folder)));
+    assert_agreement(histories(&shapes)).await;
+}
+
+/// What Flux's releases ever offered.
+fn flux() -> Shapes {
+    let mut shapes = Shapes::new();
+    for crd in Catalogue::built_in().releases().iter().flat_map(|release| &release.crds) {
+        let definition = crd.definition();
+        let version = |version: &fluxkeep::crd::Version| {
+            json!({"name": version.name, "served": version.served, "storage": version.storage, "schema": {
+                "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
+        };
+        let versions: Vec<_> = definition.versions.iter().map(version).collect();
+        let shape = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": crd.name}, "spec": {"group": definition.group, "scope": definition.scope,
+                "names": {"kind": definition.kind, "plural": definition.plural}, "versions": versions}});
+        let known = &mut shapes.entry(crd.name.clone()).or_default().found;
+        if !known.contains(&shape) {
+            known.push(shape);
+        }
+    }
+    shapes
+}
+
+/// The CRDs of a folder of manifests.
+fn found_in(folder: &Path) -> Shapes {
+    let mut shapes = Shapes::new();
+    for path in manifests(folder) {
+        let text = std::fs::read_to_string(&path).expect("a readable file");
+        let objects: Vec<Value> =
+            serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for crd in objects.into_iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
+            let name = crd["metadata"]["name"].as_str().expect("a CRD has a name").to_owned();
+            let known = shapes.entry(name).or_default();
+            if !known.found.iter().any(|one| offer(one) == offer(&crd)) {
+                known.found.push(crd);
+            }
+        }
+    }
+    for shape in shapes.values_mut() {
+        let mut known: Vec<_> = shape.found.iter().map(offer).collect();
+        for changed in shape.found.iter().flat_map(careless) {
+            if !known.contains(&offer(&changed)) {
+                known.push(offer(&changed));
+                shape.careless.push(changed);
+            }
+        }
+    }
+    assert!(!shapes.is_empty(), "{} holds no CustomResourceDefinition", folder.display());
+    shapes
+}
+
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"));
+    paths.sort();
+    paths
+}
+
+fn careless(crd: &Value) -> Vec<Value> {
+    let count = crd["spec"]["versions"].as_array().map_or(0, Vec::len);
+    let with = |versions: Vec<Value>| {
+        let mut other = crd.clone();
+        other["spec"]["versions"] = versions.into();
+        other
+    };
+    let versions = || crd["spec"]["versions"].as_array().cloned().unwrap_or_default();
+    let less = (0..count).filter(|_| count > 1).map(|index| {
+        let mut left = versions();
+        let gone = left.remove(index);
+        if gone["storage"] == true {
+            left[0]["storage"] = true.into();
+        }
+        with(left)
+    });
+    let moved = (0..count).map(|index| {
+        let mut all = versions();
+        all.iter_mut().enumerate().for_each(|(place, version)| version["storage"] = (place == index).into());
+        with(all)
+    });
+    less.chain(moved).collect()
+}
+
+/// Every ordered pair of different definitions, and every three steps among the published ones.
+fn histories(shapes: &Shapes) -> Vec<History> {
+    let of_one = |Shape { found, careless }: &Shape| {
+        let all = [found.clone(), careless.clone()].concat();
+        let pairs = grown(&all.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(), &all);
+        let published = grown(&found.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(), found);
+        [pairs, grown(&published, found)].concat()
+    };
+    shapes.values().flat_map(of_one).collect()
+}
+
+/// Each history with each definition behind it that its last one differs from.
+fn grown(histories: &[History], all: &[Value]) -> Vec<History> {
+    let next = |history: &History| {
+        let others = all.iter().filter(|shape| history.last() != Some(shape));
+        others.map(|shape| [history.as_slice(), std::slice::from_ref(shape)].concat()).collect::<Vec<_>>()
+    };
+    histories.iter().flat_map(next).collect()
+}
+
+async fn assert_agreement(histories: Vec<History>) {
+    let cluster = ControlPlane::shared().await.cluster("oracle").await;
+    let count = histories.len();
+    let plays = histories.into_iter().enumerate().map(|(number, history)| play(&cluster, number, history));
+    let played: Vec<_> = stream::iter(plays).buffer_unordered(AT_ONCE).collect().await;
+    let asked: usize = played.iter().map(|(asked, _, _)| asked).sum();
+    let refused: usize = played.iter().map(|(_, refused, _)| refused).sum();
+    let differ: Vec<_> = played.into_iter().flat_map(|(_, _, differ)| differ).collect();
+    println!(
+        "{count} histories, {asked} questions, {refused} refused by the apiserver, {} disagreements",
+        differ.len()
+    );
+    assert!(refused > 0, "nothing was refused: this asks nothing");
+    assert!(differ.is_empty(), "{}", table(&differ));
+}
+
+/// Writes a history to a CRD of its own. How many questions that asked, how many the apiserver
+/// refused, and where the judge said something else.
+async fn play(cluster: &Cluster, number: usize, history: History) -> (usize, usize, Vec<Disagreement>) {
+    let mut steps = history.iter().map(|shape| renamed(shape, number));
+    let first = steps.next().expect("a history has a beginning");
+    let api = cluster.api(&first).await;
+    let mut live = serde_json::to_value(cluster.create(&first).await.expect("a definition that can be created"))
+        .expect("an object");
+    let (mut asked, mut refused, mut differ) = (0, 0, Vec::new());
+    for shape in steps {
+        let judge = judged(&live, &shape);
+        let apiserver = written(&api, &shape).await;
+        asked += 1;
+        refused += usize::from(apiserver.is_err());
+        if judge.is_empty() != apiserver.is_ok() {
+            differ.push(disagreement(&live, &shape, &apiserver, &judge));
+        }
+        live = apiserver.unwrap_or(live);
+    }
+    cluster.delete(&first).await.expect("what was created");
+    (asked, refused, differ)
+}
+
+/// The same definition in a group of its own, so that no two histories meet.
+fn renamed(shape: &Value, number: usize) -> Value {
+    let mut shape = shape.clone();
+    let group = format!("h{number}.{}", shape["spec"]["group"].as_str().expect("a CRD has a group"));
+    let plural = shape["spec"]["names"]["plural"].as_str().expect("a CRD has a plural");
+    shape["metadata"]["name"] = format!("{plural}.{group}").into();
+    shape["spec"]["group"] = group.into();
+    shape.as_object_mut().expect("an object").remove("status");
+    shape
+}
+
+/// What the judge finds, at the seam that the apiserver would call.
+fn judged(live: &Value, shape: &Value) -> Vec<String> {
+    let mut new = live.clone();
+    new["spec"]["versions"] = shape["spec"]["versions"].clone();
+    let answer = redefined(live.clone(), new).answer(&Facts::default());
+    let found = answer.verdict.findings.iter().filter(|finding| finding.rule == stored_version_dropped::RULE.id);
+    found.map(|finding| finding.message.clone()).collect()
+}
+
+/// The definition as it lives afterwards, or why it was refused.
+async fn written(api: &Api<DynamicObject>, shape: &Value) -> Result<Value, String> {
+    let name = shape["metadata"]["name"].as_str().expect("a CRD has a name");
+    let patch = Patch::Merge(json!({"spec": {"versions": shape["spec"]["versions"]}}));
+    match api.patch(name, &PatchParams::default(), &patch).await {
+        Ok(object) => Ok(serde_json::to_value(object).expect("an object")),
+        Err(kube::Error::Api(status)) if status.message.contains("storedVersions") => Err(status.message.clone()),
+        Err(other) => panic!("{name} was refused for another reason: {other}"),
+    }
+}
+
+fn disagreement(live: &Value, shape: &Value, apiserver: &Result<Value, String>, judge: &[String]) -> Disagreement {
+    Disagreement {
+        crd: live["metadata"]["name"].to_string(),
+        from: format!("{} stored {}", offer(live), live["status"]["storedVersions"]),
+        to: offer(shape),
+        apiserver: apiserver.as_ref().err().cloned().unwrap_or_else(|| "accepts".to_owned()),
+        judge: if judge.is_empty() { "accepts".to_owned() } else { judge.join("; ") },
+    }
+}
+
+/// The names of a definition's versions, the stored one starred.
+fn offer(crd: &Value) -> String {
+    let star = |version: &Value| if version["storage"] == true { "*" } else { "" };
+    let name = |version: &Value| format!("{}{}", version["name"].as_str().unwrap_or_default(), star(version));
+    crd["spec"]["versions"].as_array().into_iter().flatten().map(name).collect::<Vec<_>>().join(" ")
+}
+
+fn table(rows: &[Disagreement]) -> String {
+    let line = |row: &Disagreement| {
+        format!("| {} | {} | {} | {} | {} |\n", row.crd, row.from, row.to, row.apiserver, row.judge)
+    };
+    "\n| crd | lives | is written | apiserver | judge |\n|---|---|---|---|---|\n".to_owned()
+        + &rows.iter().map(line).collect::<String>()
+}
