@@ -15,10 +15,8 @@ use serde_json::Value;
 
 use super::failure::Failure;
 
-/// A write by server-side apply.
-pub(super) const APPLY: &str = "application/apply-patch+yaml";
-/// Any other write.
-pub(super) const JSON: &str = "application/json";
+/// A patch that finds the entries of a list by their names, and owns no more than what it changes.
+pub(super) const MERGE: &str = "application/strategic-merge-patch+json";
 
 /// What came back.
 pub(super) struct Answer {
@@ -29,14 +27,9 @@ pub(super) struct Answer {
 
 /// Asks. That there is no such object is an answer to a question, and means for a write that somebody
 /// else was faster.
-pub(super) async fn ask(
-    client: &Client,
-    method: Method,
-    path: &str,
-    kind: &str,
-    body: Value,
-) -> Result<Answer, Failure> {
-    let doing = format!("{} {path}", verb(&method, kind));
+pub(super) async fn ask(client: &Client, method: Method, path: &str, body: Value) -> Result<Answer, Failure> {
+    let doing = format!("{} {path}", verb(&method));
+    let kind = if method == Method::PATCH { MERGE } else { "application/json" };
     let sent = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let request = Request::builder().method(method.clone()).uri(path).header(CONTENT_TYPE, kind).body(Body::from(sent));
     let answer = match request {
@@ -82,11 +75,10 @@ async fn exchange(client: &Client, request: Request<Body>) -> kube::Result<Answe
     Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
-fn verb(method: &Method, kind: &str) -> &'static str {
+fn verb(method: &Method) -> &'static str {
     match *method {
         Method::GET => "reading",
         Method::POST => "creating in",
-        _ if kind == APPLY => "applying to",
         _ => "writing",
     }
 }

@@ -14,7 +14,7 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::{APPLY, JSON, ask};
+use super::api::ask;
 use super::failure::Failure;
 
 /// The name of the webhook configurations, the mutating and the validating one.
@@ -24,11 +24,7 @@ pub(super) const TYPE: &str = "fluxkeep.io/authority";
 /// Owns the bundles, whoever owns the registrations.
 const MANAGER: &str = "fluxkeep-authority";
 const GROUP: &str = "admissionregistration.k8s.io/v1";
-/// The registrations' kinds, and their plurals.
-const KINDS: [(&str, &str); 2] = [
-    ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
-    ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
-];
+const PLURALS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
 
 /// A Secret's namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +88,7 @@ impl Seen {
 
 /// A webhook configuration, as far as certificates are concerned.
 pub(super) struct Registered {
-    kind: (&'static str, &'static str),
+    path: String,
     configuration: Configuration,
 }
 
@@ -124,17 +120,13 @@ impl Registered {
         })
     }
 
-    /// The same entries with another bundle, and the version that was read: an apply fails when
-    /// somebody wrote in between.
+    /// The entries' bundles and nothing else, with the version that was read. By server-side apply
+    /// the entries themselves would be owned too, and whoever registers could take none out again.
     fn with(&self, bundle: &Bundle) -> Value {
         let config = json!({"caBundle": ByteString(bundle.pem().into_bytes())});
         let entry = |entry: &Entry| json!({"name": entry.name, "clientConfig": config});
         let webhooks: Vec<_> = self.configuration.webhooks.iter().map(entry).collect();
-        let ObjectMeta { name, resource_version, .. } = &self.configuration.metadata;
-        json!({
-            "apiVersion": GROUP, "kind": self.kind.0, "webhooks": webhooks,
-            "metadata": {"name": name, "resourceVersion": resource_version},
-        })
+        json!({"metadata": {"resourceVersion": self.configuration.metadata.resource_version}, "webhooks": webhooks})
     }
 }
 
@@ -149,12 +141,12 @@ impl Place {
     /// Reads everything.
     pub(super) async fn look(&self) -> Result<Seen, Failure> {
         let mut registrations = Vec::new();
-        for kind in KINDS {
-            let answer = ask(&self.client, Method::GET, &self.registration(kind.1), JSON, Value::Null).await?;
-            let configuration = answer.object(kind.0)?;
-            registrations.extend(configuration.map(|configuration| Registered { kind, configuration }));
+        for plural in PLURALS {
+            let path = format!("/apis/{GROUP}/{plural}/{}", self.registration);
+            let configuration = ask(&self.client, Method::GET, &path, Value::Null).await?.object(&path)?;
+            registrations.extend(configuration.map(|configuration| Registered { path, configuration }));
         }
-        let answer = ask(&self.client, Method::GET, &self.named(), JSON, Value::Null).await?;
+        let answer = ask(&self.client, Method::GET, &self.named(), Value::Null).await?;
         let secret: Option<Secret> = answer.object(&self.secret.to_string())?;
         let authorities = self.authorities(secret.as_ref())?;
         Ok(Seen { now: answer.date(), authorities, registrations, secret })
@@ -172,7 +164,7 @@ impl Place {
             type_: Some(TYPE.to_owned()),
             ..seen.unwrap_or_else(|| Secret { metadata: self.metadata(), ..Secret::default() })
         };
-        ask(&self.client, method, &path, JSON, json!(secret)).await.map(drop)
+        ask(&self.client, method, &path, json!(secret)).await.map(drop)
     }
 
     /// Lets the apiserver trust this, unless somebody wrote since it was read.
@@ -180,8 +172,8 @@ impl Place {
         if registered.bundles().all(|held| held == *bundle) {
             return Ok(());
         }
-        let path = format!("{}?fieldManager={MANAGER}&force=true", self.registration(registered.kind.1));
-        ask(&self.client, Method::PATCH, &path, APPLY, registered.with(bundle)).await.map(drop)
+        let path = format!("{}?fieldManager={MANAGER}", registered.path);
+        ask(&self.client, Method::PATCH, &path, registered.with(bundle)).await.map(drop)
     }
 
     fn authorities(&self, secret: Option<&Secret>) -> Result<Authorities, Failure> {
@@ -215,10 +207,6 @@ impl Place {
 
     fn named(&self) -> String {
         format!("{}/{}", self.collection(), self.secret.name)
-    }
-
-    fn registration(&self, plural: &str) -> String {
-        format!("/apis/{GROUP}/{plural}/{}", self.registration)
     }
 }
 

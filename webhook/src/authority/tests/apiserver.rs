@@ -13,6 +13,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use tower::service_fn;
 
+use crate::authority::api::MERGE;
 use crate::authority::{Place, REGISTRATION};
 
 pub(super) const SECRETS: &str = "/api/v1/namespaces/fluxkeep/secrets";
@@ -112,6 +113,7 @@ impl Apiserver {
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
+        assert!(head.method != Method::PATCH || head.headers["content-type"] == MERGE);
         let body = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_default();
         // Others take their turn before the request arrives.
@@ -148,7 +150,7 @@ impl Inside {
                 return Err(409);
             }
             ("PUT", _) => self.write(path, body.clone()),
-            (_, Some(live)) => self.apply(path, live, body)?,
+            (_, Some(live)) => self.merge(path, live, body)?,
         };
         self.writes.push(format!("{method} {path}"));
         Ok(written)
@@ -159,8 +161,9 @@ impl Inside {
         if self.objects.contains_key(&path) { Err(409) } else { Ok(self.write(&path, object.clone())) }
     }
 
-    /// The bundles of webhooks that are there; a new webhook would lack what it has to have.
-    fn apply(&mut self, path: &str, mut live: Value, applied: &Value) -> Result<Value, u16> {
+    /// A strategic merge: the bundles of webhooks that are there; a new webhook would lack what it has
+    /// to have.
+    fn merge(&mut self, path: &str, mut live: Value, applied: &Value) -> Result<Value, u16> {
         for entry in applied["webhooks"].as_array().unwrap() {
             let webhooks = live["webhooks"].as_array_mut().unwrap();
             let webhook = webhooks.iter_mut().find(|webhook| webhook["name"] == entry["name"]).ok_or(422_u16)?;

@@ -186,7 +186,7 @@ async fn a_refusal_is_told_with_the_right_that_lacks_and_what_is_served_stays() 
     replica.look().await;
     replica.look().await;
     let told = &replica.custodian.told;
-    assert!(told.contains("applying to ") && told.contains("validatingwebhookconfigurations/fluxkeep"), "{told}");
+    assert!(told.contains("writing ") && told.contains("validatingwebhookconfigurations/fluxkeep"), "{told}");
     assert!(told.contains("is refused (403)") && told.contains("fluxkeep's own rights lack this"), "{told}");
     assert_eq!(replica.counted("ca", "error"), 2);
     assert!(replica.current.identity().is_none(), "nothing is served that is not trusted everywhere");
