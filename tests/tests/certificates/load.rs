@@ -1,0 +1,74 @@
+//! Clients that create objects all the time; each creation is asked about twice.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fluxkeep_tests::control_plane::eventually;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, PostParams};
+use kube::core::ObjectMeta;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::stage::{NAMESPACE, Stage, WEBHOOKS};
+
+/// How many ask at once.
+const CLIENTS: usize = 4;
+
+pub(crate) struct Load {
+    done: Arc<AtomicUsize>,
+    failed: Arc<Mutex<Vec<String>>>,
+    stop: watch::Sender<bool>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    pub(crate) fn start(stage: &Stage) -> Self {
+        let (done, failed) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (stop, stopped) = watch::channel(false);
+        let client = |number| {
+            let api: Api<ConfigMap> = Api::namespaced(stage.cluster.client.clone(), NAMESPACE);
+            let (done, failed, stopped) = (done.clone(), failed.clone(), stopped.clone());
+            tokio::spawn(async move {
+                // Nothing is stored, so that the same names can be created again and again.
+                let dry = PostParams { dry_run: true, ..PostParams::default() };
+                for turn in number.. {
+                    if *stopped.borrow() {
+                        return;
+                    }
+                    if let Err(error) = api.create(&dry, &config_map(turn % WEBHOOKS)).await {
+                        failed.lock().unwrap().push(error.to_string());
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let clients = (0..CLIENTS).map(client).collect();
+        Self { done, failed, stop, clients }
+    }
+
+    /// Waits until every webhook was asked some more times.
+    pub(crate) async fn grows(&self) {
+        let wanted = self.done.load(Ordering::Relaxed) + 5 * WEBHOOKS * CLIENTS;
+        eventually("admissions are asked for", async || {
+            let done = self.done.load(Ordering::Relaxed);
+            if done >= wanted { Ok(()) } else { Err(format!("{done} of {wanted}")) }
+        })
+        .await;
+    }
+
+    /// What failed.
+    pub(crate) async fn end(self) -> Vec<String> {
+        self.stop.send_replace(true);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        std::mem::take(&mut self.failed.lock().unwrap())
+    }
+}
+
+/// A ConfigMap that the webhooks of this number are asked about.
+fn config_map(index: usize) -> ConfigMap {
+    let metadata = ObjectMeta { name: Some(format!("load-{index}")), ..ObjectMeta::default() };
+    ConfigMap { metadata, ..ConfigMap::default() }
+}

@@ -1,0 +1,120 @@
+//! The built-in authority at a real apiserver, which is the one that judges certificates.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod load;
+mod replica;
+mod stage;
+
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use fluxkeep_certs::{Authorities, Authority, Terms};
+use fluxkeep_tests::control_plane::{ControlPlane, Process, eventually, own};
+
+use crate::load::Load;
+use crate::replica::Replica;
+use crate::stage::{NAMESPACE, SECRET, Stage, WEBHOOKS};
+
+/// Short lives, so that leaves follow each other while a test runs. What a test itself waits for is
+/// never one of these.
+const TERMS: Terms = Terms {
+    authority: Duration::from_hours(24),
+    leaf: Duration::from_secs(12),
+    skew: Duration::ZERO,
+    settle: Duration::from_secs(2),
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_start_at_once_rotate_everything_twice_under_load_and_no_admission_fails() {
+    let plane = ControlPlane::start().await;
+    let stage = Stage::set(&plane, "rotation").await;
+    let (one, two) = tokio::join!(Replica::start(&stage, TERMS), Replica::start(&stage, TERMS));
+    let replicas = [one, two];
+    for replica in &replicas {
+        replica.ready().await;
+    }
+    stage.behind.send_replace(replicas.iter().map(|replica| replica.admission).collect());
+    let load = Load::start(&stage);
+    load.grows().await;
+    for _ in 0..2 {
+        let next = Authority::new(SystemTime::now(), &TERMS).unwrap();
+        let certificate = next.certificate().clone();
+        let mut authorities = stage.authorities().await;
+        authorities.next = Some(next);
+        stage.keep(&authorities).await;
+        for replica in &replicas {
+            eventually("the next authority is served", async || replica.is_issued_by(&certificate).await).await;
+        }
+        load.grows().await;
+    }
+    let rotated = r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"}"#;
+    for replica in &replicas {
+        eventually("leaves follow each other", async || {
+            let count = replica.counted(rotated).await;
+            if count >= 5.0 { Ok(()) } else { Err(count) }
+        })
+        .await;
+    }
+    load.grows().await;
+    assert_eq!(load.end().await, Vec::<String>::new(), "every admission is answered");
+    for replica in &replicas {
+        let reviewed = r#"fluxkeep_admission_reviews_total{door="engine",decision="allow"}"#;
+        assert!(replica.counted(reviewed).await > 20.0, "each took its part");
+        let failed = r#"fluxkeep_certificate_rotations_total{certificate="ca",result="error"}"#;
+        assert_eq!(replica.counted(failed).await, 0.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_replaces_what_expired_while_nobody_looked() {
+    let plane = ControlPlane::start().await;
+    let stage = Stage::set(&plane, "expired").await;
+    let long_ago = SystemTime::now() - Duration::from_hours(2 * 365 * 24);
+    let dead = Authority::new(long_ago, &Terms::default()).unwrap();
+    let certificate = dead.certificate().clone();
+    stage.keep(&Authorities { current: Some(dead), ..Authorities::default() }).await;
+    let mut program = Command::new(own("fluxkeep-webhook"));
+    program.args(["--listen=127.0.0.1:0", "--observe=127.0.0.1:0", "--linger=0", "--log-format=text"]);
+    program.args(["--tls-secret", &format!("{NAMESPACE}/{SECRET}"), "--tls-names=127.0.0.1"]);
+    program.env("KUBECONFIG", &stage.kubeconfig);
+    let mut process = Process::start(program, &plane.folder.join("fluxkeep-webhook.log"));
+    eventually("it serves and its authority is registered", async || {
+        process.is_running();
+        let bundles = stage.bundles().await;
+        let current = stage.authorities().await.current;
+        let current = current.filter(|current| *current.certificate() != certificate).ok_or("the dead one")?;
+        let trusted =
+            bundles.iter().all(|bundle| bundle.contains(current.certificate()) && !bundle.contains(&certificate));
+        let address =
+            process.tail(99).split_once("admission=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        stage.behind.send_replace(address.into_iter().collect());
+        if trusted { Ok(()) } else { Err("the bundles") }
+    })
+    .await;
+    let load = Load::start(&stage);
+    load.grows().await;
+    assert_eq!(load.end().await, Vec::<String>::new());
+    assert!(!process.tail(99).contains("PRIVATE KEY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_registers_can_take_webhooks_out_and_put_them_in() {
+    let plane = ControlPlane::start().await;
+    let stage = Stage::set(&plane, "registering").await;
+    let replica = Replica::start(&stage, Terms::default()).await;
+    replica.ready().await;
+    let authorities = stage.authorities().await;
+    let certificate = authorities.current.as_ref().unwrap().certificate();
+    for webhooks in [WEBHOOKS, 3, WEBHOOKS] {
+        stage.register(webhooks).await;
+        eventually("each webhook has its bundle", async || {
+            let bundles = stage.bundles().await;
+            if bundles.len() == webhooks && bundles.iter().all(|bundle| bundle.contains(certificate)) {
+                return Ok(());
+            }
+            Err(bundles)
+        })
+        .await;
+    }
+}
