@@ -52,7 +52,7 @@ impl Replica {
     }
 
     /// A sample of its metrics, by name and labels.
-    pub(crate) async fn counted(&self, sample: &str) -> f64 {
+    pub(crate) async fn counted(&self, sample: &str) -> u64 {
         let text = self.observe("/metrics").await;
         let value = text.lines().find_map(|line| line.strip_prefix(sample)).expect(sample);
         value.trim().parse().unwrap()

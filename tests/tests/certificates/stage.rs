@@ -101,10 +101,10 @@ impl Stage {
 
 /// What the README asks for: one Secret, two configurations.
 fn rights() -> Vec<Value> {
-    let rule = |group: &str, resources: &[&str], name: Option<&str>, verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs, "resourceNames": name.as_slice()});
+    let may = |group: &str, resources: &[&str], name: Option<&str>, verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs, "resourceNames": name.as_slice()});
     let configurations = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
-    let role = [rule("", &["secrets"], Some(SECRET), &["get", "update"]), rule("", &["secrets"], None, &["create"])];
-    let cluster = [rule("admissionregistration.k8s.io", &configurations, Some(REGISTRATION), &["get", "patch"])];
+    let role = [may("", &["secrets"], Some(SECRET), &["get", "update"]), may("", &["secrets"], None, &["create"])];
+    let cluster = [may("admissionregistration.k8s.io", &configurations, Some(REGISTRATION), &["get", "patch"])];
     let metadata = json!({"name": NAMESPACE, "namespace": NAMESPACE});
     let group = "rbac.authorization.k8s.io";
     let api_version = "rbac.authorization.k8s.io/v1";
