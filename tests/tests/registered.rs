@@ -311,3 +311,38 @@ async fn with_the_server_down_the_engine_is_closed_and_everything_else_goes_on()
     stage.run("unregister", &[]);
     stage.until("").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_changed_by_hand_and_counts_it() {
+    let plane = ControlPlane::start().await;
+    let cluster = plane.cluster("keeps_its_registration").await;
+    let webhook = Webhook::registered(&plane, [] as [&str; 0]).await;
+    let live = async |kind: &str, name: &str| {
+        let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
+        eventually(&format!("{kind} {name} is there"), async || cluster.get(&object).await).await
+    };
+    let changes = async |change: &str, wanted: f64| {
+        let sample = format!(r#"fluxkeep_registration_changes_total{{change="{change}"}}"#);
+        eventually(&format!("{wanted} are {change}"), async || {
+            let counted = webhook.counted(&sample).await;
+            if counted >= wanted { Ok(()) } else { Err(counted) }
+        })
+        .await;
+    };
+    changes("created", 6.0).await;
+    let twin = live("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io").await;
+    let configuration = live("MutatingWebhookConfiguration", "fluxkeep").await;
+    for gone in [&twin, &configuration] {
+        cluster.delete(gone).await.unwrap();
+    }
+    changes("created", 8.0).await;
+    let put_back = live("MutatingWebhookConfiguration", "fluxkeep").await;
+    assert_eq!(put_back["webhooks"], configuration["webhooks"]);
+    assert_eq!(live("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io").await["spec"], twin["spec"]);
+    let mut opened = put_back.clone();
+    opened["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    opened["metadata"].as_object_mut().unwrap().remove("managedFields");
+    cluster.apply(&opened).await.unwrap();
+    changes("configured", 1.0).await;
+    assert_eq!(live("MutatingWebhookConfiguration", "fluxkeep").await["webhooks"], configuration["webhooks"]);
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use fluxkeep_cluster::Snapshot;
+use fluxkeep_webhook::registration::{Cluster, Kept, What};
 use fluxkeep_webhook::{Args, Bound, Command, Place, REGISTRATION, SecretName, Settings, usage};
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,7 +55,8 @@ fn run(args: Args) -> anyhow::Result<()> {
 async fn serve(args: Args, source: Arc<Snapshot>) -> anyhow::Result<()> {
     let stop = told_to_stop()?;
     let place = place(args.tls_secret.clone()).await?;
-    let settings = Settings { place, ..args.into() };
+    let kept = kept(&args.registered).await?;
+    let settings = Settings { place, kept, ..args.into() };
     let bound = Bound::bind(settings, source).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
     tracing::info!(%admission, %observe, "serving");
@@ -66,6 +68,13 @@ async fn place(secret: Option<SecretName>) -> anyhow::Result<Option<Place>> {
     let Some(secret) = secret else { return Ok(None) };
     let client = Client::try_default().await.with_context(|| format!("connecting to the cluster of {secret}"))?;
     Ok(Some(Place::new(client, secret, REGISTRATION)))
+}
+
+/// The registration that this server keeps, where it is told its address.
+async fn kept(what: &What) -> anyhow::Result<Option<Kept>> {
+    let Some(registration) = what.registration()? else { return Ok(None) };
+    let client = Client::try_default().await.context("connecting to the cluster that the server is registered in")?;
+    Ok(Some(Kept { cluster: Cluster::new(client, false), registration }))
 }
 
 /// SIGTERM, as kubelet sends it, or SIGINT.

@@ -77,6 +77,11 @@ struct Rotation {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RegistrationChange {
+    change: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ControllerState {
     controller: &'static str,
     state: &'static str,
@@ -99,6 +104,7 @@ pub struct Metrics {
     overrides: Family<OverrideState, Gauge>,
     not_after: Family<Certificate, Gauge>,
     rotations: Family<Rotation, Counter>,
+    registrations: Family<RegistrationChange, Counter>,
     controllers: Family<ControllerState, Gauge>,
     reloads: Family<Reload, Counter>,
 }
@@ -115,6 +121,7 @@ impl Default for Metrics {
             overrides: Family::default(),
             not_after: Family::default(),
             rotations: Family::default(),
+            registrations: Family::default(),
             controllers: Family::default(),
             reloads: Family::default(),
         };
@@ -154,6 +161,11 @@ impl Metrics {
     pub fn rotated(&self, certificate: &'static str, good: bool) {
         let result = if good { "success" } else { "error" };
         self.rotations.get_or_create(&Rotation { certificate, result }).inc();
+    }
+
+    /// Counts an object of the registration that had to be written, or a failure to.
+    pub fn kept(&self, change: &'static str) {
+        self.registrations.get_or_create(&RegistrationChange { change }).inc();
     }
 
     /// Notes the end of a certificate's life.
@@ -207,6 +219,9 @@ impl Metrics {
         }
         drop(self.reviews.get_or_create(&Review { door: NO_DOOR, decision: "error" }));
         self.start_rules_at_zero();
+        for change in ["created", "configured", "deleted", "failed"] {
+            drop(self.registrations.get_or_create(&RegistrationChange { change }));
+        }
         for result in ["success", "error"] {
             drop(self.reloads.get_or_create(&Reload { result }));
             for certificate in ["ca", "leaf"] {
@@ -242,6 +257,11 @@ impl Metrics {
             "fluxkeep_certificate_not_after_seconds",
             "End of a certificate's life, Unix time",
             self.not_after.clone(),
+        );
+        registry.register(
+            "fluxkeep_registration_changes",
+            "Objects of the registration that had to be written",
+            self.registrations.clone(),
         );
         registry.register("fluxkeep_certificate_rotations", "Certificates taken", self.rotations.clone());
         registry.register("fluxkeep_engine_controllers", "Flux's core controllers", self.controllers.clone());

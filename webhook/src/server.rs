@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fluxkeep::policy::Policy;
 use fluxkeep_certs::{Authority, Current, Files, Terms, server_config};
@@ -19,6 +19,7 @@ use crate::door::{self, Door};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
+use crate::registration::Keeper;
 use crate::settings::{Limits, Settings};
 use crate::state::State;
 use crate::upkeep::{Origin, PolicyFile, Upkeep};
@@ -49,6 +50,7 @@ pub struct Bound {
     limits: Limits,
     upkeep: Upkeep,
     custodian: Option<Custodian>,
+    keeper: Option<Keeper>,
     readiness: Readiness,
     authority: Option<String>,
 }
@@ -71,8 +73,10 @@ impl Bound {
             Custodian::new(place, settings.tls_names, current.clone(), metrics.clone(), known)
         });
         let state = Arc::new(State::new(source, policy));
+        let keeper =
+            settings.kept.map(|kept| Keeper::new(kept.trusting(authority.as_deref()), state.clone(), metrics.clone()));
         let upkeep = Upkeep { state, metrics, policy: policy_file, current, origin };
-        Ok(Self { admission, observe, limits: settings.limits, upkeep, custodian, readiness, authority })
+        Ok(Self { admission, observe, limits: settings.limits, upkeep, custodian, keeper, readiness, authority })
     }
 
     /// Where reviews are taken, over TLS.
@@ -120,6 +124,7 @@ impl Bound {
             () = stop => {}
             () = look_again(self.upkeep, limits) => {}
             () = look_after(self.custodian, limits) => {}
+            () = keep(self.keeper, limits) => {}
         }
         let _stopping = readiness.wait_for("the end: the server is stopping");
         tell.send_replace(Phase::Lingering);
@@ -147,7 +152,7 @@ impl Bound {
 }
 
 async fn look_again(mut upkeep: Upkeep, limits: Limits) {
-    let mut ticks = ticks(limits);
+    let mut ticks = ticks(limits.tick);
     loop {
         ticks.tick().await;
         upkeep.look();
@@ -157,15 +162,25 @@ async fn look_again(mut upkeep: Upkeep, limits: Limits) {
 /// For ever, also where there is nothing to look after.
 async fn look_after(custodian: Option<Custodian>, limits: Limits) {
     let Some(mut custodian) = custodian else { return pending().await };
-    let mut ticks = ticks(limits);
+    let mut ticks = ticks(limits.tick);
     loop {
         ticks.tick().await;
         custodian.look().await;
     }
 }
 
-fn ticks(limits: Limits) -> Interval {
-    let mut ticks = interval(limits.tick);
+/// For ever, also where there is nothing to keep.
+async fn keep(keeper: Option<Keeper>, limits: Limits) {
+    let Some(mut keeper) = keeper else { return pending().await };
+    let mut ticks = ticks(limits.keep);
+    loop {
+        ticks.tick().await;
+        keeper.look().await;
+    }
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }

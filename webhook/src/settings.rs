@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::authority::{Place, SecretName};
 use crate::logging::Logging;
-use crate::registration::{Register, Unregister};
+use crate::registration::{Kept, Register, Unregister, What};
 
 /// The flags of `fluxkeep-webhook`; each is also read from the environment.
 #[derive(Debug, Clone, Parser)]
@@ -37,6 +37,9 @@ pub struct Args {
     /// DNS names and addresses of the self-made certificate.
     #[arg(long, env = "FLUXKEEP_TLS_NAMES", value_delimiter = ',', default_value = "localhost,127.0.0.1")]
     tls_names: Vec<String>,
+    /// Where the server is registered, and kept so; without an address, somebody else does it.
+    #[command(flatten)]
+    pub registered: What,
     /// A snapshot (file, folder) to judge against; without it, the built-in one.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
     pub snapshot: Option<PathBuf>,
@@ -73,6 +76,8 @@ pub struct Settings {
     pub place: Option<Place>,
     /// Names of the self-made certificate.
     pub tls_names: Vec<String>,
+    /// The registration that is kept up to date; none where somebody else does it.
+    pub kept: Option<Kept>,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -97,6 +102,8 @@ pub struct Limits {
     pub drain: Duration,
     /// How often files are looked at; kubelet itself takes a minute to bring a change.
     pub tick: Duration,
+    /// How often the registration is looked at: so long one that was deleted by hand stays away.
+    pub keep: Duration,
 }
 
 impl Default for Limits {
@@ -109,6 +116,7 @@ impl Default for Limits {
             linger: Duration::from_secs(12),
             drain: Duration::from_secs(10),
             tick: Duration::from_secs(5),
+            keep: Duration::from_secs(10),
         }
     }
 }
@@ -124,6 +132,7 @@ impl Settings {
             policy: None,
             tls_dir: None,
             place: None,
+            kept: None,
             tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             limits: Limits::default(),
         }
@@ -138,6 +147,7 @@ impl From<Args> for Settings {
             policy: args.policy,
             tls_dir: args.tls_dir,
             place: None,
+            kept: None,
             tls_names: args.tls_names,
             limits: Limits { linger: Duration::from_secs(args.linger), ..Limits::default() },
         }

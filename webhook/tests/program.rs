@@ -75,7 +75,7 @@ fn what_keeps_it_from_registering_is_told_in_one_line() {
     let empty = empty.path().to_str().unwrap();
     let url = "https://fluxkeep.example.org";
     let cases: [(&[&str], &str); 8] = [
-        (&["register"], "--url <URL>|--service <SERVICE>"),
+        (&["register"], "--url or --service must tell where the server is"),
         (&["register", "--url", url, "--service", "a/b"], "cannot be used with"),
         (&["register", "--url", "http://fluxkeep.example.org"], "is not https://HOST"),
         (&["register", "--url", "https://fluxkeep.example.org/?a=b"], "is not https://HOST"),

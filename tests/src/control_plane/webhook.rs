@@ -21,14 +21,32 @@ pub struct Webhook {
 impl Webhook {
     /// Starts it with these arguments beside addresses and certificate, and waits until it is ready.
     pub async fn start<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
+        Self::launch(plane, arguments, false).await
+    }
+
+    /// Starts it so that it keeps itself registered.
+    pub async fn registered<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
+        Self::launch(plane, arguments, true).await
+    }
+
+    async fn launch<S: AsRef<OsStr>>(
+        plane: &ControlPlane,
+        arguments: impl IntoIterator<Item = S>,
+        registered: bool,
+    ) -> Self {
         let certificate = folder("webhook");
         let (authority, chain, key) = serving();
+        std::fs::write(certificate.join("ca.crt"), &authority).expect("a writable folder");
         std::fs::write(certificate.join("tls.crt"), chain).expect("a writable folder");
         std::fs::write(certificate.join("tls.key"), key).expect("a writable folder");
         let (port, observe) = (free_port(), free_port());
         let mut command = Command::new(own("fluxkeep-webhook"));
         command.arg("--tls-dir").arg(&certificate).args(["--linger", "0"]).args(arguments);
         command.args([format!("--listen=127.0.0.1:{port}"), format!("--observe=127.0.0.1:{observe}")]);
+        if registered {
+            command.arg(format!("--url=https://127.0.0.1:{port}")).arg("--ca-file").arg(certificate.join("ca.crt"));
+            command.env("KUBECONFIG", plane.kubeconfig());
+        }
         let process = Process::start(command, &plane.folder.join(format!("fluxkeep-webhook-{port}.log")));
         let [url, observe] =
             [("https", port), ("http", observe)].map(|(how, port)| format!("{how}://127.0.0.1:{port}"));

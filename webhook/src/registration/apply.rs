@@ -1,5 +1,7 @@
 //! The shell: what is registered, written to the cluster by server-side apply, and taken away again.
 
+use std::fmt;
+
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::Selector;
 use kube::{Api, Client};
@@ -55,6 +57,12 @@ pub struct Cluster {
     dry_run: bool,
 }
 
+impl fmt::Debug for Cluster {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Cluster").field("dry_run", &self.dry_run).finish_non_exhaustive()
+    }
+}
+
 impl Cluster {
     /// With `dry_run` the apiserver checks everything and keeps nothing.
     #[must_use]
@@ -93,11 +101,11 @@ impl Cluster {
         }
     }
 
-    /// Everything that was registered before, by whatever policy: found by its labels.
+    /// What was registered before, by whatever policy, and is not wanted any more. Found by its labels.
     ///
     /// # Errors
     /// As [`Cluster::apply`].
-    pub async fn registered(&self) -> Result<Vec<Reference>, Error> {
+    pub async fn left_over(&self, wanted: &[Manifest]) -> Result<Vec<Reference>, Error> {
         let labelled = ListParams::default().labels_from(&LABELS.into_iter().collect::<Selector>());
         let mut found = Vec::new();
         for resource in kinds() {
@@ -107,6 +115,7 @@ impl Cluster {
             let names = names.filter_map(|object| object.metadata.name);
             found.extend(names.map(|name| Reference { name, ..all.clone() }));
         }
+        found.retain(|reference| wanted.iter().all(|manifest| manifest.reference != *reference));
         Ok(found)
     }
 

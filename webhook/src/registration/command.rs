@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::ValueEnum;
 use fluxkeep::policy::Policy;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -11,24 +11,18 @@ use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Address, Cluster, Registration};
+use super::{Address, Cluster, Done, Reference, Registration};
 use crate::upkeep;
-
-/// Where the apiserver finds the server.
-#[derive(Debug, Clone, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct Place {
-    /// The server's URL, for a server outside of the cluster: https://HOST[:PORT].
-    #[arg(long, env = "FLUXKEEP_URL", value_name = "URL")]
-    url: Option<String>,
-    /// The server's Service, for a server inside: NAMESPACE/NAME[:PORT].
-    #[arg(long, env = "FLUXKEEP_SERVICE", value_name = "SERVICE")]
-    service: Option<String>,
-}
 
 /// What is registered, whoever does it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct What {
+    /// The URL by which the apiserver finds a server outside of the cluster: https://HOST[:PORT][/PATH].
+    #[arg(long, env = "FLUXKEEP_URL", value_name = "URL", conflicts_with = "service")]
+    url: Option<String>,
+    /// The Service by which it finds a server inside: NAMESPACE/NAME[:PORT].
+    #[arg(long, env = "FLUXKEEP_SERVICE", value_name = "SERVICE")]
+    service: Option<String>,
     /// The certificates to trust, in PEM; without it, the system's or those that another writes.
     #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -54,8 +48,6 @@ pub struct Target {
 /// The flags of `register`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Register {
-    #[command(flatten)]
-    place: Place,
     #[command(flatten)]
     what: What,
     /// The policy file: what it turns off is not asked for, and it names the engine's namespaces.
@@ -90,7 +82,8 @@ impl Register {
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let policy = self.policy.as_deref().map(upkeep::PolicyFile::load).transpose().map_err(|why| anyhow!(why))?;
         let policy = policy.map_or_else(Policy::default, |(_, policy)| policy);
-        let manifests = self.what.registration(&self.place)?.manifests(&policy);
+        let registration = self.what.registration()?.context("--url or --service must tell where the server is")?;
+        let manifests = registration.manifests(&policy);
         if self.output.is_some() {
             let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
             return print(out, &serde_saphyr::to_string_multiple(&bodies)?);
@@ -98,12 +91,11 @@ impl Register {
         let cluster = self.target.connect().await?;
         for manifest in &manifests {
             let done = cluster.apply(manifest).await?;
-            self.target.tell(out, &format!("{} {}", manifest.reference, done.name()))?;
+            self.target.tell(out, &manifest.reference, done)?;
         }
-        let wanted = |reference: &_| manifests.iter().any(|manifest| manifest.reference == *reference);
-        for old in cluster.registered().await?.iter().filter(|reference| !wanted(reference)) {
-            let done = cluster.delete(old).await?;
-            self.target.tell(out, &format!("{old} {}", done.name()))?;
+        for reference in cluster.left_over(&manifests).await? {
+            let done = cluster.delete(&reference).await?;
+            self.target.tell(out, &reference, done)?;
         }
         Ok(())
     }
@@ -116,34 +108,29 @@ impl Unregister {
     /// When the apiserver refuses.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let cluster = self.target.connect().await?;
-        let registered = cluster.registered().await?;
+        let registered = cluster.left_over(&[]).await?;
         for reference in &registered {
             let done = cluster.delete(reference).await?;
-            self.target.tell(out, &format!("{reference} {}", done.name()))?;
+            self.target.tell(out, reference, done)?;
         }
         if registered.is_empty() { print(out, "nothing is registered\n") } else { Ok(()) }
     }
 }
 
 impl What {
-    /// The registration that the flags ask for.
+    /// The registration that the flags ask for; none where they don't tell where the server is.
     ///
     /// # Errors
     /// When the address is none, or the certificates are not readable.
-    pub fn registration(&self, place: &Place) -> anyhow::Result<Registration> {
-        let authority = self.ca_file.as_deref().map(certificates).transpose()?;
-        Ok(Registration { address: place.address()?, authority, release: Some(self.release.clone()) })
-    }
-}
-
-impl Place {
-    fn address(&self) -> anyhow::Result<Address> {
-        match (&self.url, &self.service) {
-            (Some(url), None) => address_of_url(url),
+    pub fn registration(&self) -> anyhow::Result<Option<Registration>> {
+        let address = match (&self.url, &self.service) {
+            (Some(url), _) => address_of_url(url)?,
             (None, Some(service)) => address_of_service(service)
-                .with_context(|| format!("--service {service:?} is not NAMESPACE/NAME[:PORT]")),
-            _ => bail!("either --url or --service tells where the server is"),
-        }
+                .with_context(|| format!("--service {service:?} is not NAMESPACE/NAME[:PORT]"))?,
+            (None, None) => return Ok(None),
+        };
+        let authority = self.ca_file.as_deref().map(certificates).transpose()?;
+        Ok(Some(Registration { address, authority, release: Some(self.release.clone()) }))
     }
 }
 
@@ -188,8 +175,8 @@ impl Target {
         config.map_err(|error| anyhow!("{error}; choose with --kubeconfig and --context"))
     }
 
-    fn tell(&self, out: &mut impl Write, line: &str) -> anyhow::Result<()> {
-        print(out, &format!("{line}{}\n", if self.dry_run { " (dry run)" } else { "" }))
+    fn tell(&self, out: &mut impl Write, reference: &Reference, done: Done) -> anyhow::Result<()> {
+        print(out, &format!("{reference} {}{}\n", done.name(), if self.dry_run { " (dry run)" } else { "" }))
     }
 }
 

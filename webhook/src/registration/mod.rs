@@ -5,13 +5,16 @@ mod apply;
 mod cel;
 mod command;
 mod gate;
+mod keeper;
 mod manifest;
 mod twin;
 mod webhook;
 
 pub use apply::{Cluster, Done, Error};
-pub use command::{Place, Register, Target, Unregister, What};
+pub use command::{Register, Target, Unregister, What};
 pub use gate::{GATES, Gate, Phase, Profile};
+pub(crate) use keeper::Keeper;
+pub use keeper::Kept;
 pub use manifest::{Manifest, Reference};
 pub use webhook::Scope;
 

@@ -3,7 +3,7 @@ use hyper::StatusCode;
 use crate::client::{Server, deletion};
 
 /// Every metric of the server, with its type.
-const METRICS: [(&str, &str); 11] = [
+const METRICS: [(&str, &str); 12] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),
     ("fluxkeep_findings", "counter"),
@@ -11,6 +11,7 @@ const METRICS: [(&str, &str); 11] = [
     ("fluxkeep_facts_age_seconds", "gauge"),
     ("fluxkeep_overrides", "gauge"),
     ("fluxkeep_certificate_not_after_seconds", "gauge"),
+    ("fluxkeep_registration_changes", "counter"),
     ("fluxkeep_certificate_rotations", "counter"),
     ("fluxkeep_engine_controllers", "gauge"),
     ("fluxkeep_policy_reloads", "counter"),
