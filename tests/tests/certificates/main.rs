@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use fluxkeep_certs::{Authorities, Authority, Terms};
+use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::control_plane::{ControlPlane, Process, eventually, own};
 
 use crate::load::Load;
@@ -77,7 +78,12 @@ async fn the_program_replaces_what_expired_while_nobody_looked() {
     let mut program = Command::new(own("fluxkeep-webhook"));
     program.args(["--listen=127.0.0.1:0", "--observe=127.0.0.1:0", "--linger=0", "--log-format=text"]);
     program.args(["--tls-secret", &format!("{NAMESPACE}/{SECRET}"), "--tls-names=127.0.0.1"]);
-    program.env("KUBECONFIG", &stage.kubeconfig);
+    let snapshot = plane.folder.join("snapshot.yaml");
+    std::fs::write(&snapshot, BUILT_IN).unwrap();
+    program.arg("--snapshot").arg(&snapshot);
+    for variable in ["KUBECONFIG", "FLUXKEEP_KUBECONFIG"] {
+        program.env(variable, &stage.kubeconfig);
+    }
     let mut process = Process::start(program, &plane.folder.join("fluxkeep-webhook.log"));
     eventually("it serves and its authority is registered", async || {
         process.is_running();
