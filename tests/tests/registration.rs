@@ -160,6 +160,39 @@ fn an_override_counts_for_the_twin_as_for_the_judge_but_for_its_end() {
     }
 }
 
+#[test]
+fn suspending_a_release_asks_nobody_unless_it_becomes_another_one_on_the_way() {
+    let apiserver = apiserver(&Policy::default());
+    let release = |more: &Value| {
+        let chart = json!({"spec": {"chart": "flux2", "version": "2.13.0"}});
+        let mut spec = json!({"chart": chart, "targetNamespace": "flux-system"});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec})
+    };
+    let asked = |old: Value, new: &Value| {
+        let operation = if old.is_null() { "CREATE" } else { "UPDATE" };
+        let kind = "helm.toolkit.fluxcd.io/v2/HelmRelease";
+        let review =
+            Review { kind, resource: "helmreleases", operation, object: release(new), old, ..Review::default() };
+        apiserver.asks(&review.bytes()).len()
+    };
+    let old = || release(&json!({}));
+    assert_eq!(asked(Value::Null, &json!({"suspend": true})), 0);
+    assert_eq!(asked(old(), &json!({"suspend": true})), 0);
+    assert_eq!(asked(old(), &json!({"suspend": true, "chart": {"spec": {"chart": "flux2", "version": "2.14.1"}}})), 0);
+    for other in [
+        json!({"suspend": true, "releaseName": "other"}),
+        json!({"suspend": true, "targetNamespace": "other"}),
+        json!({"suspend": true, "storageNamespace": "other"}),
+        json!({"suspend": true, "chart": {"spec": {"chart": "other"}}}),
+        json!({"suspend": true, "chart": null, "chartRef": {"kind": "OCIRepository", "name": "other"}}),
+    ] {
+        assert_eq!(asked(old(), &other), 1, "{other}");
+    }
+    assert_eq!(asked(release(&json!({"suspend": true})), &json!({})), 1, "resuming is judged");
+}
+
 /// An update of an object of the engine: who writes it, what it was and becomes; what the judge says,
 /// and whether the twin refuses it.
 #[test]

@@ -121,7 +121,8 @@ const HELM_RELEASE: Gate = Gate {
     resources: helm_releases,
     sent: |_| {
         let changed = any(["request.operation == 'CREATE'".to_owned(), differs("spec")]);
-        vec![("intent-changed", changed), ("not-suspended", not(&is_suspended(NEW)))]
+        // Suspending must be possible while the server is down: it is what mends most.
+        vec![("intent-changed", changed), ("acts", any([not(&is_suspended(NEW)), becomes_another()]))]
     },
     closed: |profile| is_engines_release(NEW, profile),
     why_closed: "releases in the engine's namespaces: one of them may own Flux",
@@ -235,6 +236,27 @@ fn differs(field: &str) -> String {
 
 fn is_suspended(object: &str) -> String {
     format!("has({object}.spec) && has({object}.spec.suspend) && {object}.spec.suspend == true")
+}
+
+/// Whether an update makes another release of it, which counts as soon as it is resumed.
+fn becomes_another() -> String {
+    let differs = |field: &str| {
+        let [old, new] = [OLD, NEW].map(|object| optional(object, field));
+        format!("{old} != {new}")
+    };
+    let fields = ["releaseName", "targetNamespace", "storageNamespace", "chart.spec.chart", "chartRef.name"];
+    all(["request.operation == 'UPDATE'".to_owned(), any(fields.map(differs))])
+}
+
+/// A text below `spec`; empty where it, or anything above it, is not there.
+fn optional(object: &str, field: &str) -> String {
+    let mut path = format!("{object}.spec");
+    let mut has = vec![format!("has({path})")];
+    for part in field.split('.') {
+        path = format!("{path}.{part}");
+        has.push(format!("has({path})"));
+    }
+    format!("({} ? {path} : '')", has.join(" && "))
 }
 
 /// A HelmRelease that stands in the engine's namespaces or installs into them, and is not fluxkeep's.
