@@ -48,7 +48,8 @@ impl Custodian {
     /// Does what is to do now. What fails is told once and tried again at the next look.
     pub(crate) async fn look(&mut self) {
         for _ in 0..STEPS {
-            let done = timeout(PATIENCE, self.step()).await;
+            // The server's own future would hold it for all its life.
+            let done = timeout(PATIENCE, Box::pin(self.step())).await;
             match done.unwrap_or(Err(Failure::Silence(PATIENCE.as_secs()))) {
                 Ok(Step::Rest) => return self.told.clear(),
                 Ok(_) | Err(Failure::Overtaken(_)) => {}
@@ -70,6 +71,9 @@ impl Custodian {
         let seen = self.place.look().await?;
         let Plan { step, reason } = self.plan(&seen);
         if step != Step::Rest {
+            for error in &seen.unusable {
+                tracing::warn!(%error, "an authority is unusable and is replaced");
+            }
             tracing::info!(step = step.name(), reason, "certificate authority");
         }
         let done = self.perform(&step, seen).await;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use fluxkeep_certs::{Authorities, Bundle, Terms};
+use fluxkeep_certs::{Authorities, Bundle, Error, Terms};
 use http::Method;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -75,6 +75,8 @@ pub(super) struct Seen {
     /// By the apiserver's clock.
     pub(super) now: SystemTime,
     pub(super) authorities: Authorities,
+    /// What of the Secret could not be used, and counts as missing.
+    pub(super) unusable: Vec<Error>,
     pub(super) registrations: Vec<Registered>,
     secret: Option<Secret>,
 }
@@ -148,8 +150,8 @@ impl Place {
         }
         let answer = ask(&self.client, Method::GET, &self.named(), Value::Null).await?;
         let secret: Option<Secret> = answer.object(&self.secret.to_string())?;
-        let authorities = self.authorities(secret.as_ref())?;
-        Ok(Seen { now: answer.date(), authorities, registrations, secret })
+        let (authorities, unusable) = self.authorities(secret.as_ref())?;
+        Ok(Seen { now: answer.date(), authorities, unusable, registrations, secret })
     }
 
     /// Keeps these authorities, unless somebody wrote since `seen`.
@@ -176,19 +178,15 @@ impl Place {
         ask(&self.client, Method::PATCH, &path, registered.with(bundle)).await.map(drop)
     }
 
-    fn authorities(&self, secret: Option<&Secret>) -> Result<Authorities, Failure> {
-        let Some(secret) = secret else { return Ok(Authorities::default()) };
+    fn authorities(&self, secret: Option<&Secret>) -> Result<(Authorities, Vec<Error>), Failure> {
+        let Some(secret) = secret else { return Ok(Default::default()) };
         let found = secret.type_.as_deref().unwrap_or("Opaque");
         if found != TYPE {
             let (secret, found) = (self.secret.to_string(), found.to_owned());
             return Err(Failure::Foreign { secret, found, wanted: TYPE });
         }
         let data = secret.data.iter().flatten().map(|(name, value)| (name.clone(), value.0.clone()));
-        let (authorities, unusable) = Authorities::read(&data.collect(), &self.secret.to_string());
-        for error in unusable {
-            tracing::warn!(%error, "an authority is unusable and is replaced");
-        }
-        Ok(authorities)
+        Ok(Authorities::read(&data.collect(), &self.secret.to_string()))
     }
 
     fn metadata(&self) -> ObjectMeta {
