@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint oracle fmt docs bench audit
+.PHONY: help replay test control-plane lint oracle fmt docs bench fuzz audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,3 +40,12 @@ docs: ## Writes the generated pages anew; a test fails where they differ.
 
 bench: ## Measures beside baselines and prints the table of docs/performance.md.
 	$(CARGO) run --release --package fluxkeep-benches
+
+FUZZ_TARGET ?= edit
+FUZZ_SECONDS ?= 60
+FUZZ_VERSION := 0.13.1
+
+fuzz: ## Feeds FUZZ_TARGET (edit, documents) for FUZZ_SECONDS; needs a nightly compiler.
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz@$(FUZZ_VERSION)
+	$(CARGO) run --manifest-path fuzz/Cargo.toml --bin seeds
+	$(CARGO) +nightly fuzz run $(FUZZ_TARGET) -- -max_total_time=$(FUZZ_SECONDS) -max_len=2048

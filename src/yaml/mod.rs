@@ -4,6 +4,7 @@
 //! keys the later one counts. What is said about a document that is not readable never repeats a
 //! value of it: it may be a Secret.
 
+pub mod edit;
 mod lean;
 mod split;
 
@@ -23,6 +24,8 @@ use crate::helm::record::shape;
 pub struct Document<'a> {
     /// Its text, a leading `---` included.
     pub text: &'a str,
+    /// The byte of the stream at which its text begins.
+    pub offset: usize,
     /// The line of the stream, from 1, at which its text begins.
     pub line: u32,
     /// The line of the stream at which its content begins, behind markers and comments.

@@ -11,14 +11,14 @@ use super::Document;
 /// indented. JSON values may also follow each other without a separator.
 #[must_use]
 pub fn documents(text: &str) -> Vec<Document<'_>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
-    let (mut start, mut line) = (0, 1);
-    for next in markers(text).chain([text.len()]) {
-        let part = text.get(start..next).unwrap_or_default();
-        add(&mut found, part, line);
-        line += newlines(part);
-        start = next;
+    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut part = Part { text: "", offset: mark, line: 1 };
+    let body = text.get(mark..).unwrap_or_default();
+    for next in markers(body).chain([body.len()]) {
+        part.text = text.get(part.offset..mark + next).unwrap_or_default();
+        part.add(&mut found);
+        part = part.behind(part.text.len());
     }
     found
 }
@@ -26,9 +26,8 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
 /// Where the lines begin that are markers.
 fn markers(text: &str) -> impl Iterator<Item = usize> {
     let first = is_marker(text).then_some(0);
-    let candidates = memchr::memchr2_iter(b'-', b'.', text.as_bytes());
-    let line = |at: &usize| *at > 0 && text.as_bytes().get(at - 1) == Some(&b'\n');
-    first.into_iter().chain(candidates.filter(line).filter(|at| text.get(*at..).is_some_and(is_marker)))
+    let lines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
+    first.into_iter().chain(lines.filter(|at| text.get(*at..).is_some_and(is_marker)))
 }
 
 /// Whether a text begins with a marker.
@@ -37,42 +36,60 @@ fn is_marker(line: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
-fn add<'a>(found: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
-    if text.lines().all(is_idle) {
-        return;
+/// A part of the stream, and where in it.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    text: &'a str,
+    offset: usize,
+    line: u32,
+}
+
+impl<'a> Part<'a> {
+    /// What follows this many bytes.
+    fn behind(self, length: usize) -> Self {
+        let (before, text) = self.text.split_at_checked(length).unwrap_or((self.text, ""));
+        Self { text, offset: self.offset + before.len(), line: self.line + newlines(before) }
     }
-    let body = text.strip_prefix("---").unwrap_or(text);
-    let trimmed = body.trim_start();
-    if trimmed.starts_with('{') {
-        let skipped = text.len() - trimmed.len();
-        values(found, trimmed, line + newlines(text.get(..skipped).unwrap_or_default()));
-    } else {
-        let lead = text.lines().take_while(|line| is_idle(line)).count();
-        let content = line.saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
-        found.push(Document { text, line, content, is_json: false });
+
+    fn add(self, found: &mut Vec<Document<'a>>) {
+        if self.text.lines().all(is_idle) {
+            return;
+        }
+        let body = self.text.strip_prefix("---").unwrap_or(self.text);
+        let trimmed = body.trim_start();
+        if trimmed.starts_with('{') {
+            self.behind(self.text.len() - trimmed.len()).values(found);
+        } else {
+            let lead = self.text.lines().take_while(|line| is_idle(line)).count();
+            let content = self.line.saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
+            found.push(self.document(self.text, content, false));
+        }
+    }
+
+    /// JSON values one after another; what is not JSON after all is one document of YAML.
+    fn values(self, found: &mut Vec<Document<'a>>) {
+        let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
+        let mut rest = self;
+        while let Some(value) = stream.next() {
+            let Ok(value) = value else {
+                found.push(rest.document(rest.text, rest.line, false));
+                return;
+            };
+            rest = rest.behind(rest.text.len() - rest.text.trim_start().len());
+            found.push(rest.document(value.get(), rest.line, true));
+            rest = rest.behind(self.offset + stream.byte_offset() - rest.offset);
+        }
+    }
+
+    fn document(self, text: &'a str, content: u32, is_json: bool) -> Document<'a> {
+        Document { text, offset: self.offset, line: self.line, content, is_json }
     }
 }
 
 /// A line that says nothing: blank, a comment, a directive or a bare marker.
 fn is_idle(line: &str) -> bool {
-    let text = line.trim();
-    text.is_empty() || text.starts_with('#') || line.starts_with('%') || is_marker(line) && text.len() == 3
-}
-
-/// JSON values one after another; what is not JSON after all is one document of YAML.
-fn values<'a>(found: &mut Vec<Document<'a>>, text: &'a str, mut line: u32) {
-    let (mut rest, mut stream) = (text, serde_json::Deserializer::from_str(text).into_iter::<&RawValue>());
-    while let Some(value) = stream.next() {
-        let Ok(value) = value else {
-            found.push(Document { text: rest, line, content: line, is_json: false });
-            return;
-        };
-        let blank = rest.len() - rest.trim_start().len();
-        line += newlines(rest.get(..blank).unwrap_or_default());
-        found.push(Document { text: value.get(), line, content: line, is_json: true });
-        line += newlines(value.get());
-        rest = text.get(stream.byte_offset()..).unwrap_or_default();
-    }
+    let text = line.get(3..).filter(|_| is_marker(line)).unwrap_or(line).trim();
+    text.is_empty() || text.starts_with('#') || line.starts_with('%')
 }
 
 fn newlines(text: &str) -> u32 {
@@ -89,7 +106,7 @@ mod tests {
 
     #[test]
     fn markers_separate_and_empty_documents_are_left_out() {
-        let text = "# head\n---\na: 1\n---\n# only a comment\n--- # named\nb: 2\n...\n---\n\n";
+        let text = "# head\n---\na: 1\n---\n# only a comment\n--- # named\nb: 2\n... # end\n--- # nothing\n\n";
         assert_eq!(split(text), [(2, "---\na: 1\n"), (6, "--- # named\nb: 2\n")]);
     }
 
@@ -115,6 +132,15 @@ mod tests {
         let expected = [(1, "{\"a\":\n1}"), (3, "{\"b\":2}"), (3, "{\"c\":3}"), (6, "{\"d\":4}")];
         assert_eq!(split(text), expected);
         assert!(documents(text).iter().all(|document| document.is_json));
+    }
+
+    #[test]
+    fn each_document_knows_where_its_text_stands() {
+        let text = "\u{feff}# é\n--- {\"a\":1} {\"b\": 2}\n---\nc: 3\n...\n{d: 4}\n";
+        for document in documents(text) {
+            assert!(text.get(document.offset..).is_some_and(|rest| rest.starts_with(document.text)), "{document:?}");
+        }
+        assert_eq!(documents(text).len(), 4);
     }
 
     #[test]

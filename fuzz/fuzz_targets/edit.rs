@@ -1,0 +1,47 @@
+//! The editor of YAML: the first byte chooses a patch, the rest is a stream.
+//!
+//! It never stops, what it writes can be read again and is as the patch wants it, and documents that
+//! are not edited come out byte for byte.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use fluxkeep::yaml::documents;
+use fluxkeep::yaml::edit::{edit, splice};
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
+
+static PATCHES: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let all = json!({"metadata": {"annotations": {"keep": "keep"}, "labels": {"owner": "Helm", "old": null}}});
+    vec![
+        json!({"metadata": {"annotations": {"keep": "keep"}}}),
+        json!({"metadata": {"labels": {"old": null}}}),
+        all.clone(),
+        json!({"items": {"0": all}}),
+        json!({"metadata": {"annotations": {"keep": "true", "y": "\u{2028}"}}}),
+        json!({"spec": {"list": [{"a": ["b"]}, "c\nd\n"]}}),
+    ]
+});
+
+fuzz_target!(|data: &[u8]| {
+    let Some((choice, text)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Some(patch) = PATCHES.get(usize::from(*choice) % PATCHES.len()) else { return };
+    let before = documents(text);
+    let (mut splices, mut edited) = (Vec::new(), Vec::new());
+    for document in &before {
+        let found = edit(document, patch);
+        edited.push(found.as_ref().is_ok_and(|found| !found.is_empty()));
+        splices.extend(found.unwrap_or_default());
+    }
+    let whole = splice(text, &splices);
+    let after = documents(&whole);
+    assert_eq!(before.len(), after.len(), "as many documents as before");
+    for ((before, after), edited) in before.iter().zip(&after).zip(edited) {
+        if edited {
+            assert_eq!(edit(after, patch), Ok(Vec::new()), "laid on again");
+        } else {
+            assert_eq!(before.text, after.text, "not edited");
+        }
+    }
+});

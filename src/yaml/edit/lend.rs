@@ -1,0 +1,49 @@
+//! Aliases of what is edited: they keep the meaning that they had.
+
+use super::Doubt;
+use super::copy::copy;
+use super::patch::Patcher;
+use super::tree::{Body, Id};
+
+impl Patcher<'_, '_> {
+    /// Where a node changes that aliases stand for, the first of them becomes the definition.
+    pub(super) fn lend(&mut self) -> Result<(), Doubt> {
+        let anchored = |id: &Id| self.tree.node(*id).anchor.is_some();
+        let lenders: Vec<Id> = (0..self.tree.nodes.len())
+            .filter(anchored)
+            .filter(|id| self.changed.contains(id) || self.is_gone(*id))
+            .collect();
+        for lender in lenders {
+            if let Some(first) = self.first_alias(lender) {
+                self.hand_over(lender, first)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_gone(&self, id: Id) -> bool {
+        self.gone.iter().any(|gone| (*gone..=self.tree.node(*gone).last).contains(&id))
+    }
+
+    fn first_alias(&self, lender: Id) -> Option<Id> {
+        let is_alias = |id: &Id| matches!(self.tree.node(*id).body, Body::Alias(target) if target == lender);
+        (lender..self.tree.nodes.len()).filter(is_alias).find(|id| !self.is_gone(*id))
+    }
+
+    fn hand_over(&mut self, lender: Id, alias: Id) -> Result<(), Doubt> {
+        let node = self.tree.node(lender);
+        let Some(anchor) = node.anchor.clone() else { return Ok(()) };
+        if (lender..=node.last).contains(&alias) {
+            return Err(Doubt::new(anchor.start, "it holds an alias of itself; write it out"));
+        }
+        let name = self.tree.slice(anchor.clone());
+        let text = format!("{name} {}", copy(self.tree, lender, None)?);
+        let to = self.tree.node(alias);
+        self.splice(to.start..to.end, text);
+        if !self.is_gone(lender) {
+            let blank = self.tree.slice(0..anchor.start).trim_end_matches([' ', '\t']).len();
+            self.splice(blank..anchor.end, String::new());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Edits a document in place: finds spans, plans, and splices bytes.
+//!
+//! What is wanted is a JSON merge patch (RFC 7396), with one thing more: laid on a sequence, its keys
+//! are indices. Every byte that the patch gives no reason to touch stays: comments, quoting, order,
+//! line ends, anchors. What is written reads the same under YAML 1.1 and 1.2, and where another node
+//! takes its meaning from the one that is edited (an alias, a merge), that other node keeps it.
+//!
+//! A patch that is laid on again changes nothing.
+
+mod copy;
+mod events;
+mod find;
+mod lend;
+mod lines;
+mod patch;
+mod place;
+mod tree;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::{Document, Unread};
+
+/// One piece of text in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splice {
+    /// The bytes that go, by their offset in the stream.
+    pub range: Range<usize>,
+    /// What comes instead.
+    pub text: String,
+}
+
+/// What has to be written, so that the document is as the patch wants it. Ordered, never overlapping;
+/// none where it is so already.
+///
+/// # Errors
+/// When the document is not YAML, when a key that the patch names stands twice, when a map that the
+/// patch names is something else, and when the meaning of another node would change.
+pub fn edit(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
+    let tree = match lines::read(document.text, patch) {
+        Some(tree) => tree,
+        None => events::read(document, patch)?,
+    };
+    let mut splices = patch::splices(&tree, patch).map_err(|doubt| doubt.at(document))?;
+    for splice in &mut splices {
+        splice.range = splice.range.start + document.offset..splice.range.end + document.offset;
+    }
+    Ok(splices)
+}
+
+/// The pieces of a text with its splices in place, one after another: nothing is copied.
+pub fn pieces<'a>(text: &'a str, splices: &'a [Splice]) -> impl Iterator<Item = &'a str> {
+    let ends = splices.iter().map(|splice| splice.range.end);
+    let starts = splices.iter().map(|splice| splice.range.start).chain([text.len()]);
+    let kept = std::iter::once(0).chain(ends).zip(starts).map(|(from, to)| text.get(from..to).unwrap_or_default());
+    let written = splices.iter().map(|splice| splice.text.as_str()).chain([""]);
+    kept.zip(written).flat_map(|(kept, written)| [kept, written])
+}
+
+/// A text with its splices in place.
+#[must_use]
+pub fn splice(text: &str, splices: &[Splice]) -> String {
+    pieces(text, splices).collect()
+}
+
+/// Why a patch cannot be laid on, and where.
+#[derive(Debug)]
+struct Doubt {
+    at: usize,
+    message: String,
+}
+
+impl Doubt {
+    fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+
+    fn at(self, document: &Document<'_>) -> Unread {
+        let before = document.text.get(..self.at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        document.unread(line as u64, column as u64, self.message)
+    }
+}

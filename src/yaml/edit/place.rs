@@ -1,0 +1,196 @@
+//! Where in the text an entry comes or goes.
+
+use std::ops::Range;
+
+use granit_parser::ScalarStyle;
+use serde_json::{Map, Value};
+
+use super::patch::{Patcher, Place};
+use super::tree::{Body, Entry, Id, Style, line_break, line_end, line_start, token};
+use super::{Doubt, Splice, write};
+
+impl Patcher<'_, '_> {
+    pub(super) fn splice(&mut self, range: Range<usize>, text: String) {
+        self.splices.push(Splice { range, text });
+    }
+
+    /// The column at which the entries of a map begin.
+    pub(super) fn column(&self, map: Id) -> usize {
+        let start = self.tree.node(map).start;
+        start - line_start(self.tree.text, start)
+    }
+
+    /// Writes a value over a node, its anchor and tag included.
+    pub(super) fn replace(&mut self, id: Id, value: &Value, place: Place) {
+        let node = self.tree.node(id);
+        let range = self.tree.start(id)..node.end;
+        let text = if place.style == Style::Flow { write::flow(value) } else { write::inline(value) };
+        let text = match &node.body {
+            Body::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded) => {
+                text + last_break(self.tree.slice(range.clone()))
+            }
+            _ if !range.is_empty() => text,
+            // Nothing stands behind the colon, and perhaps no colon either.
+            _ if place.open.is_some() || place.style == Style::Block => format!(" {text}"),
+            _ => format!(": {text}"),
+        };
+        self.splice(range, text);
+        self.gone.push(id);
+    }
+
+    /// Writes lines behind the one that an offset is on.
+    pub(super) fn line_behind(&mut self, at: usize, lines: &[String]) {
+        let text = self.tree.text;
+        let end = line_end(text, at);
+        let (found, usual) = (line_break(text, end), self.usual_break());
+        if found.is_empty() {
+            self.splice(end..end, usual.to_owned() + &lines.join(usual));
+        } else {
+            let at = end + found.len();
+            self.splice(at..at, lines.join(found) + found);
+        }
+    }
+
+    /// The line end of the document's first line.
+    fn usual_break(&self) -> &'static str {
+        match line_break(self.tree.text, line_end(self.tree.text, 0)) {
+            "\r\n" => "\r\n",
+            "\r" => "\r",
+            _ => "\n",
+        }
+    }
+
+    /// Where what stands in front of a map's first entry ends: colon or dash, anchor, tag. None where
+    /// the entry stands on the same line.
+    fn opening(&self, map: Id, place: Place) -> Option<usize> {
+        let node = self.tree.node(map);
+        let open = node.anchor.iter().chain(&node.tag).map(|range| range.end).chain(place.open).max()?;
+        (open < line_start(self.tree.text, node.start)).then_some(open)
+    }
+
+    /// Writes new entries in front of the others.
+    pub(super) fn insert(
+        &mut self,
+        id: Id,
+        new: &Map<String, Value>,
+        removed: &[usize],
+        place: Place,
+    ) -> Result<(), Doubt> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let Body::Map(style, entries) = &self.tree.node(id).body else { return Ok(()) };
+        match style {
+            Style::Flow => self.insert_flow(id, new, entries.len() > removed.len()),
+            Style::Block => self.insert_block(id, new, place)?,
+        }
+        Ok(())
+    }
+
+    fn insert_block(&mut self, id: Id, new: &Map<String, Value>, place: Place) -> Result<(), Doubt> {
+        let (start, column) = (self.tree.node(id).start, self.column(id));
+        if self.tree.slice(start - column..start).contains('\t') {
+            return Err(Doubt::new(start, "a tab stands before the entry; indent it by spaces"));
+        }
+        let lines = write::block(new, column);
+        if let Some(open) = self.opening(id, place) {
+            self.line_behind(open, &lines);
+        } else {
+            let end = self.usual_break();
+            let lines = lines.join(end);
+            // The first of them stands where the old first entry did.
+            let text = format!("{}{end}{}", lines.trim_start_matches(' '), " ".repeat(column));
+            self.splice(start..start, text);
+        }
+        Ok(())
+    }
+
+    /// With the blanks that stand between the brace and the first entry.
+    fn insert_flow(&mut self, id: Id, new: &Map<String, Value>, others: bool) {
+        let brace = self.tree.node(id).start + 1;
+        let first = self.tree.entries(id).first().map_or(brace, |first| self.entry_start(*first));
+        let blank = self.tree.slice(brace..first);
+        let gap = if blank.is_empty() || !blank.trim().is_empty() { " " } else { blank };
+        let entries: Vec<_> =
+            new.iter().map(|(key, value)| format!("{}: {}", write::quoted(key), write::flow(value))).collect();
+        let text = entries.join(&format!(",{gap}"));
+        self.splice(first..first, if others { format!("{text},{gap}") } else { text });
+    }
+
+    /// Takes entries away; `{}` stays where nothing else does.
+    pub(super) fn remove(&mut self, id: Id, removed: &[usize], alone: bool, place: Place) {
+        let Body::Map(style, entries) = &self.tree.node(id).body else { return };
+        let is_emptied = alone && !removed.is_empty() && removed.len() == entries.len();
+        let opening = self.opening(id, place);
+        for (index, entry) in entries.iter().enumerate().filter(|(index, _)| removed.contains(index)) {
+            let range = self.entry_start(*entry)..self.entry_end(*entry);
+            match style {
+                Style::Flow => self.remove_flow(range, index, entries, removed),
+                Style::Block if is_emptied && opening.is_none() && index == 0 => self.splice(range, "{}".to_owned()),
+                Style::Block => self.remove_block(range),
+            }
+            self.gone.extend([entry.key, entry.value]);
+        }
+        if let (Style::Block, true, Some(open)) = (style, is_emptied, opening) {
+            self.splice(open..open, " {}".to_owned());
+        }
+    }
+
+    /// The whole line where nothing else stands on it, its comment included.
+    fn remove_block(&mut self, range: Range<usize>) {
+        let text = self.tree.text;
+        let start = line_start(text, range.start);
+        let is_own = self.tree.slice(start..range.start).trim().is_empty();
+        let broken = last_break(self.tree.slice(range.clone())).len();
+        let whole = if broken > 0 {
+            range.end
+        } else {
+            line_end(text, range.end) + line_break(text, line_end(text, range.end)).len()
+        };
+        self.splice(if is_own { start..whole } else { range.start..range.end - broken }, String::new());
+    }
+
+    /// An entry and one comma: the one behind it at the front of the map, else the one before. Blanks
+    /// go along, comments stay.
+    fn remove_flow(&mut self, range: Range<usize>, index: usize, entries: &[Entry], removed: &[usize]) {
+        let is_leading = (0..index).all(|before| removed.contains(&before));
+        let before = index.checked_sub(1).and_then(|before| entries.get(before));
+        let from = before.filter(|_| !is_leading).map_or(range.end, |before| self.entry_end(*before));
+        let comma = token(self.tree.text, from);
+        let is_comma = self.tree.slice(comma..comma + 1) == ",";
+        let behind = token(self.tree.text, comma + 1);
+        let is_blank = |range: Range<usize>| self.tree.slice(range).trim().is_empty();
+        if is_comma && is_leading && is_blank(range.end..comma) && is_blank(comma + 1..behind) {
+            return self.splice(range.start..behind, String::new());
+        }
+        if is_comma && !is_leading && is_blank(comma + 1..range.start) {
+            return self.splice(comma..range.end, String::new());
+        }
+        if is_comma {
+            self.splice(comma..comma + 1, String::new());
+        }
+        self.splice(range, String::new());
+    }
+
+    /// Where an entry begins, the question mark of an explicit key included.
+    fn entry_start(&self, entry: Entry) -> usize {
+        let start = self.tree.start(entry.key);
+        let before = self.tree.slice(line_start(self.tree.text, start)..start).trim_end();
+        match before.strip_suffix('?') {
+            Some(rest) if rest.is_empty() || rest.ends_with([' ', '\t', '{', ',']) => {
+                start - (start - line_start(self.tree.text, start)) + rest.len()
+            }
+            _ => start,
+        }
+    }
+
+    fn entry_end(&self, entry: Entry) -> usize {
+        let ends = [self.tree.node(entry.key).end, self.tree.node(entry.value).end];
+        ends.into_iter().chain(entry.open).fold(0, usize::max)
+    }
+}
+
+/// The line end that a text ends with.
+fn last_break(text: &str) -> &str {
+    ["\r\n", "\n", "\r"].into_iter().find(|end| text.ends_with(end)).unwrap_or_default()
+}

@@ -1,0 +1,277 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::{DuplicateKeyPolicy, documents};
+use super::{edit, events, lines, patch, splice};
+
+/// The text with the patch laid on each of its documents, twice: the second time nothing changes.
+fn patched(text: &str, patch: &Value) -> Result<String, String> {
+    let once = laid(text, patch)?;
+    assert_eq!(laid(&once, patch).as_ref(), Ok(&once), "the patch laid on again");
+    Ok(once)
+}
+
+fn laid(text: &str, patch: &Value) -> Result<String, String> {
+    let mut splices = Vec::new();
+    for document in documents(text) {
+        splices.extend(edit(&document, patch).map_err(|unread| unread.to_string())?);
+    }
+    Ok(splice(text, &splices))
+}
+
+/// An annotation that has to be there.
+fn keep() -> Value {
+    json!({"metadata": {"annotations": {"keep": "keep"}}})
+}
+
+/// A label that has to go.
+fn removal() -> Value {
+    json!({"metadata": {"labels": {"old": null}}})
+}
+
+#[track_caller]
+fn becomes(before: &str, patch: &Value, after: &str) {
+    assert_eq!(patched(before, patch).as_deref(), Ok(after));
+}
+
+#[track_caller]
+fn is_refused(text: &str, patch: &Value, why: &str) {
+    assert_eq!(patched(text, patch), Err(why.to_owned()));
+}
+
+#[test]
+fn a_key_comes_in_front_of_the_others() {
+    becomes(
+        "metadata:\n  annotations:\n    # c\n    a: b # d\n  name: x\n",
+        &keep(),
+        "metadata:\n  annotations:\n    keep: keep\n    # c\n    a: b # d\n  name: x\n",
+    );
+    becomes("metadata: {annotations: {a: b}}", &keep(), "metadata: {annotations: {\"keep\": \"keep\", a: b}}");
+    becomes(
+        "{\n  \"metadata\": {\n    \"name\": \"a\"\n  }\n}\n",
+        &keep(),
+        "{\n  \"metadata\": {\n    \"annotations\": {\"keep\": \"keep\"},\n    \"name\": \"a\"\n  }\n}\n",
+    );
+}
+
+#[test]
+fn a_missing_map_is_made() {
+    becomes("metadata:\n  name: x\n", &keep(), "metadata:\n  annotations:\n    keep: keep\n  name: x\n");
+    becomes("# c\nkind: A\n", &keep(), "# c\nmetadata:\n  annotations:\n    keep: keep\nkind: A\n");
+    becomes(
+        "metadata: # c\n  annotations: # d\n  name: x",
+        &keep(),
+        "metadata: # c\n  annotations: # d\n    keep: keep\n  name: x",
+    );
+    becomes("metadata:\r\n  annotations:", &keep(), "metadata:\r\n  annotations:\r\n    keep: keep");
+    becomes("metadata: ~ # c\n", &keep(), "metadata: {\"annotations\": {\"keep\": \"keep\"}} # c\n");
+    becomes("metadata: {name, annotations: }", &keep(), "metadata: {name, annotations: {\"keep\": \"keep\"} }");
+}
+
+#[test]
+fn what_is_so_already_stays_however_it_is_written() {
+    for written in ["keep", "'keep'", "\"keep\"", "!!str keep", "\"k\\x65ep\"", ">-\n      keep"] {
+        let text = format!("metadata:\n  annotations:\n    keep: {written}\n");
+        becomes(&text, &keep(), &text);
+    }
+}
+
+#[test]
+fn another_value_is_replaced_and_nothing_around_it() {
+    for written in ["delete", "!x keep", "&a keep2", "'kee\n      p'", "{a: b}", "[keep]"] {
+        let text = format!("metadata:\n  annotations:\n    keep: {written} # c\n    a: b\n");
+        becomes(&text, &keep(), "metadata:\n  annotations:\n    keep: keep # c\n    a: b\n");
+    }
+    let text = "metadata:\n  annotations:\n    keep: |\n      delete\n\n    a: b\n";
+    becomes(text, &keep(), "metadata:\n  annotations:\n    keep: keep\n\n    a: b\n");
+}
+
+#[test]
+fn a_value_that_some_reader_takes_for_something_else_stands_in_quotes() {
+    for (value, written) in [
+        ("true", "\"true\""),
+        ("Yes", "\"Yes\""),
+        ("1.0", "\"1.0\""),
+        ("0x1", "\"0x1\""),
+        ("2024-01-01", "\"2024-01-01\""),
+        ("", "\"\""),
+        ("~", "\"~\""),
+        ("a: b", "\"a: b\""),
+        ("\u{2028}\t", "\"\\u2028\\t\""),
+        ("flux-system", "flux-system"),
+        ("a/b.c_d-e", "a/b.c_d-e"),
+    ] {
+        let patch = json!({"metadata": {"labels": {"a": value}}});
+        becomes("metadata:\n  labels:\n    a:\n", &patch, &format!("metadata:\n  labels:\n    a: {written}\n"));
+    }
+    // It stands there already, and means something else.
+    let patch = json!({"metadata": {"labels": {"a": "on"}}});
+    becomes("metadata:\n  labels:\n    a: on\n", &patch, "metadata:\n  labels:\n    a: \"on\"\n");
+}
+
+#[test]
+fn an_entry_goes_with_its_line_and_its_comment() {
+    becomes(
+        "metadata:\n  labels:\n    # a\n    old: x # b\n    # c\n    app: y\n",
+        &removal(),
+        "metadata:\n  labels:\n    # a\n    # c\n    app: y\n",
+    );
+    becomes("metadata:\n  labels:\n    old: x\n  name: a", &removal(), "metadata:\n  labels: {}\n  name: a");
+    becomes("metadata: {labels: {a: b, old: c, d: e}}", &removal(), "metadata: {labels: {a: b, d: e}}");
+    becomes("metadata: {labels: {old: c, d: e}}", &removal(), "metadata: {labels: {d: e}}");
+    becomes("metadata: {labels: {d: e, # f\n old: c}}", &removal(), "metadata: {labels: {d: e # f\n }}");
+    becomes("metadata:\n  labels:\n  - old\n", &json!({"metadata": {"labels": null}}), "metadata: {}\n");
+}
+
+#[test]
+fn an_item_of_a_list_is_edited_where_it_stands() {
+    becomes(
+        "items:\n- metadata:\n    name: a\n- kind: B\n",
+        &json!({"items": {"0": keep(), "1": keep()}}),
+        "items:\n- metadata:\n    annotations:\n      keep: keep\n    name: a\n- metadata:\n    annotations:\n      \
+         keep: keep\n  kind: B\n",
+    );
+    is_refused("items: []\n", &json!({"items": {"0": keep()}}), "line 1, column 1: the sequence has no item 0");
+}
+
+#[test]
+fn what_is_new_and_deep_is_written_as_a_person_would() {
+    let stanza = json!({"spec": {"postRenderers": [{"kustomize": {"patches": [
+        {"patch": "kind: X\nmetadata:\n  name: x\n", "target": {"kind": ".*"}}
+    ]}}]}});
+    becomes(
+        "spec:\n  interval: 1h # c\n",
+        &stanza,
+        "spec:\n  postRenderers:\n    - kustomize:\n        patches:\n          - patch: |\n              kind: X\n              \
+         metadata:\n                name: x\n            target:\n              kind: \".*\"\n  interval: 1h # c\n",
+    );
+}
+
+#[test]
+fn whoever_shares_the_edited_node_keeps_its_meaning() {
+    becomes(
+        "metadata:\n  labels: &l\n    app: a\n    old: b\nspec: {selector: *l, other: *l}\n",
+        &removal(),
+        "metadata:\n  labels:\n    app: a\nspec: {selector: &l {app: a, old: b}, other: *l}\n",
+    );
+    becomes("a: &l {old: x}\nmetadata:\n  labels: *l\n", &removal(), "a: &l {old: x}\nmetadata:\n  labels: {}\n");
+    becomes(
+        "a: &l {keep: x}\nmetadata:\n  annotations:\n    <<: *l # c\n",
+        &keep(),
+        "a: &l {keep: x}\nmetadata:\n  annotations:\n    <<: *l # c\n    keep: \"keep\"\n",
+    );
+    is_refused("metadata: &m\n  self: *m\n", &keep(), "line 1, column 11: it holds an alias of itself; write it out");
+}
+
+#[test]
+fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place() {
+    is_refused("---\nmetadata:\n  annotations: none\n", &keep(), "line 3, column 16: it is not a map");
+    is_refused(
+        "# c\n---\nmetadata: {}\n'metadata': {}\n",
+        &keep(),
+        "line 4, column 1: metadata stands twice in one map; keep one of them",
+    );
+    is_refused("a: 1\n---\nmetadata: [\n", &removal(), "line 3, column 11: it is not YAML");
+}
+
+/// Metadata as it might be written by anybody, for the scanner of lines and the parser alike.
+fn metadata() -> impl Strategy<Value = String> {
+    let key = "(old|app|keep|a\\.b/c|labels|metadata|\"q\"|'old'|yes)";
+    let value = "( (keep|x|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
+    let entry =
+        (0_usize..4, key, value).prop_map(|(depth, key, value)| format!("{}{key}:{value}\n", "  ".repeat(depth)));
+    let other = prop_oneof![
+        Just("\n".to_owned()),
+        Just("  # c\n".to_owned()),
+        Just("# d\n".to_owned()),
+        Just("kind: A\n".to_owned()),
+        Just("---\n".to_owned()),
+        Just("    annotations:\n".to_owned()),
+        Just("\t\n".to_owned()),
+        Just("  - a\n".to_owned()),
+    ];
+    let line = prop_oneof![4 => entry, 1 => other];
+    let head = prop_oneof![Just(""), Just("kind: A\n"), Just("---\n# c\n"), Just("a: \"x\n"), Just("data:\n  a: b\n")];
+    let tail =
+        prop_oneof![Just(""), Just("spec:\n- a\n"), Just("\"b\": c\n"), Just("s: 'x\nt'\n"), Just("<<: {a: b}\n")];
+    let top = prop_oneof![4 => Just("metadata:\n"), 1 => Just("metadata: # c\n")];
+    (head, top, prop::collection::vec(line, 0..8), tail)
+        .prop_map(|(head, top, lines, tail)| format!("{head}{top}{}{tail}", lines.concat()))
+}
+
+fn patches() -> impl Strategy<Value = Value> {
+    let value = prop_oneof![Just(Value::Null), "(keep|x|true|é: #|a\nb\n)".prop_map(Value::from)];
+    let map = || prop::collection::btree_map("(old|app|keep|q|yes|a\\.b/c)", value.clone(), 0..4);
+    (map(), map()).prop_map(|(labels, annotations)| json!({"metadata": {"labels": labels, "annotations": annotations}}))
+}
+
+fn parse(text: &str) -> Result<Value, Box<serde_saphyr::Error>> {
+    super::super::parse(text, DuplicateKeyPolicy::LastWins)
+}
+
+/// Lays a patch on a value that was read.
+fn merged(value: Value, patch: &Value) -> Value {
+    let Value::Object(wants) = patch else { return patch.clone() };
+    let mut map = match value {
+        Value::Object(map) => map,
+        Value::Array(items) => return items.into(),
+        other if super::find::pruned(patch).is_none() => return other,
+        _ => serde_json::Map::new(),
+    };
+    for (key, want) in wants {
+        if want.is_null() {
+            map.remove(key);
+        } else if map.contains_key(key) || super::find::pruned(want).is_some() {
+            let value = map.remove(key).unwrap_or_default();
+            map.insert(key.clone(), merged(value, want));
+        }
+    }
+    Value::Object(map)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// But for what is not YAML further down, which only the events tell.
+    #[test]
+    fn lines_and_events_tell_the_same(text in metadata(), patch in patches()) {
+        for document in documents(&text) {
+            if let (Some(lines), Ok(events)) = (lines::read(document.text, &patch), events::read(&document, &patch)) {
+                let [lines, events] = [&lines, &events].map(|tree| patch::splices(tree, &patch).ok());
+                prop_assert_eq!(lines, events, "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_asked_for(text in metadata(), patch in patches()) {
+        for document in documents(&text) {
+            let (Ok(splices), Ok(before)) = (edit(&document, &patch), parse(document.text)) else { continue };
+            let whole = splice(&text, &splices);
+            let after = documents(&whole).into_iter().find(|after| after.offset == document.offset).unwrap();
+            let value: Value = parse(after.text).unwrap();
+            prop_assert_eq!(value, merged(before, &patch), "{}", whole);
+            prop_assert_eq!(edit(&after, &patch), Ok(Vec::new()), "{}", whole);
+        }
+    }
+
+    #[test]
+    fn any_text_can_be_written_and_read_again(key in "\\PC{1,20}", value in any::<String>(), braces in any::<bool>()) {
+        let patch = json!({"metadata": {"annotations": {&key: &value}}});
+        let text = if braces { "metadata: {name: a}\n" } else { "metadata:\n  name: a\n" };
+        let after = laid(text, &patch).unwrap();
+        let read: Value = parse(&after).unwrap();
+        prop_assert_eq!(read.pointer("/metadata/annotations"), Some(&json!({&key: &value})), "{}", after);
+    }
+
+    #[test]
+    fn no_text_stops_the_editor(text in "[a-c:{}\\[\\],?#&*!|>'\"%@`\\-. \t\r\n]{0,60}", patch in patches()) {
+        for document in documents(&text) {
+            if let Ok(splices) = edit(&document, &patch) {
+                prop_assert_eq!(documents(&splice(&text, &splices)).len(), documents(&text).len());
+            }
+        }
+    }
+}
