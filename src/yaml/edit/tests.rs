@@ -119,6 +119,7 @@ fn an_entry_goes_with_its_line_and_its_comment() {
         "metadata:\n  labels:\n    # a\n    # c\n    app: y\n",
     );
     becomes("metadata:\n  labels:\n    old: x\n  name: a", &removal(), "metadata:\n  labels: {}\n  name: a");
+    becomes("- old: x # c\n  b: y\n", &json!({"0": {"old": null}}), "-  # c\n  b: y\n");
     becomes("metadata: {labels: {a: b, old: c, d: e}}", &removal(), "metadata: {labels: {a: b, d: e}}");
     becomes("metadata: {labels: {old: c, d: e}}", &removal(), "metadata: {labels: {d: e}}");
     becomes("metadata: {labels: {d: e, # f\n old: c}}", &removal(), "metadata: {labels: {d: e # f\n }}");
