@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
 use fluxkeep::admission::{Answer, LONGEST_BODY};
 use http_body_util::BodyExt;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -25,6 +25,10 @@ use crate::metrics::Metrics;
 /// Flux's own CRDs and records stay below, and are through in three milliseconds at most.
 const AT_ONCE: usize = 256 << 10;
 
+/// How many of the longer ones are judged at once: a record may unfold to 32 MiB, and its manifest is
+/// as long again.
+pub(crate) const UNFOLDING: usize = 4;
+
 /// From a review's bytes to its answer.
 pub(crate) type Answering = Arc<dyn Fn(&[u8]) -> Answer + Send + Sync>;
 
@@ -35,6 +39,8 @@ pub(crate) struct Door {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// Turns of the reviews that go to a thread of their own; without a bound, so would their memory.
+    pub(crate) unfolding: Arc<Semaphore>,
 }
 
 /// `POST /validate` and `POST /mutate`: what a review is about decides, not where it is sent.
@@ -64,8 +70,13 @@ impl Door {
         if body.len() <= AT_ONCE {
             return self.answer(&body);
         }
+        let Ok(turn) = self.unfolding.clone().acquire_owned().await else { return failed() };
         let door = self.clone();
-        spawn_blocking(move || door.answer(&body)).await.unwrap_or_else(|_| failed())
+        let judging = move || {
+            let _turn = turn;
+            door.answer(&body)
+        };
+        spawn_blocking(judging).await.unwrap_or_else(|_| failed())
     }
 
     /// Answers, counts and logs. A panic costs this one review, not the server.
@@ -164,6 +175,8 @@ mod tests {
     use super::*;
     use fluxkeep::facts::Facts;
     use fluxkeep::policy::Policy;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use tower::ServiceExt;
 
     /// A router whose judge panics on every body that holds `panic`.
@@ -172,9 +185,14 @@ mod tests {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
             fluxkeep::admission::answer(body, &Facts::default(), &Policy::default(), crate::state::now())
         };
+        router(door(metrics, Arc::new(answering)))
+    }
+
+    /// A door at which one longer review is judged at once.
+    fn door(metrics: &Arc<Metrics>, answering: Answering) -> Door {
         let (_tell, phase) = watch::channel(Phase::Serving);
-        let metrics = metrics.clone();
-        router(Door { answering: Arc::new(answering), metrics, body_deadline: Duration::from_secs(10), phase })
+        let (metrics, unfolding) = (metrics.clone(), Arc::new(Semaphore::new(1)));
+        Door { answering, metrics, body_deadline: Duration::from_secs(10), phase, unfolding }
     }
 
     async fn status(router: &Router, body: impl Into<Body>) -> StatusCode {
@@ -194,6 +212,35 @@ mod tests {
         }
         let text = metrics.encoded();
         assert!(text.contains(r#"reviews_total{door="none",decision="error"} 2"#), "{text}");
+    }
+
+    #[tokio::test]
+    async fn long_reviews_wait_for_each_other_and_short_ones_for_none() {
+        let (started, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
+        let (begun, gate) = (started.clone(), open.clone());
+        let answering = move |body: &[u8]| {
+            if body.len() > AT_ONCE {
+                begun.fetch_add(1, Ordering::SeqCst);
+                gate.wait();
+            }
+            fluxkeep::admission::answer(b"", &Facts::default(), &Policy::default(), crate::state::now())
+        };
+        let router = router(door(&Arc::default(), Arc::new(answering)));
+        let long = || {
+            let router = router.clone();
+            tokio::spawn(async move { status(&router, " ".repeat(AT_ONCE + 1)).await })
+        };
+        let (one, other) = (long(), long());
+        while started.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(status(&router, "").await, StatusCode::BAD_REQUEST);
+        assert_eq!(started.load(Ordering::SeqCst), 1);
+        for _ in [&one, &other] {
+            let open = open.clone();
+            spawn_blocking(move || open.wait()).await.unwrap();
+        }
+        assert_eq!([one.await.unwrap(), other.await.unwrap()], [StatusCode::BAD_REQUEST; 2]);
     }
 
     #[tokio::test(start_paused = true)]

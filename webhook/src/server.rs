@@ -9,13 +9,13 @@ use fluxkeep::policy::Policy;
 use fluxkeep_certs::{Authority, Current, Files, Terms, server_config};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Custodian;
 use crate::connections::{Phase, Port};
-use crate::door::{self, Door};
+use crate::door::{self, Door, UNFOLDING};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
@@ -143,6 +143,7 @@ impl Bound {
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
             phase: phase.clone(),
+            unfolding: Arc::new(Semaphore::new(UNFOLDING)),
         };
         let observe = Observe { metrics: metrics.clone(), state: state.clone(), readiness: self.readiness.clone() };
         let port = |tls, router| Port { tls, router, limits: self.limits, phase: phase.clone(), alive: alive.clone() };
