@@ -1,6 +1,9 @@
 //! What is true of the cluster, as far as the judge needs to know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{self, Engine, Part};
 use crate::flux::Flux;
@@ -8,9 +11,23 @@ use crate::helm::Owner;
 use crate::object::{Body, Key, Object};
 
 /// The objects that were seen in the cluster. No schema, no Secret.
+///
+/// A clone shares the objects and costs nothing; they are copied when one of the two changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    objects: BTreeMap<Key, Object>,
+    objects: Arc<BTreeMap<Key, Arc<Object>>>,
+    heard: Option<Heard>,
+}
+
+/// When a cluster that is followed was heard last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// The collection that was silent for longest, for example `customresourcedefinitions`.
+    pub resource: &'static str,
+    /// When it was heard last; none where it was never read whole.
+    pub at: Option<Timestamp>,
+    /// How old facts may be.
+    pub bound: SignedDuration,
 }
 
 impl Facts {
@@ -18,18 +35,56 @@ impl Facts {
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
         let objects = objects.into_iter().map(established);
-        Self { objects: objects.map(|object| (object.key(), object)).collect() }
+        let objects = objects.map(|object| (object.key(), Arc::new(object))).collect();
+        Self { objects: Arc::new(objects), heard: None }
+    }
+
+    /// The same facts, which hold only as long as the cluster is heard. Others hold for good.
+    #[must_use]
+    pub fn as_heard(self, heard: Heard) -> Self {
+        Self { heard: Some(heard), ..self }
+    }
+
+    /// What was silent for longer than the bound, if anything was.
+    #[must_use]
+    pub fn stale(&self, now: Timestamp) -> Option<Heard> {
+        let is_old = |heard: &Heard| heard.at.is_none_or(|at| now.duration_since(at) > heard.bound);
+        self.heard.filter(is_old)
+    }
+
+    /// Takes an object as it lives now. Says whether that is new.
+    pub fn put(&mut self, object: Object) -> bool {
+        let (key, object) = (object.key(), established(object));
+        let is_new = self.live(&key) != Some(&object);
+        if is_new {
+            Arc::make_mut(&mut self.objects).insert(key, Arc::new(object));
+        }
+        is_new
+    }
+
+    /// Keeps the objects whose key meets a condition, and forgets the others.
+    pub fn retain(&mut self, meets: impl Fn(&Key) -> bool) {
+        if !self.objects.keys().all(&meets) {
+            Arc::make_mut(&mut self.objects).retain(|key, _| meets(key));
+        }
+    }
+
+    /// Forgets an object.
+    pub fn remove(&mut self, key: &Key) {
+        if self.objects.contains_key(key) {
+            Arc::make_mut(&mut self.objects).remove(key);
+        }
     }
 
     /// Every object, ordered by key.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values()
+        self.objects.values().map(AsRef::as_ref)
     }
 
     /// The live object with this key.
     #[must_use]
     pub fn live(&self, key: &Key) -> Option<&Object> {
-        self.objects.get(key)
+        self.objects.get(key).map(AsRef::as_ref)
     }
 
     /// Whether any CustomResourceDefinition was seen; without one nothing can be said of storage.
@@ -74,4 +129,38 @@ fn established(mut object: Object) -> Object {
         definition.stored = definition.storage().map(str::to_owned).into_iter().collect();
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Object {
+        Object {
+            api_version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            name: name.to_owned(),
+            ..Object::default()
+        }
+    }
+
+    #[test]
+    fn a_view_that_was_handed_out_stays_as_it_was() {
+        let mut facts = Facts::of([named("a")]);
+        let view = facts.clone();
+        assert!(facts.put(named("b")) && !facts.put(named("b")));
+        facts.remove(&named("a").key());
+        facts.retain(|_| true);
+        assert_eq!((view, facts), (Facts::of([named("a")]), Facts::of([named("b")])));
+    }
+
+    #[test]
+    fn facts_are_stale_when_the_cluster_was_silent_for_longer_than_the_bound() {
+        let (now, bound) = (Timestamp::UNIX_EPOCH, SignedDuration::from_mins(5));
+        let heard = |at| Facts::default().as_heard(Heard { resource: "namespaces", at, bound }).stale(now);
+        assert!(heard(Some(now - bound)).is_none());
+        assert!(heard(Some(now - bound - SignedDuration::from_secs(1))).is_some());
+        assert!(heard(None).is_some(), "what was never read is not known");
+        assert!(Facts::default().stale(now).is_none(), "a snapshot does not age");
+    }
 }

@@ -15,7 +15,7 @@ use crate::verdict::{Abstained, Verdict};
 /// same verdict, whatever the order of a release's objects.
 #[must_use]
 pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
-    let case = Case { request, facts, policy };
+    let case = Case { request, facts, policy, now };
     let mut verdict = Verdict::default();
     for rule in RULES.iter().filter(|rule| rule.doors.contains(&request.door)) {
         let level = rule.weight(policy);
@@ -24,7 +24,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         }
     }
     for finding in &mut verdict.findings {
-        excuse(finding, &case, now);
+        excuse(finding, &case);
     }
     verdict.findings.sort_by(|left, right| left.order().cmp(&right.order()));
     verdict.findings.dedup();
@@ -44,8 +44,8 @@ fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
 }
 
 /// An override that does not count says so where the person will read it.
-fn excuse(finding: &mut Finding, case: &Case<'_>, now: Timestamp) {
-    match overrides::claim(finding, case, now) {
+fn excuse(finding: &mut Finding, case: &Case<'_>) {
+    match overrides::claim(finding, case) {
         None => {}
         Some(Ok(counts)) => finding.excused = Some(counts),
         Some(Err(why)) => finding.remedy = format!("{} ({why})", finding.remedy),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::helm::record::shape;
 use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
 use crate::yaml::{self, Document, Lean, Unread};
 
@@ -115,9 +116,23 @@ fn items(document: &Lean<'_>) -> Result<Vec<Object>, Unread> {
 
 fn item(text: &str) -> Result<Object, serde_json::Error> {
     let head: Head = serde_json::from_str(text)?;
-    let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
-    let object = by_kind!(body_kind(group, &head.kind), parsed(text))?;
+    let object = shaped(text, &head)?;
     Ok(Object { listed: true, ..object })
+}
+
+/// Reads one object in JSON that is of this version and kind: the apiserver leaves both out where
+/// they stand on the list.
+///
+/// # Errors
+/// When it is not readable: where, and what is wrong, without the value.
+pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
+    let object = shaped(text, &head).map_err(|error| shape(&error))?;
+    Ok(Object { api_version: head.api_version, kind: head.kind, ..object })
+}
+
+fn shaped(text: &str, head: &Head) -> Result<Object, serde_json::Error> {
+    let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
+    by_kind!(body_kind(group, &head.kind), parsed(text))
 }
 
 fn parsed<W: FromWire + for<'de> Deserialize<'de>>(text: &str) -> Result<Object, serde_json::Error> {

@@ -23,7 +23,8 @@ pub type Claim = Result<Override, String>;
 
 /// What there is to excuse a finding: the first override that counts, else why the others do not.
 #[must_use]
-pub fn claim(finding: &Finding, case: &Case<'_>, now: Timestamp) -> Option<Claim> {
+pub fn claim(finding: &Finding, case: &Case<'_>) -> Option<Claim> {
+    let now = case.now;
     let standing = case.policy.overrides.iter().filter(|one| meets(one, finding));
     let standing = standing.map(|one| ended(one, now));
     let holders = holders(finding, case).into_iter();

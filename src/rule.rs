@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::engine::{Engine, Part};
 use crate::facts::Facts;
 use crate::finding::{Finding, Level};
@@ -89,6 +91,8 @@ pub struct Case<'a> {
     pub facts: &'a Facts,
     /// What the people who run the cluster decided.
     pub policy: &'a Policy,
+    /// When it is asked.
+    pub now: Timestamp,
 }
 
 impl<'a> Case<'a> {

@@ -1,5 +1,6 @@
 //! What of an object goes into a snapshot: nothing that the judge does not look at.
 
+use fluxkeep::object::Head;
 use serde_json::{Map, Value, json};
 
 /// The parts of an object by kind, as JSON pointers; `*` stands for each item of a list.
@@ -44,8 +45,9 @@ fn parts(kind: &str) -> &'static [&'static str] {
 
 /// The object with its identity, its labels, the annotations that say who owns it, and its parts.
 /// `values` are the paths of a HelmRelease's values that are kept.
-pub(crate) fn lean(item: &Value, api_version: &str, kind: &str, values: &[String]) -> Value {
-    let mut lean = json!({"apiVersion": api_version, "kind": kind});
+pub(crate) fn lean(item: &Value, head: &Head, values: &[String]) -> Value {
+    let kind = head.kind.as_str();
+    let mut lean = json!({"apiVersion": head.api_version, "kind": kind});
     for part in ["/metadata/name", "/metadata/namespace", "/metadata/labels"] {
         copy(item, &mut lean, &segments(part));
     }
@@ -139,6 +141,10 @@ fn put(to: &mut Value, path: &[&str], value: Value) {
 mod tests {
     use super::*;
 
+    fn head(api_version: &str, kind: &str) -> Head {
+        Head { api_version: api_version.to_owned(), kind: kind.to_owned() }
+    }
+
     #[test]
     fn schemas_values_environments_and_copies_stay_behind() {
         let crd = json!({"metadata": {"name": "a", "managedFields": [1], "annotations": {
@@ -146,7 +152,7 @@ mod tests {
             "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"x": 1}}]},
             "status": {"storedVersions": ["v1"], "conditions": []}});
         assert_eq!(
-            lean(&crd, "apiextensions.k8s.io/v1", "CustomResourceDefinition", &[]),
+            lean(&crd, &head("apiextensions.k8s.io/v1", "CustomResourceDefinition"), &[]),
             json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": "x"}},
                 "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true}]},
@@ -158,7 +164,7 @@ mod tests {
     fn of_a_helm_releases_values_only_the_version_is_kept() {
         let release = json!({"metadata": {"name": "a"}, "spec": {"suspend": true, "values": {
             "password": "s3cr3t", "flux": {"version": "2.4.0", "token": "s3cr3t"}}}});
-        let lean = lean(&release, "helm.toolkit.fluxcd.io/v2", "HelmRelease", &["flux.version".to_owned()]);
+        let lean = lean(&release, &head("helm.toolkit.fluxcd.io/v2", "HelmRelease"), &["flux.version".to_owned()]);
         assert_eq!(lean.pointer("/spec"), Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}})));
     }
 
@@ -167,7 +173,7 @@ mod tests {
         let release = json!({"metadata": {"name": "a"}, "spec": {"values": {
             "fluxVersion": {"password": "s3cr3t"}, "cli": {"tag": ["s3cr3t"]}}}});
         let paths = ["fluxVersion", "cli.tag"].map(str::to_owned);
-        let lean = lean(&release, "helm.toolkit.fluxcd.io/v2", "HelmRelease", &paths).to_string();
+        let lean = lean(&release, &head("helm.toolkit.fluxcd.io/v2", "HelmRelease"), &paths).to_string();
         assert!(!lean.contains("s3cr3t"), "{lean}");
     }
 
@@ -175,7 +181,7 @@ mod tests {
     fn of_a_deployment_only_selector_and_images_are_kept() {
         let deployment = json!({"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "a"}},
             "template": {"spec": {"containers": [{"name": "m", "image": "i", "env": [{"value": "s3cr3t"}]}]}}}});
-        let lean = lean(&deployment, "apps/v1", "Deployment", &[]).to_string();
+        let lean = lean(&deployment, &head("apps/v1", "Deployment"), &[]).to_string();
         assert!(lean.contains("\"image\":\"i\"") && !lean.contains("s3cr3t"), "{lean}");
     }
 }

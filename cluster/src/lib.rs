@@ -1,18 +1,25 @@
 //! Gathers the facts: one trait, whatever they come from.
 //!
 //! A snapshot is what `kubectl get … -o yaml` or `-o json` prints. [`gather`] writes one from a
-//! cluster, without Secrets, schemas and values; [`Snapshot`] reads one. The server and its tests
-//! run on a snapshot without any cluster.
+//! cluster, without Secrets, schemas and values; [`Snapshot`] reads one. [`Live`] follows a cluster.
+//! What is read of a cluster, and the rights that this takes, stands in one table of [`collections`].
 
+pub mod collections;
+mod failure;
 pub mod gather;
 mod lean;
+mod live;
+mod pages;
 mod snapshot;
 
+pub use live::Live;
 pub use snapshot::{BUILT_IN, Snapshot, Unloadable, documents};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 
 /// Where facts come from.
@@ -25,4 +32,13 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 
     /// When the facts were true last.
     fn as_of(&self) -> SystemTime;
+
+    /// What was not read yet, for example `deployments`; nothing may be judged before that.
+    fn pending(&self) -> BTreeSet<&'static str> {
+        BTreeSet::new()
+    }
+
+    /// Follows the engine where it lives now, from within a tokio runtime. A source that holds
+    /// everything has nothing to do.
+    fn follow(&self, _engine: &Engine) {}
 }

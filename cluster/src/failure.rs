@@ -1,0 +1,55 @@
+//! Why a collection could not be read, in the words of whoever refused.
+
+use std::time::Duration;
+
+/// What went wrong while a collection was listed or watched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The apiserver refused, or was not reached.
+    #[error(transparent)]
+    Refused(#[from] kube::Error),
+    /// The connection stands and nothing comes.
+    #[error("nothing was heard for {} s", .0.as_secs())]
+    Silence(Duration),
+    /// The watch ended as soon as it was open.
+    #[error("the watch ended before it began")]
+    Brief,
+    /// An answer that is none.
+    #[error("the answer is not readable: {0}")]
+    Unreadable(String),
+}
+
+impl Failure {
+    /// Whether the apiserver has forgotten where a list or a watch was.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_code(410)
+    }
+
+    fn is_code(&self, code: u16) -> bool {
+        matches!(self, Self::Refused(kube::Error::Api(status)) if status.code == code)
+    }
+
+    /// The apiserver's own words, or the deepest cause: what kube puts around them names its types.
+    pub(crate) fn reason(&self) -> String {
+        if let Self::Refused(kube::Error::Api(status)) = self {
+            return status.message.clone();
+        }
+        let first: &dyn std::error::Error = self;
+        let deepest = std::iter::successors(Some(first), |error| error.source()).last();
+        deepest.unwrap_or(first).to_string()
+    }
+
+    /// The cause is often knowable.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Refused(kube::Error::Api(status)) => match status.code {
+                401 => "; the credentials have expired",
+                403 => "; the user needs this right",
+                410 => "; it ran out twice while it was read: try again when the cluster is less busy",
+                _ => "",
+            },
+            Self::Refused(kube::Error::HyperError(_) | kube::Error::Service(_)) => "; is the apiserver reachable?",
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The live end: a cluster that is followed by lists and watches.
+//!
+//! Each collection has a follower of its own, and all of them share one desk: the facts, and when each
+//! was heard last. What is heard goes into the facts at once; a review takes a view of them that
+//! shares what has not changed.
+
+mod desk;
+mod follower;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use fluxkeep::engine::Engine;
+use fluxkeep::facts::{Facts, Heard};
+use fluxkeep::rules::RULES;
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use tokio::task::JoinSet;
+
+use crate::Source;
+use crate::collections::{Collection, needed};
+use desk::{Desk, Line};
+use follower::{Follower, follow_served};
+
+/// Facts of a cluster, kept up to date.
+#[derive(Debug)]
+pub struct Live {
+    client: Redacted,
+    bound: SignedDuration,
+    followed: RwLock<Followed>,
+}
+
+/// What is followed for which engine. The followers end with it, and those that come after have a
+/// desk of their own: what one of them still writes is nowhere seen.
+#[derive(Debug, Default)]
+struct Followed {
+    engine: Option<Engine>,
+    desk: Arc<Desk>,
+    _followers: JoinSet<()>,
+}
+
+/// A client holds credentials.
+struct Redacted(Client);
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Client")
+    }
+}
+
+impl Live {
+    /// Nothing is asked of the cluster before [`Source::follow`]. After `bound` without a word of it
+    /// the facts count as stale.
+    #[must_use]
+    pub fn new(client: Client, bound: Duration) -> Self {
+        let bound = SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX);
+        Self { client: Redacted(client), bound, followed: RwLock::default() }
+    }
+
+    fn desk(&self) -> Arc<Desk> {
+        self.followed.read().unwrap_or_else(PoisonError::into_inner).desk.clone()
+    }
+
+    fn begun(&self, engine: &Engine, known: Facts) -> Followed {
+        let lines = lines(engine);
+        let (desk, engine) = (Arc::new(Desk::new(&lines, known)), Arc::new(engine.clone()));
+        let mut followers = JoinSet::new();
+        for line in lines {
+            let (client, desk, engine) = (self.client.0.clone(), desk.clone(), engine.clone());
+            match line.collection.version {
+                Some(version) => followers.spawn(Follower::new(client, desk, engine, line, version).run()),
+                None => followers.spawn(follow_served(client, desk, engine, line)),
+            };
+        }
+        Followed { engine: Some(Engine::clone(&engine)), desk, _followers: followers }
+    }
+}
+
+fn lines(engine: &Engine) -> Vec<Line> {
+    let lines = |collection: &'static Collection| {
+        let namespaces = collection.namespaces(engine).into_iter();
+        namespaces.map(move |namespace| Line { collection, namespace })
+    };
+    needed(&RULES).flat_map(lines).collect()
+}
+
+impl Source for Live {
+    fn facts(&self) -> Arc<Facts> {
+        let desk = self.desk();
+        let (resource, age) = desk.oldest();
+        let at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
+        Arc::new(desk.facts().as_heard(Heard { resource, at, bound: self.bound }))
+    }
+
+    fn name(&self) -> &'static str {
+        "cluster"
+    }
+
+    fn as_of(&self) -> SystemTime {
+        let (_, age) = self.desk().oldest();
+        age.and_then(|age| SystemTime::now().checked_sub(age)).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    fn pending(&self) -> BTreeSet<&'static str> {
+        self.desk().pending()
+    }
+
+    fn follow(&self, engine: &Engine) {
+        let mut followed = self.followed.write().unwrap_or_else(PoisonError::into_inner);
+        if followed.engine.as_ref() != Some(engine) {
+            *followed = self.begun(engine, followed.desk.facts());
+        }
+    }
+}
