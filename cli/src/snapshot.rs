@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use fluxkeep::engine::Engine;
+use fluxkeep_cluster::connect;
 use fluxkeep_cluster::gather::gather;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 
 use crate::{Found, Output};
 
@@ -35,7 +34,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let engine = Engine { namespaces: args.engine_namespace.clone(), ..Engine::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let snapshot = runtime.block_on(async {
-        let client = Client::try_from(config(args).await?).context("connecting to the cluster")?;
+        let client = connect::by_kubeconfig(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
         anyhow::Ok(gather(&client, &engine).await?)
     });
     let text = serde_json::to_string_pretty(&snapshot.context("taking the snapshot")?)? + "\n";
@@ -44,15 +43,4 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         None => output.data(&text).context("writing to stdout")?,
     }
     Ok(Found::Nothing)
-}
-
-async fn config(args: &Args) -> anyhow::Result<Config> {
-    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    let config = match args.kubeconfig.as_deref().map(Kubeconfig::read_from) {
-        Some(Ok(kubeconfig)) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
-        Some(Err(error)) => Err(error),
-        None => Config::from_kubeconfig(&options).await,
-    };
-    // kube's message ends with its cause: as a chain it would be told twice.
-    config.map_err(|error| anyhow!("{error}; choose with --kubeconfig and --context"))
 }

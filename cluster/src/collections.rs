@@ -1,13 +1,13 @@
-//! What is read of a cluster: one table, from which the snapshot, the watches and the rights to
-//! read are made.
+//! What is read of a cluster: one list, from which the snapshot, the watches and the rights to read
+//! are made.
 
 use fluxkeep::crd::Definition;
-use fluxkeep::engine::Engine;
+use fluxkeep::engine::{Engine, Known, MEMBERS, Member};
 use fluxkeep::object::{Head, Key, Object};
 use fluxkeep::rule::{Need, Rule};
 
 /// The objects of one resource, and what they are read for. Never Secrets.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Collection {
     /// API group, empty for the core group.
     pub group: &'static str,
@@ -36,42 +36,33 @@ pub enum Scope {
     Everywhere,
 }
 
-/// Every collection. A row whose need no rule has is neither read nor asked rights for.
-pub static COLLECTIONS: [Collection; 12] = [
-    row("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", Scope::Cluster)
-        .serving(Need::Definitions),
-    row("", "Namespace", "namespaces", Scope::Home),
-    row("apps", "Deployment", "deployments", Scope::Engine),
-    row("", "Service", "services", Scope::Engine),
-    row("", "ServiceAccount", "serviceaccounts", Scope::Engine),
-    row("", "ResourceQuota", "resourcequotas", Scope::Engine),
-    row("networking.k8s.io", "NetworkPolicy", "networkpolicies", Scope::Engine),
-    row("rbac.authorization.k8s.io", "Role", "roles", Scope::Engine),
-    row("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", Scope::Engine),
-    row("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", Scope::Cluster),
-    row("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", Scope::Cluster),
-    row("helm.toolkit.fluxcd.io", "HelmRelease", "helmreleases", Scope::Everywhere)
-        .as_served()
-        .serving(Need::ChartFlux),
-];
+/// What a release was declared to bring stands in its HelmRelease, wherever that lives.
+const HELM_RELEASES: Collection = Collection {
+    group: "helm.toolkit.fluxcd.io",
+    version: None,
+    kind: "HelmRelease",
+    resource: "helmreleases",
+    scope: Scope::Everywhere,
+    serves: Need::ChartFlux,
+};
 
-/// Most are parts of the engine, told by which the running Flux and its owners are known.
-const fn row(group: &'static str, kind: &'static str, resource: &'static str, scope: Scope) -> Collection {
-    Collection { group, version: Some("v1"), kind, resource, scope, serves: Need::RunningFlux }
-}
-
-/// The collections that these rules need.
-pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = &'static Collection> + 'a {
-    COLLECTIONS.iter().filter(|collection| rules.iter().any(|rule| rule.needs.contains(&collection.serves)))
+/// The collections that these rules need; definitions come first.
+pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {
+    let all = MEMBERS.iter().map(Collection::of).chain([HELM_RELEASES]);
+    all.filter(|collection| rules.iter().any(|rule| rule.needs.contains(&collection.serves)))
 }
 
 impl Collection {
-    const fn serving(self, need: Need) -> Self {
-        Self { serves: need, ..self }
-    }
-
-    const fn as_served(self) -> Self {
-        Self { version: None, ..self }
+    /// A kind of the engine. Of definitions all are read: every CRD's storage is guarded.
+    fn of(member: &Member) -> Self {
+        let (scope, serves) = match member.known {
+            Known::Group => (Scope::Cluster, Need::Definitions),
+            Known::Home => (Scope::Home, Need::RunningFlux),
+            Known::Inside(_) => (Scope::Engine, Need::RunningFlux),
+            Known::ClusterWide(_) => (Scope::Cluster, Need::RunningFlux),
+        };
+        let Member { group, kind, resource, .. } = *member;
+        Self { group, version: Some("v1"), kind, resource, scope, serves }
     }
 
     /// The name of the definition that says in which versions it is served, if it is a custom one.
@@ -88,7 +79,7 @@ impl Collection {
     }
 
     /// Where it lies in a cluster, in this version and namespace.
-    pub(crate) fn place(&'static self, version: &str, namespace: &str) -> Place {
+    pub(crate) fn place(self, version: &str, namespace: &str) -> Place {
         let slash = if self.group.is_empty() { "" } else { "/" };
         let api_version = format!("{}{slash}{version}", self.group);
         let root = if self.group.is_empty() { "/api" } else { "/apis" };
@@ -107,19 +98,11 @@ pub(crate) fn served(definition: &Definition) -> Option<&str> {
 /// A collection where it lies in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) collection: &'static Collection,
+    pub(crate) collection: Collection,
     pub(crate) api_version: String,
     pub(crate) path: String,
     namespace: String,
 }
-
-impl PartialEq for Collection {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
-impl Eq for Collection {}
 
 impl Place {
     /// What the apiserver is to leave out.
@@ -140,7 +123,7 @@ impl Place {
             Scope::Home => key.name == self.namespace,
             Scope::Engine => key.namespace.as_ref() == Some(&self.namespace),
         };
-        key.group == *group && key.kind == *kind && inside
+        key.group == group && key.kind == kind && inside
     }
 }
 
@@ -158,17 +141,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_row_serves_a_need_of_a_rule_and_no_other_row_is_read() {
-        assert_eq!(needed(&RULES).count(), COLLECTIONS.len());
+    fn only_what_a_rule_needs_is_read() {
+        assert_eq!(needed(&RULES).count(), MEMBERS.len() + 1);
         let storage = [find("stored-version-dropped").unwrap()];
         let read: Vec<_> = needed(&storage).map(|collection| collection.resource).collect();
         assert_eq!(read, ["customresourcedefinitions"]);
     }
 
     #[test]
-    fn no_row_reads_secrets_and_each_is_named_once() {
-        let names: BTreeSet<_> = COLLECTIONS.iter().map(|collection| collection.resource).collect();
-        assert_eq!(names.len(), COLLECTIONS.len());
+    fn no_secret_is_read_and_each_resource_is_named_once() {
+        let names: BTreeSet<_> = needed(&RULES).map(|collection| collection.resource).collect();
+        assert_eq!(names.len(), MEMBERS.len() + 1);
         assert!(!names.contains("secrets"));
     }
 
@@ -184,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_place_knows_its_path_and_its_objects() {
-        let find = |kind| COLLECTIONS.iter().find(|collection| collection.kind == kind).unwrap();
+        let find = |kind| needed(&RULES).find(|collection| collection.kind == kind).unwrap();
         let deployments = find("Deployment").place("v1", "flux-system");
         assert_eq!(deployments.path, "/apis/apps/v1/namespaces/flux-system/deployments");
         let key = |group: &str, kind: &str, namespace: Option<&str>, name: &str| Key {

@@ -41,7 +41,7 @@ pub async fn gather(client: &Client, engine: &Engine) -> Result<Value, Error> {
 }
 
 /// The version to ask for; none where the cluster serves none. Definitions are read before the rest.
-fn version(collection: &Collection, items: &[Value]) -> Option<String> {
+fn version(collection: Collection, items: &[Value]) -> Option<String> {
     if let Some(version) = collection.version {
         return Some(version.to_owned());
     }

@@ -5,11 +5,13 @@
 //! What is read of a cluster, and the rights that this takes, stands in one table of [`collections`].
 
 pub mod collections;
+pub mod connect;
 mod failure;
 pub mod gather;
 mod lean;
 mod live;
 mod pages;
+pub mod rbac;
 mod snapshot;
 
 pub use live::Live;

@@ -29,19 +29,19 @@ fn crd(name: &str) -> Value {
 fn answer(target: &str) -> Value {
     let items = |items: Value| json!({"kind": "List", "metadata": {}, "items": items});
     match target {
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=50" => {
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?&limit=10" => {
             json!({"metadata": {"continue": "next"}, "items": [crd("helmreleases.helm.toolkit.fluxcd.io")]})
         }
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=50&continue=next" => {
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?&limit=10&continue=next" => {
             items(json!([crd("others.example.org")]))
         }
-        "/apis/apps/v1/namespaces/flux-system/deployments?limit=50" => items(json!([{
+        "/apis/apps/v1/namespaces/flux-system/deployments?&limit=10" => items(json!([{
             "metadata": {"name": "source-controller", "namespace": "flux-system"},
             "spec": {"template": {"spec": {"containers": [{"image": "x/source-controller:v1.4.1", "env": ["s3cr3t"]}]}}}}])),
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=50" => {
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles?&limit=10" => {
             items(json!([{"metadata": {"name": "flux-edit"}}, {"metadata": {"name": "stranger"}}]))
         }
-        "/apis/helm.toolkit.fluxcd.io/v2/helmreleases?limit=50" => items(json!([{
+        "/apis/helm.toolkit.fluxcd.io/v2/helmreleases?&limit=10" => items(json!([{
             "metadata": {"name": "app", "namespace": "apps"}, "spec": {"values": {"password": "s3cr3t"}}}])),
         _ => items(json!([])),
     }
@@ -94,7 +94,7 @@ async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
 async fn a_refused_list_fails_the_whole_and_names_the_verb() {
     let client = client(Asked::default(), |asked| is_last(asked, "deployments").then_some(403));
     let error = gather(&client, &Engine::default()).await.unwrap_err();
-    assert_eq!(error.to_string(), "listing deployments: no; the user needs the verb list on it");
+    assert_eq!(error.to_string(), "listing deployments: no; the user needs this right");
 }
 
 #[tokio::test]
@@ -123,5 +123,5 @@ async fn a_broken_connection_shows_its_deepest_cause() {
     let service = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("cable cut")) });
     let error = gather(&Client::new(service, "default"), &Engine::default()).await.unwrap_err();
     let text = error.to_string();
-    assert_eq!(text, "listing customresourcedefinitions: cable cut; is the cluster of the kubeconfig reachable?");
+    assert_eq!(text, "listing customresourcedefinitions: cable cut; is the apiserver reachable?");
 }

@@ -11,6 +11,7 @@ pub mod engine_deleted;
 pub mod engine_label_removed;
 pub mod engine_object_removed;
 pub mod engine_object_unkept;
+pub mod facts_stale;
 pub mod flux_downgraded;
 pub mod flux_minor_skipped;
 pub mod flux_version_mismatch;
@@ -27,7 +28,7 @@ use crate::object::Object;
 use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 18] = [
+pub static RULES: [&Rule; 19] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_scope_changed::RULE,
@@ -36,6 +37,7 @@ pub static RULES: [&Rule; 18] = [
     &engine_label_removed::RULE,
     &engine_object_removed::RULE,
     &engine_object_unkept::RULE,
+    &facts_stale::RULE,
     &flux_downgraded::RULE,
     &flux_minor_skipped::RULE,
     &flux_version_mismatch::RULE,

@@ -3,14 +3,15 @@
 //! `request.yaml` is either a change of one object (`operation`, `user`, `fieldManager`,
 //! `subResource`, `old`, `new`) or a `release` by name and namespace, whose rendered manifest lies
 //! beside it in `manifest.yaml`. `facts.yaml` is laid over the built-in snapshot, or is all there is
-//! with `base: none`.
+//! with `base: none`. With `heard`, they are those of a cluster that was heard then, and may be five
+//! minutes old.
 
 #![allow(clippy::indexing_slicing, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
+use fluxkeep::facts::{Facts, Heard};
 use fluxkeep::finding::Outcome;
 use fluxkeep::helm::Owner;
 use fluxkeep::helm::record::Driver;
@@ -18,6 +19,7 @@ use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
 use fluxkeep::policy::Policy;
 use fluxkeep_cluster::BUILT_IN;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -44,6 +46,7 @@ pub struct Fixture {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct Asked {
     base: Base,
+    heard: Option<String>,
     operation: String,
     user: String,
     field_manager: String,
@@ -72,6 +75,7 @@ impl Default for Asked {
     fn default() -> Self {
         Self {
             base: Base::default(),
+            heard: None,
             operation: "CREATE".into(),
             user: "kubernetes-admin".into(),
             field_manager: "kubectl".into(),
@@ -87,16 +91,20 @@ impl Fixture {
     /// Reads a folder; panics, with the file's name, where it is not as described above.
     #[must_use]
     pub fn read(folder: &Path) -> Self {
-        let [request, manifest, facts] =
+        let [request, manifest, known] =
             ["request.yaml", "manifest.yaml", "facts.yaml"].map(|name| content(&folder.join(name)));
         let asked: Asked =
             serde_saphyr::from_str(&request).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(asked.release.is_some() != manifest.is_empty(), "{}: a release has a manifest.yaml", folder.display());
         let base = if asked.base == Base::None { "" } else { BUILT_IN };
-        let facts_of = [base, &facts].map(|text| objects(text, None)).into_iter().flatten();
+        let facts_of = [base, &known].map(|text| objects(text, None)).into_iter().flatten();
+        let facts = Facts::of(facts_of);
         Self {
-            facts: Facts::of(facts_of),
-            text: plain(&[&request, &manifest, &facts].map(String::as_str)),
+            facts: match &asked.heard {
+                Some(at) => facts.as_heard(heard(at.parse().ok())),
+                None => facts,
+            },
+            text: plain(&[&request, &manifest, &known].map(String::as_str)),
             asked,
             manifest,
         }
@@ -139,6 +147,12 @@ impl Fixture {
         }
         .bytes()
     }
+}
+
+/// CRDs that were heard of then, and may be five minutes old.
+#[must_use]
+pub fn heard(at: Option<Timestamp>) -> Heard {
+    Heard { resource: "customresourcedefinitions", at, bound: SignedDuration::from_mins(5) }
 }
 
 /// What an answer says to people and programs, as a snapshot shows it.

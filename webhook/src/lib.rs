@@ -15,6 +15,7 @@ mod readiness;
 pub mod registration;
 mod server;
 mod settings;
+pub mod source;
 mod state;
 mod turns;
 mod upkeep;

@@ -11,7 +11,8 @@ use tracing_subscriber::filter::ParseError;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Logging {
     /// What is logged: a level, or one per part, like `info,fluxkeep_webhook=debug`.
-    #[arg(long = "log", env = "FLUXKEEP_LOG", value_name = "FILTER", default_value = "info")]
+    // kube tells of each request that fails; fluxkeep tells once that the cluster is not heard.
+    #[arg(long = "log", env = "FLUXKEEP_LOG", value_name = "FILTER", default_value = "info,kube_client=off")]
     filter: String,
     /// How a line is written.
     #[arg(long = "log-format", env = "FLUXKEEP_LOG_FORMAT", value_enum, default_value_t = Format::Json)]

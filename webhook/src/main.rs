@@ -2,14 +2,12 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use fluxkeep_cluster::Snapshot;
 use fluxkeep_webhook::registration::{Cluster, Kept, What};
+use fluxkeep_webhook::source::Access;
 use fluxkeep_webhook::{Args, Bound, Command, Place, REGISTRATION, SecretName, Settings, usage};
-use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -46,16 +44,15 @@ async fn beside(command: Command) -> anyhow::Result<()> {
 
 fn run(args: Args) -> anyhow::Result<()> {
     args.logging.start().context("reading --log")?;
-    let snapshot = args.snapshot.as_deref().map_or_else(Snapshot::built_in, Snapshot::load);
-    let source = Arc::new(snapshot.context("loading the snapshot")?);
-    serve(args, source)
+    serve(args)
 }
 
 #[tokio::main]
-async fn serve(args: Args, source: Arc<Snapshot>) -> anyhow::Result<()> {
+async fn serve(args: Args) -> anyhow::Result<()> {
     let stop = told_to_stop()?;
-    let place = place(args.tls_secret.clone()).await?;
-    let kept = kept(&args.registered).await?;
+    let source = args.facts.open(&args.cluster).await?;
+    let place = place(args.tls_secret.clone(), &args.cluster).await?;
+    let kept = kept(&args.registered, &args.cluster).await?;
     let settings = Settings { place, kept, ..args.into() };
     let bound = Bound::bind(settings, source).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
@@ -64,17 +61,15 @@ async fn serve(args: Args, source: Arc<Snapshot>) -> anyhow::Result<()> {
 }
 
 /// Where replicas share their authority, if they do.
-async fn place(secret: Option<SecretName>) -> anyhow::Result<Option<Place>> {
+async fn place(secret: Option<SecretName>, cluster: &Access) -> anyhow::Result<Option<Place>> {
     let Some(secret) = secret else { return Ok(None) };
-    let client = Client::try_default().await.with_context(|| format!("connecting to the cluster of {secret}"))?;
-    Ok(Some(Place::new(client, secret, REGISTRATION)))
+    Ok(Some(Place::new(cluster.client().await?, secret, REGISTRATION)))
 }
 
 /// The registration that this server keeps, where it is told its address.
-async fn kept(what: &What) -> anyhow::Result<Option<Kept>> {
+async fn kept(what: &What, cluster: &Access) -> anyhow::Result<Option<Kept>> {
     let Some(registration) = what.registration()? else { return Ok(None) };
-    let client = Client::try_default().await.context("connecting to the cluster that the server is registered in")?;
-    Ok(Some(Kept { cluster: Cluster::new(client, false), registration }))
+    Ok(Some(Kept { cluster: Cluster::new(cluster.client().await?, false), registration }))
 }
 
 /// SIGTERM, as kubelet sends it, or SIGINT.

@@ -30,7 +30,8 @@ pub(crate) fn router(observe: Observe) -> Router {
 }
 
 async fn ready(Shared(observe): Shared<Observe>) -> Response<Body> {
-    let pending = observe.readiness.pending();
+    let (unread, held) = (observe.state.source().pending(), observe.readiness.pending());
+    let pending: Vec<_> = unread.into_iter().chain(held).collect();
     if pending.is_empty() {
         return text(StatusCode::OK, "ok\n");
     }

@@ -67,6 +67,7 @@ impl Bound {
         let metrics = Arc::new(Metrics::default());
         let (origin, current, authority) = certificate(&settings, &metrics)?;
         let (policy_file, policy) = policy(&settings)?;
+        source.follow(&policy.engine);
         let readiness = Readiness::default();
         let custodian = settings.place.map(|place| {
             let known = readiness.wait_for("the apiserver to know the certificate");

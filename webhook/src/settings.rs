@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::authority::{Place, SecretName};
 use crate::logging::Logging;
 use crate::registration::{Kept, Register, Unregister, What};
+use crate::source;
 
 /// The flags of `fluxkeep-webhook`; each is also read from the environment.
 #[derive(Debug, Clone, Parser)]
@@ -40,9 +41,12 @@ pub struct Args {
     /// Where the server is registered, and kept so; without an address, somebody else does it.
     #[command(flatten)]
     pub registered: What,
-    /// A snapshot (file, folder) to judge against; without it, the built-in one.
-    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
-    pub snapshot: Option<PathBuf>,
+    /// The cluster that is guarded.
+    #[command(flatten)]
+    pub cluster: source::Access,
+    /// Where the facts come from.
+    #[command(flatten)]
+    pub facts: source::From,
     /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
     #[arg(long, env = "FLUXKEEP_LINGER", value_name = "SECONDS", default_value_t = 12)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=600))]

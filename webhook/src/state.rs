@@ -40,8 +40,9 @@ impl State {
         self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Judges by another policy from the next review on.
+    /// Judges by another policy from the next review on. The engine may live elsewhere then.
     pub fn adopt(&self, policy: Policy) {
+        self.source.follow(&policy.engine);
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }

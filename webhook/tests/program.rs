@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 fn program(args: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_fluxkeep-webhook"));
-    let defaults = [("LISTEN", "127.0.0.1:0"), ("OBSERVE", "127.0.0.1:0"), ("LINGER", "0")];
+    let defaults = [("LISTEN", "127.0.0.1:0"), ("OBSERVE", "127.0.0.1:0"), ("LINGER", "0"), ("SNAPSHOT", "built-in")];
     program.envs(defaults.map(|(name, value)| (format!("FLUXKEEP_{name}"), value))).env_remove("FLUXKEEP_LOG");
     program.args(args).stdin(Stdio::null());
     program
@@ -39,7 +39,7 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
     let policy = policy.path().to_str().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--listen", &taken], &format!("listening on {taken}")),
         (&["--policy", policy], "line 1, column 26"),
         (&["--policy", "/nowhere/policy.yaml"], "/nowhere/policy.yaml"),
@@ -47,6 +47,7 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
         (&["--tls-secret", "authority"], "NAMESPACE/NAME"),
         (&["--tls-secret", "fluxkeep/authority", "--tls-dir", "/nowhere"], "cannot be used with"),
         (&["--snapshot", "/nowhere/snapshot.yaml"], "/nowhere/snapshot.yaml"),
+        (&["--stale-after", "60"], "60 is not in 120..=86400"),
         (&["--log", "=,="], "--log"),
         (&["--linger", "never"], "'never' for '--linger"),
         (&["--what"], "'--what'"),
@@ -55,6 +56,17 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
         let line = failure(&program(args).output().unwrap());
         assert!(line.contains(part), "{part} in {line}");
     }
+}
+
+#[test]
+fn without_a_snapshot_and_a_cluster_it_does_not_start() {
+    let without = |args: &[&str]| failure(&program(args).env_remove("FLUXKEEP_SNAPSHOT").output().unwrap());
+    let line = without(&[]);
+    assert!(line.contains("runs in no cluster") && line.contains("--kubeconfig FILE, or --snapshot PATH"), "{line}");
+    let line = without(&["--kubeconfig", "/nowhere/kubeconfig"]);
+    assert!(line.contains("connecting to the cluster") && line.contains("/nowhere/kubeconfig"), "{line}");
+    let line = failure(&program(&["--tls-secret", "fluxkeep/authority"]).output().unwrap());
+    assert!(line.contains("runs in no cluster"), "the shared authority needs one: {line}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// What one follower follows: a collection, in one namespace or as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
-    pub(super) collection: &'static Collection,
+    pub(super) collection: Collection,
     /// Empty for the whole.
     pub(super) namespace: String,
 }
@@ -162,7 +162,7 @@ impl Desk {
     }
 
     /// The version in which a custom resource can be read now.
-    pub(super) fn served(&self, collection: &Collection) -> Option<String> {
+    pub(super) fn served(&self, collection: Collection) -> Option<String> {
         let key = Key {
             group: "apiextensions.k8s.io".to_owned(),
             kind: DEFINITION.to_owned(),

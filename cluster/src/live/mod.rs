@@ -79,7 +79,7 @@ impl Live {
 }
 
 fn lines(engine: &Engine) -> Vec<Line> {
-    let lines = |collection: &'static Collection| {
+    let lines = |collection: Collection| {
         let namespaces = collection.namespaces(engine).into_iter();
         namespaces.map(move |namespace| Line { collection, namespace })
     };

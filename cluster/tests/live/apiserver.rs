@@ -85,7 +85,7 @@ impl Apiserver {
         object["metadata"]["resourceVersion"] = json!(state.version.to_string());
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         let before = state.objects.entry(path.to_owned()).or_default().insert(name, object.clone());
-        state.happened(path, if before.is_some() { "MODIFIED" } else { "ADDED" }, object);
+        state.happened(path, if before.is_some() { "MODIFIED" } else { "ADDED" }, &object);
     }
 
     pub(crate) fn delete(&self, path: &str, name: &str) {
@@ -93,7 +93,7 @@ impl Apiserver {
         state.version += 1;
         let mut object = state.objects.get_mut(path).unwrap().remove(name).unwrap();
         object["metadata"]["resourceVersion"] = json!(state.version.to_string());
-        state.happened(path, "DELETED", object);
+        state.happened(path, "DELETED", &object);
     }
 
     /// Sends every watcher a bookmark.
@@ -173,7 +173,7 @@ impl Apiserver {
 }
 
 impl State {
-    fn happened(&mut self, path: &str, kind: &str, object: Value) {
+    fn happened(&mut self, path: &str, kind: &str, object: &Value) {
         let event = json!({"type": kind, "object": object});
         for (query, watcher) in &self.watchers {
             if query.path == path && query.selects(&event["object"]) {

@@ -19,7 +19,8 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Starts it with these arguments beside addresses and certificate, and waits until it is ready.
+    /// Starts it over this cluster, with these arguments beside addresses and certificate, and waits
+    /// until it is ready.
     pub async fn start<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
         Self::launch(plane, arguments, false).await
     }
@@ -42,10 +43,10 @@ impl Webhook {
         let (port, observe) = (free_port(), free_port());
         let mut command = Command::new(own("fluxkeep-webhook"));
         command.arg("--tls-dir").arg(&certificate).args(["--linger", "0"]).args(arguments);
+        command.arg("--kubeconfig").arg(plane.kubeconfig());
         command.args([format!("--listen=127.0.0.1:{port}"), format!("--observe=127.0.0.1:{observe}")]);
         if registered {
             command.arg(format!("--url=https://127.0.0.1:{port}")).arg("--ca-file").arg(certificate.join("ca.crt"));
-            command.env("KUBECONFIG", plane.kubeconfig());
         }
         let process = Process::start(command, &plane.folder.join(format!("fluxkeep-webhook-{port}.log")));
         let [url, observe] =

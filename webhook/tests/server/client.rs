@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxkeep_cluster::Source;
 use fluxkeep_webhook::{Bound, Limits, Readiness, Settings};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -79,7 +80,11 @@ impl Server {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        let source = Arc::new(fluxkeep_cluster::Snapshot::built_in().unwrap());
+        Self::over(settings, Arc::new(fluxkeep_cluster::Snapshot::built_in().unwrap())).await
+    }
+
+    /// A server that judges by what `source` knows.
+    pub(crate) async fn over(settings: Settings, source: Arc<dyn Source>) -> Self {
         let bound = Bound::bind(settings, source).await.unwrap();
         let (admission, observe) = (bound.admission_address().unwrap(), bound.observe_address().unwrap());
         let readiness = bound.readiness().clone();

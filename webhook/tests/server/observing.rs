@@ -1,6 +1,43 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use fluxkeep::engine::Engine;
+use fluxkeep::facts::Facts;
+use fluxkeep_cluster::Source;
+use fluxkeep_webhook::Settings;
 use hyper::StatusCode;
 
-use crate::client::{Server, deletion};
+use crate::client::{Server, deletion, soon};
+
+/// A cluster that is still being read, and what engines were followed in it.
+#[derive(Debug, Default)]
+struct Cluster {
+    pending: Mutex<BTreeSet<&'static str>>,
+    followed: Mutex<Vec<Engine>>,
+}
+
+impl Source for Cluster {
+    fn facts(&self) -> Arc<Facts> {
+        Arc::default()
+    }
+
+    fn name(&self) -> &'static str {
+        "cluster"
+    }
+
+    fn as_of(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn pending(&self) -> BTreeSet<&'static str> {
+        self.pending.lock().unwrap().clone()
+    }
+
+    fn follow(&self, engine: &Engine) {
+        self.followed.lock().unwrap().push(engine.clone());
+    }
+}
 
 /// Every metric of the server, with its type.
 const METRICS: [(&str, &str); 12] = [
@@ -29,6 +66,41 @@ async fn it_is_ready_when_nothing_is_pending_and_names_what_is() {
     drop(pending);
     assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
     assert_eq!(server.observe("/").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn it_is_not_ready_before_the_cluster_was_read_and_names_what_was_not() {
+    let cluster = Arc::new(Cluster { pending: Mutex::new(["deployments", "roles"].into()), ..Cluster::default() });
+    let server = Server::over(Settings::loopback(), cluster.clone()).await;
+    let answer = server.observe("/readyz").await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "waiting for: deployments, roles\n"));
+    cluster.pending.lock().unwrap().clear();
+    assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
+    let age = server.observe("/metrics").await.text;
+    assert!(age.contains(r#"fluxkeep_facts_age_seconds{source="cluster"} "#), "{age}");
+}
+
+#[tokio::test]
+async fn the_engine_is_followed_where_the_policy_has_it_and_where_a_changed_one_has_it() {
+    let policy = tempfile::NamedTempFile::new().unwrap();
+    let write = |namespace: &str| {
+        std::fs::write(policy.path(), format!("engine: {{namespaces: [{namespace}]}}\n")).unwrap();
+    };
+    write("gitops");
+    let mut settings = Settings { policy: Some(policy.path().to_owned()), ..Settings::loopback() };
+    settings.limits.tick = std::time::Duration::from_millis(10);
+    let cluster = Arc::new(Cluster::default());
+    let _server = Server::over(settings, cluster.clone()).await;
+    let followed =
+        || -> Vec<_> { cluster.followed.lock().unwrap().iter().map(|one| one.namespaces.join(",")).collect() };
+    assert_eq!(followed(), ["gitops"]);
+    write("flux-system");
+    let moved = async {
+        while followed() != ["gitops", "flux-system"] {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(moved).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,48 @@
+//! From a kubeconfig, or from the pod that this runs in, to a client.
+
+use std::path::Path;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Why there is no client. Nothing was asked of the cluster yet.
+#[derive(Debug, thiserror::Error)]
+pub enum Unconnected {
+    /// The kubeconfig is missing or does not fit.
+    // kube's message ends with its cause: as a chain it would be told twice.
+    #[error("{0}; choose with --kubeconfig and --context")]
+    Kubeconfig(String),
+    /// This is no pod with a service account.
+    #[error("this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster")]
+    NoPod(String),
+    /// The credentials are not usable.
+    #[error("{0}")]
+    Client(String),
+}
+
+/// A client as kubectl would choose it: this kubeconfig, or else the user's own; this context in it,
+/// or else the current one.
+///
+/// # Errors
+/// When the file or what it names is not there or not usable.
+pub async fn by_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result<Client, Unconnected> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let config = match path.map(Kubeconfig::read_from) {
+        Some(Ok(kubeconfig)) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
+        Some(Err(error)) => Err(error),
+        None => Config::from_kubeconfig(&options).await,
+    };
+    client(config.map_err(|error| Unconnected::Kubeconfig(error.to_string()))?)
+}
+
+/// A client of the cluster whose pod this is, with the pod's service account.
+///
+/// # Errors
+/// When this is no pod, or has no service account.
+pub fn in_cluster() -> Result<Client, Unconnected> {
+    client(Config::incluster().map_err(|error| Unconnected::NoPod(error.to_string()))?)
+}
+
+fn client(config: Config) -> Result<Client, Unconnected> {
+    Client::try_from(config).map_err(|error| Unconnected::Client(error.to_string()))
+}
