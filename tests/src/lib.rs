@@ -6,6 +6,7 @@ pub mod apiserver;
 pub mod control_plane;
 pub mod deletes;
 pub mod fixture;
+pub mod flux;
 pub mod nasty;
 
 use fluxkeep::admission::{Answer, answer};

@@ -31,8 +31,9 @@ pub struct Cluster {
 /// equal prove that nothing was written between them.
 pub type Inventory = BTreeMap<String, String>;
 
-/// What moves by itself, with nobody touching the cluster.
-const RESTLESS: [&str; 4] = ["Event", "Lease", "EndpointSlice", "Endpoints"];
+/// What moves by itself, with nobody touching the cluster, and what the apiserver derives from other
+/// objects: an APIService of a CRD, an IPAddress of a Service.
+const RESTLESS: [&str; 6] = ["Event", "Lease", "EndpointSlice", "Endpoints", "APIService", "IPAddress"];
 
 impl Cluster {
     pub(super) async fn connect(test: &str, kubeconfig: &Path, logs: &Path) -> Self {
@@ -123,7 +124,8 @@ impl Cluster {
 
     /// Every object of the cluster; of the kinds named here none.
     pub async fn inventory(&self, without: &[&str]) -> Inventory {
-        let discovery = Discovery::new(self.client.clone()).run().await.expect("discovery");
+        // A group that goes away while this runs is not there to be asked.
+        let discovery = eventually("discovery", async || Discovery::new(self.client.clone()).run().await).await;
         let mut found = Inventory::new();
         for group in discovery.groups() {
             for (resource, capabilities) in group.recommended_resources() {

@@ -7,12 +7,17 @@
 
 mod cluster;
 mod credentials;
+mod helm;
+mod helm_controller;
 mod process;
 mod programs;
+mod registration;
 mod webhook;
 
 pub use cluster::{Cluster, Inventory, eventually};
 pub use credentials::{Credentials, serving};
+pub use helm::{Helm, said, umbrella};
+pub use helm_controller::{HelmController, helm_release};
 pub use process::{Process, folder};
 pub use programs::{own, program};
 pub use webhook::Webhook;

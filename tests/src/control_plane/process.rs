@@ -17,12 +17,14 @@ pub struct Process {
 }
 
 /// Reads process ids and folders, and when its input ends, as it does however a test ends (Ctrl-C
-/// and `kill -9` too), kills the ones and removes the others.
+/// and `kill -9` too), kills the ones and removes the others. The id of a process that has ended may
+/// belong to a stranger by then, so it is told of ends, too.
 const UNDERTAKER: &str = r#"
 pids= folders=
 while read -r what which; do
   case $what in
     process) pids="$pids $which" ;;
+    ended) pids=$(printf '%s\n' $pids | grep -vx "$which") ;;
     folder) folders="$folders $which" ;;
   esac
 done
@@ -43,7 +45,7 @@ fn group(mut command: Command) -> Command {
     command
 }
 
-/// Has a process killed or a folder removed when this process ends.
+/// Has a process killed or a folder removed when this process ends, or no longer so.
 fn bury(what: &str, which: &str) {
     let mut undertaker = AT_THE_END.lock().expect("no test panics while it writes");
     let input = undertaker.stdin.as_mut().expect("its input is never taken");
@@ -100,12 +102,14 @@ impl Process {
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         self.child.wait().expect("a child of this process");
+        bury("ended", &self.id().to_string());
     }
 
     /// Ends at once.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        bury("ended", &self.id().to_string());
     }
 
     /// Its process id.

@@ -1,0 +1,126 @@
+//! helm-controller as a process with its own service account, and charts published for it as
+//! source-controller would.
+
+#![allow(clippy::indexing_slicing)]
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{Api, PostParams};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{Cluster, ControlPlane, Process, eventually, folder, program};
+use crate::flux::{Flux, HOME};
+
+/// helm-controller, and the files that it fetches charts from.
+#[derive(Debug)]
+pub struct HelmController {
+    /// The program.
+    pub process: Process,
+    charts: PathBuf,
+    url: String,
+}
+
+impl HelmController {
+    /// Starts it as `flux-system:helm-controller`, an account that the cluster already has.
+    pub async fn start(plane: &ControlPlane, cluster: &Cluster) -> Self {
+        let token = token(cluster).await;
+        let kubeconfig = plane.credentials.kubeconfig("helm-controller.kubeconfig", plane.port, Some(&token));
+        let mut command = Command::new(program("helm-controller"));
+        command.args(["--watch-all-namespaces", "--metrics-addr=0", "--health-addr=0", "--log-encoding=json"]);
+        command.env("KUBECONFIG", kubeconfig).env("RUNTIME_NAMESPACE", HOME);
+        let process = Process::start(command, &plane.folder.join("helm-controller.log"));
+        let charts = folder("artifacts");
+        let url = serve(charts.clone()).await;
+        Self { process, charts, url }
+    }
+
+    /// Publishes a packed chart as the artifact of the HelmChart that helm-controller makes of the
+    /// HelmRelease `flux`.
+    pub async fn publish(&self, cluster: &Cluster, flux: &Flux, packed: &Path) {
+        let bytes = std::fs::read(packed).expect("a packed chart");
+        let file = packed.file_name().expect("a file").to_string_lossy();
+        std::fs::write(self.charts.join(&*file), &bytes).expect("a writable folder");
+        let version = flux.chart_version();
+        let chart = eventually("helm-controller asks for the chart", async || {
+            let chart = cluster.get(&helm_chart()).await.map_err(|error| error.to_string())?;
+            if chart["spec"]["version"] == json!(version) { Ok(chart) } else { Err(chart.to_string()) }
+        })
+        .await;
+        let generation = &chart["metadata"]["generation"];
+        let at = "2026-11-24T12:00:00Z";
+        let ready = json!({"type": "Ready", "status": "True", "reason": "ChartPullSucceeded", "message": "pulled",
+            "observedGeneration": generation, "lastTransitionTime": at});
+        let artifact = json!({"url": format!("{}/{file}", self.url), "path": file, "revision": version,
+            "digest": checksum(&bytes), "lastUpdateTime": at, "size": bytes.len()});
+        let status = json!({"observedGeneration": generation, "artifact": artifact, "conditions": [ready],
+            "observedChartName": "umbrella", "url": artifact["url"]});
+        cluster.patch_status(&helm_chart(), &status).await.expect("a status as source-controller writes it");
+    }
+}
+
+/// The HelmChart that helm-controller makes of [`helm_release`].
+fn helm_chart() -> Value {
+    json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart",
+        "metadata": {"name": format!("{HOME}-flux"), "namespace": HOME}})
+}
+
+/// A HelmRelease `flux` of the chart `umbrella` that carries this Flux.
+#[must_use]
+pub fn helm_release(flux: &Flux) -> Value {
+    let chart = json!({"chart": "umbrella", "version": flux.chart_version(), "interval": "10m",
+        "sourceRef": {"kind": "HelmRepository", "name": "charts"}});
+    json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "flux", "namespace": HOME},
+        "spec": {"interval": "10m", "releaseName": "flux", "targetNamespace": HOME, "chart": {"spec": chart},
+            // No node runs the pods that it would wait for.
+            "install": {"disableWait": true}, "upgrade": {"disableWait": true}, "uninstall": {"disableWait": true}}})
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    let sum = digest(&SHA256, bytes);
+    sum.as_ref().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+async fn token(cluster: &Cluster) -> String {
+    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), HOME);
+    let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+    let answer = accounts.create_token_request("helm-controller", &PostParams::default(), &request).await;
+    answer.expect("the account is there").status.expect("a token").token
+}
+
+/// Serves a folder's files on a loopback port, as long as the runtime of the test lives.
+async fn serve(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            let folder = folder.clone();
+            let service = service_fn(move |request| ready(Ok::<_, Infallible>(answer(&folder, &request))));
+            let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            tokio::spawn(async move { server.serve_connection(TokioIo::new(connection), service).await });
+        }
+    });
+    url
+}
+
+fn answer(folder: &Path, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let file = folder.join(request.uri().path().trim_start_matches('/'));
+    let found = std::fs::read(file).map(|bytes| Response::new(Full::from(bytes)));
+    found.unwrap_or_else(|_| {
+        let mut missing = Response::new(Full::default());
+        *missing.status_mut() = StatusCode::NOT_FOUND;
+        missing
+    })
+}

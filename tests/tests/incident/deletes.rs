@@ -1,0 +1,117 @@
+//! What deletes the engine is refused, whoever asks; until a person says that it is meant.
+
+use std::collections::BTreeSet;
+
+use fluxkeep_tests::control_plane::{Helm, Webhook, said, umbrella};
+use fluxkeep_tests::flux::{HOME, Names};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{DeleteParams, ListParams};
+use serde_json::{Value, json};
+
+use crate::guard::guard;
+use crate::stage::{Stage, gone, running};
+
+/// Flux runs without them: of these only the CRDs are kept.
+const OPTIONAL: [&str; 2] = ["image-automation-controller", "image-reflector-controller"];
+
+#[tokio::test]
+async fn deleting_any_object_of_the_engine_is_refused() {
+    let stage = Stage::set("deletes", Names::Install).await;
+    let _webhook = guard(&stage).await;
+    let before = stage.inventory().await;
+    for object in running().installed(Names::Install).iter().filter(|object| !is_optional(object)) {
+        let refused = stage.cluster.delete(object).await.expect_err("it is a part of Flux").to_string();
+        assert!(refused.contains("engine-deleted"), "{object}: {refused}");
+    }
+    let refused = delete_core_controllers_at_once(&stage).await.expect_err("they are Flux").to_string();
+    assert!(refused.contains("engine-deleted"), "{refused}");
+    assert_eq!(stage.inventory().await, before);
+}
+
+#[tokio::test]
+async fn kubectl_reads_why_and_force_does_not_help() {
+    let stage = Stage::set("kubectl-deletes", Names::Install).await;
+    let _webhook = guard(&stage).await;
+    let before = stage.inventory().await;
+    let asked = ["delete", "--namespace", HOME, "--force", "--wait=false"];
+    let crd = ["crd", "helmreleases.helm.toolkit.fluxcd.io"];
+    for what in [["deployment", "helm-controller"], crd, ["namespace", HOME]] {
+        let output = stage.cluster.kubectl(&[&asked[..], &what].concat());
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("denied the request: engine-deleted: "), "{text}");
+        assert!(text.contains("kubectl annotate namespace flux-system fluxkeep.io/allow=engine-deleted"), "{text}");
+    }
+    assert_eq!(stage.inventory().await, before);
+}
+
+#[tokio::test]
+async fn uninstalling_the_engines_release_by_helm_3_leaves_the_engine() {
+    uninstalling_leaves_the_engine("uninstall-helm-3", Helm::Three).await;
+}
+
+#[tokio::test]
+async fn uninstalling_the_engines_release_by_helm_4_leaves_the_engine() {
+    uninstalling_leaves_the_engine("uninstall-helm-4", Helm::Four).await;
+}
+
+async fn uninstalling_leaves_the_engine(test: &str, helm: Helm) {
+    let stage = Stage::set(test, Names::Install).await;
+    let webhook = guard(&stage).await;
+    adopt(&stage, helm);
+    let before = stage.inventory().await;
+    let output = helm.run(&stage.cluster, &["uninstall", "flux"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    stage.recorded(&["uninstalling"]).await;
+    let optional =
+        OPTIONAL.iter().flat_map(|name| ["Deployment", "ServiceAccount"].map(|kind| format!("{kind} {HOME}/{name}")));
+    let optional: BTreeSet<_> = optional.collect();
+    assert_eq!(gone(&before, &stage.inventory().await), optional);
+    let refused = counted(&webhook, "refused").await;
+    assert!(refused >= 32.0, "only {refused} refusals were counted");
+}
+
+#[tokio::test]
+async fn a_reason_and_an_end_on_the_engines_namespace_let_the_uninstall_through_and_are_counted() {
+    let stage = Stage::set("break-glass", Names::Install).await;
+    adopt(&stage, Helm::Three);
+    let until = Timestamp::now() + SignedDuration::from_hours(1);
+    let until = format!("fluxkeep.io/until={until}");
+    let why = ["fluxkeep.io/allow=engine-deleted", "fluxkeep.io/reason=moving to another cluster", &until];
+    let annotated = stage.cluster.kubectl(&[&["annotate", "namespace", HOME][..], &why].concat());
+    assert!(annotated.status.success(), "{}", said(&annotated));
+    let webhook = guard(&stage).await;
+    let before = stage.inventory().await;
+    Helm::Three.runs(&stage.cluster, &["uninstall", "--wait", "flux"]);
+    let lost = gone(&before, &stage.inventory().await);
+    assert_eq!(lost.len(), running().charted().len() + 1, "the engine and its record: {lost:?}");
+    let excused = counted(&webhook, "overridden").await;
+    assert!(excused >= 32.0, "only {excused} were counted");
+}
+
+/// One request (DELETECOLLECTION) for all of them.
+async fn delete_core_controllers_at_once(stage: &Stage) -> kube::Result<()> {
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": HOME}});
+    let core = format!("app.kubernetes.io/part-of=flux,app.kubernetes.io/component notin ({})", OPTIONAL.join(","));
+    let deployments = stage.cluster.api(&deployment).await;
+    let core = ListParams::default().labels(&core);
+    deployments.delete_collection(&DeleteParams::default(), &core).await.map(|_| ())
+}
+
+/// The engine's deletions that the server counted with this outcome.
+async fn counted(webhook: &Webhook, outcome: &str) -> f64 {
+    let labels = format!(r#"rule="engine-deleted",door="engine",level="enforce",outcome="{outcome}""#);
+    webhook.counted(&format!("fluxkeep_findings_total{{{labels}}}")).await
+}
+
+/// A release of the Flux that runs takes it over.
+fn adopt(stage: &Stage, helm: Helm) {
+    let chart = umbrella(&running());
+    let conflicts: &[&str] = if helm == Helm::Four { &["--force-conflicts"] } else { &[] };
+    let take = ["upgrade", "--install", "--take-ownership", "flux", &chart.to_string_lossy()];
+    helm.runs(&stage.cluster, &[&take[..], conflicts].concat());
+}
+
+fn is_optional(object: &Value) -> bool {
+    OPTIONAL.iter().any(|name| object["metadata"]["name"] == *name)
+}

@@ -1,0 +1,10 @@
+//! The incident on real components: kube-apiserver, etcd, helm-controller with its own service
+//! account, Helm 3 and Helm 4. Without fluxkeep as it happened; with it, nothing is touched.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod deletes;
+mod guard;
+mod stage;
+mod with;
+mod without;
