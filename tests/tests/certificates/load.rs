@@ -27,17 +27,15 @@ impl Load {
         let (done, failed) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<String>>>::default());
         let (stop, stopped) = watch::channel(false);
         let client = |number| {
-            let api: Api<ConfigMap> = Api::namespaced(stage.cluster.client.clone(), NAMESPACE);
+            let api = config_maps(stage);
             let (done, failed, stopped) = (done.clone(), failed.clone(), stopped.clone());
             tokio::spawn(async move {
-                // Nothing is stored, so that the same names can be created again and again.
-                let dry = PostParams { dry_run: true, ..PostParams::default() };
                 for turn in number.. {
                     if *stopped.borrow() {
                         return;
                     }
-                    if let Err(error) = api.create(&dry, &config_map(turn % WEBHOOKS)).await {
-                        failed.lock().unwrap().push(error.to_string());
+                    if let Err(error) = asked(&api, turn % WEBHOOKS).await {
+                        failed.lock().unwrap().push(error);
                     }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
@@ -67,8 +65,23 @@ impl Load {
     }
 }
 
-/// A ConfigMap that the webhooks of this number are asked about.
-fn config_map(index: usize) -> ConfigMap {
+/// Asks each webhook once.
+pub(crate) async fn ask_each(stage: &Stage) -> Result<(), String> {
+    for index in 0..WEBHOOKS {
+        asked(&config_maps(stage), index).await?;
+    }
+    Ok(())
+}
+
+fn config_maps(stage: &Stage) -> Api<ConfigMap> {
+    Api::namespaced(stage.cluster.client.clone(), NAMESPACE)
+}
+
+/// Creates what the webhooks of this number are asked about. Nothing is stored, so that the same
+/// names can be created again and again.
+async fn asked(api: &Api<ConfigMap>, index: usize) -> Result<(), String> {
     let metadata = ObjectMeta { name: Some(format!("load-{index}")), ..ObjectMeta::default() };
-    ConfigMap { metadata, ..ConfigMap::default() }
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let created = api.create(&dry, &ConfigMap { metadata, ..ConfigMap::default() }).await;
+    created.map(drop).map_err(|error| error.to_string())
 }
