@@ -66,6 +66,8 @@ pub struct Request {
     pub operation: Operation,
     /// Who asks.
     pub writer: Writer,
+    /// Whether nothing is kept whatever the answer is. The verdict is the same.
+    pub dry_run: bool,
     /// What it is about.
     pub subject: Subject,
 }

@@ -103,5 +103,11 @@ fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
     let owner = args.release_name.clone().zip(args.release_namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
     let subject = Subject::Release(Release { owner, objects });
-    Ok(Request { door: Door::Preflight, operation: Operation::Create, writer: Writer::default(), subject })
+    Ok(Request {
+        door: Door::Preflight,
+        operation: Operation::Create,
+        writer: Writer::default(),
+        dry_run: false,
+        subject,
+    })
 }

@@ -29,14 +29,12 @@ impl Failure {
         matches!(self, Self::Refused(kube::Error::Api(status)) if status.code == code)
     }
 
-    /// The apiserver's own words, or the deepest cause: what kube puts around them names its types.
+    /// The apiserver's own words, or the deepest cause.
     pub(crate) fn reason(&self) -> String {
-        if let Self::Refused(kube::Error::Api(status)) = self {
-            return status.message.clone();
+        match self {
+            Self::Refused(error) => reason(error),
+            other => other.to_string(),
         }
-        let first: &dyn std::error::Error = self;
-        let deepest = std::iter::successors(Some(first), |error| error.source()).last();
-        deepest.unwrap_or(first).to_string()
     }
 
     /// The cause is often knowable.
@@ -52,4 +50,16 @@ impl Failure {
             _ => "",
         }
     }
+}
+
+/// Why a request failed: the apiserver's own words, or the deepest cause. What kube puts around them
+/// names its types.
+#[must_use]
+pub fn reason(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let first: &dyn std::error::Error = error;
+    let deepest = std::iter::successors(Some(first), |error| error.source()).last();
+    deepest.unwrap_or(first).to_string()
 }

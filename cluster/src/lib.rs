@@ -14,6 +14,7 @@ mod pages;
 pub mod rbac;
 mod snapshot;
 
+pub use failure::reason;
 pub use live::Live;
 pub use snapshot::{BUILT_IN, Snapshot, Unloadable, documents};
 

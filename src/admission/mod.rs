@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::facts::Facts;
 use crate::judge::judge;
 use crate::policy::Policy;
-use crate::request::Door;
+use crate::request::{Door, Request};
 use crate::verdict::{Decision, Verdict};
 
 pub use envelope::{Envelope, Malformed};
@@ -34,6 +34,9 @@ pub struct Answer {
     pub outcome: Outcome,
     /// What was found and what abstained.
     pub verdict: Verdict,
+    /// What was judged; none where there was nothing to judge. It may hold values of a release, which
+    /// are never printed.
+    pub request: Option<Request>,
 }
 
 /// What was decided about a review.
@@ -68,16 +71,18 @@ pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> An
         Ok(None) => {
             let verdict = Verdict::default();
             let body = response::judged(&envelope, &verdict);
-            Answer { status: 200, body, door, outcome: Outcome::Judged(Decision::Allow), verdict }
+            Answer { status: 200, body, door, outcome: Outcome::Judged(Decision::Allow), verdict, request: None }
         }
         Ok(Some(request)) => {
             let verdict = judge(&request, facts, policy, now);
             let body = response::judged(&envelope, &verdict);
-            Answer { status: 200, body, door, outcome: Outcome::Judged(verdict.decision()), verdict }
+            let outcome = Outcome::Judged(verdict.decision());
+            Answer { status: 200, body, door, outcome, verdict, request: Some(request) }
         }
         Err(reason) => {
             let body = response::unread(&envelope, &reason);
-            Answer { status: 200, body, door, outcome: Outcome::Unread(reason), verdict: Verdict::default() }
+            let verdict = Verdict::default();
+            Answer { status: 200, body, door, outcome: Outcome::Unread(reason), verdict, request: None }
         }
     }
 }
@@ -90,5 +95,6 @@ fn rejected(malformed: &Malformed) -> Answer {
         door: None,
         outcome: Outcome::Unread(reason),
         verdict: Verdict::default(),
+        request: None,
     }
 }

@@ -24,6 +24,8 @@ struct Asked<T> {
     object: Option<T>,
     #[serde(default = "none")]
     old_object: Option<T>,
+    #[serde(default)]
+    dry_run: Option<bool>,
     options: Option<Options>,
 }
 
@@ -51,7 +53,7 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
     if envelope.door() == Door::ReleaseRecord {
         return record(body, envelope, operation);
     }
-    let (change, field_manager) = by_kind!(envelope.body_kind(), change(body, envelope))?;
+    let (change, field_manager, dry_run) = by_kind!(envelope.body_kind(), change(body, envelope))?;
     if envelope.door() == Door::HelmRelease && is_same_spec(&change) {
         return Ok(None);
     }
@@ -64,7 +66,7 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
     let mut writer = envelope.writer();
     writer.field_manager = field_manager;
     let subject = Subject::Change(Box::new(change));
-    Ok(Some(Request { door: envelope.door(), operation, writer, subject }))
+    Ok(Some(Request { door: envelope.door(), operation, writer, dry_run, subject }))
 }
 
 /// CONNECT changes nothing; an operation that Kubernetes does not have hides what it changes.
@@ -75,16 +77,17 @@ fn other(envelope: &Envelope) -> Result<Option<Request>, String> {
     Err(unreadable(envelope, "request.operation is missing or unknown"))
 }
 
-/// The change, and the field manager that the client names.
+/// The change, the field manager that the client names, and whether it is a dry run.
 fn change<W: FromWire + for<'de> Deserialize<'de>>(
     body: &[u8],
     envelope: &Envelope,
-) -> Result<(Change, String), String> {
+) -> Result<(Change, String, bool), String> {
     let review: Review<W> = parsed(body, envelope)?;
     let object = |wire: W| named(wire.object(), envelope);
     let request = review.request;
     let manager = request.options.and_then(|options| options.field_manager).unwrap_or_default();
-    Ok((Change { old: request.old_object.map(object), new: request.object.map(object) }, manager))
+    let dry_run = request.dry_run.unwrap_or_default();
+    Ok((Change { old: request.old_object.map(object), new: request.object.map(object) }, manager, dry_run))
 }
 
 fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], envelope: &Envelope) -> Result<T, String> {
@@ -144,6 +147,7 @@ fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Opti
         return Ok(None);
     }
     let review: Review<Stored> = parsed(body, envelope)?;
+    let dry_run = review.request.dry_run.unwrap_or_default();
     let stored = review.request.object.and_then(|stored| stored.data).and_then(|data| data.release);
     let driver = if envelope.kind == "Secret" { Driver::Secret } else { Driver::ConfigMap };
     let record = record::read(&stored.unwrap_or_default(), driver);
@@ -153,7 +157,7 @@ fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Opti
     }
     let release = release(&record, envelope)?;
     let subject = Subject::Release(release);
-    Ok(Some(Request { door: Door::ReleaseRecord, operation, writer: envelope.writer(), subject }))
+    Ok(Some(Request { door: Door::ReleaseRecord, operation, writer: envelope.writer(), dry_run, subject }))
 }
 
 fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {

@@ -89,7 +89,8 @@ fn a_manifest_that_nobody_has_sent_yet_is_judged_as_its_record_is() {
             let fixture = fixture(rule, case);
             let Some(release) = fixture.release() else { continue };
             let (writer, subject) = (Writer::default(), Subject::Release(release));
-            let request = Request { door: Door::Preflight, operation: Operation::Create, writer, subject };
+            let request =
+                Request { door: Door::Preflight, operation: Operation::Create, writer, dry_run: false, subject };
             let judged = judge(&request, &fixture.facts, &Policy::default(), now()).findings;
             let own = |findings: Vec<Finding>| -> Vec<_> {
                 findings.into_iter().filter(|finding| finding.rule == rule.id).collect()

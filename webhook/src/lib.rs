@@ -7,6 +7,7 @@
 mod authority;
 mod connections;
 mod door;
+mod events;
 mod log;
 mod logging;
 mod metrics;
@@ -23,6 +24,7 @@ pub mod usage;
 pub mod version;
 
 pub use authority::{Place, REGISTRATION, SecretName};
+pub use events::Events;
 pub use logging::Logging;
 pub use metrics::Metrics;
 pub use readiness::{Pending, Readiness};

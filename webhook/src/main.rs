@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use fluxkeep_webhook::registration::{Cluster, Kept, What};
 use fluxkeep_webhook::source::Access;
-use fluxkeep_webhook::{Args, Bound, Command, Place, REGISTRATION, SecretName, Settings, usage};
+use fluxkeep_webhook::{Args, Bound, Command, Events, Place, REGISTRATION, SecretName, Settings, usage};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -53,7 +53,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let source = args.facts.open(&args.cluster).await?;
     let place = place(args.tls_secret.clone(), &args.cluster).await?;
     let kept = kept(&args.registered, &args.cluster).await?;
-    let settings = Settings { place, kept, ..args.into() };
+    let events = if args.events { Some(Events(args.cluster.client().await?)) } else { None };
+    let settings = Settings { place, kept, events, ..args.into() };
     let bound = Bound::bind(settings, source).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
     tracing::info!(%admission, %observe, "serving");

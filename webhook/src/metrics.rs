@@ -82,6 +82,11 @@ struct RegistrationChange {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Telling {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ControllerState {
     controller: &'static str,
     state: &'static str,
@@ -105,6 +110,7 @@ pub struct Metrics {
     not_after: Family<Certificate, Gauge>,
     rotations: Family<Rotation, Counter>,
     registrations: Family<RegistrationChange, Counter>,
+    events: Family<Telling, Counter>,
     controllers: Family<ControllerState, Gauge>,
     reloads: Family<Reload, Counter>,
 }
@@ -122,6 +128,7 @@ impl Default for Metrics {
             not_after: Family::default(),
             rotations: Family::default(),
             registrations: Family::default(),
+            events: Family::default(),
             controllers: Family::default(),
             reloads: Family::default(),
         };
@@ -166,6 +173,11 @@ impl Metrics {
     /// Counts an object of the registration that had to be written, or a failure to.
     pub fn kept(&self, change: &'static str) {
         self.registrations.get_or_create(&RegistrationChange { change }).inc();
+    }
+
+    /// Counts an Event that was to be written: `written`, `failed`, or `dropped` for lack of room.
+    pub fn told(&self, result: &'static str) {
+        self.events.get_or_create(&Telling { result }).inc();
     }
 
     /// Notes the end of a certificate's life.
@@ -219,6 +231,9 @@ impl Metrics {
         }
         drop(self.reviews.get_or_create(&Review { door: NO_DOOR, decision: "error" }));
         self.start_rules_at_zero();
+        for result in ["written", "failed", "dropped"] {
+            drop(self.events.get_or_create(&Telling { result }));
+        }
         for change in ["created", "configured", "deleted", "failed"] {
             drop(self.registrations.get_or_create(&RegistrationChange { change }));
         }
@@ -263,6 +278,7 @@ impl Metrics {
             "Objects of the registration that had to be written",
             self.registrations.clone(),
         );
+        registry.register("fluxkeep_events", "Events about refusals by what became of them", self.events.clone());
         registry.register("fluxkeep_certificate_rotations", "Certificates taken", self.rotations.clone());
         registry.register("fluxkeep_engine_controllers", "Flux's core controllers", self.controllers.clone());
         registry.register("fluxkeep_policy_reloads", "Changes of the policy file", self.reloads.clone());

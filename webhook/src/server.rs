@@ -15,7 +15,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Custodian;
 use crate::connections::{Phase, Port};
-use crate::door::{self, Door, UNFOLDING};
+use crate::door::{self, Answering, Door, UNFOLDING};
+use crate::events::{Events, Teller};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
@@ -51,6 +52,7 @@ pub struct Bound {
     upkeep: Upkeep,
     custodian: Option<Custodian>,
     keeper: Option<Keeper>,
+    events: Option<Events>,
     readiness: Readiness,
     authority: Option<String>,
 }
@@ -77,7 +79,8 @@ impl Bound {
         let keeper =
             settings.kept.map(|kept| Keeper::new(kept.trusting(authority.as_deref()), state.clone(), metrics.clone()));
         let upkeep = Upkeep { state, metrics, policy: policy_file, current, origin };
-        Ok(Self { admission, observe, limits: settings.limits, upkeep, custodian, keeper, readiness, authority })
+        let (limits, events) = (settings.limits, settings.events);
+        Ok(Self { admission, observe, limits, upkeep, custodian, keeper, events, readiness, authority })
     }
 
     /// Where reviews are taken, over TLS.
@@ -125,7 +128,7 @@ impl Bound {
             () = stop => {}
             () = look_again(self.upkeep, limits) => {}
             () = look_after(self.custodian, limits) => {}
-            () = keep(self.keeper, limits) => {}
+            () = Box::pin(keep(self.keeper, limits)) => {}
         }
         let _stopping = readiness.wait_for("the end: the server is stopping");
         tell.send_replace(Phase::Lingering);
@@ -138,9 +141,8 @@ impl Bound {
 
     fn ports(&self, phase: &watch::Receiver<Phase>, alive: &mpsc::Sender<()>) -> Result<(Port, Port), Unbound> {
         let Upkeep { state, metrics, current, .. } = &self.upkeep;
-        let judge = state.clone();
         let door = Door {
-            answering: Arc::new(move |body| judge.answer(body)),
+            answering: self.answering(),
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
             phase: phase.clone(),
@@ -150,6 +152,21 @@ impl Bound {
         let port = |tls, router| Port { tls, router, limits: self.limits, phase: phase.clone(), alive: alive.clone() };
         let tls = TlsAcceptor::from(Arc::new(server_config(current.clone())?));
         Ok((port(Some(tls), door::router(door)), port(None, observe::router(observe))))
+    }
+}
+
+impl Bound {
+    /// From bytes to bytes; what was refused is told of beside.
+    fn answering(&self) -> Answering {
+        let Upkeep { state, metrics, .. } = &self.upkeep;
+        let judge = state.clone();
+        let Some(Events(client)) = self.events.clone() else { return Arc::new(move |body| judge.answer(body)) };
+        let teller = Teller::start(client, state.clone(), metrics.clone());
+        Arc::new(move |body| {
+            let answer = judge.answer(body);
+            teller.tell(&answer);
+            answer
+        })
     }
 }
 

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::authority::{Place, SecretName};
+use crate::events::Events;
 use crate::logging::Logging;
 use crate::registration::{Kept, Register, Unregister, What};
 use crate::source;
@@ -47,6 +49,9 @@ pub struct Args {
     /// Where the facts come from.
     #[command(flatten)]
     pub facts: source::From,
+    /// Tells of refused deletions and releases by Events in the cluster.
+    #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
+    pub events: bool,
     /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
     #[arg(long, env = "FLUXKEEP_LINGER", value_name = "SECONDS", default_value_t = 12)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=600))]
@@ -82,6 +87,8 @@ pub struct Settings {
     pub tls_names: Vec<String>,
     /// The registration that is kept up to date; none where somebody else does it.
     pub kept: Option<Kept>,
+    /// Where refusals are told of; none where they are not.
+    pub events: Option<Events>,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -137,6 +144,7 @@ impl Settings {
             tls_dir: None,
             place: None,
             kept: None,
+            events: None,
             tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             limits: Limits::default(),
         }
@@ -152,6 +160,7 @@ impl From<Args> for Settings {
             tls_dir: args.tls_dir,
             place: None,
             kept: None,
+            events: None,
             tls_names: args.tls_names,
             limits: Limits { linger: Duration::from_secs(args.linger), ..Limits::default() },
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fluxkeep_cluster::reason;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::Selector;
 use kube::{Api, Client};
@@ -149,14 +150,4 @@ fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Er
         _ => "",
     };
     Error { verb, object: reference.to_string(), reason: reason(error), hint }
-}
-
-/// The apiserver's own words, or the deepest cause: what kube puts around them names its types.
-fn reason(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return status.message.clone();
-    }
-    let first: &dyn std::error::Error = error;
-    let deepest = std::iter::successors(Some(first), |error| error.source()).last();
-    deepest.unwrap_or(first).to_string()
 }

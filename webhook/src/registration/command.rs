@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, ensure};
 use clap::ValueEnum;
 use fluxkeep::policy::Policy;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use fluxkeep_cluster::connect;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -34,7 +33,7 @@ pub struct What {
 /// Where it is written to.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
-    /// The kubeconfig; without it, KUBECONFIG, ~/.kube/config or the pod's service account.
+    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The context in it; without it, the current one.
@@ -159,20 +158,8 @@ fn certificates(path: &Path) -> anyhow::Result<String> {
 
 impl Target {
     async fn connect(&self) -> anyhow::Result<Cluster> {
-        let client = Client::try_from(self.config().await?).context("connecting to the cluster")?;
-        Ok(Cluster::new(client, self.dry_run))
-    }
-
-    async fn config(&self) -> anyhow::Result<Config> {
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        let from = async |kubeconfig| Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let config = match (&self.kubeconfig, &self.context) {
-            (None, None) => return Config::infer().await.context("finding the cluster; choose with --kubeconfig"),
-            (None, Some(_)) => from(Kubeconfig::read().map_err(|error| anyhow!("{error}"))?).await,
-            (Some(file), _) => from(Kubeconfig::read_from(file).map_err(|error| anyhow!("{error}"))?).await,
-        };
-        // kube's message ends with its cause: as a chain it would be told twice.
-        config.map_err(|error| anyhow!("{error}; choose with --kubeconfig and --context"))
+        let client = connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        Ok(Cluster::new(client.context("connecting to the cluster")?, self.dry_run))
     }
 
     fn tell(&self, out: &mut impl Write, reference: &Reference, done: Done) -> anyhow::Result<()> {

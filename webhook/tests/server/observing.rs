@@ -40,7 +40,7 @@ impl Source for Cluster {
 }
 
 /// Every metric of the server, with its type.
-const METRICS: [(&str, &str); 12] = [
+const METRICS: [(&str, &str); 13] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),
     ("fluxkeep_findings", "counter"),
@@ -49,6 +49,7 @@ const METRICS: [(&str, &str); 12] = [
     ("fluxkeep_overrides", "gauge"),
     ("fluxkeep_certificate_not_after_seconds", "gauge"),
     ("fluxkeep_registration_changes", "counter"),
+    ("fluxkeep_events", "counter"),
     ("fluxkeep_certificate_rotations", "counter"),
     ("fluxkeep_engine_controllers", "gauge"),
     ("fluxkeep_policy_reloads", "counter"),

@@ -1,0 +1,179 @@
+//! What was told, so that what repeats is told once, with a count.
+
+use std::collections::BTreeMap;
+
+use fluxkeep::finding::Subject;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::plan::Told;
+
+/// For so long what repeats is the same Event: the apiserver keeps one for an hour.
+const ONE: SignedDuration = SignedDuration::from_mins(50);
+/// So often one Event is written, however often it happens.
+const EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// So many different ones are held: a Flux that is deleted as a whole has about 50 objects.
+const MOST: usize = 512;
+/// The longest part of an object's name that goes into an Event's, whose own limit is 253.
+const LONGEST_NAME: usize = 200;
+
+/// What was told.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    notes: BTreeMap<Key, Note>,
+}
+
+/// What makes two the same.
+pub(super) type Key = (Subject, &'static str);
+
+#[derive(Debug)]
+struct Note {
+    message: String,
+    first: Timestamp,
+    last: Timestamp,
+    count: i32,
+    /// When it was written last.
+    written: Option<Timestamp>,
+    /// Whether something happened since.
+    is_due: bool,
+}
+
+impl Ledger {
+    /// Notes that something happened. False where there is no room for another one.
+    #[must_use]
+    pub(super) fn note(&mut self, told: Told, now: Timestamp) -> bool {
+        self.notes.retain(|_, note| note.is_due || now.duration_since(note.first) < ONE);
+        let key = (told.about, told.reason);
+        if self.notes.len() >= MOST && !self.notes.contains_key(&key) {
+            return false;
+        }
+        let new = || Note { message: String::new(), first: now, last: now, count: 0, written: None, is_due: true };
+        let note = self.notes.entry(key).or_insert_with(new);
+        (note.message, note.last, note.is_due) = (told.message, now, true);
+        note.count = note.count.saturating_add(1);
+        true
+    }
+
+    /// The Events to write now, no more than `most`; the others wait.
+    pub(super) fn due(&mut self, now: Timestamp, most: usize) -> Vec<(Key, Event)> {
+        let is_due =
+            |note: &Note| note.is_due && note.written.is_none_or(|written| now.duration_since(written) >= EVERY);
+        let due = self.notes.iter_mut().filter(|(_, note)| is_due(note)).take(most);
+        due.map(|(key, note)| {
+            (note.written, note.is_due) = (Some(now), false);
+            (key.clone(), event(key, note))
+        })
+        .collect()
+    }
+
+    /// Has it written again, after a while, where it could not be.
+    pub(super) fn again(&mut self, key: &Key) {
+        if let Some(note) = self.notes.get_mut(key) {
+            note.is_due = true;
+        }
+    }
+}
+
+/// As `kubectl describe`, `kubectl get events` and `flux events` read it.
+fn event((about, reason): &Key, note: &Note) -> Event {
+    let start: String = about.name.chars().take(LONGEST_NAME).collect();
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{start}.{:x}", note.first.as_nanosecond())),
+            // Where Events about what is cluster-scoped are.
+            namespace: Some(about.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+            ..ObjectMeta::default()
+        },
+        involved_object: ObjectReference {
+            api_version: Some(about.api_version.clone()),
+            kind: Some(about.kind.clone()),
+            namespace: about.namespace.clone(),
+            name: Some(about.name.clone()),
+            ..ObjectReference::default()
+        },
+        type_: Some("Warning".to_owned()),
+        reason: Some((*reason).to_owned()),
+        message: Some(note.message.clone()),
+        first_timestamp: Some(Time(note.first)),
+        last_timestamp: Some(Time(note.last)),
+        count: Some(note.count),
+        source: Some(EventSource { component: Some("fluxkeep".to_owned()), host: None }),
+        ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn told(name: &str, message: &str) -> Told {
+        let about = Subject {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("flux-system".to_owned()),
+            name: name.to_owned(),
+        };
+        Told { about, reason: "DeletionRefused", message: message.to_owned() }
+    }
+
+    fn due(ledger: &mut Ledger, seconds: i64) -> Vec<(String, i32, String)> {
+        let shown =
+            |(_, event): (Key, Event)| (event.metadata.name.unwrap(), event.count.unwrap(), event.message.unwrap());
+        ledger.due(at(seconds), 100).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn what_repeats_is_one_event_with_a_count_and_the_newest_text() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.note(told("a", "x"), at(0)));
+        let first = due(&mut ledger, 0);
+        let name = first.first().unwrap().0.clone();
+        assert_eq!(first, [(name.clone(), 1, "x".to_owned())]);
+        for second in 1..=4 {
+            assert!(ledger.note(told("a", "y"), at(second)));
+            assert_eq!(due(&mut ledger, second), [], "not within ten seconds");
+        }
+        assert_eq!(due(&mut ledger, 10), [(name, 5, "y".to_owned())]);
+        assert_eq!(due(&mut ledger, 60), [], "nothing happened since");
+    }
+
+    #[test]
+    fn a_new_event_begins_before_the_apiserver_forgets_the_old_one() {
+        let mut ledger = Ledger::default();
+        let mut names = Vec::new();
+        for minutes in [0, 49, 51] {
+            assert!(ledger.note(told("a", "x"), at(minutes * 60)));
+            names.extend(due(&mut ledger, minutes * 60).into_iter().map(|(name, count, _)| (name, count)));
+        }
+        assert_eq!(names.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1, 2, 1]);
+        assert!(names.first().unwrap().0 != names.last().unwrap().0, "{names:?}");
+    }
+
+    #[test]
+    fn only_so_many_are_held_and_written_at_once_and_the_rest_waits() {
+        let mut ledger = Ledger::default();
+        for number in 0..MOST {
+            assert!(ledger.note(told(&format!("a-{number}"), "x"), at(0)));
+        }
+        assert!(!ledger.note(told("one-more", "x"), at(0)));
+        assert!(ledger.note(told("a-0", "x"), at(0)), "what is known is counted");
+        assert_eq!(ledger.due(at(0), 20).len(), 20);
+        assert_eq!(ledger.due(at(1), MOST).len(), MOST - 20);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_again_after_a_while() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.note(told("a", "x"), at(0)));
+        let (key, _) = ledger.due(at(0), 1).remove(0);
+        ledger.again(&key);
+        assert_eq!(due(&mut ledger, 5), []);
+        assert_eq!(due(&mut ledger, 10).len(), 1);
+    }
+}

@@ -1,0 +1,26 @@
+//! What is told in the cluster after a refusal: `helm uninstall` hides its text, and helm-controller
+//! shows it in one event only.
+//!
+//! An answer never waits for this. What is told goes into a bounded queue; what repeats becomes one
+//! Event with a count, written at most every ten seconds. It takes the rights to create and patch
+//! Events, and to get the objects that they are about.
+
+mod ledger;
+mod plan;
+mod teller;
+
+use std::fmt;
+
+use kube::Client;
+
+pub(crate) use teller::Teller;
+
+/// The cluster in which refusals are told of.
+#[derive(Clone)]
+pub struct Events(pub Client);
+
+impl fmt::Debug for Events {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Events").finish_non_exhaustive()
+    }
+}

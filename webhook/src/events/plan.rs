@@ -1,0 +1,142 @@
+//! From an answer to what is told of it, and on which objects.
+
+use fluxkeep::admission::{Answer, Outcome};
+use fluxkeep::facts::Facts;
+use fluxkeep::finding::{Finding, Outcome as Became, Subject};
+use fluxkeep::helm::Owner;
+use fluxkeep::object::Object;
+use fluxkeep::render::message::refusal;
+use fluxkeep::request::{Change, Operation, Subject as About};
+use fluxkeep::verdict::Decision;
+
+/// What the new Events API takes; kubectl shows it in one line.
+const LONGEST: usize = 1_024;
+/// What a person is about to do wrong when Helm could not delete what is kept.
+const ADVICE: &str = "The release may be `uninstalling` now. Suspend or correct this HelmRelease before you delete that \
+                      release record: without it, install, failure and uninstall begin again";
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The object that it is told on.
+    pub(super) about: Subject,
+    /// In one word, for programs.
+    pub(super) reason: &'static str,
+    /// For people.
+    pub(super) message: String,
+}
+
+/// What is told of a refused deletion and of a refused release: on the object, and on the
+/// HelmReleases that make the Helm release which it belongs to. Nothing of a dry run.
+pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
+    let is_refused = answer.outcome == Outcome::Judged(Decision::Refuse);
+    let Some(request) = answer.request.as_ref().filter(|request| is_refused && !request.dry_run) else {
+        return Vec::new();
+    };
+    let findings: Vec<&Finding> = answer.verdict.with(Became::Refused).collect();
+    match (&request.subject, request.operation) {
+        (About::Change(change), Operation::Delete) => deletion(change, &findings, facts),
+        (About::Release(release), _) => {
+            let told = |about| told(about, "ReleaseRefused", refusal(&findings));
+            release.owner.iter().flat_map(|owner| helm_releases(facts, owner)).map(told).collect()
+        }
+        (About::Change(_), _) => Vec::new(),
+    }
+}
+
+fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<Told> {
+    let (Some(old), Some(first)) = (&change.old, findings.first()) else { return Vec::new() };
+    let on_release = |about| {
+        let message = format!("{}: {}: {}. {ADVICE}. {}", first.rule, first.object, first.message, first.url());
+        told(about, "DeletionRefused", message)
+    };
+    let owner = old.owner();
+    let releases = owner.iter().flat_map(|owner| helm_releases(facts, owner)).map(on_release);
+    [told(subject(old), "DeletionRefused", first.to_string())].into_iter().chain(releases).collect()
+}
+
+fn helm_releases(facts: &Facts, owner: &Owner) -> impl Iterator<Item = Subject> {
+    let makes = move |object: &&Object| {
+        let release = object.helm_release();
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        release.and_then(|release| release.release(namespace, &object.name)).as_ref() == Some(owner)
+    };
+    facts.objects().filter(makes).map(subject)
+}
+
+fn subject(object: &Object) -> Subject {
+    Finding::about(object, "", String::new(), String::new()).object
+}
+
+fn told(about: Subject, reason: &'static str, message: String) -> Told {
+    let message = if message.len() > LONGEST {
+        let end = message.floor_char_boundary(LONGEST - '…'.len_utf8());
+        format!("{}…", message.get(..end).unwrap_or_default())
+    } else {
+        message
+    };
+    Told { about, reason, message }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use fluxkeep::manifest::{self, Reading};
+    use fluxkeep::policy::Policy;
+    use serde_json::{Value, json};
+
+    const CONTROLLER: &str = "source-controller";
+
+    fn facts() -> Facts {
+        let release = |name: &str, release: &str| {
+            json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+                "metadata": {"name": name, "namespace": "flux-system"}, "spec": {"releaseName": release}})
+        };
+        let text = [release("flux", "flux"), release("shop", "shop")].map(|object| object.to_string()).join("\n---\n");
+        Facts::of(manifest::read(&text, Reading::default()).unwrap())
+    }
+
+    fn controller(name: &str, owner: Option<&str>) -> Value {
+        let owner = owner
+            .map(|owner| json!({"meta.helm.sh/release-name": owner, "meta.helm.sh/release-namespace": "flux-system"}));
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "flux-system", "annotations": owner}})
+    }
+
+    fn planned(operation: &str, dry_run: bool, old: &Value) -> Vec<Told> {
+        let review = json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "1",
+            "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "resource": {"resource": "deployments"},
+            "namespace": "flux-system", "name": old["metadata"]["name"], "operation": operation,
+            "userInfo": {"username": "jane"}, "oldObject": old, "object": old, "dryRun": dry_run}});
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let answer = fluxkeep::admission::answer(review.to_string().as_bytes(), &facts(), &Policy::default(), now);
+        plan(&answer, &facts())
+    }
+
+    #[test]
+    fn a_refused_deletion_is_told_on_the_object_and_on_the_helm_release_that_owns_it() {
+        let told = planned("DELETE", false, &controller(CONTROLLER, Some("flux")));
+        let on: Vec<_> = told.iter().map(|told| (told.about.to_string(), told.reason)).collect();
+        let expected = ["Deployment flux-system/source-controller", "HelmRelease flux-system/flux"];
+        assert_eq!(on, expected.map(|about| (about.to_owned(), "DeletionRefused")));
+        assert!(told[0].message.starts_with("engine-deleted: Deployment flux-system/source-controller: jane deletes"));
+        assert!(told[1].message.contains("source-controller") && told[1].message.contains("Suspend or correct"));
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_dry_run_of_what_passes_and_of_who_is_not_owned() {
+        let owned = controller(CONTROLLER, Some("flux"));
+        assert_eq!(planned("DELETE", true, &owned), []);
+        assert_eq!(planned("UPDATE", false, &owned), []);
+        assert_eq!(planned("DELETE", false, &controller("a-stranger", Some("flux"))), []);
+        assert_eq!(planned("DELETE", false, &controller(CONTROLLER, Some("another"))).len(), 1);
+        assert_eq!(planned("DELETE", false, &controller(CONTROLLER, None)).len(), 1);
+    }
+
+    #[test]
+    fn a_text_is_never_longer_than_an_event_takes() {
+        let told = told(subject(&Object::default()), "DeletionRefused", "…".repeat(LONGEST));
+        assert!(told.message.len() <= LONGEST && told.message.ends_with('…'), "{}", told.message.len());
+    }
+}

@@ -1,0 +1,200 @@
+//! The shell: a queue that nobody waits for, and the task that writes Events from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxkeep::admission::Answer;
+use fluxkeep::finding::Subject;
+use fluxkeep_cluster::reason;
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::ledger::{Key, Ledger};
+use super::plan::{Told, plan};
+use crate::metrics::Metrics;
+use crate::state::{State, now};
+
+/// Many times what one deletion of all of Flux tells.
+const QUEUE: usize = 1_024;
+/// How often it is looked whether something is to be written.
+const TICK: Duration = Duration::from_secs(1);
+/// How many are written in one look: other clients need the apiserver, too.
+const AT_ONCE: usize = 20;
+/// For one Event with all that it asks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where answers are handed in.
+#[derive(Debug, Clone)]
+pub(crate) struct Teller {
+    queue: Sender<Told>,
+    state: Arc<State>,
+    metrics: Arc<Metrics>,
+}
+
+impl Teller {
+    /// Tells in a cluster, from a task of its own that ends when the last of these is dropped.
+    pub(crate) fn start(client: Client, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
+        let (queue, told) = channel(QUEUE);
+        tokio::spawn(write(told, client, metrics.clone()));
+        Self { queue, state, metrics }
+    }
+
+    /// Hands in what is to be told of an answer. Never waits: what finds no room is dropped and counted.
+    pub(crate) fn tell(&self, answer: &Answer) {
+        for told in plan(answer, &self.state.source().facts()) {
+            if self.queue.try_send(told).is_err() {
+                self.metrics.told("dropped");
+            }
+        }
+    }
+}
+
+/// Writes Events until nobody can hand in more.
+async fn write(mut queue: Receiver<Told>, client: Client, metrics: Arc<Metrics>) {
+    let mut ledger = Ledger::default();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let is_open = take(&mut queue, &mut ledger, &metrics);
+        for (key, event) in ledger.due(now(), AT_ONCE) {
+            match timeout(PATIENCE, sent(&client, &key, event)).await {
+                Ok(Ok(())) => metrics.told("written"),
+                Ok(Err(error)) => failed(&mut ledger, &key, &reason(&error), &metrics),
+                Err(_) => failed(&mut ledger, &key, "the apiserver did not answer in time", &metrics),
+            }
+        }
+        if !is_open {
+            return;
+        }
+    }
+}
+
+/// Notes all that waits. False when no more can come.
+fn take(queue: &mut Receiver<Told>, ledger: &mut Ledger, metrics: &Metrics) -> bool {
+    loop {
+        match queue.try_recv() {
+            Ok(told) => {
+                if !ledger.note(told, now()) {
+                    metrics.told("dropped");
+                }
+            }
+            Err(TryRecvError::Empty) => return true,
+            Err(TryRecvError::Disconnected) => return false,
+        }
+    }
+}
+
+fn failed(ledger: &mut Ledger, key: &Key, why: &str, metrics: &Metrics) {
+    metrics.told("failed");
+    let object = &key.0;
+    tracing::warn!(%object, why, "an Event could not be written; it is tried again");
+    ledger.again(key);
+}
+
+async fn sent(client: &Client, (about, _): &Key, mut event: Event) -> kube::Result<()> {
+    // kubectl describe finds Events by it. An object that cannot be read is told of without.
+    event.involved_object.uid = uid(client, about).await.unwrap_or_default();
+    let (name, namespace) = (event.metadata.name.clone(), event.metadata.namespace.clone());
+    let events: Api<Event> = Api::namespaced(client.clone(), &namespace.unwrap_or_default());
+    let params = PatchParams::apply("fluxkeep").force();
+    events.patch(&name.unwrap_or_default(), &params, &Patch::Apply(&event)).await.map(drop)
+}
+
+async fn uid(client: &Client, about: &Subject) -> kube::Result<Option<String>> {
+    let (group, version) = about.api_version.split_once('/').unwrap_or(("", &about.api_version));
+    // The kinds of the engine and HelmRelease have regular plurals.
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &about.kind));
+    let api: Api<DynamicObject> = match &about.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    Ok(api.get_metadata(&about.name).await?.metadata.uid)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use fluxkeep::policy::Policy;
+    use fluxkeep_cluster::Snapshot;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+    use tower::service_fn;
+
+    fn state() -> Arc<State> {
+        Arc::new(State::new(Arc::new(Snapshot::of(Vec::new())), Policy::default()))
+    }
+
+    fn refusal(state: &State, name: &str) -> Answer {
+        let review = format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"1",
+            "kind":{{"group":"apiextensions.k8s.io","version":"v1","kind":"CustomResourceDefinition"}},
+            "resource":{{"resource":"customresourcedefinitions"}},"name":"{name}","operation":"DELETE",
+            "userInfo":{{"username":"jane"}},"oldObject":{{"apiVersion":"apiextensions.k8s.io/v1",
+            "kind":"CustomResourceDefinition","metadata":{{"name":"{name}"}},"spec":{{"group":"g","scope":"Namespaced",
+            "names":{{"kind":"K","plural":"ks"}},"versions":[]}}}}}}}}"#
+        );
+        state.answer(review.as_bytes())
+    }
+
+    fn counted(metrics: &Metrics, result: &str) -> u64 {
+        let sample = format!(r#"fluxkeep_events_total{{result="{result}"}} "#);
+        let text = metrics.encoded();
+        text.lines().find_map(|line| line.strip_prefix(&sample)).unwrap().parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_apiserver_that_does_not_answer_costs_events_and_no_time() {
+        let silent = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
+        let (state, metrics) = (state(), Arc::new(Metrics::default()));
+        let teller = Teller::start(Client::new(silent, "default"), state.clone(), metrics.clone());
+        let answer = refusal(&state, "buckets.source.toolkit.fluxcd.io");
+        for _ in 0..=QUEUE {
+            teller.tell(&answer);
+        }
+        assert_eq!(counted(&metrics, "dropped"), 1);
+        tokio::time::sleep(PATIENCE * 2).await;
+        assert_eq!((counted(&metrics, "written"), counted(&metrics, "failed")), (0, 1));
+    }
+
+    /// An apiserver that knows no object and takes every Event.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_told_of_one_object_many_times_is_written_once() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = asked.clone();
+        let service = service_fn(move |request: Request<Body>| {
+            seen.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+            let (status, body) = if request.method() == "PATCH" {
+                (200, "{\"metadata\":{},\"involvedObject\":{}}")
+            } else {
+                (404, "{}")
+            };
+            async move {
+                Ok::<_, Infallible>(
+                    Response::builder().status(status).body(Body::from(body.as_bytes().to_vec())).unwrap(),
+                )
+            }
+        });
+        let (state, metrics) = (state(), Arc::new(Metrics::default()));
+        let teller = Teller::start(Client::new(service, "default"), state.clone(), metrics.clone());
+        let answer = refusal(&state, "buckets.source.toolkit.fluxcd.io");
+        for _ in 0..3 {
+            teller.tell(&answer);
+        }
+        tokio::time::sleep(TICK * 2).await;
+        assert_eq!(counted(&metrics, "written"), 1);
+        let path = asked.lock().unwrap().last().cloned().unwrap();
+        assert!(
+            path.starts_with("PATCH /api/v1/namespaces/default/events/buckets.source.toolkit.fluxcd.io."),
+            "{path}"
+        );
+    }
+}
