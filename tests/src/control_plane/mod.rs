@@ -20,6 +20,7 @@ pub use helm::{Helm, said, umbrella};
 pub use helm_controller::{HelmController, helm_release};
 pub use process::{Process, folder};
 pub use programs::{own, program};
+pub use registration::asked;
 pub use webhook::Webhook;
 
 use std::net::TcpListener;

@@ -1,31 +1,27 @@
-//! The server's registration, by its own command.
-
-use std::process::Command;
+//! When a registration counts: until the apiserver has seen it, it lets through what it will have
+//! refused.
 
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{Cluster, Webhook, eventually, folder, own, said};
+use super::{Cluster, ControlPlane, Webhook, eventually};
 use crate::flux::HOME;
 
 impl Webhook {
-    /// Has the apiserver of a cluster in which Flux is ask it, and waits until it does.
-    ///
-    /// # Panics
-    /// With what `register` says where it fails.
-    pub async fn register(&self, cluster: &Cluster) {
-        let authority = folder("authority").join("ca.crt");
-        std::fs::write(&authority, &self.authority).expect("a writable folder");
-        let mut command = Command::new(own("fluxkeep-webhook"));
-        command.args(["register", "--url", &self.url]).arg("--ca-file").arg(authority);
-        let output = command.arg("--kubeconfig").arg(&cluster.kubeconfig).output().expect("fluxkeep-webhook");
-        assert!(output.status.success(), "{}", said(&output));
-        refused("a broken record is refused", async || store_a_record(cluster).await).await;
-        refused("taking a label off is refused", async || take_a_label(cluster).await).await;
+    /// Starts it over a cluster in which Flux is, and waits until the apiserver asks it.
+    pub async fn guarding(plane: &ControlPlane, cluster: &Cluster) -> Self {
+        let webhook = Self::registered(plane, [] as [&str; 0]).await;
+        asked(cluster).await;
+        webhook
     }
 }
 
-/// Until the apiserver has seen a configuration, it lets through what it will have refused.
+/// Waits until the apiserver asks in both phases.
+pub async fn asked(cluster: &Cluster) {
+    refused("a broken record is refused", async || store_a_record(cluster).await).await;
+    refused("taking a label off is refused", async || take_a_label(cluster).await).await;
+}
+
 async fn refused(what: &str, ask: impl AsyncFn() -> kube::Result<()>) {
     eventually(what, async || match ask().await {
         Err(kube::Error::Api(answer)) if answer.message.starts_with("admission webhook") => Ok(()),

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use fluxkeep_tests::control_plane::{Helm, Webhook, said, umbrella};
+use fluxkeep_tests::control_plane::{Helm, Webhook, eventually, said};
 use fluxkeep_tests::flux::{HOME, Names};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
-use crate::guard::guard;
 use crate::stage::{Stage, gone, running};
 
 /// Flux runs without them: of these only the CRDs are kept.
@@ -17,7 +16,7 @@ const OPTIONAL: [&str; 2] = ["image-automation-controller", "image-reflector-con
 #[tokio::test]
 async fn deleting_any_object_of_the_engine_is_refused() {
     let stage = Stage::set("deletes", Names::Install).await;
-    let _webhook = guard(&stage).await;
+    let _webhook = stage.guarded().await;
     let before = stage.inventory().await;
     for object in running().installed(Names::Install).iter().filter(|object| !is_optional(object)) {
         let refused = stage.cluster.delete(object).await.expect_err("it is a part of Flux").to_string();
@@ -31,7 +30,7 @@ async fn deleting_any_object_of_the_engine_is_refused() {
 #[tokio::test]
 async fn kubectl_reads_why_and_force_does_not_help() {
     let stage = Stage::set("kubectl-deletes", Names::Install).await;
-    let _webhook = guard(&stage).await;
+    let _webhook = stage.guarded().await;
     let before = stage.inventory().await;
     let asked = ["delete", "--namespace", HOME, "--force", "--wait=false"];
     let crd = ["crd", "helmreleases.helm.toolkit.fluxcd.io"];
@@ -57,8 +56,8 @@ async fn uninstalling_the_engines_release_by_helm_4_leaves_the_engine() {
 
 async fn uninstalling_leaves_the_engine(test: &str, helm: Helm) {
     let stage = Stage::set(test, Names::Install).await;
-    let webhook = guard(&stage).await;
-    adopt(&stage, helm);
+    let webhook = stage.guarded().await;
+    stage.adopt(helm);
     let before = stage.inventory().await;
     let output = helm.run(&stage.cluster, &["uninstall", "flux"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
@@ -74,13 +73,18 @@ async fn uninstalling_leaves_the_engine(test: &str, helm: Helm) {
 #[tokio::test]
 async fn a_reason_and_an_end_on_the_engines_namespace_let_the_uninstall_through_and_are_counted() {
     let stage = Stage::set("break-glass", Names::Install).await;
-    adopt(&stage, Helm::Three);
+    let webhook = stage.guarded().await;
+    stage.adopt(Helm::Three);
     let until = Timestamp::now() + SignedDuration::from_hours(1);
     let until = format!("fluxkeep.io/until={until}");
     let why = ["fluxkeep.io/allow=engine-deleted", "fluxkeep.io/reason=moving to another cluster", &until];
     let annotated = stage.cluster.kubectl(&[&["annotate", "namespace", HOME][..], &why].concat());
     assert!(annotated.status.success(), "{}", said(&annotated));
-    let webhook = guard(&stage).await;
+    eventually("the override is seen", async || {
+        let active = r#"fluxkeep_overrides{rule="engine-deleted",state="active"}"#;
+        if webhook.counted(active).await > 0.0 { Ok(()) } else { Err(webhook.process.tail(5)) }
+    })
+    .await;
     let before = stage.inventory().await;
     Helm::Three.runs(&stage.cluster, &["uninstall", "--wait", "flux"]);
     let lost = gone(&before, &stage.inventory().await);
@@ -102,14 +106,6 @@ async fn delete_core_controllers_at_once(stage: &Stage) -> kube::Result<()> {
 async fn counted(webhook: &Webhook, outcome: &str) -> f64 {
     let labels = format!(r#"rule="engine-deleted",door="engine",level="enforce",outcome="{outcome}""#);
     webhook.counted(&format!("fluxkeep_findings_total{{{labels}}}")).await
-}
-
-/// A release of the Flux that runs takes it over.
-fn adopt(stage: &Stage, helm: Helm) {
-    let chart = umbrella(&running());
-    let conflicts: &[&str] = if helm == Helm::Four { &["--force-conflicts"] } else { &[] };
-    let take = ["upgrade", "--install", "--take-ownership", "flux", &chart.to_string_lossy()];
-    helm.runs(&stage.cluster, &[&take[..], conflicts].concat());
 }
 
 fn is_optional(object: &Value) -> bool {

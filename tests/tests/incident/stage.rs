@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fluxkeep_tests::control_plane::{
-    Cluster, ControlPlane, HelmController, Inventory, eventually, helm_release, umbrella,
+    Cluster, ControlPlane, Helm, HelmController, Inventory, Webhook, eventually, helm_release, umbrella,
 };
 use fluxkeep_tests::flux::{Flux, HOME, Names};
 use kube::api::{DynamicObject, ListParams};
@@ -24,9 +24,19 @@ impl Stage {
         Self { plane, cluster }
     }
 
+    /// fluxkeep in front of it, asked by the apiserver from when this returns.
+    pub(crate) async fn guarded(&self) -> Webhook {
+        Webhook::guarding(&self.plane, &self.cluster).await
+    }
+
     /// Every object. What helm-controller writes to tell of itself is left out.
     pub(crate) async fn inventory(&self) -> Inventory {
         self.cluster.inventory(&["HelmRelease", "HelmChart"]).await
+    }
+
+    /// A release of the Flux that runs takes it over.
+    pub(crate) fn adopt(&self, helm: Helm) {
+        helm.runs(&self.cluster, &upgrade(helm, &umbrella(&running()).to_string_lossy()));
     }
 
     /// Applies a HelmRelease of this Flux and publishes its chart.
@@ -94,6 +104,12 @@ impl Stage {
     }
 }
 
+/// Takes over whatever is there. What another wrote, Helm 4 asks to be told to write anew.
+pub(crate) fn upgrade(helm: Helm, chart: &str) -> Vec<&str> {
+    let conflicts = (helm == Helm::Four).then_some("--force-conflicts");
+    ["upgrade", "--install", "--take-ownership", "flux", chart].into_iter().chain(conflicts).collect()
+}
+
 /// The images that a release of Flux brings.
 pub(crate) fn images(flux: &Flux) -> BTreeSet<String> {
     flux.charted().iter().filter(|one| one["kind"] == "Deployment").map(image).collect()
@@ -106,6 +122,11 @@ fn image(deployment: &Value) -> String {
 /// What runs in the cluster.
 pub(crate) fn running() -> Flux {
     Flux::release("2.4.0").for_newer_controller()
+}
+
+/// What a healthy upgrade carries.
+pub(crate) fn newer() -> Flux {
+    Flux::release("2.5.1").for_newer_controller()
 }
 
 /// What the incident's chart carries.

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use fluxkeep_tests::control_plane::{Helm, HelmController, said, umbrella};
+use fluxkeep_tests::control_plane::{Helm, HelmController, Inventory, Webhook, said, umbrella};
 use fluxkeep_tests::flux::Names;
 use serde_json::json;
 
-use crate::guard::guard;
-use crate::stage::{Stage, gone, images, older, running};
+use crate::stage::{Stage, gone, images, newer, older, running, upgrade};
 
 #[tokio::test]
 async fn the_release_is_refused_before_anything_is_touched_says_why_and_recovers_with_its_chart() {
     let stage = Stage::set("guarded-install", Names::Install).await;
-    let _webhook = guard(&stage).await;
+    let _webhook = stage.guarded().await;
     let controller = HelmController::start(&stage.plane, &stage.cluster).await;
     let before = stage.inventory().await;
     stage.release(&controller, &older(), |spec| spec["install"]["remediation"] = json!({"retries": 3})).await;
@@ -40,15 +39,72 @@ async fn helm_4_that_takes_ownership_is_refused_with_nothing_touched() {
 
 async fn helm_is_refused(test: &str, helm: Helm) {
     let stage = Stage::set(test, Names::Install).await;
-    let _webhook = guard(&stage).await;
+    let _webhook = stage.guarded().await;
     let before = stage.inventory().await;
-    let chart = umbrella(&older());
-    let install = ["upgrade", "--install", "--take-ownership", "flux", &chart.to_string_lossy()];
-    let output = helm.run(&stage.cluster, &install);
+    let output = helm.run(&stage.cluster, &upgrade(helm, &umbrella(&older()).to_string_lossy()));
     let why = said(&output);
     assert_eq!(output.status.code(), Some(1), "{why}");
     assert!(why.contains("denied the request: flux-downgraded: Deployment flux-system/helm-controller"), "{why}");
     assert!(why.contains("stored-version-dropped"), "{why}");
     assert_eq!(stage.inventory().await, before);
     assert_eq!(stage.images().await, images(&running()));
+}
+
+#[tokio::test]
+async fn a_healthy_upgrade_by_helm_3_passes() {
+    helm_upgrades("healthy-helm-3", Helm::Three).await;
+}
+
+#[tokio::test]
+async fn a_healthy_upgrade_by_helm_4_passes() {
+    helm_upgrades("healthy-helm-4", Helm::Four).await;
+}
+
+async fn helm_upgrades(test: &str, helm: Helm) {
+    let stage = Stage::set(test, Names::Install).await;
+    let webhook = stage.guarded().await;
+    let before = Before::now(&stage, &webhook).await;
+    stage.adopt(helm);
+    helm.runs(&stage.cluster, &upgrade(helm, &umbrella(&newer()).to_string_lossy()));
+    before.upgraded(&stage, &webhook).await;
+}
+
+#[tokio::test]
+async fn a_healthy_upgrade_by_helm_controller_passes() {
+    let stage = Stage::set("healthy-helm-controller", Names::Install).await;
+    let webhook = stage.guarded().await;
+    let controller = HelmController::start(&stage.plane, &stage.cluster).await;
+    let before = Before::now(&stage, &webhook).await;
+    stage.release(&controller, &running(), |_| ()).await;
+    stage.told("Ready", "InstallSucceeded").await;
+    stage.release(&controller, &newer(), |_| ()).await;
+    stage.told("Ready", "UpgradeSucceeded").await;
+    before.upgraded(&stage, &webhook).await;
+}
+
+/// What there was, and how often each door had refused.
+struct Before {
+    objects: Inventory,
+    refusals: Vec<f64>,
+}
+
+impl Before {
+    async fn now(stage: &Stage, webhook: &Webhook) -> Self {
+        let objects = stage.inventory().await;
+        let mut refusals = Vec::new();
+        for door in ["helm-release", "release-record", "crd", "crd-status", "engine"] {
+            let labels = format!(r#"door="{door}",decision="refuse""#);
+            refusals.push(webhook.counted(&format!("fluxkeep_admission_reviews_total{{{labels}}}")).await);
+        }
+        Self { objects, refusals }
+    }
+
+    /// The engine is whole and newer, and nothing was refused.
+    async fn upgraded(self, stage: &Stage, webhook: &Webhook) {
+        stage.recorded(&["superseded", "deployed"]).await;
+        let after = Self::now(stage, webhook).await;
+        assert_eq!(gone(&self.objects, &after.objects), BTreeSet::new());
+        assert_eq!(stage.images().await, images(&newer()));
+        assert_eq!(after.refusals, self.refusals);
+    }
 }
