@@ -107,11 +107,12 @@ impl fmt::Display for Flux {
 }
 
 /// The controller and its version that an image names: the last segment of its repository, and its
-/// tag. A mirror keeps both.
+/// tag. A mirror keeps both; who builds the image anew puts the project's name before it.
 fn controller(image: &str) -> Option<(String, Version)> {
     let tagged = image.split_once('@').map_or(image, |(tagged, _digest)| tagged);
     let last = tagged.rsplit('/').next()?;
     let (name, tag) = last.split_once(':')?;
+    let name = ["flux-", "fluxcd-"].iter().find_map(|project| name.strip_prefix(project)).unwrap_or(name);
     engine::is_controller(name).then_some(())?;
     Some((name.to_owned(), released(range::version(tag)?)))
 }
@@ -153,6 +154,8 @@ mod tests {
             "ghcr.io/fluxcd/helm-controller:v1.1.0",
             "mirror.example.org:5000/x/helm-controller:v1.1.0@sha256:0123",
             "helm-controller:1.1.0-fips",
+            "cgr.dev/chainguard/flux-helm-controller:1.1.0",
+            "docker.io/bitnami/fluxcd-helm-controller:1.1.0-debian-12-r4",
         ] {
             assert_eq!(flux(&[image]).unwrap().to_string(), "Flux 2.4.0", "{image}");
         }

@@ -82,7 +82,7 @@ fn place(place: Place) -> Result<Engine, Invalid> {
     let default = Engine::default();
     let namespaces = match place.namespaces {
         None => default.namespaces,
-        Some(list) if list.value.is_empty() => {
+        Some(list) if list.value.is_empty() || list.value.iter().any(|name| name.trim().is_empty()) => {
             return Err(at(&list.referenced, "engine.namespaces must name one at least".to_owned()));
         }
         Some(list) => list.value,
@@ -184,7 +184,9 @@ mod tests {
         assert!(text.starts_with("line 2, column 3: ") && text.contains("namespace"), "{text}");
         let text = refusal("levels: {foreign-owner: loud}\n");
         assert!(text.starts_with("line 1, column 25: "), "{text}");
-        assert!(refusal("engine: {namespaces: []}\n").contains("one at least"));
+        for none in ["[]", "['']", "[flux-system, ' ']"] {
+            assert!(refusal(&format!("engine: {{namespaces: {none}}}\n")).contains("one at least"), "{none}");
+        }
         assert!(refusal("levels: [\n").starts_with("line "));
     }
 

@@ -34,19 +34,43 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-/// Who else holds a live object, in words.
-fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<String>, Need> {
+/// Who else holds a live object.
+enum Holder {
+    Release(Owner),
+    /// By its namespace and name.
+    Kustomization(String),
+}
+
+fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<Holder>, Need> {
     if let Some(other) = live.owner() {
         let owner = owner.ok_or(Need::ReleaseName)?;
-        return Ok((other != *owner).then(|| format!("Helm release {other}")));
+        return Ok((other != *owner).then_some(Holder::Release(other)));
     }
     let label = |key| live.labels.get(key).map(String::as_str);
     let [namespace, name] = KUSTOMIZATION.map(label);
-    Ok(name.map(|name| format!("Kustomization {}/{name}", namespace.unwrap_or_default())))
+    Ok(name.map(|name| Holder::Kustomization(format!("{}/{name}", namespace.unwrap_or_default()))))
 }
 
-fn finding(new: &Object, holder: &str) -> Finding {
-    let message = format!("{holder} owns it in the cluster");
-    let remedy = format!("Take it out of this release, or first end {holder}'s hold on it without pruning");
-    Finding::about(new, "/metadata", message, remedy)
+fn finding(new: &Object, holder: &Holder) -> Finding {
+    let (who, way) = match holder {
+        Holder::Release(owner) => {
+            let way = format!("first end Helm release {owner}'s hold on it without deleting it");
+            (format!("Helm release {owner}"), way)
+        }
+        Holder::Kustomization(name) => (format!("Kustomization {name}"), freed(new, name)),
+    };
+    let remedy = format!("Take it out of this release, or {way}");
+    Finding::about(new, "/metadata", format!("{who} owns it in the cluster"), remedy)
+}
+
+/// Its labels stay behind when a Kustomization lets go of an object.
+fn freed(new: &Object, kustomization: &str) -> String {
+    let [namespace, name] = KUSTOMIZATION;
+    let space = new.namespace.as_ref().map(|space| format!("-n {space} ")).unwrap_or_default();
+    let kind = new.kind.to_lowercase();
+    format!(
+        "take it out of Kustomization {kustomization} with prune: false, then: \
+         kubectl label {kind} {space}{} {name}- {namespace}-",
+        new.name
+    )
 }

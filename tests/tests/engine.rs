@@ -267,3 +267,16 @@ fn a_controller_that_neither_catalogue_nor_cluster_knows_is_no_mismatch() {
     let verdict = stored(record(&newer, &[])).answer(&Facts::of(objects(&live, None))).verdict;
     assert!(verdict.findings.iter().all(|finding| finding.rule != "flux-version-mismatch"), "{verdict:?}");
 }
+
+#[test]
+fn what_a_kustomization_left_its_labels_on_says_how_they_come_off() {
+    let labels = "labels: {kustomize.toolkit.fluxcd.io/name: sync, kustomize.toolkit.fluxcd.io/namespace: flux-system}";
+    let live = owned("source-controller", "source-controller:v1.4.1")
+        .replace("annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}", labels);
+    let verdict = stored(record(&live, &[])).answer(&Facts::of(objects(&live, None))).verdict;
+    let finding = verdict.findings.iter().find(|finding| finding.rule == "foreign-owner").unwrap();
+    assert_eq!(finding.message, "Kustomization flux-system/sync owns it in the cluster");
+    let way = "kubectl label deployment -n flux-system source-controller kustomize.toolkit.fluxcd.io/name- \
+               kustomize.toolkit.fluxcd.io/namespace-";
+    assert!(finding.remedy.ends_with(way), "{}", finding.remedy);
+}
