@@ -101,8 +101,25 @@ fn the_registration_page_is_the_table_of_gates() {
         page += &["| `", &gate.webhook(scope), "` | ", &asks, " | ", &after, " | ", why, " |\n"].concat();
     }
     page += &GATES.iter().map(gate_page).collect::<String>();
+    page += TWIN;
     is_page("registration.md", &page);
 }
+
+const TWIN: &str = "
+## The twin
+
+ValidatingAdmissionPolicies `engine-deleted.fluxkeep.io` and `engine-label-removed.fluxkeep.io` refuse, with `reason: Forbidden`, under the
+conditions of the gates of that name, in the apiserver itself: also when the webhooks are gone. They follow the levels of the policy file
+(`warn` warns, `audit` is only written to the audit log, `off` is not there). What they cannot know:
+
+- the facts: which HelmRelease owns Flux. Its deletion is left to the webhook; the deletions that follow are refused.
+- the time: an override on the object or on the engine's Namespace needs a reason and an end, but is honoured after its end, too. The
+  server, when it is asked, refuses it then.
+- the policy file's overrides.
+- a Namespace that is not there: without the engine's Namespace, which is the policies' parameter, they refuse nothing.
+
+Of several engines each Namespace's override counts for what is in it; what is cluster-wide needs it on all of them.
+";
 
 fn gate_page(gate: &Gate) -> String {
     let engine = Engine::default();

@@ -9,7 +9,7 @@ use std::process::Command;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually, folder, own};
 use fluxkeep_tests::deletes::{Deletion, deletions};
 use fluxkeep_tests::{definition, record};
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 /// A cluster, the server, and what is registered.
@@ -61,6 +61,13 @@ impl Stage {
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap();
         let dry = DeleteParams::default().dry_run();
         said(self.cluster.api(object).await.delete(name, &dry).await)
+    }
+
+    /// What the apiserver says to the deletion of all Deployments beside the engine.
+    async fn all_deleted(&self) -> String {
+        let deployments = self.cluster.api(&controller(&json!({}))).await;
+        let dry = DeleteParams::default().dry_run();
+        said(deployments.delete_collection(&dry, &ListParams::default()).await)
     }
 
     /// Waits until the deletion of a controller is answered with this.
@@ -141,6 +148,7 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
         assert_eq!(said.contains(BY_WEBHOOK), refused, "the webhook on {object}: {said}");
         assert_eq!(said.is_empty(), !refused, "{object}: {said}");
     }
+    assert!(stage.all_deleted().await.contains(BY_WEBHOOK), "a request for a collection has no name");
     stage.webhook.process.kill();
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         let configuration =
@@ -153,6 +161,12 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
         assert_eq!(said.contains(BY_TWIN) && said.contains("Forbidden"), refused, "the twin on {object}: {said}");
         assert_eq!(said.is_empty(), !refused, "{object}: {said}");
     }
+    assert!(stage.all_deleted().await.contains(BY_TWIN), "a request for a collection has no name");
+    let labelled = |object: &Value| object["metadata"]["labels"].is_object() && object["kind"] == "Deployment";
+    let mut bare = objects().into_iter().find(labelled).unwrap();
+    bare["metadata"].as_object_mut().unwrap().remove("labels");
+    let said = said(stage.cluster.apply(&bare).await);
+    assert!(said.contains("ValidatingAdmissionPolicy 'engine-label-removed.fluxkeep.io'"), "{said}");
     let home = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system", "annotations": {
         "fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "moving", "fluxkeep.io/until": "2026-12-01T18:00:00Z"}}});
     stage.cluster.apply(&home).await.unwrap();
@@ -328,7 +342,7 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("refused_deletion").await;
     cluster.namespace("flux-system").await;
-    cluster.apply_all(&[one_version("helmreleases.helm.toolkit.fluxcd.io")]).await;
+    cluster.apply_all(&["helmreleases.helm.toolkit.fluxcd.io", BUCKETS].map(one_version)).await;
     cluster.apply_all(&owned()).await;
     let webhook = Webhook::registered(&plane, ["--events"]).await;
     let [deployment, _] = owned();
@@ -341,9 +355,11 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
     assert!(!described(&cluster, "deployment/helm-controller").contains("DeletionRefused"), "nothing of a dry run");
     for _ in 0..3 {
         assert!(said(cluster.delete(&deployment).await).contains(BY_WEBHOOK));
+        assert!(said(cluster.delete(&one_version(BUCKETS)).await).contains(BY_WEBHOOK));
     }
     for (object, part) in [
         ("deployment/helm-controller", "engine-deleted: Deployment flux-system/helm-controller: admin deletes"),
+        ("crd/buckets.source.toolkit.fluxcd.io", "engine-deleted: CustomResourceDefinition buckets"),
         ("helmrelease/flux", "Suspend or correct this HelmRelease before you delete that release record"),
     ] {
         eventually(&format!("{object} shows {part:?}"), async || {

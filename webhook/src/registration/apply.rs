@@ -146,6 +146,7 @@ fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Er
         0 => "; is the cluster of the kubeconfig reachable?",
         401 => "; the credentials in the kubeconfig have expired",
         403 => "; the user needs the verbs get, list, create, patch and delete on it",
+        404 => "; Kubernetes 1.30 is the first that serves all of it",
         409 => "; another wrote it at the same time: try again",
         _ => "",
     };
