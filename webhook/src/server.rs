@@ -1,6 +1,5 @@
 //! The server's life: bound to its ports and files, then serving, then drained.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -127,8 +126,7 @@ impl Bound {
         tokio::select! {
             () = stop => {}
             () = look_again(self.upkeep, limits) => {}
-            () = look_after(self.custodian, limits) => {}
-            () = Box::pin(keep(self.keeper, limits)) => {}
+            () = Box::pin(look_after(self.keeper, self.custodian, limits)) => {}
         }
         let _stopping = readiness.wait_for("the end: the server is stopping");
         tell.send_replace(Phase::Lingering);
@@ -178,23 +176,18 @@ async fn look_again(mut upkeep: Upkeep, limits: Limits) {
     }
 }
 
-/// For ever, also where there is nothing to look after.
-async fn look_after(custodian: Option<Custodian>, limits: Limits) {
-    let Some(mut custodian) = custodian else { return pending().await };
-    let mut ticks = ticks(limits.tick);
+/// For ever, also where there is nothing to look after. The apiserver trusts nobody in what the
+/// keeper has just put back, hence the custodian looks right behind it.
+async fn look_after(mut keeper: Option<Keeper>, mut custodian: Option<Custodian>, limits: Limits) {
+    let (mut registration, mut certificates) = (ticks(limits.keep), ticks(limits.tick));
     loop {
-        ticks.tick().await;
-        custodian.look().await;
-    }
-}
-
-/// For ever, also where there is nothing to keep.
-async fn keep(keeper: Option<Keeper>, limits: Limits) {
-    let Some(mut keeper) = keeper else { return pending().await };
-    let mut ticks = ticks(limits.keep);
-    loop {
-        ticks.tick().await;
-        keeper.look().await;
+        tokio::select! {
+            _ = registration.tick() => if let Some(keeper) = &mut keeper { keeper.look().await },
+            _ = certificates.tick() => {}
+        }
+        if let Some(custodian) = &mut custodian {
+            custodian.look().await;
+        }
     }
 }
 

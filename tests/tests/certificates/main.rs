@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use fluxkeep_certs::{Authorities, Authority, Terms};
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::control_plane::{ControlPlane, Process, eventually, own};
+use fluxkeep_webhook::registration::{Address, Cluster, Kept, Registration};
 
 use crate::load::{Load, ask_each};
 use crate::replica::Replica;
@@ -119,6 +120,31 @@ async fn whoever_registers_can_take_webhooks_out_and_put_them_in() {
                 return Ok(());
             }
             Err(bundles)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_is_put_back_is_trusted_without_waiting_for_the_next_look() {
+    let plane = ControlPlane::start().await;
+    let stage = Stage::set(&plane, "put-back").await;
+    let cluster = Cluster::new(stage.cluster.client.clone(), false);
+    let address = Address::Url("https://127.0.0.1:9".to_owned());
+    let registration = Registration { address, authority: None, release: None };
+    let replica = Replica::with(&stage, Terms::default(), |settings| {
+        settings.kept = Some(Kept { cluster, registration });
+        settings.limits.keep = Duration::from_millis(100);
+        settings.limits.tick = Duration::from_hours(1);
+    })
+    .await;
+    replica.ready().await;
+    for _ in 0..2 {
+        stage.unregister().await;
+        eventually("it is put back and trusted", async || {
+            let bundles = stage.bundles().await;
+            let trusted = !bundles.is_empty() && bundles.iter().all(|bundle| bundle.iter().next().is_some());
+            if trusted { Ok(()) } else { Err(bundles) }
         })
         .await;
     }

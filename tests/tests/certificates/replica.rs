@@ -30,6 +30,11 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) async fn start(stage: &Stage, terms: Terms) -> Self {
+        Self::with(stage, terms, |_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn with(stage: &Stage, terms: Terms, change: impl FnOnce(&mut Settings)) -> Self {
         let kubeconfig = Kubeconfig::read_from(&stage.kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         let secret = format!("{NAMESPACE}/{SECRET}").parse().unwrap();
@@ -37,6 +42,7 @@ impl Replica {
         place.terms = terms;
         let mut settings = Settings { place: Some(place), ..Settings::loopback() };
         settings.limits.tick = Duration::from_millis(100);
+        change(&mut settings);
         let bound = Bound::bind(settings, Arc::new(Snapshot::built_in().unwrap())).await.unwrap();
         let (admission, observe) = (bound.admission_address().unwrap(), bound.observe_address().unwrap());
         let task = tokio::spawn(async move { bound.serve(pending()).await.unwrap() });

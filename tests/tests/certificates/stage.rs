@@ -10,7 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -73,9 +73,16 @@ impl Stage {
     /// What the apiserver trusts, by webhook of the validating configuration.
     pub(crate) async fn bundles(&self) -> Vec<Bundle> {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
-        let webhooks = api.get(REGISTRATION).await.unwrap().webhooks.unwrap();
+        let found = api.get_opt(REGISTRATION).await.unwrap();
+        let webhooks = found.and_then(|found| found.webhooks).unwrap_or_default();
         let bundle = |webhook: ValidatingWebhook| webhook.client_config.ca_bundle.unwrap_or_default();
         webhooks.into_iter().map(|webhook| Bundle::read(&bundle(webhook).0)).collect()
+    }
+
+    /// Deletes the validating configuration.
+    pub(crate) async fn unregister(&self) {
+        let api: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
+        api.delete(REGISTRATION, &DeleteParams::default()).await.unwrap();
     }
 
     pub(crate) async fn authorities(&self) -> Authorities {
