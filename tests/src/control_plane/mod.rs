@@ -94,9 +94,10 @@ impl ControlPlane {
         Cluster::connect(test, &self.kubeconfig(), &self.folder).await
     }
 
-    /// Stops the apiserver and starts it again on the same port.
+    /// Kills the apiserver and starts it again on the same port. Asked to stop, it would wait a minute
+    /// for watches to end.
     pub async fn restart_apiserver(&mut self) {
-        self.apiserver.stop();
+        self.apiserver.kill();
         let command = apiserver(&self.folder, &self.credentials, self.etcd_port, self.port);
         self.apiserver = Process::start(command, &self.folder.join("kube-apiserver.log"));
         self.ready().await;

@@ -1,0 +1,130 @@
+//! What a cluster goes through: servers die, stand still and are flooded. The engine stays guarded,
+//! nothing is lost, and what is known of the cluster is followed on.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use std::time::Duration;
+
+use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Inventory, Webhook, asked, eventually, said};
+use fluxkeep_tests::flux::{Flux, HOME, Names};
+use futures::future::{join, join_all};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// A cluster in which Flux runs, and fluxkeep in front of it.
+struct Stage {
+    plane: ControlPlane,
+    cluster: Cluster,
+    webhook: Webhook,
+    before: Inventory,
+}
+
+impl Stage {
+    async fn set(test: &str) -> Self {
+        let plane = ControlPlane::start().await;
+        let cluster = plane.cluster(test).await;
+        cluster.apply_all(&Flux::release("2.4.0").installed(Names::Install)).await;
+        let webhook = Webhook::guarding(&plane, &cluster).await;
+        let before = cluster.inventory(&[]).await;
+        Self { plane, cluster, webhook, before }
+    }
+
+    /// The engine is guarded, nothing of it was touched, and what happens in the cluster is seen.
+    async fn is_as_before(&self) {
+        asked(&self.cluster).await;
+        assert_eq!(self.cluster.inventory(&[]).await, self.before);
+        let until = Timestamp::now() + SignedDuration::from_hours(1);
+        let until = format!("fluxkeep.io/until={until}");
+        let why = ["fluxkeep.io/allow=engine-deleted", "fluxkeep.io/reason=a test", &until];
+        let annotated = self.cluster.kubectl(&[&["annotate", "namespace", HOME][..], &why].concat());
+        assert!(annotated.status.success(), "{}", said(&annotated));
+        eventually("an override is seen", async || {
+            let active = r#"fluxkeep_overrides{rule="engine-deleted",state="active"}"#;
+            if self.webhook.counted(active).await > 0.0 { Ok(()) } else { Err(self.webhook.process.tail(5)) }
+        })
+        .await;
+    }
+}
+
+fn controller() -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "helm-controller", "namespace": HOME}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_while_it_judges_lets_nothing_of_the_engine_through() {
+    let Stage { plane, cluster, mut webhook, .. } = Stage::set("killed_while_it_judges").await;
+    webhook.process.pause();
+    let killed = async {
+        eventually("the deletion waits for the server", async || waits(&cluster).await).await;
+        webhook.process.kill();
+    };
+    let (deleted, ()) = join(cluster.delete(&controller()), killed).await;
+    let refused = deleted.expect_err("nobody judged it").to_string();
+    assert!(refused.contains("failed calling webhook \"engine-deleted.engine.fluxkeep.io\""), "{refused}");
+    let _replacement = Webhook::guarding(&plane, &cluster).await;
+    let refused = cluster.delete(&controller()).await.expect_err("it is a part of Flux").to_string();
+    assert!(refused.contains("denied the request: engine-deleted: "), "{refused}");
+    cluster.get(&controller()).await.expect("it is there");
+}
+
+/// Whether the apiserver is asked to write something that it has not answered yet.
+async fn waits(cluster: &Cluster) -> Result<(), String> {
+    let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+    let metrics = cluster.client.request_text(request).await.map_err(|error| error.to_string())?;
+    let sample = r#"apiserver_current_inflight_requests{request_kind="mutating"} "#;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(sample)).unwrap_or("0");
+    if count == "0" { Err("nothing waits".to_owned()) } else { Ok(()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apiserver_that_dies_and_starts_anew_finds_the_engine_guarded_and_is_followed_on() {
+    let mut stage = Stage::set("apiserver_starts_anew").await;
+    stage.plane.restart_apiserver().await;
+    stage.is_as_before().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_stands_still_for_ten_seconds_is_survived() {
+    let stage = Stage::set("etcd_stands_still").await;
+    stage.plane.etcd.pause();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    stage.plane.etcd.resume();
+    stage.is_as_before().await;
+}
+
+/// Half of them lose a stored version: those, and only those, are refused, each with its own reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_five_hundred_definitions_that_are_applied_at_once_each_is_judged_by_itself() {
+    const MANY: usize = 500;
+    let stage = Stage::set("five_hundred_at_once").await;
+    let applied = async |versions: &dyn Fn(usize) -> Vec<&'static str>| {
+        let objects: Vec<_> = (0..MANY).map(|number| definition(number, &versions(number))).collect();
+        join_all(objects.iter().map(|object| stage.cluster.apply(object))).await
+    };
+    let created = applied(&|_| vec!["v1"]).await;
+    assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|answer| answer.is_err()));
+    let changed = applied(&|number| if number % 2 == 0 { vec!["v1", "v2"] } else { vec!["v2"] }).await;
+    for (number, answer) in changed.iter().enumerate() {
+        let refused = answer.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let name = format!("stored-version-dropped: CustomResourceDefinition {}", name(number));
+        assert_eq!(refused.contains(&name), number % 2 == 1, "{number}: {refused}");
+        assert_eq!(refused.is_empty(), number % 2 == 0, "{number}: {refused}");
+    }
+}
+
+/// One of Flux's by its group, so that nothing of it is let through unseen.
+fn name(number: usize) -> String {
+    format!("things{number}.test.toolkit.fluxcd.io")
+}
+
+fn definition(number: usize, versions: &[&str]) -> Value {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let last = versions.last();
+    let version = |name: &&str| json!({"name": name, "served": true, "storage": Some(name) == last, "schema": schema});
+    let plural = format!("things{number}");
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": name(number)},
+        "spec": {"group": "test.toolkit.fluxcd.io", "scope": "Namespaced",
+            "names": {"kind": format!("Thing{number}"), "plural": plural},
+            "versions": versions.iter().map(version).collect::<Vec<_>>()}})
+}
