@@ -1,13 +1,12 @@
 //! From an answer to what is told of it, and on which objects.
 
-use fluxkeep::admission::{Answer, Outcome};
+use fluxkeep::admission::Answer;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::{Finding, Outcome as Became, Subject};
 use fluxkeep::helm::Owner;
 use fluxkeep::object::Object;
 use fluxkeep::render::message::refusal;
 use fluxkeep::request::{Change, Operation, Subject as About};
-use fluxkeep::verdict::Decision;
 
 /// What the new Events API takes; kubectl shows it in one line.
 const LONGEST: usize = 1_024;
@@ -26,14 +25,12 @@ pub(super) struct Told {
     pub(super) message: String,
 }
 
-/// What is told of a refused deletion and of a refused release: on the object, and on the
+/// What is told of a refusal, of a deletion and of a release: on the object, and on the
 /// HelmReleases that make the Helm release which it belongs to. Nothing of a dry run.
 pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
-    let is_refused = answer.outcome == Outcome::Judged(Decision::Refuse);
-    let Some(request) = answer.request.as_ref().filter(|request| is_refused && !request.dry_run) else {
-        return Vec::new();
-    };
     let findings: Vec<&Finding> = answer.verdict.with(Became::Refused).collect();
+    let request = answer.request.as_ref().filter(|request| !request.dry_run && !findings.is_empty());
+    let Some(request) = request else { return Vec::new() };
     match (&request.subject, request.operation) {
         (About::Change(change), Operation::Delete) => deletion(change, &findings, facts),
         (About::Release(release), _) => {

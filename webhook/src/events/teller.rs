@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxkeep::admission::Answer;
+use fluxkeep::admission::{Answer, Outcome};
 use fluxkeep::finding::Subject;
+use fluxkeep::verdict::Decision;
 use fluxkeep_cluster::reason;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Patch, PatchParams};
@@ -46,6 +47,9 @@ impl Teller {
 
     /// Hands in what is to be told of an answer. Never waits: what finds no room is dropped and counted.
     pub(crate) fn tell(&self, answer: &Answer) {
+        if answer.outcome != Outcome::Judged(Decision::Refuse) {
+            return;
+        }
         for told in plan(answer, &self.state.source().facts()) {
             if self.queue.try_send(told).is_err() {
                 self.metrics.told("dropped");

@@ -1,16 +1,14 @@
 //! The table of gates: what of a cluster's traffic is sent to which door, and what of that fails
 //! closed.
 
-use fluxkeep::engine::{Engine, MEMBERS, Member, OPTIONAL, Part};
-use fluxkeep::helm::HOOK;
+use fluxkeep::engine::Engine;
 use fluxkeep::request::Door;
 use fluxkeep::rule::Rule;
 use fluxkeep::rules::{RULES, engine_deleted, engine_label_removed};
 
-use super::cel::{
-    NEW, OLD, all, any, is_aggregated, is_annotated, is_engine, is_flux_crd, is_inside, is_labelled, is_resource,
-    is_resource_in, list, not, text,
-};
+use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
+use super::engine::{becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members, not_a_hook};
+use super::release::{becomes_another, is_engines_record, is_engines_release, is_record, is_suspended};
 
 /// When the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +134,8 @@ const RELEASE_RECORD: Gate = Gate {
     why_then: "nothing changes a record, and the final one is what Helm goes by",
     operations: &["CREATE"],
     resources: || vec![("", vec!["configmaps", "secrets"])],
-    sent: |_| vec![("release-record", all([format!("has({NEW}.metadata.name)"), starts_with(NEW, RECORD)]))],
-    closed: |profile| {
-        let own = profile.release.map(|name| not(&starts_with(NEW, &format!("{RECORD}{name}.v"))));
-        all([is_inside(profile.engine)].into_iter().chain(own))
-    },
+    sent: |_| vec![("release-record", is_record())],
+    closed: is_engines_record,
     why_closed: "releases in the engine's namespaces: the last safe point, after which Flux may be uninstalled",
     why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
 };
@@ -178,96 +173,7 @@ const ENGINE_LABEL_REMOVED: Gate = Gate {
 };
 
 const HELM_RELEASES: &str = "helmreleases";
-/// How Helm names its records; the release's name, `.v` and the revision follow.
-const RECORD: &str = "sh.helm.release.v1.";
-
-/// The engine's resources, by group in the table's order.
-pub(super) fn members() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for member in &MEMBERS {
-        match groups.iter_mut().find(|(group, _)| *group == member.group) {
-            Some((_, resources)) => resources.push(member.resource),
-            None => groups.push((member.group, vec![member.resource])),
-        }
-    }
-    groups
-}
 
 fn helm_releases() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![("helm.toolkit.fluxcd.io", vec![HELM_RELEASES])]
-}
-
-/// Helm creates and removes hooks on its own; refusing that fails the release.
-pub(super) fn not_a_hook() -> (&'static str, String) {
-    ("not-a-hook", not(&is_annotated(OLD, HOOK)))
-}
-
-/// What an optional controller consists of: its deletion warns.
-pub(super) fn is_optional() -> String {
-    let optional = |member: &&Member| OPTIONAL.iter().all(|name| member.weight(name) == Part::Optional);
-    let resources: Vec<_> = MEMBERS.iter().filter(optional).map(|member| member.resource).collect();
-    all([is_resource_in(&resources), any(OPTIONAL.map(|name| starts_with(OLD, name)))])
-}
-
-/// The label taken off, or the mark of a hook put on.
-pub(super) fn is_loosened() -> String {
-    let taken = all([is_labelled(OLD), not(&is_labelled(NEW)), not(&is_aggregated(OLD))]);
-    any([taken, becomes_hook()])
-}
-
-/// Helm or helm-controller writes.
-pub(super) fn is_helm() -> String {
-    let manager = "request.options.fieldManager";
-    let named = all([format!("has(request.options) && has({manager})"), format!("{manager}.startsWith('helm')")]);
-    any(["request.userInfo.username.endsWith(':helm-controller')".to_owned(), named])
-}
-
-fn becomes_hook() -> String {
-    all([is_annotated(NEW, HOOK), not(&is_annotated(OLD, HOOK))])
-}
-
-fn starts_with(object: &str, start: &str) -> String {
-    format!("{object}.metadata.name.startsWith({})", text(start))
-}
-
-fn differs(field: &str) -> String {
-    format!("!has({NEW}.{field}) || !has({OLD}.{field}) || {NEW}.{field} != {OLD}.{field}")
-}
-
-fn is_suspended(object: &str) -> String {
-    format!("has({object}.spec) && has({object}.spec.suspend) && {object}.spec.suspend == true")
-}
-
-/// Whether an update makes another release of it, which counts as soon as it is resumed.
-fn becomes_another() -> String {
-    let differs = |field: &str| {
-        let [old, new] = [OLD, NEW].map(|object| optional(object, field));
-        format!("{old} != {new}")
-    };
-    let fields = ["releaseName", "targetNamespace", "storageNamespace", "chart.spec.chart", "chartRef.name"];
-    all(["request.operation == 'UPDATE'".to_owned(), any(fields.map(differs))])
-}
-
-/// A text below `spec`; empty where it, or anything above it, is not there.
-fn optional(object: &str, field: &str) -> String {
-    let mut path = format!("{object}.spec");
-    let mut has = vec![format!("has({path})")];
-    for part in field.split('.') {
-        path = format!("{path}.{part}");
-        has.push(format!("has({path})"));
-    }
-    format!("({} ? {path} : '')", has.join(" && "))
-}
-
-/// A HelmRelease that stands in the engine's namespaces or installs into them, and is not fluxkeep's.
-fn is_engines_release(object: &str, profile: &Profile<'_>) -> String {
-    let spec = |field: &str, test: &str| {
-        format!("has({object}.spec) && has({object}.spec.{field}) && {object}.spec.{field} {test}")
-    };
-    let target = spec("targetNamespace", &format!("in {}", list(&profile.engine.namespaces)));
-    let own = profile.release.map(|name| {
-        let name = format!("== {}", text(name));
-        not(&any([format!("{object}.metadata.name {name}"), spec("releaseName", &name)]))
-    });
-    all([any([is_inside(profile.engine), target])].into_iter().chain(own))
 }

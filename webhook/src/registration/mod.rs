@@ -4,9 +4,11 @@
 mod apply;
 mod cel;
 mod command;
+mod engine;
 mod gate;
 mod keeper;
 mod manifest;
+mod release;
 mod twin;
 mod webhook;
 

@@ -21,8 +21,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::cel::{OLD, is_engine, not, text};
-use super::gate::{is_helm, is_loosened, is_optional, members, not_a_hook};
+use super::cel::{OLD, not, text};
+use super::engine::{is_engine, is_helm, is_loosened, is_optional, members, not_a_hook};
 use super::webhook::match_conditions;
 use super::{DOMAIN, metadata};
 
