@@ -1,0 +1,110 @@
+//! What is sent, and what becomes of it while the server is down.
+
+use fluxkeep_tests::deletes::deletions;
+use serde_json::{Value, json};
+
+use crate::objects::{BUCKETS, THINGS, controller, helm_release, one_version, release_record, two_versions};
+use crate::stage::{BY_WEBHOOK, DOWN, Stage, said};
+
+/// Something written, and what that is to the registration.
+struct Write {
+    door: &'static str,
+    object: Value,
+    /// Whether it is the engine's.
+    closed: bool,
+}
+
+/// Writes that each door has to see once, in an order in which each is possible.
+fn writes() -> Vec<Write> {
+    let write = |door, object, closed| Write { door, object, closed };
+    let status = |mut object: Value| {
+        object["status"] = json!({"storedVersions": ["v1", "v2"]});
+        object
+    };
+    vec![
+        write("crd", two_versions(THINGS), false),
+        write("crd", two_versions(BUCKETS), true),
+        write("crd-status", status(two_versions(THINGS)), false),
+        write("crd-status", status(two_versions(BUCKETS)), true),
+        write("helm-release", helm_release("shop", "elsewhere"), false),
+        write("helm-release", helm_release("fluxkeep", "flux-system"), false),
+        write("helm-release", helm_release("flux", "flux-system"), true),
+        write("release-record", release_record("shop", "elsewhere"), false),
+        write("release-record", release_record("fluxkeep", "flux-system"), false),
+        write("release-record", release_record("flux", "flux-system"), true),
+        write("engine", controller(&json!({})), true),
+    ]
+}
+
+/// Writes that no rule finds anything in.
+fn quiet() -> Vec<Value> {
+    let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flux-system"}});
+    let noted = controller(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}, "annotations": {"note": "x"}}));
+    let mut release = helm_release("quiet", "flux-system");
+    release["metadata"]["annotations"] = json!({"note": "x"});
+    vec![secret("token"), noted, release, two_versions("items.example.org"), one_version(THINGS), one_version(BUCKETS)]
+}
+
+/// What the writes find: definitions with one version, a controller with its label, a release.
+fn before() -> Vec<Value> {
+    let definitions = [THINGS, BUCKETS, "helmreleases.helm.toolkit.fluxcd.io"].map(one_version);
+    let labelled = controller(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));
+    let source = deletions().into_iter().find(|one| one.resource == "deployments").unwrap().object;
+    definitions.into_iter().chain([labelled, source, helm_release("quiet", "flux-system")]).collect()
+}
+
+impl Stage {
+    async fn written(&self, object: &Value) -> String {
+        match object.get("status") {
+            Some(status) => said(self.cluster.patch_status(object, status).await),
+            None => said(self.cluster.apply(object).await),
+        }
+    }
+
+    async fn asked_in_all(&self) -> u32 {
+        let mut sum = 0;
+        for door in ["crd", "crd-status", "helm-release", "release-record", "engine", "none"] {
+            sum += self.reviews(door).await;
+        }
+        sum
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_door_is_reached_and_nobody_is_asked_about_what_no_rule_looks_at() {
+    let stage = Stage::set("each_door").await;
+    stage.cluster.apply_all(&before()).await;
+    stage.register(&[]);
+    stage.until(BY_WEBHOOK).await;
+    let start = stage.asked_in_all().await;
+    for object in quiet() {
+        assert_eq!(stage.written(&object).await, "", "{object}");
+    }
+    assert_eq!(stage.asked_in_all().await, start, "quiet writes are not sent");
+    for Write { door, object, .. } in writes() {
+        let before = stage.reviews(door).await;
+        let said = stage.written(&object).await;
+        assert_eq!(stage.reviews(door).await - before, 1, "{door} is asked about {object}: {said}");
+        assert_eq!(said.is_empty(), door != "engine", "{object}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_server_down_the_engine_is_closed_and_everything_else_goes_on() {
+    let mut stage = Stage::set("server_down").await;
+    stage.cluster.apply_all(&before()).await;
+    stage.register(&[]);
+    stage.until(BY_WEBHOOK).await;
+    stage.webhook.process.kill();
+    stage.until(DOWN).await;
+    for object in quiet() {
+        assert_eq!(stage.written(&object).await, "", "{object}");
+    }
+    for Write { object, closed, .. } in writes() {
+        let said = stage.written(&object).await;
+        assert_eq!(said.contains("failed calling webhook"), closed, "{object}: {said}");
+        assert_eq!(said.is_empty(), !closed, "{object}: {said}");
+    }
+    stage.run("unregister", &[]);
+    stage.until("").await;
+}

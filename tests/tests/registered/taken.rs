@@ -1,0 +1,84 @@
+//! How the registration comes into the cluster, stays there, and goes.
+
+use fluxkeep_tests::control_plane::{ControlPlane, Webhook, eventually, folder};
+use serde_json::json;
+
+use crate::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registering_twice_changes_nothing_and_unregistering_leaves_nothing() {
+    let stage = Stage::set("registering_twice").await;
+    let before = stage.cluster.inventory(&[]).await;
+    let dry = stage.register(&["--dry-run"]);
+    assert!(dry.lines().count() == 6 && dry.lines().all(|line| line.ends_with(" created (dry run)")), "{dry}");
+    assert_eq!(stage.cluster.inventory(&[]).await, before);
+    let first = stage.register(&[]);
+    assert!(first.lines().count() == 6 && first.lines().all(|line| line.ends_with(" created")), "{first}");
+    let registered = stage.cluster.inventory(&[]).await;
+    let second = stage.register(&[]);
+    assert!(second.lines().all(|line| line.ends_with(" unchanged")), "{second}");
+    assert_eq!(stage.cluster.inventory(&[]).await, registered);
+    let gone = stage.run("unregister", &[]);
+    assert!(gone.lines().count() == 6 && gone.lines().all(|line| line.ends_with(" deleted")), "{gone}");
+    assert_eq!(stage.cluster.inventory(&[]).await, before);
+    assert_eq!(stage.run("unregister", &[]), "nothing is registered\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_registered_follows_the_policy_whoever_wrote_the_certificates() {
+    let stage = Stage::set("follows_the_policy").await;
+    stage.register(&[]);
+    let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "fluxkeep"}});
+    let mut bundles = configuration.clone();
+    let names = ["crd.engine", "crd.others", "engine-deleted.engine", "engine-deleted.others"];
+    bundles["webhooks"] =
+        names.map(|name| json!({"name": format!("{name}.fluxkeep.io"), "clientConfig": {"caBundle": ""}})).into();
+    stage.cluster.apply(&bundles).await.unwrap();
+    let policy = folder("policy").join("policy.yaml");
+    std::fs::write(&policy, "levels: {engine-deleted: \"off\"}\nengine: {namespaces: [flux-system, flux]}\n").unwrap();
+    let said = stage.register(&["--policy", policy.to_str().unwrap()]);
+    let deleted = said.lines().filter(|line| line.ends_with(" deleted")).count();
+    assert_eq!(deleted, 2, "the twin and its binding: {said}");
+    let live = stage.cluster.get(&configuration).await.unwrap();
+    let names: Vec<_> =
+        live["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].as_str().unwrap()).collect();
+    let label = ["engine-label-removed.engine.fluxkeep.io", "engine-label-removed.others.fluxkeep.io"];
+    assert_eq!(names, [&["crd.engine.fluxkeep.io", "crd.others.fluxkeep.io"][..], &label[..]].concat());
+    assert_eq!(stage.register(&["--policy", policy.to_str().unwrap()]).matches(" unchanged").count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_changed_by_hand_and_counts_it() {
+    let plane = ControlPlane::start().await;
+    let cluster = plane.cluster("keeps_its_registration").await;
+    let webhook = Webhook::registered(&plane, [] as [&str; 0]).await;
+    let live = async |kind: &str, name: &str| {
+        let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
+        eventually(&format!("{kind} {name} is there"), async || cluster.get(&object).await).await
+    };
+    let changes = async |change: &str, wanted: f64| {
+        let sample = format!(r#"fluxkeep_registration_changes_total{{change="{change}"}}"#);
+        eventually(&format!("{wanted} are {change}"), async || {
+            let counted = webhook.counted(&sample).await;
+            if counted >= wanted { Ok(()) } else { Err(counted) }
+        })
+        .await;
+    };
+    changes("created", 6.0).await;
+    let twin = live("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io").await;
+    let configuration = live("MutatingWebhookConfiguration", "fluxkeep").await;
+    for gone in [&twin, &configuration] {
+        cluster.delete(gone).await.unwrap();
+    }
+    changes("created", 8.0).await;
+    let put_back = live("MutatingWebhookConfiguration", "fluxkeep").await;
+    assert_eq!(put_back["webhooks"], configuration["webhooks"]);
+    assert_eq!(live("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io").await["spec"], twin["spec"]);
+    let mut opened = put_back.clone();
+    opened["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    opened["metadata"].as_object_mut().unwrap().remove("managedFields");
+    cluster.apply(&opened).await.unwrap();
+    changes("configured", 1.0).await;
+    assert_eq!(live("MutatingWebhookConfiguration", "fluxkeep").await["webhooks"], configuration["webhooks"]);
+}

@@ -1,0 +1,87 @@
+//! The twin, in the apiserver itself.
+
+use fluxkeep_tests::control_plane::{eventually, folder};
+use fluxkeep_tests::deletes::{Deletion, deletions};
+use serde_json::{Value, json};
+
+use crate::objects::{BUCKETS, one_version};
+use crate::stage::{BY_TWIN, BY_WEBHOOK, Stage, said};
+
+fn objects() -> Vec<Value> {
+    deletions().into_iter().map(|deletion| deletion.object).collect()
+}
+
+impl Stage {
+    /// Leaves of the registration what needs no server.
+    async fn without_webhooks(&mut self) {
+        self.webhook.process.kill();
+        for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
+            let api = "admissionregistration.k8s.io/v1";
+            let configuration = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "fluxkeep"}});
+            self.cluster.delete(&configuration).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
+    let mut stage = Stage::set("the_twin").await;
+    stage.cluster.apply_all(&objects()).await;
+    stage.register(&[]);
+    stage.until(BY_WEBHOOK).await;
+    for Deletion { object, refused, .. } in deletions() {
+        let said = stage.deleted(&object).await;
+        assert_eq!(said.contains(BY_WEBHOOK), refused, "the webhook on {object}: {said}");
+        assert_eq!(said.is_empty(), !refused, "{object}: {said}");
+    }
+    assert!(stage.all_deleted().await.contains(BY_WEBHOOK), "a request for a collection has no name");
+    stage.without_webhooks().await;
+    stage.until(BY_TWIN).await;
+    for Deletion { object, refused, .. } in deletions() {
+        let said = stage.deleted(&object).await;
+        assert_eq!(said.contains(BY_TWIN) && said.contains("Forbidden"), refused, "the twin on {object}: {said}");
+        assert_eq!(said.is_empty(), !refused, "{object}: {said}");
+    }
+    assert!(stage.all_deleted().await.contains(BY_TWIN), "a request for a collection has no name");
+    let labelled = |object: &Value| object["metadata"]["labels"].is_object() && object["kind"] == "Deployment";
+    let mut bare = objects().into_iter().find(labelled).unwrap();
+    bare["metadata"].as_object_mut().unwrap().remove("labels");
+    let said = said(stage.cluster.apply(&bare).await);
+    assert!(said.contains("ValidatingAdmissionPolicy 'engine-label-removed.fluxkeep.io'"), "{said}");
+    let home = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system", "annotations": {
+        "fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "moving", "fluxkeep.io/until": "2026-12-01T18:00:00Z"}}});
+    stage.cluster.apply(&home).await.unwrap();
+    stage.until("").await;
+    for Deletion { object, .. } in deletions() {
+        assert_eq!(stage.deleted(&object).await, "", "an override on the Namespace covers {object}");
+    }
+}
+
+/// A policy's conditions come after its parameter: refusing for want of it would refuse everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_engines_namespace_the_twin_refuses_no_deletion() {
+    let mut stage = Stage::set("without_the_namespace").await;
+    let policy = folder("policy").join("policy.yaml");
+    std::fs::write(&policy, "engine: {namespaces: [nowhere]}\n").unwrap();
+    stage.register(&["--policy", policy.to_str().unwrap()]);
+    stage.without_webhooks().await;
+    let role = |labels: Value| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [],
+            "metadata": {"name": "a-role", "labels": labels}})
+    };
+    // The policy that needs no Namespace tells when both are in force.
+    eventually("a label of the engine stays", async || {
+        stage
+            .cluster
+            .apply(&role(json!({"app.kubernetes.io/part-of": "flux"})))
+            .await
+            .map_err(|error| error.to_string())?;
+        let said = said(stage.cluster.apply(&role(json!({}))).await);
+        if said.contains("engine-label-removed.fluxkeep.io") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    stage.cluster.apply_all(&[one_version(BUCKETS)]).await;
+    for object in [role(json!({})), one_version(BUCKETS)] {
+        assert_eq!(stage.deleted(&object).await, "", "{object}");
+    }
+}
