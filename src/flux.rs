@@ -171,6 +171,15 @@ mod tests {
     }
 
     #[test]
+    fn of_a_controller_in_several_versions_the_oldest_counts() {
+        for images in
+            [["helm-controller:v1.0.1", "helm-controller:v1.1.0"], ["helm-controller:v1.1.0", "helm-controller:v1.0.1"]]
+        {
+            assert_eq!(flux(&images).unwrap().to_string(), "Flux 2.3.0");
+        }
+    }
+
+    #[test]
     fn one_older_controller_makes_the_whole_older() {
         let running = flux(&["helm-controller:v1.1.0", "source-controller:v1.4.1"]).unwrap();
         let mixed = flux(&["helm-controller:v1.0.1", "source-controller:v99.0.0"]).unwrap();

@@ -280,3 +280,29 @@ fn what_a_kustomization_left_its_labels_on_says_how_they_come_off() {
                kustomize.toolkit.fluxcd.io/namespace-";
     assert!(finding.remedy.ends_with(way), "{}", finding.remedy);
 }
+
+#[test]
+fn a_strangers_object_of_another_owner_only_warns() {
+    let account = |annotations: &str| {
+        format!(
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: app\n  namespace: flux-system\n  annotations: {{{annotations}}}\n"
+        )
+    };
+    let live = account("meta.helm.sh/release-name: other, meta.helm.sh/release-namespace: flux-system");
+    let verdict = stored(record(&account(""), &[])).answer(&Facts::of(objects(&live, None))).verdict;
+    let told: Vec<_> = verdict.findings.iter().map(|one| (one.rule, one.outcome().name())).collect();
+    assert_eq!(told, [("foreign-owner", "warned")]);
+}
+
+#[test]
+fn an_object_that_does_not_say_what_it_is_is_what_the_request_says() {
+    let facts = Facts::of(objects(BUILT_IN, None));
+    let whole = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "helm-controller",
+        "namespace": "flux-system"}});
+    let bare = json!({"metadata": {"namespace": "flux-system"}});
+    let review = Review { kind: "apps/v1/Deployment", operation: "DELETE", old: whole.clone(), ..Review::default() };
+    let text = String::from_utf8(review.bytes()).unwrap();
+    let body = text.replace(&whole.to_string(), &bare.to_string());
+    assert_ne!(body, text);
+    assert_eq!(answer(body.as_bytes(), &facts, &Policy::default(), now()).outcome.name(), "refuse");
+}

@@ -114,6 +114,9 @@ fn another_source_is_another_chart_only_where_the_names_say_so() {
     let flux = release(&json!({"chart": chart("flux2", "HelmRepository"), "install": {}}));
     let renamed = judged(&owned(), flux.clone(), from(&chart("platform", "HelmRepository")));
     assert_eq!(refused(&renamed), ["release-identity-changed /spec/chart/spec/chart"]);
+    let mut in_place = from(&chart("platform", "HelmRepository"));
+    in_place["spec"]["upgrade"] = json!({"chartNameChangeStrategy": "InPlaceUpdate"});
+    assert!(refused(&judged(&owned(), flux.clone(), in_place)).is_empty());
     let moved = judged(&owned(), flux.clone(), from(&chart("charts/flux2", "HelmRepository")));
     assert!(refused(&moved).is_empty(), "{moved:?}");
     let mut oci = release(&json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}, "install": {}}));
