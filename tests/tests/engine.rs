@@ -86,9 +86,10 @@ fn owned(name: &str, image: &str) -> String {
     )
 }
 
-fn helm_release_deleted(facts: &str) -> Vec<&'static str> {
+fn helm_release_deleted(facts: &str, suspended: bool) -> Vec<&'static str> {
+    let spec = json!({"releaseName": "flux", "suspend": suspended});
     let old = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
-        "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": {"releaseName": "flux"}});
+        "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec});
     let review = Review {
         kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
         resource: "helmreleases",
@@ -104,7 +105,7 @@ fn helm_release_deleted(facts: &str) -> Vec<&'static str> {
 #[test]
 fn whoever_owns_the_engine_is_known_where_images_are_pinned_by_digest_alone() {
     let facts = owned("helm-controller", "mirror.example.org/helm-controller@sha256:0123");
-    assert_eq!(helm_release_deleted(&facts), ["engine-deleted"]);
+    assert_eq!(helm_release_deleted(&facts, false), ["engine-deleted"]);
     let removed = stored(record("", &[])).answer(&Facts::of(objects(&facts, None))).verdict;
     assert!(removed.with(Outcome::Refused).any(|finding| finding.rule == "engine-object-removed"));
 }
@@ -125,7 +126,7 @@ fn an_object_that_becomes_a_hook_is_removed_from_the_release() {
 #[test]
 fn whoever_owns_no_more_than_an_optional_controller_does_not_own_the_engine() {
     let optional = owned("image-reflector-controller", "image-reflector-controller:v0.33.0");
-    assert!(helm_release_deleted(&(BUILT_IN.to_owned() + &optional)).is_empty());
+    assert!(helm_release_deleted(&(BUILT_IN.to_owned() + &optional), false).is_empty());
 }
 
 /// What is said of a release with other images than its HelmRelease declares.
@@ -187,6 +188,10 @@ fn of_several_engines_each_namespace_excuses_its_own() {
     let namespaces = "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-a}\n---\n\
         apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-b\n  annotations: {fluxkeep.io/allow: engine-deleted, \
         fluxkeep.io/reason: moving, fluxkeep.io/until: '2026-11-25T12:00:00Z'}\n";
+    let stranger = namespaces.replace("flux-b", "apps");
+    let by_stranger = Facts::of(objects(&stranger, None));
+    let deleted_by = |kind, name| deleted("rbac.authorization.k8s.io/v1", kind, name, "", &by_stranger, &policy);
+    assert_eq!(deleted_by("ClusterRole", "crd-controller"), "refuse");
     let facts = Facts::of(objects(namespaces, None));
     let of = |api, kind, name, namespace| deleted(api, kind, name, namespace, &facts, &policy);
     assert_eq!(of("apps/v1", "Deployment", "helm-controller", "flux-a"), "refuse");
@@ -305,4 +310,70 @@ fn an_object_that_does_not_say_what_it_is_is_what_the_request_says() {
     let body = text.replace(&whole.to_string(), &bare.to_string());
     assert_ne!(body, text);
     assert_eq!(answer(body.as_bytes(), &facts, &Policy::default(), now()).outcome.name(), "refuse");
+}
+
+#[test]
+fn what_flux_bootstrap_names_after_the_namespace_is_the_engines_and_what_others_do_is_not() {
+    let facts = Facts::of(objects(BUILT_IN, None));
+    let of = |name| deleted("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", name, "", &facts, &Policy::default());
+    assert_eq!(of("cluster-reconciler-flux-system"), "refuse");
+    assert_eq!(of("cluster-reconciler-apps"), "allow");
+}
+
+#[test]
+fn a_suspended_release_may_be_deleted_for_it_uninstalls_nothing() {
+    let live = owned("helm-controller", "helm-controller:v1.1.0");
+    assert_eq!(helm_release_deleted(&live, false), ["engine-deleted"]);
+    assert!(helm_release_deleted(&live, true).is_empty());
+}
+
+#[test]
+fn a_cluster_ip_may_be_left_to_the_cluster_and_not_changed() {
+    let service = |spec: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: source-controller, namespace: flux-system}}\nspec: {{{spec}}}\n"
+        )
+    };
+    let facts = Facts::of(objects(&service("clusterIP: 10.0.0.7"), None));
+    let changed = |spec: &str| {
+        let verdict = stored(record(&service(spec), &[])).answer(&facts).verdict;
+        verdict.with(Outcome::Refused).any(|finding| finding.rule == "immutable-field-changed")
+    };
+    assert!(changed("clusterIP: 10.0.0.8") && changed("clusterIP: None"));
+    assert!(!changed("clusterIP: 10.0.0.7") && !changed("") && !changed("clusterIP: ''"));
+}
+
+#[test]
+fn helms_upgrade_leaves_a_live_object_alone_that_says_keep_and_nothing_else() {
+    let removed = |policy: &str| {
+        let marks = format!("annotations: {{helm.sh/resource-policy: '{policy}', ");
+        let live = owned("source-controller", "source-controller:v1.4.1").replace("annotations: {", &marks);
+        let verdict = stored(record("", &[])).answer(&Facts::of(objects(&live, None))).verdict;
+        verdict.with(Outcome::Refused).any(|finding| finding.rule == "engine-object-removed")
+    };
+    assert!(!removed("keep"));
+    assert!(removed("Keep") && removed("delete"), "unlike its uninstall, which reads the stored manifest");
+}
+
+#[test]
+fn a_downgrade_is_harmless_only_where_what_is_stored_is_known() {
+    let older = owned("helm-controller", "helm-controller:v1.0.1");
+    let outcome = |facts: &str| {
+        let verdict = stored(record(&older, &[])).answer(&Facts::of(objects(facts, None))).verdict;
+        let mut found = verdict.findings.iter().filter(|finding| finding.rule == "flux-downgraded");
+        found.next().unwrap().outcome().name()
+    };
+    assert_eq!(outcome(&owned("helm-controller", "helm-controller:v1.1.0")), "refused");
+    assert_eq!(outcome(&(BUILT_IN.to_owned() + &owned("helm-controller", "helm-controller:v1.1.0"))), "warned");
+}
+
+#[test]
+fn a_controller_that_the_release_itself_ran_before_is_missing_when_it_brings_it_no_more() {
+    let all = ["helm", "kustomize", "notification", "source"].map(|name| owned(&format!("{name}-controller"), "x"));
+    let missing = |facts: &str| {
+        let verdict = stored(record(&all[..3].concat(), &[])).answer(&Facts::of(objects(facts, None))).verdict;
+        verdict.with(Outcome::Refused).any(|finding| finding.rule == "controller-missing")
+    };
+    assert!(missing(&all.concat()));
+    assert!(!missing(&all.concat().replace("release-name: flux", "release-name: other")));
 }

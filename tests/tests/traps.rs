@@ -148,3 +148,14 @@ fn a_hooks_definition_is_judged_like_the_manifests() {
     let answer = stored(record("", &[&new.to_string()])).answer(&facts);
     assert_eq!(rules(&answer, Outcome::Refused), ["stored-version-dropped"]);
 }
+
+#[test]
+fn a_version_that_is_stored_and_gone_is_told_once_and_one_that_is_only_served_no_more_by_itself() {
+    let old = || definition(&[("v1", true, true), ("v2", true, false)], &["v1"]);
+    let told = |offered: &[(&str, bool, bool)]| -> Vec<_> {
+        let answer = redefined(old(), definition(offered, &[])).answer(&Facts::default());
+        answer.verdict.findings.iter().map(|finding| finding.rule).collect()
+    };
+    assert_eq!(told(&[("v2", true, true)]), ["stored-version-dropped"]);
+    assert_eq!(told(&[("v1", false, false), ("v2", true, true)]), ["served-version-withdrawn"]);
+}
