@@ -171,3 +171,13 @@ pub fn redefined(old: Value, new: Value) -> Review<'static> {
         ..Review::default()
     }
 }
+
+/// The document of a Deployment of the engine that Helm release `flux` owns, with this image.
+#[must_use]
+pub fn owned(name: &str, image: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: flux-system\n  annotations: \
+         {{meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}}\n\
+         spec: {{template: {{spec: {{containers: [{{image: '{image}'}}]}}}}}}\n"
+    )
+}
