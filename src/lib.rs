@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod admission;
+pub mod adoption;
 pub mod catalogue;
 pub mod crd;
 pub mod engine;

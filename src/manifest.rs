@@ -31,16 +31,39 @@ pub struct Reading<'a> {
 /// # Errors
 /// At the first document that is not readable, with its place in the stream.
 pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
-    let mut objects = Vec::new();
+    Ok(find(text, reading)?.into_iter().map(|found| found.object).collect())
+}
+
+/// An object, and where in the stream it stands.
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    /// The document that holds it.
+    pub document: Document<'a>,
+    /// Counts the documents that hold anything, from 1.
+    pub number: usize,
+    /// Its place in the document's items, where that is a list.
+    pub item: Option<usize>,
+    /// The object itself.
+    pub object: Object,
+}
+
+/// As [`read`], with the place of each object.
+///
+/// # Errors
+/// As [`read`].
+pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
+    let mut found = Vec::new();
     for (count, document) in yaml::documents(text).into_iter().enumerate() {
-        if count.max(objects.len()) >= MOST_DOCUMENTS {
+        if count.max(found.len()) >= MOST_DOCUMENTS {
             return Err(too_many(&document));
         }
-        for object in members(&document)? {
-            objects.push(placed(object, &document, reading));
+        for (index, object) in members(&document)?.into_iter().enumerate() {
+            let item = object.listed.then_some(index);
+            let object = placed(object, &document, reading);
+            found.push(Found { document, number: count + 1, item, object });
         }
     }
-    Ok(objects)
+    Ok(found)
 }
 
 fn too_many(document: &Document<'_>) -> Unread {

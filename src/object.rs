@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::crd::Definition;
 use crate::helm::release::HelmRelease;
-use crate::helm::{HOOK, Owner, RESOURCE_POLICY};
+use crate::helm::{HOOK, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 
 /// Names the application that an object belongs to; `flux` on the engine.
 pub const PART_OF: &str = "app.kubernetes.io/part-of";
@@ -155,8 +155,8 @@ impl Object {
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         Some(Owner {
-            name: self.annotations.get("meta.helm.sh/release-name")?.clone(),
-            namespace: self.annotations.get("meta.helm.sh/release-namespace")?.clone(),
+            name: self.annotations.get(RELEASE_NAME)?.clone(),
+            namespace: self.annotations.get(RELEASE_NAMESPACE)?.clone(),
         })
     }
 }

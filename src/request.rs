@@ -20,6 +20,8 @@ pub enum Door {
     Engine,
     /// A rendered manifest, before anything is sent to a cluster.
     Preflight,
+    /// A rendered manifest while Helm renders it, as it will be stored.
+    PostRenderer,
 }
 
 impl Door {
@@ -36,6 +38,7 @@ impl Door {
             Self::CrdStatus => "crd-status",
             Self::Engine => "engine",
             Self::Preflight => "preflight",
+            Self::PostRenderer => "post-renderer",
         }
     }
 }

@@ -13,6 +13,11 @@ pub const HOOK: &str = "helm.sh/hook";
 /// Names the tool that manages an object; `Helm` on what a release owns.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
+/// Names the release that owns an object.
+pub const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+/// Names the namespace of that release.
+pub const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+
 /// A Helm release, by name and namespace, as Helm writes it on what it owns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {

@@ -13,13 +13,15 @@ use crate::helm::release::HelmRelease;
 
 /// Labels and annotations are kept when their key begins so; everything else, `kubectl`'s copy of
 /// the last applied object first of all, is none of fluxkeep's business.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 8] = [
     "fluxkeep.io/",
     "meta.helm.sh/",
     "helm.sh/",
     "app.kubernetes.io/",
     "helm.toolkit.fluxcd.io/",
     "kustomize.toolkit.fluxcd.io/",
+    "kapp.k14s.io/",
+    "argocd.argoproj.io/",
 ];
 
 /// What says how the rest of a document is to be read.

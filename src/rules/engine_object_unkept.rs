@@ -15,7 +15,7 @@ pub const RULE: Rule = Rule {
     level: Level::Warn,
     catches: "an engine object in a release without `helm.sh/resource-policy: keep`",
     breaks: "an uninstall of the release, by hand or by remediation, deletes the object",
-    doors: &[Door::ReleaseRecord],
+    doors: &[Door::ReleaseRecord, Door::PostRenderer],
     needs: &[],
     check,
 };

@@ -2,6 +2,8 @@
 //!
 //! Two owners undo each other's work, and whichever is removed first takes the object along.
 
+use std::fmt;
+
 use crate::finding::{Finding, Level};
 use crate::helm::Owner;
 use crate::object::Object;
@@ -35,13 +37,22 @@ fn check(case: &Case<'_>) -> Found {
 }
 
 /// Who else holds a live object.
-enum Holder {
+pub(crate) enum Holder {
     Release(Owner),
     /// By its namespace and name.
     Kustomization(String),
 }
 
-fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<Holder>, Need> {
+impl fmt::Display for Holder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Release(owner) => write!(out, "Helm release {owner}"),
+            Self::Kustomization(name) => write!(out, "Kustomization {name}"),
+        }
+    }
+}
+
+pub(crate) fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<Holder>, Need> {
     if let Some(other) = live.owner() {
         let owner = owner.ok_or(Need::ReleaseName)?;
         return Ok((other != *owner).then_some(Holder::Release(other)));
@@ -52,15 +63,12 @@ fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<Holder>, Need> 
 }
 
 fn finding(new: &Object, holder: &Holder) -> Finding {
-    let (who, way) = match holder {
-        Holder::Release(owner) => {
-            let way = format!("first end Helm release {owner}'s hold on it without deleting it");
-            (format!("Helm release {owner}"), way)
-        }
-        Holder::Kustomization(name) => (format!("Kustomization {name}"), freed(new, name)),
+    let way = match holder {
+        Holder::Release(owner) => format!("first end Helm release {owner}'s hold on it without deleting it"),
+        Holder::Kustomization(name) => freed(new, name),
     };
     let remedy = format!("Take it out of this release, or {way}");
-    Finding::about(new, "/metadata", format!("{who} owns it in the cluster"), remedy)
+    Finding::about(new, "/metadata", format!("{holder} owns it in the cluster"), remedy)
 }
 
 /// Its labels stay behind when a Kustomization lets go of an object.

@@ -13,7 +13,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "selector, roleRef, clusterIP differing from the live object",
     breaks: "the apiserver refuses the object half-way through the apply, and remediation follows",
-    doors: &[Door::ReleaseRecord, Door::Preflight],
+    doors: &[Door::ReleaseRecord, Door::Preflight, Door::PostRenderer],
     needs: &[],
     check,
 };

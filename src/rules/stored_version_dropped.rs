@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a CRD that no longer offers a version in `status.storedVersions`",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
-    doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
+    doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight, Door::PostRenderer],
     needs: &[Need::Definitions],
     check,
 };

@@ -35,6 +35,7 @@ fn members_stand_on_each_other_in_one_direction_only() {
         ("fluxkeep-certs", vec![]),
         ("fluxkeep-cluster", vec!["fluxkeep"]),
         ("fluxkeep-webhook", vec!["fluxkeep", "fluxkeep-certs", "fluxkeep-cluster"]),
+        ("fluxkeep-postrenderer", vec!["fluxkeep", "fluxkeep-cluster"]),
         ("fluxkeep-cli", vec!["fluxkeep", "fluxkeep-cluster", "fluxkeep-webhook"]),
     ];
     let metadata = metadata();

@@ -86,6 +86,10 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, ..) => (self.scalar(range, open, style), Body::Scalar(text, style)),
             _ if patch.is_none() && !self.everything => (start..self.pass(end)?, Body::Passed),
             Event::MappingStart(style, ..) => self.map(range, style.into(), patch)?,
+            // The parser lets one that is not indented begin behind its first dash.
+            Event::SequenceStart(StructureStyle::Block, ..) if open > 0 => {
+                self.seq(token(self.tree.text, open)..end, Style::Block, patch)?
+            }
             Event::SequenceStart(style, ..) => self.seq(range, style.into(), patch)?,
             _ => return Err(Broken::Early),
         };

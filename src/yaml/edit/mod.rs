@@ -1,11 +1,11 @@
 //! Edits a document in place: finds spans, plans, and splices bytes.
 //!
 //! What is wanted is a JSON merge patch (RFC 7396), with one thing more: laid on a sequence, its keys
-//! are indices. Every byte that the patch gives no reason to touch stays: comments, quoting, order,
+//! are indices, and `-` stands for the item behind the last. Every byte that the patch gives no reason to touch stays: comments, quoting, order,
 //! line ends, anchors. What is written reads the same under YAML 1.1 and 1.2, and where another node
 //! takes its meaning from the one that is edited (an alias, a merge), that other node keeps it.
 //!
-//! A patch that is laid on again changes nothing.
+//! A patch that is laid on again changes nothing, unless it appends.
 
 mod copy;
 mod events;

@@ -53,7 +53,7 @@ impl Patcher<'_, '_> {
         let changes = match (&self.tree.node(id).body, patch) {
             (Body::Alias(_), _) => self.alias(id, patch)?,
             (Body::Map(..), Value::Object(wants)) => self.map(id, wants, place)?,
-            (Body::Seq(style, items), Value::Object(wants)) => self.seq(items, *style, wants)?,
+            (Body::Seq(..), Value::Object(wants)) => self.seq(id, wants)?,
             (_, Value::Object(_)) => self.fill(id, patch, place)?,
             _ if is_so(self.tree, id, patch) => false,
             _ => {
@@ -146,15 +146,21 @@ impl Patcher<'_, '_> {
         Ok(())
     }
 
-    fn seq(&mut self, items: &[Id], style: Style, wants: &Map<String, Value>) -> Result<bool, Doubt> {
+    fn seq(&mut self, id: Id, wants: &Map<String, Value>) -> Result<bool, Doubt> {
+        let Body::Seq(style, items) = &self.tree.node(id).body else { return Ok(false) };
         let mut changes = false;
         for (key, want) in wants {
+            if key == "-" {
+                self.append(id, want);
+                changes = true;
+                continue;
+            }
             let at = items.first().map_or(0, |first| self.tree.start(*first));
             let index: usize = key.parse().map_err(|_| Doubt::new(at, "it is not a map"))?;
             let item = *items.get(index).ok_or_else(|| Doubt::new(at, format!("the sequence has no item {index}")))?;
             let start = self.tree.start(item);
             // The dash stands somewhere before the item on its line, or on one above.
-            let place = Place { style, column: start - line_start(self.tree.text, start), open: None };
+            let place = Place { style: *style, column: start - line_start(self.tree.text, start), open: None };
             changes |= self.node(item, want, place)?;
         }
         Ok(changes)

@@ -41,6 +41,8 @@ impl Patcher<'_, '_> {
     /// Writes lines behind the one that an offset is on.
     pub(super) fn line_behind(&mut self, at: usize, lines: &[String]) {
         let text = self.tree.text;
+        // The text of a block scalar ends where the next line begins.
+        let at = text.get(..at).map_or(at, |before| before.trim_end_matches(['\n', '\r']).len());
         let end = line_end(text, at);
         let (found, usual) = (line_break(text, end), self.usual_break());
         if found.is_empty() {
@@ -115,6 +117,17 @@ impl Patcher<'_, '_> {
             new.iter().map(|(key, value)| format!("{}: {}", write::quoted(key), write::flow(value))).collect();
         let text = entries.join(&format!(",{gap}"));
         self.splice(first..first, if others { format!("{text},{gap}") } else { text });
+    }
+
+    /// Writes an item behind the others of a sequence.
+    pub(super) fn append(&mut self, id: Id, value: &Value) {
+        let Body::Seq(style, items) = &self.tree.node(id).body else { return };
+        let end = items.last().map_or(self.tree.node(id).start + 1, |last| self.tree.node(*last).end);
+        match style {
+            Style::Flow if items.is_empty() => self.splice(end..end, write::flow(value)),
+            Style::Flow => self.splice(end..end, format!(", {}", write::flow(value))),
+            Style::Block => self.line_behind(end, &write::item(value, self.column(id))),
+        }
     }
 
     /// Takes entries away; `{}` stays where nothing else does.

@@ -151,6 +151,18 @@ fn what_is_new_and_deep_is_written_as_a_person_would() {
 }
 
 #[test]
+fn an_item_comes_behind_the_others() {
+    let patch = json!({"a": {"-": {"b": [1, "c"]}}});
+    let after = |text: &str| laid(text, &patch);
+    let item = "\n  - b:\n      - 1\n      - c\n";
+    assert_eq!(after("a:\n  - x # y\nz: 1\n"), Ok(format!("a:\n  - x # y{item}z: 1\n")));
+    assert_eq!(after("a:\n  - |\n    x\n\nz: 1\n"), Ok(format!("a:\n  - |\n    x{item}\nz: 1\n")));
+    assert_eq!(after("a:\r\n- x"), Ok("a:\r\n- x\r\n- b:\r\n    - 1\r\n    - c".to_owned()));
+    assert_eq!(after("a: [x]"), Ok("a: [x, {\"b\": [1, \"c\"]}]".to_owned()));
+    assert_eq!(after("a: []"), Ok("a: [{\"b\": [1, \"c\"]}]".to_owned()));
+}
+
+#[test]
 fn whoever_shares_the_edited_node_keeps_its_meaning() {
     becomes(
         "metadata:\n  labels: &l\n    app: a\n    old: b\nspec: {selector: *l, other: *l}\n",

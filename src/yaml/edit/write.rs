@@ -98,7 +98,7 @@ fn entry(head: &str, value: &Value, column: usize) -> Vec<String> {
 }
 
 /// The lines of an item; those of a map or a sequence begin behind the dash.
-fn item(value: &Value, column: usize) -> Vec<String> {
+pub(super) fn item(value: &Value, column: usize) -> Vec<String> {
     let indent = " ".repeat(column);
     let mut lines = match value {
         Value::Object(map) if !map.is_empty() => block(map, column + 2),

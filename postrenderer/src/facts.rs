@@ -1,0 +1,37 @@
+//! What is known of the cluster: a snapshot, a live cluster, or nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use fluxkeep::engine::Engine;
+use fluxkeep::facts::Facts;
+use fluxkeep::manifest::{self, Reading};
+use fluxkeep_cluster::gather::gather;
+use fluxkeep_cluster::{Snapshot, Source};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Loads a snapshot: a file or a folder.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn stored(path: &Path) -> anyhow::Result<Arc<Facts>> {
+    Ok(Snapshot::load(path).context("loading the snapshot")?.facts())
+}
+
+/// Asks the cluster of a kubeconfig.
+///
+/// # Errors
+/// When it cannot be reached, or refuses a list.
+pub fn live(kubeconfig: &Path, engine: &Engine) -> anyhow::Result<Arc<Facts>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let list = runtime.block_on(async {
+        let read = Kubeconfig::read_from(kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+        anyhow::Ok(gather(&Client::try_from(config)?, engine).await?)
+    });
+    let list = list.with_context(|| format!("asking the cluster of {}", kubeconfig.display()))?;
+    let objects = manifest::read(&list.to_string(), Reading::default());
+    Ok(Arc::new(Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?)))
+}

@@ -1,0 +1,159 @@
+//! The same for helm-controller, which runs no foreign program: `spec.postRenderers` of a HelmRelease.
+//!
+//! Never `spec.commonMetadata`: an attempt that moves the HelmRelease's own CRD down prunes that field,
+//! and the next attempt deletes everything.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use fluxkeep::helm::RESOURCE_POLICY;
+use fluxkeep::manifest::{self, Found, Reading};
+use fluxkeep::object::Body;
+use fluxkeep::yaml::edit::{edit, splice};
+use serde_json::{Value, json};
+
+use crate::{Done, note, write};
+
+/// The flags of `fluxkeep-postrenderer hook`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file with the HelmRelease; without it, the stanza alone is printed.
+    #[arg(long = "for", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Which HelmRelease, where the file holds several.
+    #[arg(long, value_name = "NAME", requires = "file")]
+    name: Option<String>,
+    /// Writes the file instead of printing what it would hold.
+    #[arg(long, requires = "file")]
+    write: bool,
+}
+
+/// The smallest post-renderer that helm-controller takes: one without a target, or whose patch has no
+/// kind and name, it refuses.
+#[must_use]
+pub fn stanza() -> Value {
+    let patch = format!("kind: X\nmetadata:\n  name: x\n  annotations:\n    {RESOURCE_POLICY}: keep\n");
+    json!({"kustomize": {"patches": [{"target": {"kind": ".*"}, "patch": patch}]}})
+}
+
+/// Prints the stanza, or a HelmRelease's file with it.
+///
+/// # Errors
+/// When the file cannot be read, edited or written, or does not tell which HelmRelease is meant.
+pub fn run(args: &Args) -> anyhow::Result<Done> {
+    let Some(path) = &args.file else {
+        let text = hooked("spec:\n", None)?;
+        write(std::iter::once(text.as_str())).context("writing the stanza to stdout")?;
+        return Ok(Done::Well);
+    };
+    let context = || format!("adding the post-renderer to {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    let found = release(&text, args.name.as_deref()).with_context(context)?;
+    let after = hooked(&text, Some(&found)).with_context(context)?;
+    if !args.write {
+        write(std::iter::once(after.as_str())).context("writing to stdout")?;
+    } else if after == text {
+        note(&format!("{}: {} has it already", path.display(), found.object));
+    } else {
+        std::fs::write(path, after).with_context(context)?;
+        note(&format!("{}: {} keeps every object of its release now", path.display(), found.object));
+    }
+    Ok(Done::Well)
+}
+
+/// The one HelmRelease that is meant.
+fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<Found<'a>> {
+    let found = manifest::find(text, Reading::default())?;
+    let is_meant = |found: &Found<'_>| {
+        matches!(found.object.body, Body::HelmRelease(_)) && name.is_none_or(|name| name == found.object.name)
+    };
+    let mut meant = found.into_iter().filter(is_meant);
+    let first = meant.next().context("it holds no such HelmRelease; name one with --name")?;
+    ensure!(meant.next().is_none(), "it holds several HelmReleases; choose with --name");
+    Ok(first)
+}
+
+/// A text with the stanza in the HelmRelease that was found in it, or in its only document.
+fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
+    let documents = fluxkeep::yaml::documents(text);
+    let (Some(document), item) = found.map_or((documents.first(), None), |found| (Some(&found.document), found.item))
+    else {
+        bail!("it holds no document");
+    };
+    let value: Value = document.lean().read()?;
+    let value = item.map_or(Some(&value), |item| value.pointer(&format!("/items/{item}"))).unwrap_or(&Value::Null);
+    let spec = match value.pointer("/spec/postRenderers").and_then(Value::as_array) {
+        Some(has) if has.iter().any(keeps) => return Ok(text.to_owned()),
+        Some(has) if !has.is_empty() => json!({"postRenderers": {"-": stanza()}}),
+        _ => json!({"postRenderers": [stanza()]}),
+    };
+    let patch = json!({"spec": spec});
+    let patch = item.map_or_else(|| patch.clone(), |item| json!({"items": {item.to_string(): patch}}));
+    Ok(splice(text, &edit(document, &patch)?))
+}
+
+/// Whether a post-renderer keeps everything already, however it is written.
+fn keeps(renderer: &Value) -> bool {
+    let patches = renderer.pointer("/kustomize/patches").and_then(Value::as_array);
+    patches.into_iter().flatten().any(|patch| {
+        let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
+        patch.pointer("/target/kind") == Some(&json!(".*"))
+            && text.lines().any(|line| line.contains(RESOURCE_POLICY) && line.contains("keep"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const HEAD: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: flux}\n";
+
+    fn after(text: &str) -> String {
+        hooked(text, Some(&release(text, None).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn the_stanza_is_what_helm_controller_takes() {
+        assert_eq!(
+            hooked("spec:\n", None).unwrap(),
+            "spec:\n  postRenderers:\n    - kustomize:\n        patches:\n          - patch: |\n              kind: X\n              \
+             metadata:\n                name: x\n                annotations:\n                  \
+             helm.sh/resource-policy: keep\n            target:\n              kind: \".*\"\n"
+        );
+    }
+
+    #[test]
+    fn a_file_keeps_its_comments_and_is_not_written_twice() {
+        let text = format!("# c\n{HEAD}spec: # d\n  interval: 1h # e\n---\nkind: Other\n");
+        let once = after(&text);
+        assert!(once.starts_with("# c\n") && once.contains("spec: # d\n  postRenderers:\n"), "{once}");
+        assert!(once.contains("  interval: 1h # e\n---\nkind: Other\n"), "{once}");
+        assert_eq!(after(&once), once);
+    }
+
+    #[test]
+    fn a_post_renderer_that_is_there_stays_in_front() {
+        let text = format!(
+            "{HEAD}spec:\n  postRenderers:\n  - kustomize:\n      images: # c\n      - {{name: a, newTag: b}}\n  interval: 1h\n"
+        );
+        let once = after(&text);
+        assert!(
+            once.contains("      images: # c\n      - {name: a, newTag: b}\n  - kustomize:\n      patches:\n"),
+            "{once}"
+        );
+        assert!(once.ends_with("\n  interval: 1h\n"), "{once}");
+        assert_eq!(after(&once), once);
+        let flow = after(&format!("{HEAD}spec: {{postRenderers: [{{kustomize: {{images: []}}}}]}}\n"));
+        assert!(flow.contains("[{kustomize: {images: []}}, {\"kustomize\": {\"patches\""), "{flow}");
+        assert_eq!(after(&flow), flow);
+    }
+
+    #[test]
+    fn of_several_helm_releases_one_has_to_be_named() {
+        let text = format!("{HEAD}---\n{}", HEAD.replace("flux}", "other}"));
+        assert!(release(&text, None).unwrap_err().to_string().contains("--name"));
+        assert_eq!(release(&text, Some("other")).unwrap().object.name, "other");
+        assert!(release("kind: A\n", None).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! The post-renderer: manifest in, manifest out, and the engine stays whatever becomes of the release.
+//!
+//! It edits the text in place and writes nothing anew: what it has no reason to touch comes out byte
+//! for byte. Exit codes: 0 rendered, 1 refused, 2 the work could not be done; only with 0 is there
+//! anything on stdout, but for `--refusal document`.
+
+pub mod facts;
+pub mod hook;
+pub mod input;
+pub mod plugin;
+pub mod refusal;
+pub mod render;
+pub mod report;
+pub mod rewrite;
+
+use std::io::{ErrorKind, Write, stderr, stdout};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use fluxkeep::catalogue::Catalogue;
+
+/// Keeps a Kubernetes cluster's Flux alive through Helm: writes what Helm must know into the rendered
+/// manifest, and refuses what would break. Reads the manifest on stdin, writes it to stdout.
+#[derive(Debug, Parser)]
+#[command(name = "fluxkeep-postrenderer", version = version(), args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    render: render::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints what does the same for helm-controller: `spec.postRenderers` of a HelmRelease.
+    Hook(hook::Args),
+    /// Writes the folder of the Helm 4 plugin, for `helm plugin install DIR`.
+    Plugin(plugin::Args),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// What was asked for.
+    Well,
+    /// A refusal.
+    Refused,
+}
+
+impl Cli {
+    /// Does what was asked.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            None => render::run(&self.render),
+            Some(Command::Hook(args)) => hook::run(&args),
+            Some(Command::Plugin(args)) => plugin::run(&args),
+        };
+        match done {
+            Ok(Done::Well) => ExitCode::SUCCESS,
+            Ok(Done::Refused) => ExitCode::from(1),
+            Err(error) => {
+                note(&format!("{error:#}"));
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+/// One line: version, commit, the newest Flux release in the catalogue.
+fn version() -> String {
+    let newest = Catalogue::built_in().newest().map(|release| release.version.to_string());
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("FLUXKEEP_COMMIT"));
+    format!("{version} (commit {commit}, knows Flux up to {})", newest.unwrap_or_default())
+}
+
+/// Writes to stderr, a prefix before each line. There is nowhere to complain when that fails.
+fn note(text: &str) {
+    let lines: Vec<_> = text.lines().map(|line| format!("fluxkeep: {line}\n")).collect();
+    let _ = stderr().write_all(lines.concat().as_bytes());
+}
+
+/// Writes pieces of text to stdout, one after another. A reader that went away is no error.
+fn write<'a>(pieces: impl Iterator<Item = &'a str>) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    let mut pieces = pieces.filter(|piece| !piece.is_empty());
+    let written = pieces.try_for_each(|piece| out.write_all(piece.as_bytes())).and_then(|()| out.flush());
+    written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}

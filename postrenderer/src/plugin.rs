@@ -1,0 +1,80 @@
+//! The Helm 4 plugin: a folder with this program and what tells Helm how to call it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+use crate::{Done, note};
+
+/// The file that Helm reads.
+const MANIFEST: &str = "plugin.yaml";
+/// The program's name in the folder.
+const PROGRAM: &str = "fluxkeep-postrenderer";
+
+/// Where the plugin goes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder to write; it may be there, but not hold another plugin.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// Writes the folder.
+///
+/// # Errors
+/// When it holds something else, or cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<Done> {
+    let program = std::env::current_exe().context("looking for this program's own file")?;
+    lay(&args.folder, &program).with_context(|| format!("writing the plugin into {}", args.folder.display()))?;
+    note(&format!(
+        "{} is ready: helm plugin install {0}, then helm upgrade … --post-renderer fluxkeep \
+         --post-renderer-args=--release-name=NAME --post-renderer-args=--release-namespace=NAMESPACE",
+        args.folder.display()
+    ));
+    Ok(Done::Well)
+}
+
+fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let manifest = folder.join(MANIFEST);
+    let before = std::fs::read_to_string(&manifest).unwrap_or_default();
+    ensure!(before.is_empty() || before.contains(PROGRAM), "it holds another plugin; choose an empty folder");
+    std::fs::copy(program, folder.join(PROGRAM)).with_context(|| format!("copying {}", program.display()))?;
+    std::fs::write(&manifest, text())?;
+    Ok(())
+}
+
+/// Helm 4 hides what a plugin says on stderr: hence the document.
+fn text() -> String {
+    format!(
+        "apiVersion: v1\ntype: postrenderer/v1\nname: fluxkeep\nversion: {}\nruntime: subprocess\nruntimeConfig:\n  \
+         platformCommand:\n    - command: ${{HELM_PLUGIN_DIR}}/{PROGRAM}\n      args: [\"--refusal\", \"document\"]\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_folder_holds_program_and_manifest_and_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        std::fs::write(&program, "x").unwrap();
+        let plugin = folder.path().join("plugin");
+        lay(&plugin, &program).unwrap();
+        lay(&plugin, &program).unwrap();
+        assert_eq!(std::fs::read_to_string(plugin.join(PROGRAM)).unwrap(), "x");
+        assert!(std::fs::read_to_string(plugin.join(MANIFEST)).unwrap().contains("type: postrenderer/v1"));
+    }
+
+    #[test]
+    fn another_plugin_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(MANIFEST), "name: other\n").unwrap();
+        assert!(lay(folder.path(), Path::new("/bin/sh")).unwrap_err().to_string().contains("another plugin"));
+        assert!(!folder.path().join(PROGRAM).exists());
+    }
+}

@@ -1,0 +1,129 @@
+//! What the program does when Helm calls it.
+
+use std::io::{IsTerminal, stderr, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use clap::builder::FalseyValueParser;
+use fluxkeep::adoption::Adopter;
+use fluxkeep::facts::Facts;
+use fluxkeep::helm::Owner;
+use fluxkeep::policy::Policy;
+use fluxkeep::policy_file;
+use fluxkeep::render::{Format, render};
+use fluxkeep::verdict::Decision;
+use fluxkeep::yaml::edit::pieces;
+use jiff::Timestamp;
+
+use crate::rewrite::{Unfit, rewrite};
+use crate::{Done, facts, input, note, refusal, report, write};
+
+/// What the post-renderer is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The name of the release: Helm does not tell it. Without it no ownership is written.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace")]
+    release_name: Option<String>,
+    /// Its namespace; objects without a namespace go there.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME")]
+    release_namespace: Option<String>,
+    /// The cluster's snapshot: a file or a folder. Without it and --kubeconfig nothing is known of the cluster.
+    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with = "kubeconfig")]
+    snapshot: Option<PathBuf>,
+    /// A kubeconfig whose current cluster is asked.
+    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Levels and overrides.
+    #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Where the report goes as JSON, beside the text on stderr.
+    #[arg(long, env = "FLUXKEEP_REPORT", value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// How a refusal reaches the user: as text on stderr, or as a document that Helm 4 cannot apply.
+    #[arg(long, env = "FLUXKEEP_REFUSAL", value_name = "HOW", default_value = "text")]
+    refusal: How,
+    /// Reports nothing on stderr but refusals and errors.
+    #[arg(long, short, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
+    quiet: bool,
+}
+
+/// How a refusal reaches the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// On stderr, with exit code 1: Helm 3 shows it.
+    Text,
+    /// As one document of an unknown kind, with exit code 0: Helm 4 shows its name and hides stderr.
+    Document,
+}
+
+/// Reads the manifest, and writes it with what Helm must know.
+///
+/// # Errors
+/// When a file, the cluster or the manifest cannot be read, or the output not written.
+pub fn run(args: &Args) -> anyhow::Result<Done> {
+    let tried = tried(args);
+    match tried {
+        Err(error) if args.refusal == How::Document => told(&format!("{error:#}")),
+        tried => tried,
+    }
+}
+
+fn tried(args: &Args) -> anyhow::Result<Done> {
+    let now = Timestamp::now();
+    let policy = policy(args.policy.as_deref(), now)?;
+    let text = input::read(stdin().lock())?;
+    let facts = known(args, &policy)?;
+    let owner = args.release_name.clone().zip(args.release_namespace.clone());
+    let owner = owner.map(|(name, namespace)| Owner { name, namespace });
+    let adopter = Adopter { facts: facts.as_deref(), engine: &policy.engine, owner: owner.as_ref() };
+    let rewritten = match rewrite(&text, &adopter, &policy, now) {
+        Err(empty @ Unfit::Empty) => return refused(args.refusal, &empty.to_string(), &empty.to_string()),
+        rewritten => rewritten?,
+    };
+    if let Some(path) = &args.report {
+        let json = report::json(&rewritten, &adopter);
+        std::fs::write(path, json).with_context(|| format!("writing the report {}", path.display()))?;
+    }
+    if rewritten.verdict.decision() == Decision::Refuse {
+        let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let short = refusal::line(&rewritten.verdict);
+        return refused(args.refusal, &render(&rewritten.verdict, Format::Text, colour), &short);
+    }
+    if !args.quiet {
+        note(&report::text(&rewritten, &adopter));
+    }
+    write(pieces(&text, &rewritten.splices)).context("writing the manifest to stdout")?;
+    Ok(Done::Well)
+}
+
+/// The refusal to whoever reads it: all of it, or one line in a document's name.
+fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
+    if how == How::Document {
+        return told(line);
+    }
+    note(text);
+    Ok(Done::Refused)
+}
+
+fn told(line: &str) -> anyhow::Result<Done> {
+    note(line);
+    write(std::iter::once(refusal::document(line).as_str())).context("writing the refusal to stdout")?;
+    Ok(Done::Well)
+}
+
+fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
+    let Some(path) = path else { return Ok(Policy::default()) };
+    let context = || format!("reading policy {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    policy_file::read(&text, now).with_context(context)
+}
+
+fn known(args: &Args, policy: &Policy) -> anyhow::Result<Option<Arc<Facts>>> {
+    match (&args.snapshot, &args.kubeconfig) {
+        (Some(path), _) => facts::stored(path).map(Some),
+        (None, Some(path)) => facts::live(path, &policy.engine).map(Some),
+        (None, None) => Ok(None),
+    }
+}

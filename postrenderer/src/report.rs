@@ -1,0 +1,109 @@
+//! What was done to each object, and why.
+
+use fluxkeep::adoption::{Adopter, Edit, Standing};
+use fluxkeep::render::{Format, render};
+use fluxkeep::verdict::Verdict;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::rewrite::{Adopted, Rewritten};
+
+#[derive(Serialize)]
+struct Report<'a> {
+    /// `namespace/name`; null where nobody told it.
+    release: Option<String>,
+    /// Whether anything is known of the cluster.
+    facts: bool,
+    objects: Vec<Entry<'a>>,
+    /// As every program of fluxkeep writes it.
+    judgement: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    name: &'a str,
+    standing: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    edits: Vec<Written<'a>>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    path: String,
+    /// Null where it is taken away.
+    value: Option<&'a str>,
+    reason: &'a str,
+}
+
+/// For programs, with every object.
+#[must_use]
+pub fn json(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
+    let report = Report {
+        release: adopter.owner.map(ToString::to_string),
+        facts: adopter.facts.is_some(),
+        objects: rewritten.objects.iter().map(entry).collect(),
+        judgement: RawValue::from_string(render(&rewritten.verdict, Format::Json, false)).ok(),
+    };
+    // Only strings and lists: nothing that serde_json could refuse.
+    serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+}
+
+fn entry(Adopted { object, standing, edits }: &Adopted) -> Entry<'_> {
+    Entry {
+        api_version: &object.api_version,
+        kind: &object.kind,
+        namespace: object.namespace.as_deref(),
+        name: &object.name,
+        standing: name(standing),
+        owner: if let Standing::Foreign(owner) = standing { Some(owner) } else { None },
+        edits: edits
+            .iter()
+            .map(|edit| Written { path: edit.path(), value: edit.value.as_deref(), reason: &edit.reason })
+            .collect(),
+    }
+}
+
+/// For people: a line an edited object, what warns, and the sum.
+#[must_use]
+pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
+    let edited: Vec<_> = rewritten.objects.iter().filter(|one| !one.edits.is_empty()).collect();
+    let mut lines: Vec<_> = edited.iter().map(|one| line(one)).collect();
+    lines.extend(warnings(&rewritten.verdict));
+    let release = adopter.owner.map_or_else(
+        || "no release told, so no ownership written (--release-name, --release-namespace)".to_owned(),
+        |owner| format!("release {owner}"),
+    );
+    let facts = if adopter.facts.is_some() { "" } else { "; nothing known of the cluster (--snapshot, --kubeconfig)" };
+    let (all, edited) = (rewritten.objects.len(), edited.len());
+    lines.push(format!("{all} objects, {edited} edited, {} left alone; {release}{facts}", all - edited));
+    lines.join("\n")
+}
+
+fn line(Adopted { object, standing, edits }: &Adopted) -> String {
+    let sign = |edit: &Edit| format!("{}{}", if edit.value.is_some() { "+" } else { "-" }, edit.key);
+    let owner = if let Standing::Foreign(owner) = standing { format!(" ({owner})") } else { String::new() };
+    format!("{object}: {}{owner}: {}", name(standing), edits.iter().map(sign).collect::<Vec<_>>().join(" "))
+}
+
+fn warnings(verdict: &Verdict) -> impl Iterator<Item = String> {
+    let abstained = verdict.abstained.iter().map(|one| format!("{} abstained: it needs the {}", one.rule, one.needs));
+    let warned = verdict.with(fluxkeep::finding::Outcome::Warned).map(|finding| format!("warning: {finding}"));
+    warned.collect::<Vec<_>>().into_iter().chain(abstained.collect::<Vec<_>>())
+}
+
+/// The standing in a report's words.
+const fn name(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Unknown => "unknown",
+        Standing::Absent => "absent",
+        Standing::Unowned => "unowned",
+        Standing::Ours => "ours",
+        Standing::Foreign(_) => "foreign",
+    }
+}

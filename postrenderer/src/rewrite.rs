@@ -1,0 +1,147 @@
+//! From a rendered manifest to the one that Helm stores: pure, the seam of most tests.
+
+use std::collections::BTreeMap;
+
+use fluxkeep::adoption::{Adopter, Edit, Standing, patch};
+use fluxkeep::judge::judge;
+use fluxkeep::manifest::{self, Found, Reading};
+use fluxkeep::object::{Key, Object};
+use fluxkeep::policy::Policy;
+use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
+use fluxkeep::verdict::Verdict;
+use fluxkeep::yaml::edit::{Splice, edit};
+use fluxkeep::yaml::{Unread, documents};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// A manifest with what is to be written, and what the judge says of it.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// What is to be written, in the order of the text.
+    pub splices: Vec<Splice>,
+    /// Every object of the manifest, in its order.
+    pub objects: Vec<Adopted>,
+    /// The judge's word on the manifest as it will be.
+    pub verdict: Verdict,
+}
+
+/// One object of the manifest.
+#[derive(Debug)]
+pub struct Adopted {
+    /// As it will be.
+    pub object: Object,
+    /// How the live one stands to the release.
+    pub standing: Standing,
+    /// What is written on it.
+    pub edits: Vec<Edit>,
+}
+
+/// Why a manifest cannot be rewritten.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There is no object in it.
+    #[error(
+        "the manifest holds no object; Helm would delete everything that the release had. Look at the chart's values"
+    )]
+    Empty,
+    /// A document is not readable, or cannot be edited without changing what it means.
+    #[error("document {number} of the manifest, {unread}; correct the template that it comes from")]
+    Document {
+        /// Counted from 1; what holds nothing does not count.
+        number: usize,
+        /// Where, and why.
+        unread: Unread,
+    },
+    /// Helm would write the second over the first.
+    #[error(
+        "document {number} of the manifest, line {line}: {key} stands in document {first} already; take out one of them"
+    )]
+    Twice {
+        /// Which object.
+        key: Box<Key>,
+        /// The document that holds it first, from 1.
+        first: usize,
+        /// The document that holds it again, from 1.
+        number: usize,
+        /// Its line, from 1.
+        line: u32,
+    },
+}
+
+/// Plans the edits of a manifest, and asks the judge about what comes out.
+///
+/// # Errors
+/// When it holds no object, one twice, or a document that cannot be read or edited.
+pub fn rewrite(text: &str, adopter: &Adopter<'_>, policy: &Policy, now: Timestamp) -> Result<Rewritten, Unfit> {
+    let home = adopter.engine.namespaces.first();
+    let namespace = adopter.owner.map(|owner| &owner.namespace).or(home).map(String::as_str);
+    let found = manifest::find(text, Reading { file: None, namespace });
+    let found = found.map_err(|unread| Unfit::Document { number: number(text, unread.line), unread })?;
+    if found.is_empty() {
+        return Err(Unfit::Empty);
+    }
+    apart(&found)?;
+    let splices = splices(&found, adopter)?;
+    let objects: Vec<_> = found.into_iter().map(|found| adopted(found.object, adopter)).collect();
+    let release = Release {
+        owner: adopter.owner.cloned(),
+        objects: objects.iter().map(|adopted| adopted.object.clone()).collect(),
+    };
+    let (subject, writer) = (Subject::Release(release), Writer::default());
+    let request = Request { door: Door::PostRenderer, operation: Operation::Create, dry_run: false, writer, subject };
+    let nothing = fluxkeep::facts::Facts::default();
+    let verdict = judge(&request, adopter.facts.unwrap_or(&nothing), policy, now);
+    Ok(Rewritten { splices, objects, verdict })
+}
+
+/// The document that a line of the stream is in, from 1.
+fn number(text: &str, line: u32) -> usize {
+    documents(text).iter().take_while(|document| document.line <= line).count().max(1)
+}
+
+/// Two objects of one name, but for hooks: Helm runs those one after another.
+fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
+    let mut seen = BTreeMap::new();
+    for Found { object, document, number, .. } in found.iter().filter(|found| !found.object.is_hook()) {
+        if let Some(first) = seen.insert(object.key(), *number) {
+            let (key, number, line) = (Box::new(object.key()), *number, document.content);
+            return Err(Unfit::Twice { key, first, number, line });
+        }
+    }
+    Ok(())
+}
+
+fn adopted(object: Object, adopter: &Adopter<'_>) -> Adopted {
+    let (standing, edits) = (adopter.standing(&object), adopter.plan(&object));
+    let mut object = object;
+    for edit in &edits {
+        edit.make(&mut object);
+    }
+    Adopted { object, standing, edits }
+}
+
+/// The objects of one document are edited together.
+fn splices(found: &[Found<'_>], adopter: &Adopter<'_>) -> Result<Vec<Splice>, Unfit> {
+    let mut splices = Vec::new();
+    for members in found.chunk_by(|one, next| one.number == next.number) {
+        let patches = members.iter().map(|member| (member.item, adopter.plan(&member.object)));
+        let wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
+        if let (Some(first), Some(wants)) = (members.first(), wants) {
+            let unfit = |unread| Unfit::Document { number: first.number, unread };
+            splices.extend(edit(&first.document, &wants).map_err(unfit)?);
+        }
+    }
+    Ok(splices)
+}
+
+/// One patch for a document: that of its object, or one for each item of a list.
+fn combined(patches: impl Iterator<Item = (Option<usize>, Vec<Edit>)>) -> Option<Value> {
+    let mut items = Map::new();
+    for (item, edits) in patches {
+        match item {
+            None => return Some(patch(&edits)),
+            Some(item) => items.insert(item.to_string(), patch(&edits)),
+        };
+    }
+    (!items.is_empty()).then(|| Value::Object(Map::from_iter([("items".to_owned(), items.into())])))
+}

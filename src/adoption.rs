@@ -1,0 +1,290 @@
+//! What a release has to say of the engine, so that Helm takes it over and never takes it away.
+//!
+//! Helm reads `helm.sh/resource-policy: keep` from the manifest that it stored, and ownership from
+//! the live object: both have to stand in the manifest before Helm sees it. Nothing here is guessed: what
+//! the facts or the caller do not tell is left alone.
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::Engine;
+use crate::facts::Facts;
+use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
+use crate::object::{Marks, Object};
+use crate::rules::foreign_owner::holder;
+
+/// What is known when a manifest is rendered.
+#[derive(Debug, Clone, Copy)]
+pub struct Adopter<'a> {
+    /// The cluster, where one is known.
+    pub facts: Option<&'a Facts>,
+    /// By what the engine is known.
+    pub engine: &'a Engine,
+    /// The release, where it is told.
+    pub owner: Option<&'a Owner>,
+}
+
+/// How a live object stands to the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The cluster is not known; or a release owns it, and nobody told whether it is this one.
+    Unknown,
+    /// It does not live yet.
+    Absent,
+    /// Nobody owns it: this release takes it over.
+    Unowned,
+    /// This release owns it already.
+    Ours,
+    /// Somebody else owns it, named here.
+    Foreign(String),
+}
+
+/// Labels or annotations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `metadata.labels`.
+    Labels,
+    /// `metadata.annotations`.
+    Annotations,
+}
+
+/// One label or annotation to write or to take away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where it stands.
+    pub part: Part,
+    /// For example `helm.sh/resource-policy`.
+    pub key: &'static str,
+    /// None to take it away.
+    pub value: Option<String>,
+    /// Why, for the report.
+    pub reason: String,
+}
+
+/// By these another tool knows what is its own, and prunes it when it is not in its sources any more.
+const TIES: [(Part, &str, &str); 7] = [
+    (Part::Labels, "kustomize.toolkit.fluxcd.io/name", "kustomize-controller"),
+    (Part::Labels, "kustomize.toolkit.fluxcd.io/namespace", "kustomize-controller"),
+    (Part::Labels, "kapp.k14s.io/app", "kapp"),
+    (Part::Labels, "kapp.k14s.io/association", "kapp"),
+    (Part::Annotations, "kapp.k14s.io/identity", "kapp"),
+    (Part::Labels, "argocd.argoproj.io/instance", "Argo CD"),
+    (Part::Annotations, "argocd.argoproj.io/tracking-id", "Argo CD"),
+];
+
+impl Adopter<'_> {
+    /// How the object stands that lives where this one will.
+    #[must_use]
+    pub fn standing(&self, object: &Object) -> Standing {
+        let Some(facts) = self.facts else { return Standing::Unknown };
+        let Some(live) = facts.live(&object.key()) else { return Standing::Absent };
+        match holder(live, self.owner) {
+            Err(_) => Standing::Unknown,
+            Ok(Some(other)) => Standing::Foreign(other.to_string()),
+            Ok(None) if live.owner().is_some() => Standing::Ours,
+            Ok(None) => Standing::Unowned,
+        }
+    }
+
+    /// What has to be written on an object of the release. Nothing on what is neither the engine's nor
+    /// a CRD, and nothing on hooks, which Helm creates and removes on its own.
+    #[must_use]
+    pub fn plan(&self, object: &Object) -> Vec<Edit> {
+        let is_definition = object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
+        if object.is_hook() || !is_definition && self.engine.part(object).is_none() {
+            return Vec::new();
+        }
+        let standing = self.standing(object);
+        let mut edits = vec![keep()];
+        if let Some(owner) = self.owner.filter(|_| !matches!(standing, Standing::Foreign(_))) {
+            edits.extend(ownership(owner));
+        }
+        if self.owner.is_some() && matches!(standing, Standing::Unowned | Standing::Ours) {
+            edits.extend(TIES.map(untie));
+        }
+        edits.retain(|edit| edit.part.of(object).get(edit.key) != edit.value.as_ref());
+        edits
+    }
+}
+
+fn keep() -> Edit {
+    let reason = "so that neither an uninstall nor a later revision of the release deletes it";
+    Edit { part: Part::Annotations, key: RESOURCE_POLICY, value: Some("keep".to_owned()), reason: reason.to_owned() }
+}
+
+fn ownership(owner: &Owner) -> [Edit; 3] {
+    let entry = |part, key, value: &str| Edit {
+        part,
+        key,
+        value: Some(value.to_owned()),
+        reason: format!("so that Helm knows it as release {owner}'s"),
+    };
+    [
+        entry(Part::Labels, MANAGED_BY, "Helm"),
+        entry(Part::Annotations, RELEASE_NAME, &owner.name),
+        entry(Part::Annotations, RELEASE_NAMESPACE, &owner.namespace),
+    ]
+}
+
+fn untie((part, key, tool): (Part, &'static str, &str)) -> Edit {
+    Edit { part, key, value: None, reason: format!("so that {tool} does not prune what this release takes over") }
+}
+
+impl Part {
+    /// Its name in `metadata`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Labels => "labels",
+            Self::Annotations => "annotations",
+        }
+    }
+
+    fn of(self, object: &Object) -> &Marks {
+        match self {
+            Self::Labels => &object.labels,
+            Self::Annotations => &object.annotations,
+        }
+    }
+}
+
+impl Edit {
+    /// A JSON pointer to what it writes.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/metadata/{}/{}", self.part.name(), self.key.replace('~', "~0").replace('/', "~1"))
+    }
+
+    /// Makes the edit on an object that was read.
+    pub fn make(&self, object: &mut Object) {
+        let marks = match self.part {
+            Part::Labels => &mut object.labels,
+            Part::Annotations => &mut object.annotations,
+        };
+        match &self.value {
+            Some(value) => marks.insert(self.key.to_owned(), value.clone()),
+            None => marks.remove(self.key),
+        };
+    }
+}
+
+/// The edits of one object as a patch of its document.
+#[must_use]
+pub fn patch(edits: &[Edit]) -> Value {
+    let of = |part: Part| {
+        let entries = edits.iter().filter(|edit| edit.part == part);
+        entries.map(|edit| (edit.key.to_owned(), json!(edit.value))).collect::<Map<_, _>>()
+    };
+    let parts = [Part::Labels, Part::Annotations].map(|part| (part.name().to_owned(), Value::from(of(part))));
+    json!({"metadata": parts.into_iter().filter(|(_, map)| map != &json!({})).collect::<Map<_, _>>()})
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::manifest::{Reading, read};
+
+    const LIVE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: source-controller, namespace: flux-system";
+    const HELM: &str = ", annotations: {meta.helm.sh/release-name: NAME, meta.helm.sh/release-namespace: flux-system}}";
+    const KUSTOMIZATION: &str =
+        ", labels: {kustomize.toolkit.fluxcd.io/name: a, kustomize.toolkit.fluxcd.io/namespace: b}}";
+
+    fn objects(text: &str) -> Vec<Object> {
+        read(text, Reading { file: None, namespace: Some("flux-system") }).unwrap()
+    }
+
+    /// The standing and the keys to write, for a Service that is rendered over a live one.
+    fn planned(rendered: &str, live: Option<&str>, owner: Option<&str>) -> (Standing, Vec<String>) {
+        let facts = live.map(|live| Facts::of(objects(live)));
+        let owner = owner.map(|name| Owner { name: name.to_owned(), namespace: "flux-system".to_owned() });
+        let engine = Engine::default();
+        let adopter = Adopter { facts: facts.as_ref(), engine: &engine, owner: owner.as_ref() };
+        let object = objects(rendered).into_iter().next().unwrap();
+        let sign = |edit: &Edit| if edit.value.is_some() { "+" } else { "-" };
+        let keys = adopter.plan(&object).iter().map(|edit| format!("{}{}", sign(edit), edit.key)).collect();
+        (adopter.standing(&object), keys)
+    }
+
+    const OWNED: [&str; 4] = [
+        "+helm.sh/resource-policy",
+        "+app.kubernetes.io/managed-by",
+        "+meta.helm.sh/release-name",
+        "+meta.helm.sh/release-namespace",
+    ];
+
+    #[test]
+    fn what_is_not_told_is_not_written() {
+        let rendered = format!("{LIVE}}}");
+        assert_eq!(planned(&rendered, None, None), (Standing::Unknown, vec!["+helm.sh/resource-policy".to_owned()]));
+        let theirs = format!("{LIVE}{}", HELM.replace("NAME", "flux"));
+        assert_eq!(planned(&rendered, Some(&theirs), None).0, Standing::Unknown);
+    }
+
+    #[test]
+    fn a_release_that_is_told_takes_over_what_nobody_else_owns() {
+        let rendered = format!("{LIVE}}}");
+        for (live, standing) in [
+            ("kind: Other".to_owned(), Standing::Absent),
+            (rendered.clone(), Standing::Unowned),
+            (format!("{LIVE}{}", HELM.replace("NAME", "flux")), Standing::Ours),
+        ] {
+            assert_eq!(planned(&rendered, Some(&live), Some("flux")), (standing, OWNED.map(str::to_owned).to_vec()));
+        }
+        let kept = vec!["+helm.sh/resource-policy".to_owned()];
+        let other = Standing::Foreign("Helm release flux-system/other".to_owned());
+        assert_eq!(
+            planned(&rendered, Some(&format!("{LIVE}{}", HELM.replace("NAME", "other"))), Some("flux")),
+            (other, kept.clone())
+        );
+        let other = Standing::Foreign("Kustomization b/a".to_owned());
+        assert_eq!(planned(&rendered, Some(&format!("{LIVE}{KUSTOMIZATION}")), Some("flux")), (other, kept));
+    }
+
+    #[test]
+    fn ties_to_another_owner_go_only_where_this_release_takes_over() {
+        let rendered = format!("{LIVE}{KUSTOMIZATION}");
+        let untied = |live: &str, owner| planned(&rendered, Some(live), owner).1.iter().any(|key| key.starts_with('-'));
+        let live = format!("{LIVE}}}");
+        assert!(untied(&live, Some("flux")));
+        assert!(!untied(&live, None), "nobody told who takes over");
+        assert!(!untied("kind: Other", Some("flux")), "nothing is there to take over");
+    }
+
+    #[test]
+    fn strangers_and_hooks_are_left_alone_and_every_crd_is_kept() {
+        let hook = format!("{LIVE}, annotations: {{helm.sh/hook: pre-install}}}}");
+        for text in ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}", hook.as_str()] {
+            assert_eq!(planned(text, Some("kind: Other"), Some("flux")).1, Vec::<String>::new());
+        }
+        let stranger =
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.example.com}";
+        assert_eq!(planned(stranger, None, None).1, ["+helm.sh/resource-policy"]);
+    }
+
+    #[test]
+    fn a_plan_that_is_carried_out_leaves_nothing_to_do() {
+        let facts = Facts::of(objects(&format!("{LIVE}}}")));
+        let (engine, owner) =
+            (Engine::default(), Owner { name: "flux".to_owned(), namespace: "flux-system".to_owned() });
+        let adopter = Adopter { facts: Some(&facts), engine: &engine, owner: Some(&owner) };
+        let mut object = objects(&format!("{LIVE}{KUSTOMIZATION}")).into_iter().next().unwrap();
+        let edits = adopter.plan(&object);
+        let expected = json!({"metadata": {
+            "annotations": {
+                "helm.sh/resource-policy": "keep",
+                "meta.helm.sh/release-name": "flux",
+                "meta.helm.sh/release-namespace": "flux-system",
+            },
+            "labels": {
+                "app.kubernetes.io/managed-by": "Helm",
+                "kustomize.toolkit.fluxcd.io/name": null,
+                "kustomize.toolkit.fluxcd.io/namespace": null,
+            },
+        }});
+        assert_eq!(patch(&edits), expected);
+        for edit in &edits {
+            edit.make(&mut object);
+        }
+        assert_eq!(adopter.plan(&object), []);
+    }
+}
