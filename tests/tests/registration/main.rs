@@ -1,0 +1,68 @@
+//! What is registered: everything that a rule would find is sent, strangers are told apart, and the
+//! twin refuses what the webhook refuses.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod gates;
+mod twin;
+
+use std::collections::BTreeSet;
+
+use fluxkeep::admission::Outcome;
+use fluxkeep::facts::Facts;
+use fluxkeep::policy::Policy;
+use fluxkeep::request::Door;
+use fluxkeep::rules::RULES;
+use fluxkeep::verdict::Decision;
+use fluxkeep_cluster::BUILT_IN;
+use fluxkeep_tests::apiserver::Apiserver;
+use fluxkeep_tests::fixture::{Fixture, objects, root};
+use fluxkeep_tests::now;
+use fluxkeep_webhook::registration::{Address, GATES, Registration};
+
+pub(crate) fn registration() -> Registration {
+    let address = Address::Url("https://fluxkeep.example.org".to_owned());
+    Registration { address, authority: None, release: Some("fluxkeep".to_owned()) }
+}
+
+pub(crate) fn apiserver(policy: &Policy) -> Apiserver {
+    Apiserver::with(registration().manifests(policy))
+}
+
+pub(crate) fn facts() -> Facts {
+    Facts::of(objects(BUILT_IN, None))
+}
+
+pub(crate) fn decision(body: &[u8], facts: &Facts) -> Decision {
+    match fluxkeep::admission::answer(body, facts, &Policy::default(), now()).outcome {
+        Outcome::Judged(decision) => decision,
+        Outcome::Unread(why) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn every_rule_of_an_admission_door_has_a_gate() {
+    let at_doors = RULES.into_iter().filter(|rule| rule.doors.iter().any(|door| Door::ADMISSION.contains(door)));
+    let asked: BTreeSet<_> = GATES.iter().flat_map(|gate| gate.rules().map(|rule| rule.id)).collect();
+    assert_eq!(at_doors.map(|rule| rule.id).collect::<BTreeSet<_>>(), asked);
+}
+
+#[test]
+fn whatever_a_rule_finds_in_a_fixture_is_sent_and_to_one_webhook_only() {
+    let apiserver = apiserver(&Policy::default());
+    let mut sent = 0;
+    for folder in folders() {
+        let fixture = Fixture::read(&folder);
+        let asked = apiserver.asks(&fixture.body());
+        let found = fixture.answer().verdict.findings.len();
+        assert!(found == 0 || asked.len() == 1, "{}: {found} found, sent to {asked:?}", folder.display());
+        assert!(asked.len() <= 1, "{}: sent to {asked:?}", folder.display());
+        sent += found.min(1);
+    }
+    assert!(sent >= 18, "only {sent} fixtures have findings");
+}
+
+fn folders() -> Vec<std::path::PathBuf> {
+    let read = |folder: &std::path::Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    read(&root()).flat_map(|rule| read(&rule).collect::<Vec<_>>()).collect()
+}
