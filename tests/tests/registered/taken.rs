@@ -1,6 +1,7 @@
 //! How the registration comes into the cluster, stays there, and goes.
 
 use fluxkeep_tests::control_plane::{ControlPlane, Webhook, eventually, folder};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::stage::Stage;
@@ -81,4 +82,22 @@ async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_chang
     cluster.apply(&opened).await.unwrap();
     changes("configured", 1.0).await;
     assert_eq!(live("MutatingWebhookConfiguration", "fluxkeep").await["webhooks"], configuration["webhooks"]);
+}
+
+/// Server-side apply takes away what this field manager wanted before and does not want any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_registered_beside_is_taken_away() {
+    let stage = Stage::set("an_earlier_version").await;
+    stage.register(&[]);
+    let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "fluxkeep"}});
+    let now = stage.cluster.get(&configuration).await.unwrap();
+    let mut earlier = configuration.clone();
+    earlier["webhooks"] = now["webhooks"].clone();
+    earlier["webhooks"][0]["namespaceSelector"] = json!({"matchLabels": {"guarded": "yes"}});
+    let by_fluxkeep = PatchParams::apply("fluxkeep").force();
+    stage.cluster.api(&configuration).await.patch("fluxkeep", &by_fluxkeep, &Patch::Apply(&earlier)).await.unwrap();
+    let said = stage.register(&[]);
+    assert_eq!(said.lines().filter(|line| line.ends_with(" configured")).count(), 1, "{said}");
+    assert_eq!(stage.cluster.get(&configuration).await.unwrap()["webhooks"], now["webhooks"]);
 }

@@ -71,23 +71,43 @@ impl Cluster {
         Self { client, dry_run }
     }
 
-    /// Brings one object to what is wanted, and writes nothing where it is.
+    /// Brings one object to what is wanted. The apiserver writes nothing where it is so.
     ///
     /// # Errors
     /// When the apiserver refuses or cannot be reached.
     pub async fn apply(&self, manifest: &Manifest) -> Result<Done, Error> {
-        let (api, name) = (self.api(&manifest.reference), manifest.reference.name.as_str());
-        let failed = |error| failure("writing", &manifest.reference, &error);
-        let live = api.get_opt(name).await.map_err(failed)?;
-        let live = live.map(|live| serde_json::to_value(live).unwrap_or_default());
+        let live = self.live(manifest).await?;
+        self.write(manifest, live).await
+    }
+
+    /// As [`Cluster::apply`], but only reads where nothing that is wanted differs. What an earlier
+    /// version of fluxkeep wanted beside that stays.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn put_back(&self, manifest: &Manifest) -> Result<Done, Error> {
+        let live = self.live(manifest).await?;
         if live.as_ref().is_some_and(|live| is_as(&manifest.body, live)) {
             return Ok(Done::Unchanged);
         }
+        self.write(manifest, live).await
+    }
+
+    async fn live(&self, manifest: &Manifest) -> Result<Option<Value>, Error> {
+        let live = self.api(&manifest.reference).get_opt(&manifest.reference.name).await;
+        let live = live.map_err(|error| failure("reading", &manifest.reference, &error))?;
+        Ok(live.map(|live| json!(live)))
+    }
+
+    async fn write(&self, manifest: &Manifest, live: Option<Value>) -> Result<Done, Error> {
+        let (api, name) = (self.api(&manifest.reference), manifest.reference.name.as_str());
+        let failed = |error| failure("writing", &manifest.reference, &error);
         if let Some(kept) = live.as_ref().and_then(|live| without_others(live, &manifest.body)) {
             api.patch(name, &self.patch(), &Patch::Merge(&kept)).await.map_err(failed)?;
         }
-        api.patch(name, &self.patch().force(), &Patch::Apply(&manifest.body)).await.map_err(failed)?;
-        Ok(if live.is_some() { Done::Changed } else { Done::Created })
+        let applied = api.patch(name, &self.patch().force(), &Patch::Apply(&manifest.body)).await.map_err(failed)?;
+        let Some(live) = live else { return Ok(Done::Created) };
+        Ok(if content(live) == content(json!(applied)) { Done::Unchanged } else { Done::Changed })
     }
 
     /// Takes an object away; one that is gone already is no error.
@@ -128,6 +148,14 @@ impl Cluster {
         let params = PatchParams { field_manager: Some(NAME.to_owned()), ..PatchParams::default() };
         if self.dry_run { params.dry_run() } else { params }
     }
+}
+
+/// An object without what each write moves.
+fn content(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|key, _| !["generation", "managedFields", "resourceVersion"].contains(&key.as_str()));
+    }
+    object
 }
 
 /// Takes away the webhooks that are no longer wanted. Server-side apply would leave of one, whose

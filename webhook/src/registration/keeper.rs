@@ -35,6 +35,9 @@ pub(crate) struct Keeper {
     kept: Kept,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    /// Whether this process has applied everything once: another version of fluxkeep may have wanted
+    /// more. From then on it writes only what differs.
+    applied: bool,
     /// The failure that was told last.
     told: String,
 }
@@ -42,7 +45,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Keeps it for the policy of `state`, which may change.
     pub(crate) fn new(kept: Kept, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
-        Self { kept, state, metrics, told: String::new() }
+        Self { kept, state, metrics, applied: false, told: String::new() }
     }
 
     /// Looks once, and puts back what differs. A failure is counted, told when it is another than the
@@ -52,7 +55,10 @@ impl Keeper {
         let silence = format!("the apiserver did not answer within {PATIENCE:?}");
         let looked = timeout(PATIENCE, self.bring(&manifests)).await;
         let told = match looked {
-            Ok(Ok(())) => String::new(),
+            Ok(Ok(())) => {
+                self.applied = true;
+                String::new()
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => silence,
         };
@@ -68,7 +74,7 @@ impl Keeper {
     async fn bring(&self, manifests: &[Manifest]) -> Result<(), Error> {
         let cluster = &self.kept.cluster;
         for manifest in manifests {
-            let done = cluster.apply(manifest).await?;
+            let done = if self.applied { cluster.put_back(manifest).await? } else { cluster.apply(manifest).await? };
             self.note(done, &manifest.reference.to_string());
         }
         for reference in cluster.left_over(manifests).await? {
