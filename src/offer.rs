@@ -48,6 +48,17 @@ pub fn offered<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     }
 }
 
+/// What a request brings, beside the Flux that runs; none where there is only one of the two.
+///
+/// # Errors
+/// As [`offered`] and [`Case::running`].
+pub fn over_running<'a>(case: &Case<'a>) -> Result<Option<(Offer<'a>, Flux)>, Need> {
+    let Some(offer) = offered(case)? else {
+        return Ok(None);
+    };
+    Ok(case.running()?.map(|running| (offer, running)))
+}
+
 /// What the HelmRelease of a change declares. A suspended one is judged when it is resumed:
 /// suspending is what mends most.
 fn declared<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {

@@ -20,10 +20,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let Some(offer) = offer::offered(case)? else {
-        return Ok(Vec::new());
-    };
-    let Some(running) = case.running()? else {
+    let Some((offer, running)) = offer::over_running(case)? else {
         return Ok(Vec::new());
     };
     let from = running.minor().ok_or(Need::FluxOrder)?;
