@@ -14,9 +14,6 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -35,8 +32,7 @@ pub struct HelmController {
 impl HelmController {
     /// Starts it as `flux-system:helm-controller`, an account that the cluster already has.
     pub async fn start(plane: &ControlPlane, cluster: &Cluster) -> Self {
-        let token = token(cluster).await;
-        let kubeconfig = plane.credentials.kubeconfig("helm-controller.kubeconfig", plane.port, Some(&token));
+        let kubeconfig = plane.account(cluster, HOME, "helm-controller").await;
         let mut command = Command::new(program("helm-controller"));
         command.args(["--watch-all-namespaces", "--metrics-addr=0", "--health-addr=0", "--log-encoding=json"]);
         command.env("KUBECONFIG", kubeconfig).env("RUNTIME_NAMESPACE", HOME);
@@ -91,13 +87,6 @@ pub fn helm_release(flux: &Flux) -> Value {
 fn checksum(bytes: &[u8]) -> String {
     let sum = digest(&SHA256, bytes);
     sum.as_ref().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-async fn token(cluster: &Cluster) -> String {
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), HOME);
-    let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let answer = accounts.create_token_request("helm-controller", &PostParams::default(), &request).await;
-    answer.expect("the account is there").status.expect("a token").token
 }
 
 /// Serves a folder's files on a loopback port, as long as the runtime of the test lives.

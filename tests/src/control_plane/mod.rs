@@ -5,6 +5,7 @@
 //! test binary and take a namespace. There are no nodes: a Deployment gets no pods, and a controller
 //! runs as a process.
 
+mod account;
 mod cluster;
 mod credentials;
 mod helm;

@@ -8,9 +8,11 @@ use super::{Cluster, ControlPlane, Webhook, eventually};
 use crate::flux::HOME;
 
 impl Webhook {
-    /// Starts it over a cluster in which Flux is, and waits until the apiserver asks it.
+    /// Starts it over a cluster in which Flux is, with no more rights than it takes, so that it keeps
+    /// itself registered; and waits until the apiserver asks it.
     pub async fn guarding(plane: &ControlPlane, cluster: &Cluster) -> Self {
-        let webhook = Self::registered(plane, [] as [&str; 0]).await;
+        let own = plane.own_account(cluster).await;
+        let webhook = Self::launch(plane, &own, [] as [&str; 0], true).await;
         asked(cluster).await;
         webhook
     }

@@ -1,6 +1,7 @@
 //! The admission server as a process that the apiserver calls on loopback.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use super::{ControlPlane, Process, eventually, folder, free_port, own, serving};
@@ -22,16 +23,18 @@ impl Webhook {
     /// Starts it over this cluster, with these arguments beside addresses and certificate, and waits
     /// until it is ready.
     pub async fn start<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
-        Self::launch(plane, arguments, false).await
+        Self::launch(plane, &plane.kubeconfig(), arguments, false).await
     }
 
     /// Starts it so that it keeps itself registered.
     pub async fn registered<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
-        Self::launch(plane, arguments, true).await
+        Self::launch(plane, &plane.kubeconfig(), arguments, true).await
     }
 
-    async fn launch<S: AsRef<OsStr>>(
+    /// Starts it as the user of this kubeconfig; `registered`, so that it keeps itself registered.
+    pub async fn launch<S: AsRef<OsStr>>(
         plane: &ControlPlane,
+        kubeconfig: &Path,
         arguments: impl IntoIterator<Item = S>,
         registered: bool,
     ) -> Self {
@@ -43,7 +46,7 @@ impl Webhook {
         let (port, observe) = (free_port(), free_port());
         let mut command = Command::new(own("fluxkeep-webhook"));
         command.arg("--tls-dir").arg(&certificate).args(["--linger", "0"]).args(arguments);
-        command.arg("--kubeconfig").arg(plane.kubeconfig());
+        command.arg("--kubeconfig").arg(kubeconfig);
         command.args([format!("--listen=127.0.0.1:{port}"), format!("--observe=127.0.0.1:{observe}")]);
         if registered {
             command.arg(format!("--url=https://127.0.0.1:{port}")).arg("--ca-file").arg(certificate.join("ca.crt"));

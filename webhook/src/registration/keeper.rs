@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Cluster, Done, Error, Manifest, Registration};
+use super::{Cluster, Done, Error, Manifest, Reference, Registration};
 use crate::metrics::Metrics;
 use crate::state::State;
 
@@ -71,23 +71,27 @@ impl Keeper {
         self.told = told;
     }
 
+    /// Each object by itself: one that may not be written keeps no other away. Gives the first failure.
     async fn bring(&self, manifests: &[Manifest]) -> Result<(), Error> {
         let cluster = &self.kept.cluster;
+        let mut result = Ok(());
         for manifest in manifests {
-            let done = if self.applied { cluster.put_back(manifest).await? } else { cluster.apply(manifest).await? };
-            self.note(done, &manifest.reference.to_string());
+            let done = if self.applied { cluster.put_back(manifest).await } else { cluster.apply(manifest).await };
+            result = result.and(self.note(done, &manifest.reference));
         }
         for reference in cluster.left_over(manifests).await? {
-            let done = cluster.delete(&reference).await?;
-            self.note(done, &reference.to_string());
+            let done = cluster.delete(&reference).await;
+            result = result.and(self.note(done, &reference));
         }
-        Ok(())
+        result
     }
 
-    fn note(&self, done: Done, object: &str) {
+    fn note(&self, done: Result<Done, Error>, object: &Reference) -> Result<(), Error> {
+        let done = done?;
         if done != Done::Unchanged {
             self.metrics.kept(done.name());
-            tracing::warn!(object, done = done.name(), "the registration was brought to what is wanted");
+            tracing::warn!(%object, done = done.name(), "the registration was brought to what is wanted");
         }
+        Ok(())
     }
 }

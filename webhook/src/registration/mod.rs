@@ -9,6 +9,7 @@ mod gate;
 mod keeper;
 mod manifest;
 mod release;
+mod rights;
 mod twin;
 mod webhook;
 
@@ -18,6 +19,7 @@ pub use gate::{GATES, Gate, Phase, Profile};
 pub(crate) use keeper::Keeper;
 pub use keeper::Kept;
 pub use manifest::{Manifest, Reference};
+pub use rights::rights;
 pub use webhook::Scope;
 
 use std::collections::BTreeMap;
