@@ -1,10 +1,13 @@
 //! How the registration comes into the cluster, stays there, and goes.
 
-use fluxkeep_tests::control_plane::{ControlPlane, Webhook, eventually, folder};
-use kube::api::{Patch, PatchParams};
+use std::process::Command;
+
+use fluxkeep_tests::control_plane::{ControlPlane, Process, Webhook, eventually, folder, free_port, own};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::objects::controller;
+use crate::stage::{BY_WEBHOOK, Stage, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registering_twice_changes_nothing_and_unregistering_leaves_nothing() {
@@ -100,4 +103,48 @@ async fn what_an_earlier_version_registered_beside_is_taken_away() {
     let said = stage.register(&[]);
     assert_eq!(said.lines().filter(|line| line.ends_with(" configured")).count(), 1, "{said}");
     assert_eq!(stage.cluster.get(&configuration).await.unwrap()["webhooks"], now["webhooks"]);
+}
+
+/// The registration brings no certificate along, and the authority no webhooks: each owns its part.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_its_own_authority_is_trusted_again_after_its_registration_was_deleted() {
+    let plane = ControlPlane::start().await;
+    let cluster = plane.cluster("own_authority").await;
+    cluster.namespace("flux-system").await;
+    let deployment = controller(&json!({}));
+    cluster.apply_all(std::slice::from_ref(&deployment)).await;
+    let port = free_port();
+    let mut command = Command::new(own("fluxkeep-webhook"));
+    command.arg("--kubeconfig").arg(plane.kubeconfig()).args([
+        "--tls-secret",
+        "flux-system/authority",
+        "--linger",
+        "0",
+    ]);
+    command.args([format!("--listen=127.0.0.1:{port}"), format!("--url=https://127.0.0.1:{port}")]);
+    command.arg(format!("--observe=127.0.0.1:{}", free_port()));
+    let mut server = Process::start(command, &plane.folder.join("own-authority.log"));
+    let refused = async |server: &mut Process| {
+        eventually("the server is asked, and trusted", async || {
+            server.is_running();
+            let said = said({
+                let dry = DeleteParams::default().dry_run();
+                cluster.api(&deployment).await.delete("helm-controller", &dry).await
+            });
+            if said.contains(BY_WEBHOOK) { Ok(()) } else { Err(said) }
+        })
+        .await;
+    };
+    refused(&mut server).await;
+    let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "fluxkeep"}});
+    let was = cluster.get(&configuration).await.unwrap();
+    cluster.delete(&configuration).await.unwrap();
+    eventually("another configuration is trusted", async || {
+        let is = cluster.get(&configuration).await.map_err(|error| error.to_string())?;
+        let trusts = is["webhooks"][0]["clientConfig"]["caBundle"].is_string();
+        if trusts && is["metadata"]["uid"] != was["metadata"]["uid"] { Ok(()) } else { Err(is.to_string()) }
+    })
+    .await;
+    refused(&mut server).await;
 }
