@@ -1,0 +1,38 @@
+//! With the stanza that `fluxkeep-postrenderer hook` writes, and nothing else of fluxkeep: the incident takes its
+//! course, and everything that was there stays.
+
+use std::collections::BTreeMap;
+
+use fluxkeep_postrenderer::hook;
+use fluxkeep_tests::control_plane::HelmController;
+use fluxkeep_tests::flux::Names;
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, older, running};
+
+/// With the names of bootstrap everything goes otherwise.
+#[tokio::test]
+async fn with_the_hooks_post_renderer_three_remediations_delete_nothing() {
+    let stage = Stage::set("incident-kept", Names::Bootstrap).await;
+    let controller = HelmController::start(&stage.plane, &stage.cluster).await;
+    let before = identities(&stage).await;
+    let change = |spec: &mut Value| {
+        spec["install"]["remediation"] = json!({"retries": 3});
+        spec["postRenderers"] = json!([hook::stanza()]);
+    };
+    stage.release(&controller, &older(), change).await;
+    stage.told("Stalled", "RetriesExceeded").await;
+    assert_eq!(identities(&stage).await, before);
+}
+
+/// The uid of every object of the engine: one that was deleted and made again has another.
+async fn identities(stage: &Stage) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    for object in running().installed(Names::Bootstrap) {
+        let live = stage.cluster.get(&object).await.unwrap();
+        assert!(live["metadata"]["deletionTimestamp"].is_null(), "{live}");
+        found.insert(format!("{} {}", object["kind"], object["metadata"]["name"]), live["metadata"]["uid"].clone());
+    }
+    assert!(found.len() > 30, "{found:?}");
+    found
+}
