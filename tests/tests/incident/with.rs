@@ -51,12 +51,12 @@ async fn helm_is_refused(test: &str, helm: Helm) {
 }
 
 #[tokio::test]
-async fn a_healthy_upgrade_by_helm_3_passes() {
+async fn a_healthy_upgrade_by_helm_3_passes_and_its_rollback() {
     helm_upgrades("healthy-helm-3", Helm::Three).await;
 }
 
 #[tokio::test]
-async fn a_healthy_upgrade_by_helm_4_passes() {
+async fn a_healthy_upgrade_by_helm_4_passes_and_its_rollback() {
     helm_upgrades("healthy-helm-4", Helm::Four).await;
 }
 
@@ -67,6 +67,10 @@ async fn helm_upgrades(test: &str, helm: Helm) {
     stage.adopt(helm);
     helm.runs(&stage.cluster, &upgrade(helm, &umbrella(&newer()).to_string_lossy()));
     before.upgraded(&stage, &webhook).await;
+    // The older release offers every version that anything is stored in.
+    helm.runs(&stage.cluster, &["rollback", "flux", "1"]);
+    stage.recorded(&["superseded", "superseded", "deployed"]).await;
+    assert_eq!(stage.images().await, images(&running()));
 }
 
 #[tokio::test]
@@ -100,7 +104,7 @@ impl Before {
     }
 
     /// The engine is whole and newer, and nothing was refused.
-    async fn upgraded(self, stage: &Stage, webhook: &Webhook) {
+    async fn upgraded(&self, stage: &Stage, webhook: &Webhook) {
         stage.recorded(&["superseded", "deployed"]).await;
         let after = Self::now(stage, webhook).await;
         assert_eq!(gone(&self.objects, &after.objects), BTreeSet::new());
