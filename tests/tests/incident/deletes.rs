@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fluxkeep_tests::control_plane::{Helm, Webhook, eventually, said};
+use fluxkeep_tests::control_plane::{Helm, HelmController, Webhook, eventually, helm_release, said};
 use fluxkeep_tests::flux::{HOME, Names};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, ListParams};
@@ -12,6 +12,10 @@ use crate::stage::{Stage, gone, running};
 
 /// Flux runs without them: of these only the CRDs are kept.
 const OPTIONAL: [&str; 2] = ["image-automation-controller", "image-reflector-controller"];
+
+/// What the refusal says to do first.
+const SUSPEND: [&str; 8] =
+    ["patch", "helmrelease", "-n", HOME, "flux", "--type=merge", "-p", r#"'{"spec":{"suspend":true}}'"#];
 
 #[tokio::test]
 async fn deleting_any_object_of_the_engine_is_refused() {
@@ -68,6 +72,29 @@ async fn uninstalling_leaves_the_engine(test: &str, helm: Helm) {
     assert_eq!(gone(&before, &stage.inventory().await), optional);
     let refused = counted(&webhook, "refused").await;
     assert!(refused >= 32.0, "only {refused} refusals were counted");
+}
+
+#[tokio::test]
+async fn the_engines_helm_release_goes_only_when_it_is_suspended_and_leaves_the_engine() {
+    let stage = Stage::set("helm-release-deleted", Names::Install).await;
+    let _webhook = stage.guarded().await;
+    let controller = HelmController::start(&stage.plane, &stage.cluster).await;
+    stage.release(&controller, &running(), |_| ()).await;
+    stage.told("Ready", "InstallSucceeded").await;
+    let before = stage.inventory().await;
+    let release = helm_release(&running());
+    let refused = stage.cluster.delete(&release).await.expect_err("it would uninstall Flux").to_string();
+    assert!(refused.contains("engine-deleted: HelmRelease flux-system/flux"), "{refused}");
+    assert!(refused.contains(&format!("kubectl {}", SUSPEND.join(" "))), "{refused}");
+    let suspended = stage.cluster.kubectl(&SUSPEND.map(|word| word.trim_matches('\'')));
+    assert!(suspended.status.success(), "{}", said(&suspended));
+    stage.cluster.delete(&release).await.expect("helm-controller leaves what it is suspended for");
+    eventually("the HelmRelease is gone", async || match stage.cluster.get(&release).await {
+        Err(kube::Error::Api(missing)) if missing.code == 404 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(stage.inventory().await, before);
 }
 
 #[tokio::test]
