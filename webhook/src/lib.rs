@@ -7,7 +7,7 @@
 mod authority;
 mod connections;
 mod door;
-mod events;
+pub mod events;
 mod log;
 mod logging;
 mod metrics;

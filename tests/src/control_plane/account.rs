@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::rbac::{cluster_rules, engine_rules};
+use fluxkeep_webhook::events;
 use fluxkeep_webhook::registration::rights;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -34,23 +35,30 @@ impl ControlPlane {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": NAME, "namespace": NAME}});
         cluster.apply_all(&[account]).await;
-        cluster.apply_all(&granted("ClusterRole", &[cluster_rules(&RULES), rights()].concat())).await;
-        cluster.apply_all(&granted("Role", &engine_rules(&RULES))).await;
+        cluster.apply_all(&granted("ClusterRole", NAME, &[cluster_rules(&RULES), rights()].concat())).await;
+        cluster.apply_all(&granted("Role", NAME, &engine_rules(&RULES))).await;
         self.account(cluster, NAME, NAME).await
     }
 }
 
+impl Cluster {
+    /// Lets fluxkeep's account tell of refusals.
+    pub async fn may_be_told(&self) {
+        self.apply_all(&granted("ClusterRole", "fluxkeep-events", &events::rights())).await;
+    }
+}
+
 /// A role in the engine's namespace or in none, and its binding.
-fn granted(kind: &str, rules: &[PolicyRule]) -> [Value; 2] {
+fn granted(kind: &str, name: &str, rules: &[PolicyRule]) -> [Value; 2] {
     let group = "rbac.authorization.k8s.io";
     let version = format!("{group}/v1");
-    let mut about = json!({"name": NAME});
+    let mut about = json!({"name": name});
     if kind == "Role" {
-        about = json!({"name": NAME, "namespace": HOME});
+        about = json!({"name": name, "namespace": HOME});
     }
     let role = json!({"apiVersion": version, "kind": kind, "metadata": about, "rules": rules});
     let binding = json!({"apiVersion": version, "kind": format!("{kind}Binding"), "metadata": about,
-        "roleRef": {"apiGroup": group, "kind": kind, "name": NAME},
+        "roleRef": {"apiGroup": group, "kind": kind, "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAME}]});
     [role, binding]
 }

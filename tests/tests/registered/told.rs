@@ -25,7 +25,9 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
     cluster.namespace("flux-system").await;
     cluster.apply_all(&["helmreleases.helm.toolkit.fluxcd.io", BUCKETS].map(one_version)).await;
     cluster.apply_all(&owned()).await;
-    let webhook = Webhook::registered(&plane, ["--events"]).await;
+    let own = plane.own_account(&cluster).await;
+    cluster.may_be_told().await;
+    let webhook = Webhook::launch(&plane, &own, ["--events"], true).await;
     let [deployment, _] = owned();
     eventually("the deletion is refused by the webhook", async || {
         let dry = DeleteParams::default().dry_run();

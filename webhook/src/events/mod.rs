@@ -2,17 +2,18 @@
 //! shows it in one event only.
 //!
 //! An answer never waits for this. What is told goes into a bounded queue; what repeats becomes one
-//! Event with a count, written at most every ten seconds. It takes the rights to create and patch
-//! Events, and to get the objects that they are about.
+//! Event with a count, written at most every ten seconds.
 
 mod ledger;
 mod plan;
+mod rights;
 mod teller;
 
 use std::fmt;
 
 use kube::Client;
 
+pub use rights::rights;
 pub(crate) use teller::Teller;
 
 /// The cluster in which refusals are told of.

@@ -20,6 +20,7 @@ pub(crate) use keeper::Keeper;
 pub use keeper::Kept;
 pub use manifest::{Manifest, Reference};
 pub use rights::rights;
+pub(crate) use rights::rule;
 pub use webhook::Scope;
 
 use std::collections::BTreeMap;

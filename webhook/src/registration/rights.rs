@@ -14,7 +14,8 @@ pub fn rights() -> Vec<PolicyRule> {
     written.into_iter().chain([rule("", "namespaces", &["get"])]).collect()
 }
 
-fn rule(group: &str, resource: &str, verbs: &[&str]) -> PolicyRule {
+/// One rule of a role.
+pub(crate) fn rule(group: &str, resource: &str, verbs: &[&str]) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![group.to_owned()]),
         resources: Some(vec![resource.to_owned()]),
