@@ -121,12 +121,14 @@ impl Facts {
 }
 
 /// An object as the apiserver takes it. A CRD that does not say what is stored, as in a manifest that
-/// was installed, stores its storage version from then on.
+/// was installed, stores its storage version from then on. It is kept for long, so without spare room.
 fn established(mut object: Object) -> Object {
-    if let Body::Definition(definition) = &mut object.body
-        && definition.stored.is_empty()
-    {
-        definition.stored = definition.storage().map(str::to_owned).into_iter().collect();
+    if let Body::Definition(definition) = &mut object.body {
+        if definition.stored.is_empty() {
+            definition.stored = definition.storage().map(str::to_owned).into_iter().collect();
+        }
+        definition.stored.shrink_to_fit();
+        definition.versions.shrink_to_fit();
     }
     object
 }

@@ -3,8 +3,10 @@
 //! Everything else is skipped while reading: no schema, no Secret, no value of a ConfigMap, and of
 //! labels and annotations only those that say who owns the object or what may be done with it.
 
+mod marks;
 mod read;
 
+pub use marks::Marks;
 pub(crate) use read::{FromWire, by_kind, wire};
 pub use read::{Head, Kind, body_kind};
 
@@ -23,9 +25,6 @@ pub const ALLOW: &str = "fluxkeep.io/allow";
 pub const REASON: &str = "fluxkeep.io/reason";
 /// Until when (RFC 3339).
 pub const UNTIL: &str = "fluxkeep.io/until";
-
-/// Labels or annotations that fluxkeep reads, by key.
-pub type Marks = BTreeMap<String, String>;
 
 /// One Kubernetes object as a rule sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

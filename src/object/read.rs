@@ -277,15 +277,15 @@ impl<'de> Visitor<'de> for Kept {
     }
 
     fn visit_unit<E>(self) -> Result<Marks, E> {
-        Ok(Marks::new())
+        Ok(Marks::default())
     }
 
     fn visit_none<E>(self) -> Result<Marks, E> {
-        Ok(Marks::new())
+        Ok(Marks::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Marks, A::Error> {
-        let mut marks = Marks::new();
+        let mut marks = Marks::default();
         while let Some(key) = map.next_key::<String>()? {
             if KEPT.iter().any(|prefix| key.starts_with(prefix)) {
                 marks.insert(key, map.next_value::<Option<String>>()?.unwrap_or_default());

@@ -1,0 +1,66 @@
+//! Labels or annotations, a few of them: no more memory than their texts.
+
+/// Labels or annotations that fluxkeep reads, ordered by key.
+///
+/// A cluster may hold ten thousand CRDs with two or three each; a map would hold room for eleven.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks(Vec<(String, String)>);
+
+impl Marks {
+    /// What stands under a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&String> {
+        self.0.get(self.place(key).ok()?).map(|(_, value)| value)
+    }
+
+    /// Whether anything stands under a key.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.place(key).is_ok()
+    }
+
+    /// Writes a value under a key, and returns what stood there.
+    pub fn insert(&mut self, key: String, value: String) -> Option<String> {
+        let place = match self.place(&key) {
+            Ok(place) => return self.0.get_mut(place).map(|(_, old)| std::mem::replace(old, value)),
+            Err(place) => place,
+        };
+        self.0.reserve_exact(1);
+        self.0.insert(place, (key, value));
+        None
+    }
+
+    /// Takes away what stands under a key.
+    pub fn remove(&mut self, key: &str) -> Option<String> {
+        self.place(key).ok().map(|place| self.0.remove(place).1)
+    }
+
+    /// Where a key stands, or would stand.
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_str().cmp(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn they_are_a_map(writes in prop::collection::vec(("[a-d]{1,2}", "[x-z]?", any::<bool>()), 0..40)) {
+            let (mut marks, mut map) = (Marks::default(), BTreeMap::new());
+            for (key, value, is_removed) in writes {
+                if is_removed {
+                    prop_assert_eq!(marks.remove(&key), map.remove(&key));
+                } else {
+                    prop_assert_eq!(marks.insert(key.clone(), value.clone()), map.insert(key.clone(), value));
+                }
+                prop_assert_eq!(marks.get(&key), map.get(&key));
+                prop_assert_eq!(marks.contains_key(&key), map.contains_key(&key));
+                prop_assert_eq!(marks.0.iter().map(|(key, value)| (key, value)).collect::<Vec<_>>(), map.iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}
