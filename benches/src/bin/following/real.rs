@@ -1,0 +1,24 @@
+//! A real apiserver with many large CRDs.
+
+use fluxkeep_tests::control_plane::ControlPlane;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::program::Program;
+use crate::{crd, schema};
+
+/// Half as many CRDs are measured too: that many have to be read within five seconds.
+pub(crate) async fn measure(crds: usize) -> anyhow::Result<Vec<String>> {
+    let plane = ControlPlane::start().await;
+    let cluster = plane.cluster("following").await;
+    let (schema, mut rows) = (schema(), Vec::new());
+    for (from, to) in [(0, crds / 2), (crds / 2, crds)] {
+        let size = crd(0, &schema).to_string().len() / 1000;
+        let applied = stream::iter(from..to).map(|number| {
+            let (cluster, object) = (&cluster, crd(number, &schema));
+            async move { cluster.create(&object).await.map(|_| ()) }
+        });
+        applied.buffer_unordered(8).try_collect::<()>().await?;
+        rows.push(Program::start(&plane.kubeconfig())?.row(&format!("kube-apiserver, {to} CRDs of {size} kB")).await?);
+    }
+    Ok(rows)
+}
