@@ -1,7 +1,7 @@
 //! The editor of YAML: the first byte chooses a patch, the rest is a stream.
 //!
-//! It never stops, what it writes can be read again and is as the patch wants it, and documents that
-//! are not edited come out byte for byte.
+//! It never stops, what it writes is as the patch wants it and can be read again, if what was there could,
+//! and documents that are not edited come out byte for byte.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -38,10 +38,16 @@ fuzz_target!(|data: &[u8]| {
     let after = documents(&whole);
     assert_eq!(before.len(), after.len(), "as many documents as before");
     for ((before, after), edited) in before.iter().zip(&after).zip(edited) {
-        if edited {
+        if edited && is_yaml(before.text) {
             assert_eq!(edit(after, patch), Ok(Vec::new()), "laid on again");
-        } else {
+            assert!(is_yaml(after.text), "{}", after.text);
+        } else if !edited {
             assert_eq!(before.text, after.text, "not edited");
         }
     }
 });
+
+/// Where the metadata's lines are unmistakable, the editor does not look at the rest.
+fn is_yaml(text: &str) -> bool {
+    granit_parser::Parser::new_from_str(text).all(|event| event.is_ok())
+}
