@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use fluxkeep_webhook::registration::{Cluster, Kept, What};
 use fluxkeep_webhook::source::Access;
-use fluxkeep_webhook::{Args, Bound, Command, Events, Place, REGISTRATION, SecretName, Settings, usage};
+use fluxkeep_webhook::{Args, Bound, Command, Events, Place, REGISTRATION, SecretName, Settings, open_files, usage};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -44,6 +44,9 @@ async fn beside(command: Command) -> anyhow::Result<()> {
 
 fn run(args: Args) -> anyhow::Result<()> {
     args.logging.start().context("reading --log")?;
+    if let Err(error) = open_files::raise() {
+        tracing::warn!(%error, "raising the limit of open files failed; it bounds how many connections are held");
+    }
     serve(args)
 }
 
