@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use fluxkeep_cli::client::{Client, Http};
 use fluxkeep_cluster::BUILT_IN;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn fluxkeep(args: &[&str]) -> Command {
@@ -52,6 +54,35 @@ fn every_story_ends_as_it_must() {
         let last = told.lines().last().unwrap();
         assert!(last.starts_with("fluxkeep_"), "the metrics are the last lines: {last}");
     }
+}
+
+#[test]
+fn a_story_fits_the_page_and_cuts_nothing_that_a_person_would_copy() {
+    let told = text(&run(&["replay"]).stdout);
+    let story = told.split("What the server counted").next().unwrap();
+    assert!(story.lines().all(|line| line.chars().count() <= 100), "{story}");
+    for whole in
+        ["https://fluxkeep.io/rules/stored-version-dropped", "system:serviceaccount:flux-system:helm-controller"]
+    {
+        assert!(story.contains(whole), "{story}");
+    }
+}
+
+#[tokio::test]
+async fn a_served_story_answers_the_curl_line_as_it_was_told_and_ends_on_an_interrupt() {
+    let mut child = fluxkeep(&["replay", "--serve"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let curl: Vec<String> = lines.skip_while(|line| !line.contains("curl --silent")).take(2).collect();
+    let curl = curl.join(" ");
+    let words: Vec<&str> = curl.split_whitespace().collect();
+    let after = |word| words[words.iter().position(|one| *one == word).unwrap() + 1];
+    let authority = std::fs::read_to_string(after("--cacert")).unwrap();
+    let review = std::fs::read(after("--data").trim_start_matches('@')).unwrap();
+    let client = Client::trusting(&authority, Http::One).unwrap();
+    let answer = text(client.post(words.last().unwrap(), review).await.unwrap().body());
+    assert!(answer.contains(r#""allowed":false"#) && answer.contains("flux-version-mismatch"), "{answer}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

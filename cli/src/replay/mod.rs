@@ -20,7 +20,7 @@ use crate::client::{Client, Http};
 use crate::{Found, Output};
 use scenario::{Asked, Step, Story};
 use stage::Stage;
-use tell::{Heard, beside, paint, paragraph, question};
+use tell::{Heard, beside, paint, paragraph, question, quoted};
 
 /// The flags of `fluxkeep replay`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,10 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_SERVE", value_parser = FalseyValueParser::new())]
     serve: bool,
 }
+
+/// How a step is to be read.
+const LEGEND: &str = "Each step is a review, sent to the real server over HTTPS as the apiserver would send it: what was \
+                      asked, what happened without fluxkeep, what fluxkeep answered.";
 
 /// A server on stage, and a client that trusts it.
 struct Theatre {
@@ -83,7 +87,8 @@ fn theatre(bound: &Bound, stage: Arc<Stage>) -> anyhow::Result<Theatre> {
 
 async fn tell(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow::Result<Found> {
     let colour = output.colour();
-    output.text(&format!("{}\n\n{}", paint(story.title, "1", colour), paragraph(story.before)))?;
+    let title = paint(story.title, "1", colour);
+    output.text(&format!("{title}\n\n{}\n{}", paragraph(story.before), paragraph(LEGEND)))?;
     let mut wrong = 0;
     let mut number = 0;
     for step in &story.steps {
@@ -126,12 +131,8 @@ fn scene(asked: &Asked, heard: &Heard, number: usize, colour: bool) -> String {
     told += &beside("asked", &question(&asked.ask));
     told += &beside("without", asked.without);
     told += &beside("fluxkeep", &verdict);
-    for line in heard.message.lines() {
-        told += &beside("", line);
-    }
-    for warning in &heard.warnings {
-        told += &beside("", &format!("warning: {warning}"));
-    }
+    told.extend(heard.message.lines().map(quoted));
+    told.extend(heard.warnings.iter().map(|warning| quoted(&format!("warning: {warning}"))));
     if !is_as_it_must_be(asked, heard) {
         told +=
             &beside("WRONG", &format!("expected: refused by {:?}, warned by {:?}", asked.refused_by, asked.warned_by));
@@ -159,6 +160,8 @@ async fn end(
 
 /// Leaves the server to a person, with everything that a curl line needs.
 async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow::Result<()> {
+    // The review that is handed over is the first one: the cluster is again as it was then.
+    theatre.stage.set(stage::facts(&story.stage)?);
     let folder = tempfile::tempdir().context("making a folder for the authority and a review")?;
     let first = story.steps.iter().find_map(|step| if let Step::Asked(asked) = step { Some(asked) } else { None });
     let review = first.context("the story has no review")?.ask.review(1);

@@ -106,8 +106,8 @@ fn refused(live: &[Value]) -> anyhow::Result<Vec<Step>> {
         asked(Asked {
             title: "helm-controller applies the Bucket CRD of Flux 2.3.0",
             ask: Ask::update(CRDS, HELM, crd.0, crd.1),
-            without: "The apiserver refused it (422), the only one of 38 objects. Helm went on: all six controllers \
-                      were moved down to 2.3.0, and the release had failed.",
+            without: "The apiserver refused it (422), it alone of all objects. Helm went on: all six controllers were \
+                      moved down to 2.3.0, and the release had failed.",
             refused_by: &["stored-version-dropped"],
             warned_by: &["storage-version-regressed"],
         }),
@@ -165,25 +165,25 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
         through(
             "Instead: a HelmRelease with the Flux that runs, chart flux2 2.14.1, without remediation",
             Ask::create(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0)),
-            "The same.",
+            "Let through, too.",
         ),
         through(
             "Its release record, every object kept (helm.sh/resource-policy)",
             Ask::create(RECORDS, HELM, record("flux", "flux-system", 1, &chart(same, true)?)?),
-            "The same.",
+            "Let through, too.",
         ),
         Step::Moved("The release `flux` has adopted Flux 2.4.0. Nothing else changed.", adopted.concat()),
         through(
             "A week later, the healthy upgrade: chart flux2 2.15.0, which is Flux 2.5.1",
             Ask::update(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0), helm_release("2.15.0", 0)),
-            "The same.",
+            "Let through, too.",
         ),
         through(
             "Its release record",
             Ask::create(RECORDS, HELM, record("flux", "flux-system", 2, &chart(next, true)?)?),
-            "The same.",
+            "Let through, too.",
         ),
-        through("Its Bucket CRD", Ask::update(CRDS, HELM, bucket, newer), "The same."),
+        through("Its Bucket CRD", Ask::update(CRDS, HELM, bucket, newer), "Let through, too."),
     ])
 }
 
@@ -191,7 +191,8 @@ fn blocked_upgrade() -> anyhow::Result<Story> {
     let to = release("2.8.5")?;
     let record = |revision| record("flux", "flux-system", revision, &chart(to, true)?);
     let bump = |from| Ask::update(RELEASES, KUSTOMIZE, helm_release(from, 0), helm_release("2.18.3", 0));
-    let through = |title, ask| asked(Asked { title, ask, without: "The same.", refused_by: &[], warned_by: &[] });
+    let through =
+        |title, ask| asked(Asked { title, ask, without: "Let through, too.", refused_by: &[], warned_by: &[] });
     Ok(Story {
         title: "A blocked upgrade: Flux 2.4 to 2.8 at once",
         before: "Flux 2.4.0 runs as Helm release `flux`. The chart is bumped to flux2 2.18.3, which is Flux 2.8.5.",
@@ -212,11 +213,11 @@ fn blocked_upgrade() -> anyhow::Result<Story> {
                 warned_by: &["flux-minor-skipped"],
             }),
             Step::Moved(
-                "Flux went to 2.6 and 2.7, as the refusal says; all objects were rewritten and each status pruned.",
+                "Flux went up to 2.7.5, minor by minor; there all objects were rewritten and each status was pruned.",
                 deployed(release("2.7.5")?)?,
             ),
             through("Git brings the bumped HelmRelease again", bump("2.17.2")),
-            through("helm-controller stores the release record", Ask::create(RECORDS, HELM, record(4)?)),
+            through("helm-controller stores the release record", Ask::create(RECORDS, HELM, record(5)?)),
         ],
         end: "The refusal came before the first object was touched, and named the way that works.",
     })
@@ -224,7 +225,8 @@ fn blocked_upgrade() -> anyhow::Result<Story> {
 
 fn safe_bump() -> anyhow::Result<Story> {
     let (from, to) = (release("2.4.0")?, release("2.5.1")?);
-    let through = |title, ask| asked(Asked { title, ask, without: "The same.", refused_by: &[], warned_by: &[] });
+    let through =
+        |title, ask| asked(Asked { title, ask, without: "Let through, too.", refused_by: &[], warned_by: &[] });
     Ok(Story {
         title: "A safe bump: Flux 2.4 to 2.5",
         before: "Flux 2.4.0 runs as Helm release `flux`. The chart is bumped to flux2 2.15.0, which is Flux 2.5.1.",
@@ -271,7 +273,7 @@ fn strangers_crd() -> anyhow::Result<Story> {
             asked(Asked {
                 title: "A chart that only adds a version",
                 ask: Ask::update(CRDS, HELM, live, grown),
-                without: "The same.",
+                without: "Let through, too.",
                 refused_by: &[],
                 warned_by: &[],
             }),

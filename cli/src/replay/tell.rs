@@ -2,30 +2,34 @@
 
 use fluxkeep::admission::Envelope;
 use serde_json::Value;
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 
 use super::review::Ask;
 
 /// Fits a terminal of 100 columns and a page.
 const WIDTH: usize = 100;
+/// As wide as a label.
+const INDENT: &str = "             ";
 
 /// Text in this width.
 pub(super) fn paragraph(text: &str) -> String {
-    textwrap::fill(text, WIDTH) + "\n"
+    filled(text, "", "")
 }
 
 /// `label` and text beside it, further lines below the text.
 pub(super) fn beside(label: &str, text: &str) -> String {
-    let first = format!("   {label:<10}");
-    let next = " ".repeat(first.len());
-    let options = Options::new(WIDTH).initial_indent(&first).subsequent_indent(&next);
-    let mut lines = text.lines();
-    let mut told = textwrap::fill(lines.next().unwrap_or_default(), options) + "\n";
-    for line in lines {
-        let options = Options::new(WIDTH).initial_indent(&next).subsequent_indent(&next);
-        told += &(textwrap::fill(line, options) + "\n");
-    }
-    told
+    filled(text, &format!("   {label:<10}"), INDENT)
+}
+
+/// A line of an answer, its further lines a little further in.
+pub(super) fn quoted(line: &str) -> String {
+    filled(line, INDENT, &format!("{INDENT}  "))
+}
+
+/// Wrapped at blanks alone: a URL or a user's name that is cut cannot be copied.
+fn filled(text: &str, first: &str, next: &str) -> String {
+    let options = Options::new(WIDTH).word_splitter(WordSplitter::NoHyphenation).break_words(false);
+    textwrap::fill(text, options.initial_indent(first).subsequent_indent(next)) + "\n"
 }
 
 /// Coloured, where colour is wanted.
