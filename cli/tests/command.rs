@@ -107,6 +107,21 @@ fn an_install_manifest_is_a_snapshot_too_and_stores_what_it_says() {
 }
 
 #[test]
+fn a_newer_install_manifest_is_an_adoption_only_where_a_release_is_named() {
+    let (_folder, snapshot, manifest) = files();
+    let (v2_4_0, v2_5_1) = (["v1.1.0", "v1.4.0", "v1.4.1"], ["v1.2.0", "v1.5.0", "v1.5.0"]);
+    let kustomize = BUILT_IN.replace("kustomize-controller:v1.4.0", "kustomize-controller:v1.5.1");
+    let newer = v2_4_0.iter().zip(v2_5_1).fold(kustomize, |text, (from, to)| text.replace(from, to));
+    std::fs::write(&manifest, newer).unwrap();
+    let applied = preflight(&snapshot, &manifest, &[]);
+    assert_eq!(applied.status.code(), Some(0), "{}", text(&applied.stdout));
+    assert!(text(&applied.stdout).contains("flux-version-mismatch abstained"), "{}", text(&applied.stdout));
+    let release = ["--release-name", "flux", "--release-namespace", "flux-system"];
+    let adopted = preflight(&snapshot, &manifest, &release);
+    assert!(text(&adopted.stdout).contains("refused flux-version-mismatch"), "{}", text(&adopted.stdout));
+}
+
+#[test]
 fn every_format_carries_the_same_refusal() {
     let (_folder, snapshot, manifest) = files();
     for format in ["text", "json", "sarif", "junit"] {

@@ -36,9 +36,11 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
     let Some(running) = case.running()? else {
         return Ok(None);
     };
-    if is_upgrade(case)? || running.compare(&offer.flux).ok_or(Need::FluxOrder)?.is_eq() {
+    let order = running.compare(&offer.flux);
+    if order == Some(Ordering::Equal) || is_upgrade(case)? {
         return Ok(None);
     }
+    order.ok_or(Need::FluxOrder)?;
     let message =
         format!("it would take over the running {running}, but carries {} (told by {})", offer.flux, offer.told);
     let chart = running.chart().map(|chart| format!(" (chart flux2 {chart})")).unwrap_or_default();
@@ -46,13 +48,11 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
     Ok(Some(Finding::about(offer.object, &offer.path, message, remedy)))
 }
 
-/// Whether the release owns the engine already.
+/// Whether the release owns the engine already. What no release is named for may be no adoption at
+/// all: `kubectl apply` of a newer `install.yaml` is none.
 fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
-    let owners = case.owners()?;
-    if owners.is_empty() {
-        return Ok(false);
-    }
-    Ok(owners.contains(&case.owner().ok_or(Need::ReleaseName)?))
+    let owner = case.owner().ok_or(Need::ReleaseName)?;
+    Ok(case.owners()?.contains(&owner))
 }
 
 /// The HelmRelease behind a release record, when it declares another Flux than the images.
