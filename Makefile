@@ -38,8 +38,8 @@ fmt: ## Formats everything.
 docs: ## Writes the generated pages anew; a test fails where they differ.
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation
 
-bench: ## Measures beside baselines and prints the table of docs/performance.md.
-	$(CARGO) run --release --package fluxkeep-benches
+bench: ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
+	$(CARGO) run --release --package fluxkeep-benches -- $(FILES)
 
 FUZZ_TARGET ?= edit
 FUZZ_SECONDS ?= 60

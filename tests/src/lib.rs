@@ -181,3 +181,27 @@ pub fn owned(name: &str, image: &str) -> String {
          spec: {{template: {{spec: {{containers: [{{image: '{image}'}}]}}}}}}\n"
     )
 }
+
+/// Block-style YAML, as kubectl prints it: items of a list at the column of its key.
+#[must_use]
+pub fn yaml(value: &Value, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(map) => {
+            let entry = |(key, value): (&String, &Value)| match value {
+                Value::Object(_) => format!("{pad}{key}:\n{}", yaml(value, indent + 2)),
+                Value::Array(_) => format!("{pad}{key}:\n{}", yaml(value, indent)),
+                scalar => format!("{pad}{key}: {scalar}\n"),
+            };
+            map.iter().map(entry).collect()
+        }
+        Value::Array(items) => {
+            let item = |item: &Value| match item {
+                Value::Object(_) => format!("{pad}- {}", yaml(item, indent + 2).trim_start()),
+                scalar => format!("{pad}- {scalar}\n"),
+            };
+            items.iter().map(item).collect()
+        }
+        scalar => format!("{pad}{scalar}\n"),
+    }
+}

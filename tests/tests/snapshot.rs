@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_tests::yaml;
 use serde_json::{Value, json};
 
 const CRDS: usize = 200;
@@ -23,29 +24,6 @@ fn crd(number: usize) -> Value {
             "names": {"kind": format!("Thing{number}"), "plural": format!("things{number}")}},
         "status": {"storedVersions": ["v1beta1", "v1"], "conditions": [{"type": "Established", "status": "True"}]},
     })
-}
-
-/// Block-style YAML, as kubectl prints it: keys sorted, items of a list at the column of its key.
-fn yaml(value: &Value, indent: usize) -> String {
-    let pad = " ".repeat(indent);
-    match value {
-        Value::Object(map) => {
-            let entry = |(key, value): (&String, &Value)| match value {
-                Value::Object(_) => format!("{pad}{key}:\n{}", yaml(value, indent + 2)),
-                Value::Array(_) => format!("{pad}{key}:\n{}", yaml(value, indent)),
-                scalar => format!("{pad}{key}: {scalar}\n"),
-            };
-            map.iter().map(entry).collect()
-        }
-        Value::Array(items) => {
-            let item = |item: &Value| match item {
-                Value::Object(_) => format!("{pad}- {}", yaml(item, indent + 2).trim_start()),
-                scalar => format!("{pad}- {scalar}\n"),
-            };
-            items.iter().map(item).collect()
-        }
-        scalar => format!("{pad}{scalar}\n"),
-    }
 }
 
 fn facts_of(text: &str) -> Vec<String> {

@@ -1,0 +1,120 @@
+//! What is measured: made here as large as the real thing, or taken from real files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use fluxkeep::helm::record::{Driver, write};
+use fluxkeep_cluster::BUILT_IN;
+use fluxkeep_tests::{redefined, secret, stored, yaml};
+use serde_json::{Map, Value, json};
+
+const HELM_RELEASES: &str = "helmreleases.helm.toolkit.fluxcd.io";
+
+/// Real files to measure in place of the made ones.
+#[derive(Args)]
+pub(crate) struct Files {
+    /// The CRDs of two Flux releases, as YAML: the update of the HelmRelease CRD from one to the other.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    crds: Vec<PathBuf>,
+    /// What a chart renders, as YAML.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+}
+
+/// The two reviews that everything is measured with.
+pub(crate) struct Inputs {
+    /// The update of the HelmRelease CRD.
+    pub(crate) update: Vec<u8>,
+    /// What the release holds.
+    pub(crate) manifest: String,
+    /// Its record's `data.release`.
+    pub(crate) packed: String,
+    /// The creation of that record.
+    pub(crate) record: Vec<u8>,
+}
+
+impl Inputs {
+    pub(crate) fn read(files: &Files) -> anyhow::Result<Self> {
+        let [old, new] = match files.crds.as_slice() {
+            [old, new] => [helm_releases(old)?, helm_releases(new)?],
+            _ => ["before", "after"].map(crd),
+        };
+        let manifest = files.manifest.as_deref().map_or_else(manifest, text)?;
+        let packed = packed(&manifest)?;
+        let record = stored(secret(&packed)).bytes();
+        Ok(Self { update: redefined(old, new).bytes(), manifest, packed, record })
+    }
+}
+
+/// The HelmRelease CRD of a file, as a cluster holds it.
+fn helm_releases(path: &Path) -> anyhow::Result<Value> {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text(path)?)?;
+    let named = |object: &Value| object.pointer("/metadata/name").is_some_and(|name| name == HELM_RELEASES);
+    let mut crd =
+        objects.into_iter().find(named).with_context(|| format!("{} has no {HELM_RELEASES}", path.display()))?;
+    if let Some(crd) = crd.as_object_mut() {
+        crd.insert("status".to_owned(), json!({"storedVersions": ["v2"]}));
+    }
+    Ok(crd)
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// A CRD like Flux 2.4's HelmRelease: three versions, about 120 kB of JSON. An update that changes
+/// `word` changes every schema.
+fn crd(word: &str) -> Value {
+    let version = |name: &str| {
+        let schema = schema(&format!("{name} {word}"), 40, 1);
+        json!({"name": name, "served": true, "storage": name == "v2", "schema": {"openAPIV3Schema": schema},
+            "subresources": {"status": {}}})
+    };
+    let versions = ["v2", "v2beta1", "v2beta2"].map(version);
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": HELM_RELEASES, "labels": {"app.kubernetes.io/part-of": "flux"}},
+        "spec": {"group": "helm.toolkit.fluxcd.io", "scope": "Namespaced",
+            "names": {"kind": "HelmRelease", "listKind": "HelmReleaseList", "plural": "helmreleases"},
+            "versions": versions},
+        "status": {"storedVersions": ["v2"]},
+    })
+}
+
+/// A schema. Of the real one 95 of 100 bytes are strings, 31 bytes each: most of them short keys, most
+/// of the bytes long descriptions.
+fn schema(word: &str, fields: usize, depth: usize) -> Value {
+    let field = |index: usize| {
+        let about =
+            format!("Names what \"this\" is about in {word}; it's [one] of {{many}} fields: see the reference.\n");
+        let value = if depth > 0 && index.is_multiple_of(6) {
+            schema(word, fields / 2, depth - 1)
+        } else {
+            json!({"description": about.repeat(1 + index % 2), "type": "string", "maxLength": 253,
+                "pattern": "^[a-z0-9.-]+$"})
+        };
+        (format!("field{index}"), value)
+    };
+    let properties: Map<String, Value> = (0..fields).map(field).collect();
+    json!({"description": "An object.", "properties": properties, "required": ["field1"], "type": "object"})
+}
+
+/// What the chart flux2 renders: the engine's objects, their CRDs with schemas, about 670 kB of YAML.
+fn manifest() -> anyhow::Result<String> {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(BUILT_IN).context("reading the built-in snapshot")?;
+    let full = |mut object: Value| {
+        let versions = object.pointer_mut("/spec/versions").and_then(Value::as_array_mut);
+        for version in versions.into_iter().flatten().filter_map(Value::as_object_mut) {
+            let name = version.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            version.insert("schema".to_owned(), json!({"openAPIV3Schema": schema(&name, 24, 1)}));
+        }
+        format!("---\n# Source: flux2/templates/one.yaml\n{}", yaml(&object, 0))
+    };
+    Ok(objects.into_iter().map(full).collect())
+}
+
+fn packed(manifest: &str) -> anyhow::Result<String> {
+    let release = json!({"name": "flux", "namespace": "flux-system", "version": 1, "manifest": manifest, "hooks": []});
+    write(&release, Driver::Secret).context("packing the record")
+}
