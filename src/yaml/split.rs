@@ -58,7 +58,7 @@ impl<'a> Part<'a> {
         let body = self.text.strip_prefix("---").unwrap_or(self.text);
         let trimmed = body.trim_start();
         if trimmed.starts_with('{') {
-            self.behind(self.text.len() - trimmed.len()).values(found);
+            self.behind(self.text.len() - trimmed.len()).values(self, found);
         } else {
             let lead = self.text.lines().take_while(|line| is_idle(line)).count();
             let content = self.line.saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
@@ -66,13 +66,15 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// JSON values one after another; what is not JSON after all is one document of YAML.
-    fn values(self, found: &mut Vec<Document<'a>>) {
+    /// JSON values one after another; what is not JSON after all is one document of YAML, its marker
+    /// included.
+    fn values(self, whole: Self, found: &mut Vec<Document<'a>>) {
         let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
         let mut rest = self;
         while let Some(value) = stream.next() {
             let Ok(value) = value else {
-                found.push(rest.document(rest.text, rest.line, false));
+                let part = if rest.offset == self.offset { whole } else { rest };
+                found.push(part.document(part.text, rest.line, false));
                 return;
             };
             rest = rest.behind(rest.text.len() - rest.text.trim_start().len());
@@ -148,5 +150,6 @@ mod tests {
         let found = documents("{a: 1}\n");
         assert_eq!(found.first().map(|one| (one.text, one.is_json)), Some(("{a: 1}\n", false)));
         assert_eq!(found.len(), 1);
+        assert_eq!(split("--- {a: 1}: b\n"), [(1, "--- {a: 1}: b\n")]);
     }
 }
