@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint oracle fmt docs bench fuzz audit
+.PHONY: help replay test control-plane lint oracle fmt docs bench following fuzz audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +40,10 @@ docs: ## Writes the generated pages anew; a test fails where they differ.
 
 bench: ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
 	$(CARGO) run --release --package fluxkeep-benches -- $(FILES)
+
+following: ## Measures the server over clusters with many CRDs.
+	$(CARGO) build --release --bin fluxkeep-webhook
+	$(CARGO) run --package fluxkeep-benches --bin following
 
 FUZZ_TARGET ?= edit
 FUZZ_SECONDS ?= 60
