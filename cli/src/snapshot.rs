@@ -26,7 +26,7 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-/// Takes the snapshot and writes it, whole or not at all.
+/// Takes the whole snapshot, then writes it.
 ///
 /// # Errors
 /// When the cluster cannot be reached or refuses a list, or the file cannot be written.

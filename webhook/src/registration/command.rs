@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::ValueEnum;
+use clap::builder::FalseyValueParser;
 use fluxkeep::policy::Policy;
 use fluxkeep_cluster::connect;
 use rustls::pki_types::CertificateDer;
@@ -40,7 +41,7 @@ pub struct Target {
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
     /// Lets the apiserver check everything and keep nothing.
-    #[arg(long)]
+    #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new())]
     dry_run: bool,
 }
 
@@ -55,7 +56,7 @@ pub struct Register {
     #[command(flatten)]
     target: Target,
     /// Prints the manifests and sends nothing.
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, env = "FLUXKEEP_REGISTER_OUTPUT", value_enum, value_name = "FORMAT")]
     output: Option<Format>,
 }
 
