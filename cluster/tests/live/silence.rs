@@ -18,7 +18,7 @@ fn is_stale(live: &Live) -> bool {
 }
 
 /// Ends watches as the apiserver does, every minute.
-async fn ending(server: Apiserver) {
+pub(crate) async fn ending(server: Apiserver) {
     loop {
         sleep(Duration::from_mins(1)).await;
         server.cut();
