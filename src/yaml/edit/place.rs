@@ -23,6 +23,11 @@ impl Patcher<'_, '_> {
     /// Writes a value over a node, its anchor and tag included.
     pub(super) fn replace(&mut self, id: Id, value: &Value, place: Place) {
         let node = self.tree.node(id);
+        if let (Body::Map(Style::Block, _) | Body::Seq(Style::Block, _), Some(open)) = (&node.body, place.open) {
+            // Where its entries stand, a sequence may be and a scalar may not.
+            self.splice(open..node.end, format!(" {}", write::inline(value)));
+            return self.gone.push(id);
+        }
         let range = self.tree.start(id)..node.end;
         let text = if place.style == Style::Flow { write::flow(value) } else { write::inline(value) };
         let text = match &node.body {

@@ -84,6 +84,8 @@ fn another_value_is_replaced_and_nothing_around_it() {
         let text = format!("metadata:\n  annotations:\n    keep: {written} # c\n    a: b\n");
         becomes(&text, &keep(), "metadata:\n  annotations:\n    keep: keep # c\n    a: b\n");
     }
+    let text = "metadata:\n  annotations:\n    keep: # c\n    - delete # d\n    a: b\n";
+    becomes(text, &keep(), "metadata:\n  annotations:\n    keep: keep # d\n    a: b\n");
     let text = "metadata:\n  annotations:\n    keep: |\n      delete\n\n    a: b\n";
     becomes(text, &keep(), "metadata:\n  annotations:\n    keep: keep\n\n    a: b\n");
 }
