@@ -45,7 +45,14 @@ fn object(text: &[u8]) -> Option<usize> {
     for (index, block) in text.chunks(64).enumerate() {
         let block = padded(block);
         let outside = !strings.inside(&block);
+        if outside == 0 {
+            // In the middle of a description: most of a schema.
+            continue;
+        }
         let (opening, closing) = (mask(&block, b'{') & outside, mask(&block, b'}') & outside);
+        if opening | closing == 0 {
+            continue;
+        }
         if depth > closing.count_ones() as usize {
             depth = depth + opening.count_ones() as usize - closing.count_ones() as usize;
             continue;
@@ -72,7 +79,14 @@ struct Strings {
 impl Strings {
     /// The bytes of a block that are inside a string, its opening quote included.
     fn inside(&mut self, block: &[u8; 64]) -> u64 {
-        let mut quotes = mask(block, b'"') & !self.escapes(mask(block, b'\\'));
+        let backslashes = mask(block, b'\\');
+        let mut quotes = mask(block, b'"');
+        if backslashes != 0 || self.escaped {
+            quotes &= !self.escapes(backslashes);
+        }
+        if quotes == 0 {
+            return self.open;
+        }
         // Each quote turns everything behind it over.
         for shift in [1, 2, 4, 8, 16, 32] {
             quotes ^= quotes << shift;
