@@ -104,6 +104,9 @@ impl Patcher<'_, '_> {
     fn entry(&mut self, map: Id, index: usize, want: &Value) -> Result<(), Doubt> {
         let Some(Entry { value, open, .. }) = self.tree.entries(map).get(index).copied() else { return Ok(()) };
         let style = if let Body::Map(style, _) = self.tree.node(map).body { style } else { Style::Flow };
+        if style == Style::Block && open.is_none() {
+            return Err(Doubt::new(self.tree.start(value), "a key stands here without a colon; give it a value"));
+        }
         let place = Place { style, column: self.column(map), open };
         self.node(value, want, place).map(drop)
     }

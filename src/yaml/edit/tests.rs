@@ -188,6 +188,7 @@ fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place()
         &keep(),
         "line 4, column 1: metadata stands twice in one map; keep one of them",
     );
+    is_refused("? metadata\n", &keep(), "line 1, column 11: a key stands here without a colon; give it a value");
     is_refused("a: 1\n---\nmetadata: [\n", &removal(), "line 3, column 11: it is not YAML");
 }
 
