@@ -1,14 +1,11 @@
 //! Cuts, refusals and forgotten versions.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fluxkeep_cluster::Source;
 use tokio::time::{Instant, sleep};
 
 use crate::apiserver::{DEFINITIONS, DEPLOYMENTS};
-use crate::silence::ending;
 use crate::{cluster, controller, definition, follow, followed, has, until};
 
 #[tokio::test(start_paused = true)]
@@ -88,44 +85,4 @@ async fn an_apiserver_that_ends_every_watch_at_once_is_not_asked_without_a_pause
     let asked = server.asked(DEPLOYMENTS).len();
     assert!(asked < 40, "{asked} watches in five minutes");
     assert!(live.pending().is_empty());
-}
-
-/// What this thread logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_outage_is_told_once_however_many_collections_it_cuts_and_so_is_its_end() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let server = cluster();
-    let live = followed(&server).await;
-    tokio::spawn(ending(server.clone()));
-    for resource in ["deployments", "services", "roles"] {
-        server.refuse(resource, 503);
-    }
-    server.cut();
-    sleep(Duration::from_mins(4)).await;
-    for resource in ["deployments", "services", "roles"] {
-        server.refuse(resource, 200);
-    }
-    until(&live, |live| live.as_of().elapsed().is_ok_and(|age| age < Duration::from_mins(1))).await;
-    sleep(Duration::from_secs(40)).await;
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let told = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-    assert_eq!((told("cannot be followed"), told("followed again")), (1, 1), "{text}");
-    assert!(text.contains("refused with 503"), "{text}");
 }
