@@ -112,6 +112,11 @@ impl Facts {
         self.objects().filter(carries).filter_map(Object::owner).collect()
     }
 
+    /// The HelmReleases of which helm-controller makes this Helm release: one, unless two compete.
+    pub fn helm_releases<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Object> {
+        self.objects().filter(move |object| object.installs().as_ref() == Some(owner))
+    }
+
     /// The core controllers whose Deployment was seen, and those whose was not.
     #[must_use]
     pub fn controllers(&self, engine: &Engine) -> (Vec<&'static str>, Vec<&'static str>) {

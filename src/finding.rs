@@ -52,6 +52,17 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// This object.
+    #[must_use]
+    pub fn of(object: &Object) -> Self {
+        Self {
+            api_version: object.api_version.clone(),
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+        }
+    }
+
     /// Whether this object is meant, in whatever version of its API it was read.
     #[must_use]
     pub fn is(&self, object: &Object) -> bool {
@@ -100,12 +111,7 @@ impl Finding {
         Self {
             rule: "",
             level: Level::Enforce,
-            object: Subject {
-                api_version: object.api_version.clone(),
-                kind: object.kind.clone(),
-                namespace: object.namespace.clone(),
-                name: object.name.clone(),
-            },
+            object: Subject::of(object),
             path: path.to_owned(),
             message,
             remedy,

@@ -130,6 +130,12 @@ impl Object {
         if let Body::HelmRelease(release) = &self.body { Some(release) } else { None }
     }
 
+    /// The Helm release that helm-controller makes of it, if it is a HelmRelease about this cluster.
+    #[must_use]
+    pub fn installs(&self) -> Option<Owner> {
+        self.helm_release()?.release(self.namespace.as_deref().unwrap_or_default(), &self.name)
+    }
+
     /// The images that it runs, if it runs any.
     #[must_use]
     pub fn images(&self) -> &[String] {

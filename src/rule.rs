@@ -164,11 +164,7 @@ impl<'a> Case<'a> {
     pub fn owner(&self) -> Option<Owner> {
         match &self.request.subject {
             Subject::Release(release) => release.owner.clone(),
-            Subject::Change(change) => {
-                let object = change.new.as_ref().or(change.old.as_ref())?;
-                let namespace = object.namespace.as_deref().unwrap_or_default();
-                object.helm_release()?.release(namespace, &object.name)
-            }
+            Subject::Change(change) => change.new.as_ref().or(change.old.as_ref())?.installs(),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::engine::{Engine, Part};
 use crate::finding::{Finding, Level};
+use crate::helm::release::HelmRelease;
 use crate::object::{ALLOW, Object, REASON, UNTIL};
 use crate::request::{Door, Operation};
 use crate::rule::{Case, Found, Need, Rule};
@@ -65,14 +66,14 @@ fn home<'a>(engine: &'a Engine, object: &'a Object) -> &'a str {
 }
 
 fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
-    let Some(release) = object.helm_release().filter(|release| !release.is_suspended()) else {
+    if object.helm_release().is_none_or(HelmRelease::is_suspended) {
         return Ok(None);
-    };
-    let namespace = object.namespace.as_deref().unwrap_or_default();
-    let Some(owner) = release.release(namespace, &object.name) else { return Ok(None) };
+    }
+    let Some(owner) = object.installs() else { return Ok(None) };
     if !case.owners()?.contains(&owner) {
         return Ok(None);
     }
+    let namespace = object.namespace.as_deref().unwrap_or_default();
     let message = format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
     let remedy = format!(
         "Suspend it first, then deleting it leaves Flux alone: kubectl patch helmrelease -n {namespace} {} \

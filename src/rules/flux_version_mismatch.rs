@@ -8,7 +8,6 @@
 use std::cmp::Ordering;
 
 use crate::finding::{Finding, Level};
-use crate::object::Object;
 use crate::offer::{self, Offer};
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
@@ -58,11 +57,7 @@ fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
 /// The HelmRelease behind a release record, when it declares another Flux than the images.
 fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
     let owner = case.owner()?;
-    let behind = |object: &&Object| {
-        let namespace = object.namespace.as_deref().unwrap_or_default();
-        object.helm_release().is_some_and(|release| release.release(namespace, &object.name).as_ref() == Some(&owner))
-    };
-    let object = case.facts.objects().find(behind)?;
+    let object = case.facts.helm_releases(&owner).next()?;
     let declared = offer::intended(object, object.helm_release()?, case.engine())?;
     let differs = !declared.is_range && declared.flux.compare(&offer.flux).is_some_and(Ordering::is_ne);
     let message = format!("it declares {} ({}), but its release carries {}", declared.flux, declared.told, offer.flux);

@@ -31,8 +31,7 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let namespace = old.namespace.as_deref().unwrap_or_default();
-    let names = was.release(namespace, &old.name).zip(is.release(namespace, &new.name));
-    let Some((from, to)) = names else { return Ok(Vec::new()) };
+    let Some((from, to)) = old.installs().zip(new.installs()) else { return Ok(Vec::new()) };
     if !case.owners()?.contains(&from) {
         return Ok(Vec::new());
     }

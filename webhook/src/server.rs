@@ -151,9 +151,7 @@ impl Bound {
         let tls = TlsAcceptor::from(Arc::new(server_config(current.clone())?));
         Ok((port(Some(tls), door::router(door)), port(None, observe::router(observe))))
     }
-}
 
-impl Bound {
     /// From bytes to bytes; what was refused is told of beside.
     fn answering(&self) -> Answering {
         let Upkeep { state, metrics, .. } = &self.upkeep;

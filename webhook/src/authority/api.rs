@@ -4,6 +4,7 @@
 
 use std::time::SystemTime;
 
+use fluxkeep_cluster::reason;
 use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -83,11 +84,8 @@ fn verb(method: &Method) -> &'static str {
     }
 }
 
-/// The deepest cause: what kube puts around it names its types.
 fn unreached(doing: &str, error: &kube::Error) -> Failure {
-    let first: &dyn std::error::Error = error;
-    let deepest = std::iter::successors(Some(first), |error| error.source()).last().unwrap_or(first);
-    Failure::Refused { doing: doing.to_owned(), reason: deepest.to_string(), hint: "; is the apiserver reachable?" }
+    Failure::Refused { doing: doing.to_owned(), reason: reason(error), hint: "; is the apiserver reachable?" }
 }
 
 fn refused(doing: String, status: StatusCode, body: &[u8]) -> Failure {

@@ -3,8 +3,6 @@
 use fluxkeep::admission::Answer;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::{Finding, Outcome as Became, Subject};
-use fluxkeep::helm::Owner;
-use fluxkeep::object::Object;
 use fluxkeep::render::message::refusal;
 use fluxkeep::request::{Change, Operation, Subject as About};
 
@@ -35,7 +33,7 @@ pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
         (About::Change(change), Operation::Delete) => deletion(change, &findings, facts),
         (About::Release(release), _) => {
             let told = |about| told(about, "ReleaseRefused", refusal(&findings));
-            release.owner.iter().flat_map(|owner| helm_releases(facts, owner)).map(told).collect()
+            release.owner.iter().flat_map(|owner| facts.helm_releases(owner)).map(Subject::of).map(told).collect()
         }
         (About::Change(_), _) => Vec::new(),
     }
@@ -48,21 +46,8 @@ fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<Told> 
         told(about, "DeletionRefused", message)
     };
     let owner = old.owner();
-    let releases = owner.iter().flat_map(|owner| helm_releases(facts, owner)).map(on_release);
-    [told(subject(old), "DeletionRefused", first.to_string())].into_iter().chain(releases).collect()
-}
-
-fn helm_releases(facts: &Facts, owner: &Owner) -> impl Iterator<Item = Subject> {
-    let makes = move |object: &&Object| {
-        let release = object.helm_release();
-        let namespace = object.namespace.as_deref().unwrap_or_default();
-        release.and_then(|release| release.release(namespace, &object.name)).as_ref() == Some(owner)
-    };
-    facts.objects().filter(makes).map(subject)
-}
-
-fn subject(object: &Object) -> Subject {
-    Finding::about(object, "", String::new(), String::new()).object
+    let releases = owner.iter().flat_map(|owner| facts.helm_releases(owner)).map(Subject::of).map(on_release);
+    [told(Subject::of(old), "DeletionRefused", first.to_string())].into_iter().chain(releases).collect()
 }
 
 fn told(about: Subject, reason: &'static str, message: String) -> Told {
@@ -80,6 +65,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use fluxkeep::manifest::{self, Reading};
+    use fluxkeep::object::Object;
     use fluxkeep::policy::Policy;
     use serde_json::{Value, json};
 
@@ -133,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_text_is_never_longer_than_an_event_takes() {
-        let told = told(subject(&Object::default()), "DeletionRefused", "…".repeat(LONGEST));
+        let told = told(Subject::of(&Object::default()), "DeletionRefused", "…".repeat(LONGEST));
         assert!(told.message.len() <= LONGEST && told.message.ends_with('…'), "{}", told.message.len());
     }
 }

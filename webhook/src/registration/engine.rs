@@ -8,6 +8,16 @@ use super::cel::{
     NEW, OLD, all, any, is_annotated, is_named, is_resource, is_resource_in, list, not, starts_with, text,
 };
 
+/// By what gates tell the engine from everything else.
+#[derive(Debug, Clone, Copy)]
+pub struct Profile<'a> {
+    /// By what the engine is known.
+    pub engine: &'a Engine,
+    /// The Helm release that fluxkeep itself is installed by. It never fails closed: it is what
+    /// brings the server back.
+    pub release: Option<&'a str>,
+}
+
 /// The engine's resources, by group in the table's order.
 pub(super) fn members() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();

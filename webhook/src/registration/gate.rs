@@ -7,7 +7,9 @@ use fluxkeep::rule::Rule;
 use fluxkeep::rules::{RULES, engine_deleted, engine_label_removed};
 
 use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
-use super::engine::{becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members, not_a_hook};
+use super::engine::{
+    Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members, not_a_hook,
+};
 use super::release::{becomes_another, is_engines_record, is_engines_release, is_record, is_suspended};
 
 /// When the apiserver asks.
@@ -53,16 +55,6 @@ pub struct Gate {
     pub why_closed: &'static str,
     /// What the rest is, and why it passes.
     pub why_open: &'static str,
-}
-
-/// By what gates tell the engine from everything else.
-#[derive(Debug, Clone, Copy)]
-pub struct Profile<'a> {
-    /// By what the engine is known.
-    pub engine: &'a Engine,
-    /// The Helm release that fluxkeep itself is installed by. It never fails closed: it is what
-    /// brings the server back.
-    pub release: Option<&'a str>,
 }
 
 /// Every gate. The engine's door has one for each of its rules.

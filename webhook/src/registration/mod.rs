@@ -15,7 +15,8 @@ mod webhook;
 
 pub use apply::{Cluster, Done, Error};
 pub use command::{Register, Target, Unregister, What};
-pub use gate::{GATES, Gate, Phase, Profile};
+pub use engine::Profile;
+pub use gate::{GATES, Gate, Phase};
 pub(crate) use keeper::Keeper;
 pub use keeper::Kept;
 pub use manifest::{Manifest, Reference};

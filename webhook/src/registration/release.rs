@@ -1,8 +1,7 @@
 //! HelmReleases and release records, as conditions.
 
 use super::cel::{NEW, OLD, all, any, list, not, optional, starts_with, text};
-use super::engine::is_inside;
-use super::gate::Profile;
+use super::engine::{Profile, is_inside};
 
 /// How Helm names its records; the release's name, `.v` and the revision follow.
 const RECORD: &str = "sh.helm.release.v1.";

@@ -9,8 +9,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 
 use super::cel::not;
-use super::gate::{GATES, Gate, Phase, Profile};
-use super::{Address, NAME, Registration, metadata};
+use super::engine::Profile;
+use super::gate::{GATES, Gate, Phase};
+use super::{Address, DOMAIN, NAME, Registration, metadata};
 
 /// How long the apiserver waits where nothing may pass unseen: its own default.
 const PATIENT: i32 = 10;
@@ -62,7 +63,7 @@ impl Gate {
     /// The name of a webhook, as refusals show it.
     #[must_use]
     pub fn webhook(&self, scope: Scope) -> String {
-        format!("{}.{}.fluxkeep.io", self.name, scope.name())
+        format!("{}.{}.{DOMAIN}", self.name, scope.name())
     }
 
     /// Under which conditions a request is sent, by name; all of them must hold.
