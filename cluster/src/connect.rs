@@ -10,7 +10,7 @@ use kube::{Client, Config};
 pub enum Unconnected {
     /// The kubeconfig is missing or does not fit.
     // kube's message ends with its cause: as a chain it would be told twice.
-    #[error("{0}; choose with --kubeconfig and --context")]
+    #[error("{0}; choose another with --kubeconfig")]
     Kubeconfig(String),
     /// This is no pod with a service account.
     #[error("this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster")]

@@ -8,9 +8,7 @@ use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
-use fluxkeep_cluster::{Snapshot, Source};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use fluxkeep_cluster::{Snapshot, Source, connect};
 
 /// Loads a snapshot: a file or a folder.
 ///
@@ -27,9 +25,8 @@ pub fn stored(path: &Path) -> anyhow::Result<Arc<Facts>> {
 pub fn live(kubeconfig: &Path, engine: &Engine) -> anyhow::Result<Arc<Facts>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let list = runtime.block_on(async {
-        let read = Kubeconfig::read_from(kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-        anyhow::Ok(gather(&Client::try_from(config)?, engine).await?)
+        let client = connect::by_kubeconfig(Some(kubeconfig), None).await?;
+        anyhow::Ok(gather(&client, engine).await?)
     });
     let list = list.with_context(|| format!("asking the cluster of {}", kubeconfig.display()))?;
     let objects = manifest::read(&list.to_string(), Reading::default());
