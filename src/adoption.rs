@@ -4,13 +4,14 @@
 //! the live object: both have to stand in the manifest before Helm sees it. Nothing here is guessed: what
 //! the facts or the caller do not tell is left alone.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 use crate::object::{Marks, Object};
-use crate::rules::foreign_owner::holder;
+use crate::rules::foreign_owner::{KUSTOMIZATION, holder};
 
 /// What is known when a manifest is rendered.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +40,8 @@ pub enum Standing {
 }
 
 /// Labels or annotations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Part {
     /// `metadata.labels`.
     Labels,
@@ -85,10 +87,18 @@ impl Adopter<'_> {
         }
     }
 
-    /// What has to be written on an object of the release. Nothing on what is neither the engine's nor
-    /// a CRD, and nothing on hooks, which Helm creates and removes on its own.
+    /// What has to be written on an object of the release.
     #[must_use]
     pub fn plan(&self, object: &Object) -> Vec<Edit> {
+        let mut edits = self.wanted(object);
+        edits.retain(|edit| edit.part.of(object).get(edit.key) != edit.value.as_ref());
+        edits
+    }
+
+    /// As [`Adopter::plan`], with what stands there already. Nothing on what is neither the engine's nor
+    /// a CRD, and nothing on hooks, which Helm creates and removes on its own.
+    #[must_use]
+    pub fn wanted(&self, object: &Object) -> Vec<Edit> {
         let is_definition = object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
         if object.is_hook() || !is_definition && self.engine.part(object).is_none() {
             return Vec::new();
@@ -101,7 +111,6 @@ impl Adopter<'_> {
         if self.owner.is_some() && matches!(standing, Standing::Unowned | Standing::Ours) {
             edits.extend(TIES.map(untie));
         }
-        edits.retain(|edit| edit.part.of(object).get(edit.key) != edit.value.as_ref());
         edits
     }
 }
@@ -129,6 +138,20 @@ fn untie((part, key, tool): (Part, &'static str, &str)) -> Edit {
     Edit { part, key, value: None, reason: format!("so that {tool} does not prune what this release takes over") }
 }
 
+impl Standing {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Absent => "absent",
+            Self::Unowned => "unowned",
+            Self::Ours => "ours",
+            Self::Foreign(_) => "foreign",
+        }
+    }
+}
+
 impl Part {
     /// Its name in `metadata`.
     #[must_use]
@@ -139,7 +162,9 @@ impl Part {
         }
     }
 
-    fn of(self, object: &Object) -> &Marks {
+    /// The labels or annotations of an object.
+    #[must_use]
+    pub fn of(self, object: &Object) -> &Marks {
         match self {
             Self::Labels => &object.labels,
             Self::Annotations => &object.annotations,
@@ -165,6 +190,23 @@ impl Edit {
             None => marks.remove(self.key),
         };
     }
+}
+
+/// The namespace and name of the Kustomization that applied an object, if one did. Its labels stay behind
+/// when it is gone.
+#[must_use]
+pub fn kustomization(object: &Object) -> Option<(String, String)> {
+    let [namespace, name] = KUSTOMIZATION.map(|key| object.labels.get(key).cloned());
+    Some((namespace?, name?))
+}
+
+/// The object as it stands once its Kustomization does not apply it any more.
+#[must_use]
+pub fn let_go(mut object: Object) -> Object {
+    for key in KUSTOMIZATION {
+        object.labels.remove(key);
+    }
+    object
 }
 
 /// The edits of one object as a patch of its document.

@@ -3,6 +3,7 @@
 //! Each subcommand gathers what the judge needs, asks it, and says what came out. Exit codes: 0
 //! nothing to refuse, 1 refused, 2 the work could not be done.
 
+pub mod adopt;
 pub mod client;
 mod output;
 pub mod preflight;
@@ -37,6 +38,8 @@ enum Command {
     Preflight(preflight::Args),
     /// Writes a cluster's snapshot: no Secrets, no schemas, no values.
     Snapshot(snapshot::Args),
+    /// Hands the live engine to a Helm release: shows the plan; with --yes carries it out.
+    Adopt(adopt::Args),
 }
 
 /// What a subcommand found.
@@ -70,6 +73,7 @@ impl Cli {
             Command::Replay(args) => replay::run(&args, &mut output),
             Command::Preflight(args) => preflight::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
+            Command::Adopt(args) => adopt::run(&args, &mut output),
         };
         match found {
             Ok(Found::Nothing) => ExitCode::SUCCESS,

@@ -90,7 +90,8 @@ impl Collection {
 }
 
 /// The version to read a custom resource in: the one that is stored, or else another that is served.
-pub(crate) fn served(definition: &Definition) -> Option<&str> {
+#[must_use]
+pub fn served(definition: &Definition) -> Option<&str> {
     let served = definition.versions.iter().filter(|version| version.served);
     served.max_by_key(|version| version.storage).map(|version| version.name.as_str())
 }

@@ -60,7 +60,7 @@ fn entry(Adopted { object, standing, edits }: &Adopted) -> Entry<'_> {
         kind: &object.kind,
         namespace: object.namespace.as_deref(),
         name: &object.name,
-        standing: name(standing),
+        standing: standing.name(),
         owner: if let Standing::Foreign(owner) = standing { Some(owner) } else { None },
         edits: edits
             .iter()
@@ -88,22 +88,11 @@ pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
 fn line(Adopted { object, standing, edits }: &Adopted) -> String {
     let sign = |edit: &Edit| format!("{}{}", if edit.value.is_some() { "+" } else { "-" }, edit.key);
     let owner = if let Standing::Foreign(owner) = standing { format!(" ({owner})") } else { String::new() };
-    format!("{object}: {}{owner}: {}", name(standing), edits.iter().map(sign).collect::<Vec<_>>().join(" "))
+    format!("{object}: {}{owner}: {}", standing.name(), edits.iter().map(sign).collect::<Vec<_>>().join(" "))
 }
 
 fn warnings(verdict: &Verdict) -> impl Iterator<Item = String> {
     let abstained = verdict.abstained.iter().map(|one| format!("{} abstained: it needs the {}", one.rule, one.needs));
     let warned = verdict.with(fluxkeep::finding::Outcome::Warned).map(|finding| format!("warning: {finding}"));
     warned.collect::<Vec<_>>().into_iter().chain(abstained.collect::<Vec<_>>())
-}
-
-/// The standing in a report's words.
-const fn name(standing: &Standing) -> &'static str {
-    match standing {
-        Standing::Unknown => "unknown",
-        Standing::Absent => "absent",
-        Standing::Unowned => "unowned",
-        Standing::Ours => "ours",
-        Standing::Foreign(_) => "foreign",
-    }
 }

@@ -21,7 +21,9 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-const KUSTOMIZATION: [&str; 2] = ["kustomize.toolkit.fluxcd.io/namespace", "kustomize.toolkit.fluxcd.io/name"];
+/// On an object that a Kustomization applied: that one's namespace and name.
+pub(crate) const KUSTOMIZATION: [&str; 2] =
+    ["kustomize.toolkit.fluxcd.io/namespace", "kustomize.toolkit.fluxcd.io/name"];
 
 fn check(case: &Case<'_>) -> Found {
     let owner = case.owner();

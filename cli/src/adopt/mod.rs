@@ -1,0 +1,255 @@
+//! `fluxkeep adopt`: hands the engine as it lives to a Helm release, so that a Helm that takes over
+//! nothing by itself installs over it.
+//!
+//! It shows the plan and touches nothing, unless told `--yes`. Before the first write, what was there is
+//! on the disk; run again after whatever cut it off, it does the rest.
+
+pub mod cluster;
+pub mod plan;
+pub mod stamp;
+pub mod table;
+pub mod undo;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use clap::builder::FalseyValueParser;
+use fluxkeep::adoption::kustomization;
+use fluxkeep::engine::Engine;
+use fluxkeep::facts::Facts;
+use fluxkeep::helm::Owner;
+use fluxkeep::manifest::{self, Reading};
+use fluxkeep::object::{Key, Object};
+use fluxkeep_cluster::collections::served;
+use fluxkeep_cluster::documents;
+use fluxkeep_cluster::gather::gather;
+use kube::Client;
+
+use crate::{Found, Output};
+use cluster::{Cluster, Done, Moved};
+use plan::{Holds, Planner, Row, Seen, taken};
+use stamp::{Stamp, Way};
+use undo::Undo;
+
+/// The flags of `fluxkeep adopt`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The name of the release that takes over.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo")]
+    release_name: Option<String>,
+    /// Its namespace.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo")]
+    release_namespace: Option<String>,
+    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
+    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context in it; without it, the current one.
+    #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+    /// A namespace of the engine; may be given more than once.
+    #[arg(long, env = "FLUXKEEP_ENGINE_NAMESPACE", value_name = "NAME", default_value = "flux-system")]
+    engine_namespace: Vec<String>,
+    /// Shows what would be done and touches nothing: the default.
+    #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new(), conflicts_with = "yes")]
+    dry_run: bool,
+    /// Carries the plan out.
+    #[arg(long, env = "FLUXKEEP_YES", value_parser = FalseyValueParser::new())]
+    yes: bool,
+    /// Where what was there is written to first; without it, fluxkeep-adopt-NAMESPACE-NAME.json here.
+    #[arg(long, env = "FLUXKEEP_UNDO_FILE", value_name = "FILE", conflicts_with = "undo")]
+    undo_file: Option<PathBuf>,
+    /// Puts back what stands in such a file; shows it only, without --yes.
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    undo: Option<PathBuf>,
+    /// The release's rendered manifests: files, folders, or - for stdin. What it does not hold is left alone;
+    /// without them, it takes over the whole engine.
+    #[arg(value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+}
+
+/// Shows the plan or carries it out, forward or back.
+///
+/// # Errors
+/// When a file or the cluster cannot be read or written. What was done by then is told.
+pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match (&args.undo, args.release_name.clone().zip(args.release_namespace.clone())) {
+            (Some(path), _) => back(args, path, output).await,
+            (None, Some((name, namespace))) => forth(args, &Owner { name, namespace }, output).await,
+            (None, None) => bail!("reading the command line: --release-name and --release-namespace are missing"),
+        }
+    })
+}
+
+async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Result<Found> {
+    let engine = Engine { namespaces: args.engine_namespace.clone(), ..Engine::default() };
+    let held = held(&args.manifests, owner)?;
+    let client = connect(args).await?;
+    let (cluster, facts) = (Cluster::new(client.clone()), facts(&client, &engine).await?);
+    let seen = see(&cluster, taken(&facts, &engine, held.as_deref())).await?;
+    let holds = holds(&cluster, &facts, &seen).await?;
+    let rows = Planner { engine: &engine, owner, holds: &holds }.plan(&seen);
+    let orphans: Vec<_> =
+        facts.engine(&engine).filter(|live| seen.iter().all(|seen| seen.object.key() != live.key())).collect();
+    let advice = table::advice(&holds, &orphans);
+    if rows.iter().any(|row| row.refusal.is_some()) {
+        output.text(&table::plan(&rows, owner))?;
+        output.text(&format!("\n{}Nothing was touched.\n", table::refusals(&rows)))?;
+        return Ok(Found::Refusal);
+    }
+    let default = undo::default_path(owner);
+    let file = args.undo_file.as_deref().unwrap_or(&default);
+    if !args.yes {
+        output.text(&format!("{}\n{advice}{}", table::plan(&rows, owner), table::sum(&rows, owner, file)))?;
+        return Ok(Found::Nothing);
+    }
+    carry_out(&cluster, &rows, owner, file, output).await?;
+    output.text(&advice)?;
+    Ok(Found::Nothing)
+}
+
+/// Writes the undo file, then object by object.
+async fn carry_out(
+    cluster: &Cluster,
+    rows: &[Row],
+    owner: &Owner,
+    file: &Path,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let todo: Vec<_> = rows.iter().map(|row| &row.stamp).filter(|stamp| stamp.real().next().is_some()).collect();
+    if !todo.is_empty() {
+        let objects = todo.iter().map(|stamp| (*stamp).clone()).collect();
+        Undo { release: owner.to_string(), objects }.keep(file)?;
+        output.text(&format!("to undo this: fluxkeep adopt --yes --undo {}\n", file.display()))?;
+    }
+    for (count, stamp) in todo.iter().enumerate() {
+        let context = || {
+            format!(
+                "adopting {stamp}, after {count} of {} objects (run it again to go on, or undo it with --yes --undo {})",
+                todo.len(),
+                file.display()
+            )
+        };
+        let moved = cluster.bring(stamp, Way::Adopt).await.with_context(context)?;
+        ensure!(
+            moved.strange.is_empty(),
+            "{}: somebody wrote {} since the plan was made",
+            context(),
+            moved.strange.join(", ")
+        );
+        output.text(&format!("{stamp}: {}\n", adopted(&moved.done)))?;
+    }
+    let (changed, all) = (todo.len(), rows.len());
+    output.text(&format!("{all} objects are release {owner}'s, {} were already\n", all - changed))?;
+    Ok(())
+}
+
+fn adopted(done: &Done) -> &'static str {
+    match done {
+        Done::Changed => "adopted",
+        Done::Unchanged => "already adopted",
+        Done::Gone => "gone meanwhile; Helm makes it anew",
+    }
+}
+
+async fn back(args: &Args, path: &Path, output: &mut Output) -> anyhow::Result<Found> {
+    let undo = Undo::read(path)?;
+    if !args.yes {
+        let (count, release) = (undo.objects.len(), &undo.release);
+        output.text(&table::undo(&undo.objects))?;
+        output.text(&format!(
+            "\n{count} objects as they were before release {release}; nothing was touched; --yes does it\n"
+        ))?;
+        return Ok(Found::Nothing);
+    }
+    let cluster = Cluster::new(connect(args).await?);
+    let mut all_back = true;
+    for (count, stamp) in undo.objects.iter().enumerate() {
+        let context =
+            || format!("putting back {stamp}, after {count} of {} objects (run it again to go on)", undo.objects.len());
+        let moved = cluster.bring(stamp, Way::Undo).await.with_context(context)?;
+        all_back &= moved.strange.is_empty() && moved.done != Done::Gone;
+        output.text(&format!("{stamp}: {}\n", put_back(stamp, &moved)))?;
+    }
+    Ok(if all_back { Found::Nothing } else { Found::Refusal })
+}
+
+fn put_back(stamp: &Stamp, moved: &Moved) -> String {
+    let done = match moved.done {
+        Done::Changed => "put back",
+        Done::Unchanged => "as it was",
+        Done::Gone => "gone: nothing to put back on",
+    };
+    if moved.strange.is_empty() {
+        return done.to_owned();
+    }
+    let left = moved.strange.join(", ");
+    format!(
+        "{done}, but for {left}: somebody else wrote it since; see what was there in the file, and {}",
+        by_hand(stamp)
+    )
+}
+
+fn by_hand(stamp: &Stamp) -> String {
+    let space = stamp.namespace.as_ref().map(|space| format!("-n {space} ")).unwrap_or_default();
+    format!("kubectl edit {} {space}{}", stamp.kind.to_lowercase(), stamp.name)
+}
+
+async fn connect(args: &Args) -> anyhow::Result<Client> {
+    let client = fluxkeep_cluster::connect::by_kubeconfig(args.kubeconfig.as_deref(), args.context.as_deref()).await;
+    client.context("connecting to the cluster")
+}
+
+/// What the release holds, but for its hooks; none where nobody told.
+fn held(manifests: &[PathBuf], owner: &Owner) -> anyhow::Result<Option<Vec<Key>>> {
+    if manifests.is_empty() {
+        return Ok(None);
+    }
+    let mut keys = Vec::new();
+    for path in manifests {
+        let objects = documents(path, Some(&owner.namespace)).context("loading the manifests")?;
+        keys.extend(objects.iter().filter(|object| !object.is_hook()).map(Object::key));
+    }
+    Ok(Some(keys))
+}
+
+async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
+    let list = gather(client, engine).await.context("reading the cluster")?;
+    let objects = manifest::read(&list.to_string(), Reading::default());
+    let facts = Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?);
+    let homes = engine.namespaces.join(", ");
+    ensure!(
+        facts.engine(engine).next().is_some(),
+        "looking for the engine in {homes}: nothing of it lives there; name its namespace with --engine-namespace"
+    );
+    Ok(facts)
+}
+
+/// The objects with all that fluxkeep looks at, each of one moment; what went away meanwhile is left out.
+async fn see(cluster: &Cluster, objects: impl Iterator<Item = &Object>) -> anyhow::Result<Vec<Seen>> {
+    let mut seen = Vec::new();
+    for object in objects {
+        seen.extend(cluster.see(object).await.with_context(|| format!("reading {object}"))?);
+    }
+    Ok(seen)
+}
+
+async fn holds(cluster: &Cluster, facts: &Facts, seen: &[Seen]) -> anyhow::Result<Holds> {
+    let key = Key {
+        group: "apiextensions.k8s.io".to_owned(),
+        kind: "CustomResourceDefinition".to_owned(),
+        namespace: None,
+        name: "kustomizations.kustomize.toolkit.fluxcd.io".to_owned(),
+    };
+    let version = facts.live(&key).and_then(Object::definition).and_then(served);
+    let names: BTreeSet<_> = seen.iter().filter_map(|seen| kustomization(&seen.object)).collect();
+    let mut holds = Holds::new();
+    for (namespace, name) in names {
+        let context = || format!("reading Kustomization {namespace}/{name}");
+        let hold = cluster.hold(version, &namespace, &name).await.with_context(context)?;
+        holds.insert((namespace, name), hold);
+    }
+    Ok(holds)
+}

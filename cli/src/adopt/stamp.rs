@@ -1,0 +1,260 @@
+//! What is written on one object, and what stood there before: either direction follows from it.
+
+use std::fmt;
+
+use fluxkeep::adoption::{Edit, Part};
+use fluxkeep::object::{Key, Object};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// The changes of one object. What stands there as wanted is among them: it was what it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stamp {
+    /// For example `apps/v1`.
+    pub api_version: String,
+    /// For example `Deployment`.
+    pub kind: String,
+    /// None for a cluster-scoped object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`: another object that takes its name later is not meant.
+    pub uid: String,
+    /// One a label or annotation.
+    pub changes: Vec<Change>,
+}
+
+/// One label or annotation: what stood there, and what is to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Where it stands.
+    pub part: Part,
+    /// For example `helm.sh/resource-policy`.
+    pub key: String,
+    /// The value before; null where there was none.
+    pub was: Option<String>,
+    /// The value after; null where it is taken away.
+    pub is: Option<String>,
+}
+
+/// The direction of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To what adoption wants.
+    Adopt,
+    /// Back to what was.
+    Undo,
+}
+
+/// What an object's changes come to on the object as it lives.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left<'a> {
+    /// What is still to be done.
+    pub todo: Vec<&'a Change>,
+    /// Where neither value stands: somebody else wrote it since.
+    pub strange: Vec<&'a Change>,
+}
+
+impl Stamp {
+    /// The stamp of a live object, with the edits that it needs or already has.
+    #[must_use]
+    pub fn of(object: &Object, uid: &str, edits: &[Edit]) -> Self {
+        let change = |edit: &Edit| Change {
+            part: edit.part,
+            key: edit.key.to_owned(),
+            was: edit.part.of(object).get(edit.key).cloned(),
+            is: edit.value.clone(),
+        };
+        let changes = edits.iter().map(change).filter(|change| change.was.is_some() || change.is.is_some());
+        Self {
+            api_version: object.api_version.clone(),
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            uid: uid.to_owned(),
+            changes: changes.collect(),
+        }
+    }
+
+    /// What identifies the object.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        Key {
+            group: group.to_owned(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// The changes that change anything.
+    pub fn real(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.was != change.is)
+    }
+
+    /// What is left to do on the object as it lives.
+    #[must_use]
+    pub fn left(&self, live: &ObjectMeta, way: Way) -> Left<'_> {
+        let mut left = Left { todo: Vec::new(), strange: Vec::new() };
+        for change in &self.changes {
+            let (now, (from, to)) = (change.now(live), change.ends(way));
+            if now == from && now != to {
+                left.todo.push(change);
+            } else if now != to {
+                left.strange.push(change);
+            }
+        }
+        left
+    }
+
+    /// A merge patch that makes these changes on the object of this version, and on no other.
+    #[must_use]
+    pub fn merge(live: &ObjectMeta, changes: &[&Change], way: Way) -> Value {
+        let entries = changes.iter().map(|change| (change.part, change.key.as_str(), json!(change.ends(way).1)));
+        metadata(live, entries)
+    }
+
+    /// All that is to stand on the object, as server-side apply takes it: whatever it left out of what
+    /// the same field manager wrote earlier, the apiserver would take away.
+    #[must_use]
+    pub fn whole(&self, live: &ObjectMeta) -> Value {
+        let stands = self.changes.iter().filter_map(|change| Some((change, change.is.as_ref()?)));
+        let mut body = metadata(live, stands.map(|(change, value)| (change.part, change.key.as_str(), json!(value))));
+        if let Some(body) = body.as_object_mut() {
+            body.insert("apiVersion".to_owned(), json!(self.api_version));
+            body.insert("kind".to_owned(), json!(self.kind));
+        }
+        if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("name".to_owned(), json!(self.name));
+            metadata.extend(self.namespace.iter().map(|namespace| ("namespace".to_owned(), json!(namespace))));
+        }
+        body
+    }
+}
+
+/// Labels and annotations, for the object of this uid and version alone.
+fn metadata<'a>(live: &ObjectMeta, entries: impl Iterator<Item = (Part, &'a str, Value)>) -> Value {
+    let mut metadata = Map::new();
+    metadata.insert("uid".to_owned(), json!(live.uid));
+    metadata.insert("resourceVersion".to_owned(), json!(live.resource_version));
+    for (part, key, value) in entries {
+        if let Some(map) = metadata.entry(part.name()).or_insert_with(|| json!({})).as_object_mut() {
+            map.insert(key.to_owned(), value);
+        }
+    }
+    json!({"metadata": metadata})
+}
+
+impl Change {
+    /// What stands there now.
+    fn now<'a>(&self, live: &'a ObjectMeta) -> Option<&'a str> {
+        let map = match self.part {
+            Part::Labels => &live.labels,
+            Part::Annotations => &live.annotations,
+        };
+        map.as_ref()?.get(&self.key).map(String::as_str)
+    }
+
+    /// Where the change begins and where it ends.
+    fn ends(&self, way: Way) -> (Option<&str>, Option<&str>) {
+        let (was, is) = (self.was.as_deref(), self.is.as_deref());
+        match way {
+            Way::Adopt => (was, is),
+            Way::Undo => (is, was),
+        }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key().fmt(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp() -> Stamp {
+        let change = |part, key: &str, was: Option<&str>, is: Option<&str>| Change {
+            part,
+            key: key.to_owned(),
+            was: was.map(str::to_owned),
+            is: is.map(str::to_owned),
+        };
+        Stamp {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("flux-system".to_owned()),
+            name: "helm-controller".to_owned(),
+            uid: "u".to_owned(),
+            changes: vec![
+                change(Part::Labels, "managed-by", Some("kustomize"), Some("Helm")),
+                change(Part::Labels, "tie", Some("a"), None),
+                change(Part::Annotations, "keep", Some("keep"), Some("keep")),
+            ],
+        }
+    }
+
+    fn live(labels: &[(&str, &str)]) -> ObjectMeta {
+        let map = |pairs: &[(&str, &str)]| {
+            Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+        };
+        let (uid, resource_version) = (Some("u".to_owned()), Some("7".to_owned()));
+        ObjectMeta {
+            uid,
+            resource_version,
+            labels: map(labels),
+            annotations: map(&[("keep", "keep")]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// The keys that are left to do, and those that somebody else wrote.
+    fn left(labels: &[(&str, &str)], way: Way) -> (Vec<String>, Vec<String>) {
+        let (stamp, live) = (stamp(), live(labels));
+        let Left { todo, strange } = stamp.left(&live, way);
+        let keys = |changes: Vec<&Change>| changes.into_iter().map(|change| change.key.clone()).collect();
+        (keys(todo), keys(strange))
+    }
+
+    #[test]
+    fn what_is_done_is_not_done_again_in_either_direction() {
+        let [managed, tie] = ["managed-by", "tie"].map(str::to_owned);
+        let before = [("managed-by", "kustomize"), ("tie", "a")];
+        let half = [("managed-by", "kustomize")];
+        let after = [("managed-by", "Helm")];
+        assert_eq!(left(&before, Way::Adopt), (vec![managed.clone(), tie.clone()], vec![]));
+        assert_eq!(left(&half, Way::Adopt), (vec![managed.clone()], vec![]));
+        assert_eq!(left(&after, Way::Adopt), (vec![], vec![]));
+        assert_eq!(left(&after, Way::Undo), (vec![managed, tie.clone()], vec![]));
+        assert_eq!(left(&half, Way::Undo), (vec![tie], vec![]));
+        assert_eq!(left(&before, Way::Undo), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_told_and_not_written_over() {
+        let theirs = [("managed-by", "somebody"), ("tie", "a")];
+        let strange = vec!["managed-by".to_owned()];
+        assert_eq!(left(&theirs, Way::Adopt), (vec!["tie".to_owned()], strange.clone()));
+        assert_eq!(left(&theirs, Way::Undo), (vec![], strange));
+    }
+
+    #[test]
+    fn patches_are_for_one_version_and_an_apply_holds_all_that_is_to_stand() {
+        let (stamp, live) = (stamp(), live(&[("managed-by", "kustomize"), ("tie", "a")]));
+        let back = Stamp::merge(&live, &stamp.changes.iter().collect::<Vec<_>>(), Way::Undo);
+        let labels = json!({"managed-by": "kustomize", "tie": "a"});
+        let metadata = json!({"uid": "u", "resourceVersion": "7", "labels": labels, "annotations": {"keep": "keep"}});
+        assert_eq!(back, json!({"metadata": metadata}));
+        let metadata = json!({"name": "helm-controller", "namespace": "flux-system", "uid": "u",
+            "resourceVersion": "7", "labels": {"managed-by": "Helm"}, "annotations": {"keep": "keep"}});
+        let whole = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata});
+        assert_eq!(stamp.whole(&live), whole);
+    }
+}
