@@ -11,6 +11,7 @@ use fluxkeep::rules::RULES;
 use fluxkeep_cli::client::{Client as Browser, Http};
 use fluxkeep_cluster::{Live, Source, connect, rbac};
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually};
+use fluxkeep_tests::flux::HOME;
 use fluxkeep_tests::{record, stored};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -132,37 +133,9 @@ async fn helm_releases_are_followed_from_the_moment_they_are_served() {
     eventually("it went with its CRD", async || if seen(&live) { Err(()) } else { Ok(()) }).await;
 }
 
-/// A service account's client, with these rights in all of the cluster and in one namespace.
+/// The client of fluxkeep's account, with these rights in all of the cluster and in the engine's namespace.
 async fn account(plane: &ControlPlane, cluster: &Cluster, everywhere: &[PolicyRule], inside: &[PolicyRule]) -> Client {
-    let home = "flux-system";
-    let subject = json!([{"kind": "ServiceAccount", "name": "fluxkeep", "namespace": home}]);
-    let rbac = "rbac.authorization.k8s.io";
-    let [role, binding] = ["Role", "RoleBinding"].map(|kind| (kind, json!({"name": "fluxkeep", "namespace": home})));
-    let wide = |kind: &str| json!({"apiVersion": format!("{rbac}/v1"), "kind": kind, "metadata": {"name": "fluxkeep"}});
-    let mut objects = vec![json!({"apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": {"name": "fluxkeep", "namespace": home}})];
-    for (kind, rules) in [("ClusterRole", everywhere), ("Role", inside)] {
-        let mut object = wide(kind);
-        object["rules"] = json!(rules);
-        objects.push(object);
-    }
-    for (kind, of) in [("ClusterRoleBinding", "ClusterRole"), ("RoleBinding", "Role")] {
-        let mut object = wide(kind);
-        object["roleRef"] = json!({"apiGroup": rbac, "kind": of, "name": "fluxkeep"});
-        object["subjects"] = subject.clone();
-        objects.push(object);
-    }
-    for (kind, metadata) in [role, binding] {
-        objects
-            .iter_mut()
-            .filter(|object| object["kind"] == kind)
-            .for_each(|object| object["metadata"] = metadata.clone());
-    }
-    cluster.namespace(home).await;
-    cluster.apply_all(&objects).await;
-    let token = cluster.kubectl(&["create", "token", "fluxkeep", "--namespace", home]);
-    let token = String::from_utf8(token.stdout).unwrap();
-    let kubeconfig = plane.credentials.kubeconfig("fluxkeep.kubeconfig", plane.port, Some(token.trim()));
+    let kubeconfig = plane.own_account_with(cluster, everywhere, inside).await;
     connect::by_kubeconfig(Some(&kubeconfig), None).await.unwrap()
 }
 
@@ -170,6 +143,7 @@ async fn account(plane: &ControlPlane, cluster: &Cluster, everywhere: &[PolicyRu
 async fn the_rights_that_the_rules_need_are_enough_and_without_one_it_is_told_which() {
     let plane = ControlPlane::shared().await;
     let cluster = plane.cluster("rights").await;
+    cluster.namespace(HOME).await;
     let (everywhere, inside) = (rbac::cluster_rules(&RULES), rbac::engine_rules(&RULES));
     let client = account(plane, &cluster, &everywhere, &inside).await;
     let live = followed(client.clone()).await;
@@ -177,8 +151,10 @@ async fn the_rights_that_the_rules_need_are_enough_and_without_one_it_is_told_wh
     let secrets = http::Request::get("/api/v1/namespaces/flux-system/secrets").body(Vec::new()).unwrap();
     let refused = client.request_text(secrets).await.unwrap_err().to_string();
     assert!(refused.contains("cannot list resource \"secrets\""), "{refused}");
-    let fewer: Vec<_> = inside.into_iter().filter(|rule| rule.api_groups != Some(vec!["apps".to_owned()])).collect();
+    let (gone, fewer): (Vec<_>, Vec<_>) =
+        inside.into_iter().partition(|rule| rule.api_groups == Some(vec!["apps".to_owned()]));
     let client = account(plane, &cluster, &everywhere, &fewer).await;
+    cluster.until_may(&gone[0], false).await;
     let live = Live::new(client, Duration::from_mins(5));
     live.follow(&Engine::default());
     eventually("all but Deployments is read", async || {

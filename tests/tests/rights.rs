@@ -19,6 +19,8 @@ async fn without(cluster: &Cluster, resource: &str, verbs: &Value) {
     let mut lesser = role.clone();
     lesser["rules"] = json!(kept);
     cluster.apply(&lesser).await.unwrap();
+    let what = json!({"group": "", "resource": resource, "verb": verbs[0]});
+    cluster.until_allowed("fluxkeep", &what, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

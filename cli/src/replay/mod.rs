@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
 use fluxkeep_webhook::{Bound, Limits, Settings};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::client::{Client, Http};
@@ -167,13 +168,16 @@ async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow:
     let review = first.context("the story has no review")?.ask.review(1);
     let authority = write(folder.path(), "ca.pem", &theatre.authority)?;
     let review = write(folder.path(), "review.json", &review)?;
+    // From before it is told on: a process that does not listen is ended by the signal.
+    let mut interrupted = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
     output.text(&format!(
         "\nThe server goes on until Ctrl-C. Ask it yourself, in another terminal:\n\n  \
          curl --silent --cacert {authority} --header 'Content-Type: application/json' \\\n    \
          --data @{review} {}/validate\n\n  curl {}/metrics\n",
         theatre.admission, theatre.observe
     ))?;
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+    interrupted.recv().await;
+    Ok(())
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<String> {

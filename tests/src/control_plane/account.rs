@@ -13,7 +13,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 
-use super::{Cluster, ControlPlane};
+use super::{Cluster, ControlPlane, eventually};
 use crate::flux::HOME;
 
 /// The name of fluxkeep's account and roles, and of the namespace that it lives in.
@@ -29,14 +29,24 @@ impl ControlPlane {
         self.credentials.kubeconfig(&format!("{name}.kubeconfig"), self.port, Some(&token))
     }
 
-    /// A kubeconfig of fluxkeep's account, which is made.
+    /// A kubeconfig of fluxkeep's account, which is made, with the rights that its documentation names.
     pub async fn own_account(&self, cluster: &Cluster) -> PathBuf {
+        self.own_account_with(cluster, &[cluster_rules(&RULES), rights()].concat(), &engine_rules(&RULES)).await
+    }
+
+    /// The same with these rights in all of the cluster and in the engine's namespace, which is there.
+    pub async fn own_account_with(
+        &self,
+        cluster: &Cluster,
+        everywhere: &[PolicyRule],
+        inside: &[PolicyRule],
+    ) -> PathBuf {
         cluster.namespace(NAME).await;
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": NAME, "namespace": NAME}});
         cluster.apply_all(&[account]).await;
-        cluster.apply_all(&granted("ClusterRole", NAME, &[cluster_rules(&RULES), rights()].concat())).await;
-        cluster.apply_all(&granted("Role", NAME, &engine_rules(&RULES))).await;
+        cluster.grant("ClusterRole", NAME, everywhere).await;
+        cluster.grant("Role", NAME, inside).await;
         self.account(cluster, NAME, NAME).await
     }
 }
@@ -44,7 +54,35 @@ impl ControlPlane {
 impl Cluster {
     /// Lets fluxkeep's account tell of refusals.
     pub async fn may_be_told(&self) {
-        self.apply_all(&granted("ClusterRole", "fluxkeep-events", &events::rights())).await;
+        self.grant("ClusterRole", "fluxkeep-events", &events::rights()).await;
+    }
+
+    /// Binds fluxkeep's account to a role with these rules, and waits until that counts.
+    async fn grant(&self, kind: &str, name: &str, rules: &[PolicyRule]) {
+        self.apply_all(&granted(kind, name, rules)).await;
+        for rule in rules {
+            self.until_may(rule, true).await;
+        }
+    }
+
+    /// Waits until fluxkeep's account may do what a rule says, or no longer may: the apiserver takes up
+    /// roles and bindings by itself, a moment after they were written.
+    pub async fn until_may(&self, rule: &PolicyRule, may: bool) {
+        let of = |list: &Option<Vec<String>>| list.as_ref().and_then(|list| list.first()).cloned().unwrap_or_default();
+        let what = json!({"group": of(&rule.api_groups), "resource": of(&rule.resources), "verb": rule.verbs.first(),
+            "namespace": HOME, "name": of(&rule.resource_names)});
+        self.until_allowed(NAME, &what, may).await;
+    }
+
+    /// The same of the service account that is called as its namespace is, and of one thing to do.
+    pub async fn until_allowed(&self, name: &str, what: &Value, allowed: bool) {
+        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {"user": format!("system:serviceaccount:{name}:{name}"), "resourceAttributes": what}});
+        eventually(&format!("{name} may ({allowed}): {what}"), async || {
+            let answer = self.create(&review).await.map_err(|error| error.to_string())?.data;
+            if answer.pointer("/status/allowed") == Some(&json!(allowed)) { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
     }
 }
 

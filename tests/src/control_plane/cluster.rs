@@ -1,16 +1,15 @@
 //! What a test does in a cluster, and the picture that it leaves when it fails.
 
-use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::fs::{copy, create_dir_all, write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{GroupVersionKind, PartialObjectMeta};
-use kube::discovery::{ApiResource, Discovery, Scope, pinned_kind, verbs};
+use kube::core::GroupVersionKind;
+use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Config};
 use serde_json::Value;
 
@@ -26,14 +25,6 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
     logs: PathBuf,
 }
-
-/// Every object of a cluster by `group/Kind namespace/name`, with its resourceVersion: two that are
-/// equal prove that nothing was written between them.
-pub type Inventory = BTreeMap<String, String>;
-
-/// What moves by itself, with nobody touching the cluster, and what the apiserver derives from other
-/// objects: an APIService of a CRD, an IPAddress of a Service.
-const RESTLESS: [&str; 6] = ["Event", "Lease", "EndpointSlice", "Endpoints", "APIService", "IPAddress"];
 
 impl Cluster {
     pub(super) async fn connect(test: &str, kubeconfig: &Path, logs: &Path) -> Self {
@@ -122,40 +113,18 @@ impl Cluster {
         self.apply_all(&[object]).await;
     }
 
-    /// Every object of the cluster; of the kinds named here none.
-    pub async fn inventory(&self, without: &[&str]) -> Inventory {
-        // A group that goes away while this runs is not there to be asked.
-        let discovery = eventually("discovery", async || Discovery::new(self.client.clone()).run().await).await;
-        let mut found = Inventory::new();
-        for group in discovery.groups() {
-            for (resource, capabilities) in group.recommended_resources() {
-                let left_out = RESTLESS.contains(&resource.kind.as_str()) || without.contains(&resource.kind.as_str());
-                if capabilities.supports_operation(verbs::LIST) && !left_out {
-                    found.extend(self.listed(&resource).await);
-                }
-            }
-        }
-        found
-    }
-
-    async fn listed(&self, resource: &ApiResource) -> Inventory {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
-        let list = api.list_metadata(&ListParams::default()).await;
-        let entry = |object: PartialObjectMeta<DynamicObject>| {
-            let space = object.metadata.namespace.map(|space| format!("{space}/")).unwrap_or_default();
-            let key =
-                format!("{}/{} {space}{}", resource.group, resource.kind, object.metadata.name.unwrap_or_default());
-            (key, object.metadata.resource_version.unwrap_or_default())
-        };
-        // A CRD that goes away while this runs takes its kind along.
-        list.map(|list| list.items.into_iter().map(entry).collect()).unwrap_or_default()
-    }
-
     /// Runs kubectl as this user.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program("kubectl"));
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output().expect("kubectl")
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
+        self.remembering(&mut command).output().expect("kubectl")
+    }
+
+    /// Has a client remember beside this cluster what it serves. In its user's home it would find what
+    /// another cluster served at the same address.
+    pub fn remembering<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("KUBECACHEDIR", self.logs.join("served"))
     }
 
     /// Objects, events and logs, in a folder below `target`; its path is printed.

@@ -27,7 +27,7 @@ impl Helm {
     pub fn run(self, cluster: &Cluster, arguments: &[&str]) -> Output {
         let mut command = Command::new(program(self.program()));
         command.arg("--kubeconfig").arg(&cluster.kubeconfig).args(["--namespace", HOME]).args(arguments);
-        alone(&mut command).output().expect("helm")
+        cluster.remembering(alone(&mut command)).output().expect("helm")
     }
 
     /// Runs it where it must succeed.

@@ -10,21 +10,24 @@ mod cluster;
 mod credentials;
 mod helm;
 mod helm_controller;
+mod inventory;
+mod ports;
 mod process;
 mod programs;
 mod registration;
 mod webhook;
 
-pub use cluster::{Cluster, Inventory, eventually};
+pub use cluster::{Cluster, eventually};
 pub use credentials::{Credentials, serving};
 pub use helm::{Helm, said, umbrella};
 pub use helm_controller::{HelmController, helm_release};
+pub use inventory::Inventory;
+pub use ports::free_port;
 pub use process::{Process, folder};
 pub use programs::{own, program};
-pub use registration::asked;
+pub use registration::{asked, validated};
 pub use webhook::Webhook;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -165,11 +168,4 @@ fn controllers(plane: &ControlPlane) -> Command {
     command.arg("--root-ca-file").arg(plane.credentials.authority());
     command.args(["--leader-elect=false", "--secure-port=0"]);
     command
-}
-
-/// A port that nobody listens on now.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

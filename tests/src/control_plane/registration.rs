@@ -18,10 +18,16 @@ impl Webhook {
     }
 }
 
-/// Waits until the apiserver asks in both phases.
+/// Waits until the apiserver asks in both phases: it takes up each configuration by itself. The engine's
+/// Namespace carries Flux's label.
 pub async fn asked(cluster: &Cluster) {
-    refused("a broken record is refused", async || store_a_record(cluster).await).await;
+    validated(cluster).await;
     refused("taking a label off is refused", async || take_a_label(cluster).await).await;
+}
+
+/// Waits until the apiserver asks in the validating phase.
+pub async fn validated(cluster: &Cluster) {
+    refused("a broken record is refused", async || store_a_record(cluster).await).await;
 }
 
 async fn refused(what: &str, ask: impl AsyncFn() -> kube::Result<()>) {

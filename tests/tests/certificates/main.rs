@@ -22,9 +22,10 @@ use crate::stage::{NAMESPACE, SECRET, Stage, WEBHOOKS};
 /// never one of these.
 const TERMS: Terms = Terms {
     authority: Duration::from_hours(24),
-    leaf: Duration::from_secs(18),
+    leaf: Duration::from_secs(36),
     skew: Duration::ZERO,
-    settle: Duration::from_secs(4),
+    // The apiserver learns of a bundle within this also where the machine is busy.
+    settle: Duration::from_secs(8),
 };
 
 #[tokio::test(flavor = "multi_thread")]

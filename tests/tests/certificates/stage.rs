@@ -43,6 +43,12 @@ impl Stage {
         }
         cluster.namespace(NAMESPACE).await;
         cluster.apply_all(&rights()).await;
+        let configuration = json!({"group": "admissionregistration.k8s.io", "verb": "patch", "name": REGISTRATION,
+            "resource": "validatingwebhookconfigurations"});
+        let secret = json!({"resource": "secrets", "verb": "update", "namespace": NAMESPACE, "name": SECRET});
+        for what in [configuration, secret] {
+            cluster.until_allowed(NAMESPACE, &what, true).await;
+        }
         let token = token(&cluster.client).await;
         let kubeconfig = plane.credentials.kubeconfig("replica.kubeconfig", plane.port, Some(&token));
         let stage = Self { cluster, kubeconfig, behind, ports };

@@ -1,5 +1,6 @@
 //! What is sent, and what becomes of it while the server is down.
 
+use fluxkeep_tests::control_plane::validated;
 use fluxkeep_tests::deletes::deletions;
 use serde_json::{Value, json};
 
@@ -61,6 +62,13 @@ impl Stage {
         }
     }
 
+    /// Registers, and waits until the apiserver asks in both phases.
+    async fn registered(&self) {
+        self.register(&[]);
+        self.until(BY_WEBHOOK).await;
+        validated(&self.cluster).await;
+    }
+
     async fn asked_in_all(&self) -> u32 {
         let mut sum = 0;
         for door in ["crd", "crd-status", "helm-release", "release-record", "engine", "none"] {
@@ -74,8 +82,7 @@ impl Stage {
 async fn each_door_is_reached_and_nobody_is_asked_about_what_no_rule_looks_at() {
     let stage = Stage::set("each_door").await;
     stage.cluster.apply_all(&before()).await;
-    stage.register(&[]);
-    stage.until(BY_WEBHOOK).await;
+    stage.registered().await;
     let start = stage.asked_in_all().await;
     for object in quiet() {
         assert_eq!(stage.written(&object).await, "", "{object}");
@@ -93,8 +100,7 @@ async fn each_door_is_reached_and_nobody_is_asked_about_what_no_rule_looks_at() 
 async fn with_the_server_down_the_engine_is_closed_and_everything_else_goes_on() {
     let mut stage = Stage::set("server_down").await;
     stage.cluster.apply_all(&before()).await;
-    stage.register(&[]);
-    stage.until(BY_WEBHOOK).await;
+    stage.registered().await;
     stage.webhook.process.kill();
     stage.until(DOWN).await;
     for object in quiet() {
