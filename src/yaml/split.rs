@@ -66,19 +66,19 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// JSON values one after another; what is not JSON after all is one document of YAML, its marker
-    /// included.
+    /// JSON objects one after another. Where anything else stands among them, all of it is one document
+    /// of YAML, its marker included: a document cannot begin in the middle of a line.
     fn values(self, whole: Self, found: &mut Vec<Document<'a>>) {
         let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
-        let mut rest = self;
+        let (mut rest, before) = (self, found.len());
         while let Some(value) = stream.next() {
-            let Ok(value) = value else {
-                let part = if rest.offset == self.offset { whole } else { rest };
-                found.push(part.document(part.text, rest.line, false));
+            let Some(object) = value.ok().map(RawValue::get).filter(|text| text.starts_with('{')) else {
+                found.truncate(before);
+                found.push(whole.document(whole.text, self.line, false));
                 return;
             };
             rest = rest.behind(rest.text.len() - rest.text.trim_start().len());
-            found.push(rest.document(value.get(), rest.line, true));
+            found.push(rest.document(object, rest.line, true));
             rest = rest.behind(self.offset + stream.byte_offset() - rest.offset);
         }
     }
@@ -151,5 +151,6 @@ mod tests {
         assert_eq!(found.first().map(|one| (one.text, one.is_json)), Some(("{a: 1}\n", false)));
         assert_eq!(found.len(), 1);
         assert_eq!(split("--- {a: 1}: b\n"), [(1, "--- {a: 1}: b\n")]);
+        assert_eq!(split("{\"a\": 1}\n  3: b\n"), [(1, "{\"a\": 1}\n  3: b\n")]);
     }
 }

@@ -182,6 +182,8 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
     ("alias as a wrong value", "base: &k delete\nmetadata:\n  annotations:\n    keep: *k\n    a: b\n"),
     ("alias as a key", "base: &k old\nmetadata:\n  labels:\n    *k : x\n    app: a\n"),
     ("aliases inside an alias", "a: &a {old: x}\nb: &b {labels: *a, annotations: *a}\nmetadata: *b\n"),
+    ("alias of a key with a bracket", "metadata: &m\n  ~]name: a\n  +{: 0x1,\nspec: {template: *m, other: *m}\n"),
+    ("alias, its anchor on a line", "metadata:\n  labels:\n    &l\n    old: x\nspec: {a: *l, b: *l}\n"),
     ("alias of itself", "metadata: &m\n  name: a\n  self: *m\n"),
     ("anchor given twice", "a: &l {old: x}\nb: *l\nc: &l {app: y}\nmetadata:\n  labels: *l\n"),
     ("anchors with a tag", "metadata: !!map &m\n  labels: &l !!map\n    old: x\n  name: a\nb: *l\n"),
@@ -216,6 +218,7 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
     ("explicit keys", "? metadata\n: ? labels\n  : ? app\n    : a\n    ? old\n    : b\n"),
     ("explicit key, value below", "? metadata\n:\n  labels:\n    ? old\n    : b\n    app: a\n"),
     ("explicit key without a value", "metadata:\n  labels:\n    ? old\n    ? app\n"),
+    ("explicit key, then one of a colon", "a:\n  b\n? metadata\n:: c\n"),
     ("explicit key, commented", "? # c\n  metadata\n: # d\n  labels:\n    old: x\n"),
     ("key that is a sequence", "? [a, b]\n: c\nmetadata:\n  name: a\n"),
     // Lists.

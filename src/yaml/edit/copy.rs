@@ -86,8 +86,9 @@ impl Copier<'_, '_> {
     fn scalar(&self, id: Id, text: &str, style: ScalarStyle) -> String {
         let node = self.tree.node(id);
         let raw = self.tree.slice(node.start..node.end);
-        let is_open =
-            style == ScalarStyle::Plain && write::is_text(raw) && raw.contains(|one| ",[]{}:?#".contains(one));
+        // What no reader takes for anything but text may have quotes.
+        let ends = raw.contains([',', '[', ']', '{', '}']);
+        let is_open = style == ScalarStyle::Plain && (ends || write::is_text(raw) && raw.contains([':', '?', '#']));
         match style {
             ScalarStyle::Plain if raw.is_empty() && node.tag.is_none() => "null".to_owned(),
             ScalarStyle::Literal | ScalarStyle::Folded => write::quoted(text),

@@ -150,14 +150,22 @@ impl<'a> Reader<'a> {
             }
             let key = self.node(first, end, None)?;
             let behind = self.tree.node(key).end;
-            let colon = token(self.tree.text, behind);
-            let open = self.tree.text.get(colon..).is_some_and(|rest| rest.starts_with(':')).then_some(colon + 1);
+            let open = self.colon(behind, style);
             let below = patch.and_then(|patch| below(patch, self.tree.scalar(key)?));
             let second = self.next()?;
             let value = self.node(second, open.unwrap_or(behind), below)?;
             end = self.tree.node(value).end;
             entries.push(Entry { key, value, open });
         }
+    }
+
+    /// Where a value may begin: behind the colon that follows a key. In a block, a colon with text behind
+    /// it begins another key.
+    fn colon(&self, key_end: usize, style: Style) -> Option<usize> {
+        let behind = token(self.tree.text, key_end) + 1;
+        let is_colon = self.tree.slice(behind - 1..behind) == ":";
+        let is_free = self.tree.text.get(behind..)?.bytes().next().is_none_or(|next| next.is_ascii_whitespace());
+        (is_colon && (style == Style::Flow || is_free)).then_some(behind)
     }
 
     fn seq(&mut self, range: Range<usize>, style: Style, patch: Option<&Value>) -> Read<(Range<usize>, Body<'a>)> {

@@ -3,7 +3,7 @@
 use super::Doubt;
 use super::copy::copy;
 use super::patch::Patcher;
-use super::tree::{Body, Id};
+use super::tree::{Body, Id, token};
 
 impl Patcher<'_, '_> {
     /// Where a node changes that aliases stand for, the first of them becomes the definition.
@@ -41,8 +41,10 @@ impl Patcher<'_, '_> {
         let to = self.tree.node(alias);
         self.splice(to.start..to.end, text);
         if !self.is_gone(lender) {
-            let blank = self.tree.slice(0..anchor.start).trim_end_matches([' ', '\t']).len();
-            self.splice(blank..anchor.end, String::new());
+            // What follows must stay apart from what is in front, and indented on a line of its own.
+            let before = self.tree.slice(0..anchor.start).trim_end_matches([' ', '\t']);
+            let is_apart = !before.ends_with(['\n', '\r']) && token(self.tree.text, anchor.end) > anchor.end;
+            self.splice(if is_apart { before.len() } else { anchor.start }..anchor.end, String::new());
         }
         Ok(())
     }

@@ -96,8 +96,8 @@ impl Patcher<'_, '_> {
 
     fn insert_block(&mut self, id: Id, new: &Map<String, Value>, place: Place) -> Result<(), Doubt> {
         let (start, column) = (self.tree.node(id).start, self.column(id));
-        if self.tree.slice(start - column..start).contains('\t') {
-            return Err(Doubt::new(start, "a tab stands before the entry; indent it by spaces"));
+        if self.tree.slice(start - column..start).contains(['\t', '\u{feff}']) {
+            return Err(Doubt::new(start, "a tab or a byte order mark stands before the entry; indent it by spaces"));
         }
         let lines = write::block(new, column);
         if let Some(open) = self.opening(id, place) {

@@ -171,6 +171,16 @@ fn whoever_shares_the_edited_node_keeps_its_meaning() {
         &removal(),
         "metadata:\n  labels:\n    app: a\nspec: {selector: &l {app: a, old: b}, other: *l}\n",
     );
+    becomes(
+        "metadata: &m\n  ~]a: +{\n  labels: {old: 1:20}\nspec: *m\n",
+        &removal(),
+        "metadata:\n  ~]a: +{\n  labels: {}\nspec: &m {\"~]a\": \"+{\", labels: {old: 1:20}}\n",
+    );
+    becomes(
+        "metadata:\n  labels:\n    &l\n    old: x\nspec: *l\n",
+        &removal(),
+        "metadata:\n  labels:\n     {}\nspec: &l {old: x}\n",
+    );
     becomes("a: &l {old: x}\nmetadata:\n  labels: *l\n", &removal(), "a: &l {old: x}\nmetadata:\n  labels: {}\n");
     becomes(
         "a: &l {keep: x}\nmetadata:\n  annotations:\n    <<: *l # c\n",
@@ -189,6 +199,12 @@ fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place()
         "line 4, column 1: metadata stands twice in one map; keep one of them",
     );
     is_refused("? metadata\n", &keep(), "line 1, column 11: a key stands here without a colon; give it a value");
+    is_refused("? metadata\n:: b\n", &keep(), "line 1, column 11: a key stands here without a colon; give it a value");
+    is_refused(
+        "\u{feff}\u{feff}name: a\n",
+        &keep(),
+        "line 1, column 2: a tab or a byte order mark stands before the entry; indent it by spaces",
+    );
     is_refused("a: 1\n---\nmetadata: [\n", &removal(), "line 3, column 11: it is not YAML");
 }
 
