@@ -219,6 +219,7 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
     ("explicit key, value below", "? metadata\n:\n  labels:\n    ? old\n    : b\n    app: a\n"),
     ("explicit key without a value", "metadata:\n  labels:\n    ? old\n    ? app\n"),
     ("explicit key, then one of a colon", "a:\n  b\n? metadata\n:: c\n"),
+    ("explicit keys, one empty", "? metadata\n: ? labels\n:  ?  \n       : b\n"),
     ("explicit key, commented", "? # c\n  metadata\n: # d\n  labels:\n    old: x\n"),
     ("key that is a sequence", "? [a, b]\n: c\nmetadata:\n  name: a\n"),
     // Lists.

@@ -42,15 +42,34 @@ pub struct Splice {
 /// When the document is not YAML, when a key that the patch names stands twice, when a map that the
 /// patch names is something else, and when the meaning of another node would change.
 pub fn edit(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
-    let tree = match lines::read(document.text, patch) {
-        Some(tree) => tree,
-        None => events::read(document, patch)?,
+    let mut splices = match lines::read(document.text, patch) {
+        Some(tree) => patch::splices(&tree, patch).map_err(|doubt| doubt.at(document))?,
+        None => unmistakable(document, patch)?,
     };
-    let mut splices = patch::splices(&tree, patch).map_err(|doubt| doubt.at(document))?;
     for splice in &mut splices {
         splice.range = splice.range.start + document.offset..splice.range.end + document.offset;
     }
     Ok(splices)
+}
+
+/// The splices of a document that takes a parser to understand. What they make of it is read once more:
+/// a way of writing that nobody thought of is refused, not broken.
+fn unmistakable(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
+    let plan = |document: &Document<'_>| {
+        patch::splices(&events::read(document, patch)?, patch).map_err(|doubt| doubt.at(document))
+    };
+    let splices = plan(document)?;
+    let after = splice(document.text, &splices);
+    let again = plan(&Document { text: &after, ..*document });
+    if again.is_ok_and(|again| again.is_empty() || appends(patch)) {
+        return Ok(splices);
+    }
+    Err(document.unread(1, 1, "it cannot be edited as it is written; write it one key a line, without `?`".to_owned()))
+}
+
+/// Whether a patch adds an item each time.
+fn appends(patch: &Value) -> bool {
+    patch.as_object().is_some_and(|wants| wants.iter().any(|(key, want)| key == "-" || appends(want)))
 }
 
 /// The pieces of a text with its splices in place, one after another: nothing is copied.
