@@ -4,13 +4,19 @@
 //! the live object: both have to stand in the manifest before Helm sees it. Nothing here is guessed: what
 //! the facts or the caller do not tell is left alone.
 
+mod pods;
+
+pub use pods::Selecting;
+
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
-use crate::object::{Marks, Object};
+use crate::object::{Body, Marks, Object};
 use crate::rules::foreign_owner::{KUSTOMIZATION, holder};
 
 /// What is known when a manifest is rendered.
@@ -47,6 +53,9 @@ pub enum Part {
     Labels,
     /// `metadata.annotations`.
     Annotations,
+    /// `spec.template.metadata.labels`: those of a workload's pods.
+    #[serde(skip)]
+    PodLabels,
 }
 
 /// One label or annotation to write or to take away.
@@ -55,7 +64,7 @@ pub struct Edit {
     /// Where it stands.
     pub part: Part,
     /// For example `helm.sh/resource-policy`.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// None to take it away.
     pub value: Option<String>,
     /// Why, for the report.
@@ -91,7 +100,7 @@ impl Adopter<'_> {
     #[must_use]
     pub fn plan(&self, object: &Object) -> Vec<Edit> {
         let mut edits = self.wanted(object);
-        edits.retain(|edit| edit.part.of(object).get(edit.key) != edit.value.as_ref());
+        edits.retain(|edit| edit.part.get(object, &edit.key) != edit.value.as_ref());
         edits
     }
 
@@ -117,13 +126,18 @@ impl Adopter<'_> {
 
 fn keep() -> Edit {
     let reason = "so that neither an uninstall nor a later revision of the release deletes it";
-    Edit { part: Part::Annotations, key: RESOURCE_POLICY, value: Some("keep".to_owned()), reason: reason.to_owned() }
+    Edit {
+        part: Part::Annotations,
+        key: RESOURCE_POLICY.into(),
+        value: Some("keep".to_owned()),
+        reason: reason.to_owned(),
+    }
 }
 
 fn ownership(owner: &Owner) -> [Edit; 3] {
-    let entry = |part, key, value: &str| Edit {
+    let entry = |part, key: &'static str, value: &str| Edit {
         part,
-        key,
+        key: key.into(),
         value: Some(value.to_owned()),
         reason: format!("so that Helm knows it as release {owner}'s"),
     };
@@ -135,7 +149,12 @@ fn ownership(owner: &Owner) -> [Edit; 3] {
 }
 
 fn untie((part, key, tool): (Part, &'static str, &str)) -> Edit {
-    Edit { part, key, value: None, reason: format!("so that {tool} does not prune what this release takes over") }
+    Edit {
+        part,
+        key: key.into(),
+        value: None,
+        reason: format!("so that {tool} does not prune what this release takes over"),
+    }
 }
 
 impl Standing {
@@ -153,21 +172,33 @@ impl Standing {
 }
 
 impl Part {
-    /// Its name in `metadata`.
+    /// The keys that lead to it.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn path(self) -> &'static [&'static str] {
         match self {
-            Self::Labels => "labels",
-            Self::Annotations => "annotations",
+            Self::Labels => &["metadata", "labels"],
+            Self::Annotations => &["metadata", "annotations"],
+            Self::PodLabels => &["spec", "template", "metadata", "labels"],
         }
     }
 
-    /// The labels or annotations of an object.
+    /// What stands under a key of it.
     #[must_use]
-    pub fn of(self, object: &Object) -> &Marks {
-        match self {
-            Self::Labels => &object.labels,
-            Self::Annotations => &object.annotations,
+    pub fn get<'a>(self, object: &'a Object, key: &str) -> Option<&'a String> {
+        match (self, &object.body) {
+            (Self::Labels, _) => object.labels.get(key),
+            (Self::Annotations, _) => object.annotations.get(key),
+            (Self::PodLabels, Body::Workload(workload)) => workload.labels.get(key),
+            (Self::PodLabels, _) => None,
+        }
+    }
+
+    fn of(self, object: &mut Object) -> Option<&mut Marks> {
+        match (self, &mut object.body) {
+            (Self::Labels, _) => Some(&mut object.labels),
+            (Self::Annotations, _) => Some(&mut object.annotations),
+            (Self::PodLabels, Body::Workload(workload)) => Some(&mut workload.labels),
+            (Self::PodLabels, _) => None,
         }
     }
 }
@@ -176,18 +207,15 @@ impl Edit {
     /// A JSON pointer to what it writes.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/metadata/{}/{}", self.part.name(), self.key.replace('~', "~0").replace('/', "~1"))
+        format!("/{}/{}", self.part.path().join("/"), self.key.replace('~', "~0").replace('/', "~1"))
     }
 
     /// Makes the edit on an object that was read.
     pub fn make(&self, object: &mut Object) {
-        let marks = match self.part {
-            Part::Labels => &mut object.labels,
-            Part::Annotations => &mut object.annotations,
-        };
+        let Some(marks) = self.part.of(object) else { return };
         match &self.value {
-            Some(value) => marks.insert(self.key.to_owned(), value.clone()),
-            None => marks.remove(self.key),
+            Some(value) => marks.insert(self.key.to_string(), value.clone()),
+            None => marks.remove(&self.key),
         };
     }
 }
@@ -212,12 +240,27 @@ pub fn let_go(mut object: Object) -> Object {
 /// The edits of one object as a patch of its document.
 #[must_use]
 pub fn patch(edits: &[Edit]) -> Value {
-    let of = |part: Part| {
-        let entries = edits.iter().filter(|edit| edit.part == part);
-        entries.map(|edit| (edit.key.to_owned(), json!(edit.value))).collect::<Map<_, _>>()
-    };
-    let parts = [Part::Labels, Part::Annotations].map(|part| (part.name().to_owned(), Value::from(of(part))));
-    json!({"metadata": parts.into_iter().filter(|(_, map)| map != &json!({})).collect::<Map<_, _>>()})
+    let parts = [Part::Labels, Part::Annotations, Part::PodLabels].into_iter();
+    let patches = parts.filter_map(|part| {
+        let edits = edits.iter().filter(|edit| edit.part == part);
+        let entries: Map<_, _> = edits.map(|edit| (edit.key.to_string(), json!(edit.value))).collect();
+        (!entries.is_empty()).then(|| part.path().iter().rev().fold(json!(entries), |inner, key| json!({*key: inner})))
+    });
+    let mut whole = json!({});
+    patches.for_each(|patch| join(&mut whole, patch));
+    whole
+}
+
+/// Joins two maps, and what stands under a key of both.
+fn join(whole: &mut Value, part: Value) {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            for (key, value) in part {
+                join(whole.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (whole, part) => *whole = part,
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 
 mod marks;
 mod read;
+mod selector;
 
 pub use marks::Marks;
 pub(crate) use read::{FromWire, by_kind, wire};
 pub use read::{Head, Kind, body_kind};
+pub use selector::{Selector, Term};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,8 +60,10 @@ pub enum Body {
     HelmRelease(Box<HelmRelease>),
     /// A Deployment, StatefulSet or DaemonSet.
     Workload(Workload),
-    /// A Service, with `spec.clusterIP` where it is set.
-    Service(Option<String>),
+    /// A Service.
+    Service(Service),
+    /// A NetworkPolicy, with the pods that it is about.
+    NetworkPolicy(Selector),
     /// A RoleBinding or ClusterRoleBinding, with its `roleRef` as `Kind/name`.
     Binding(String),
     /// Anything else: its metadata is all that counts.
@@ -74,6 +78,17 @@ pub struct Workload {
     pub images: Vec<String>,
     /// `spec.selector.matchLabels`, which can never be changed.
     pub selector: BTreeMap<String, String>,
+    /// `spec.template.metadata.labels`: what its pods are known by.
+    pub labels: Marks,
+}
+
+/// What is read of a Service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `spec.clusterIP`, where it is set.
+    pub cluster_ip: Option<String>,
+    /// `spec.selector`: the pods that it sends to.
+    pub selector: Selector,
 }
 
 /// A place in a file that a person can open.
@@ -140,6 +155,16 @@ impl Object {
     #[must_use]
     pub fn images(&self) -> &[String] {
         if let Body::Workload(workload) = &self.body { &workload.images } else { &[] }
+    }
+
+    /// The pods that it means, if it is a Service or a NetworkPolicy.
+    #[must_use]
+    pub fn selector(&self) -> Option<&Selector> {
+        match &self.body {
+            Body::Service(service) => Some(&service.selector),
+            Body::NetworkPolicy(selector) => Some(selector),
+            _ => None,
+        }
     }
 
     /// Whether Helm creates and removes it beside the release.

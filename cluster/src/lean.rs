@@ -18,6 +18,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
         ],
         "Deployment" => &[
             "/spec/selector/matchLabels",
+            "/spec/template/metadata/labels",
             "/spec/template/spec/containers/*/name",
             "/spec/template/spec/containers/*/image",
         ],
@@ -37,7 +38,8 @@ fn parts(kind: &str) -> &'static [&'static str] {
             "/spec/upgrade/strategy",
             "/spec/upgrade/chartNameChangeStrategy",
         ],
-        "Service" => &["/spec/clusterIP"],
+        "Service" => &["/spec/clusterIP", "/spec/selector"],
+        "NetworkPolicy" => &["/spec/podSelector"],
         "RoleBinding" | "ClusterRoleBinding" => &["/roleRef"],
         _ => &[],
     }
@@ -178,10 +180,22 @@ mod tests {
     }
 
     #[test]
-    fn of_a_deployment_only_selector_and_images_are_kept() {
+    fn of_a_deployment_only_selector_labels_and_images_are_kept() {
         let deployment = json!({"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "a"}},
-            "template": {"spec": {"containers": [{"name": "m", "image": "i", "env": [{"value": "s3cr3t"}]}]}}}});
+            "template": {"metadata": {"labels": {"app": "a", "role": "r"}, "annotations": {"b": "s3cr3t"}},
+                "spec": {"containers": [{"name": "m", "image": "i", "env": [{"value": "s3cr3t"}]}]}}}});
         let lean = lean(&deployment, &head("apps/v1", "Deployment"), &[]).to_string();
-        assert!(lean.contains("\"image\":\"i\"") && !lean.contains("s3cr3t"), "{lean}");
+        assert!(lean.contains("\"image\":\"i\"") && lean.contains("\"role\":\"r\""), "{lean}");
+        assert!(!lean.contains("s3cr3t"), "{lean}");
+    }
+
+    #[test]
+    fn of_a_service_and_a_policy_it_is_kept_which_pods_they_mean() {
+        let service = json!({"spec": {"clusterIP": "10.0.0.1", "selector": {"app": "a"}, "ports": [{"port": 1}]}});
+        let kept = lean(&service, &head("v1", "Service"), &[]);
+        assert_eq!(kept.get("spec"), Some(&json!({"clusterIP": "10.0.0.1", "selector": {"app": "a"}})));
+        let policy = json!({"spec": {"podSelector": {"matchLabels": {"app": "a"}}, "ingress": [{}]}});
+        let kept = lean(&policy, &head("networking.k8s.io/v1", "NetworkPolicy"), &[]);
+        assert_eq!(kept.get("spec"), Some(&json!({"podSelector": {"matchLabels": {"app": "a"}}})));
     }
 }

@@ -1,6 +1,6 @@
 //! What was done to each object, and why.
 
-use fluxkeep::adoption::{Adopter, Edit, Standing};
+use fluxkeep::adoption::{Adopter, Edit, Part, Standing};
 use fluxkeep::render::{Format, render};
 use fluxkeep::verdict::Verdict;
 use serde::Serialize;
@@ -86,9 +86,15 @@ pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
 }
 
 fn line(Adopted { object, standing, edits }: &Adopted) -> String {
-    let sign = |edit: &Edit| format!("{}{}", if edit.value.is_some() { "+" } else { "-" }, edit.key);
     let owner = if let Standing::Foreign(owner) = standing { format!(" ({owner})") } else { String::new() };
-    format!("{object}: {}{owner}: {}", standing.name(), edits.iter().map(sign).collect::<Vec<_>>().join(" "))
+    format!("{object}: {}{owner}: {}", standing.name(), edits.iter().map(short).collect::<Vec<_>>().join(" "))
+}
+
+/// What is written, and of what reaches pods also why.
+fn short(edit: &Edit) -> String {
+    let sign = if edit.value.is_some() { "+" } else { "-" };
+    let pods = if edit.part == Part::PodLabels { format!(" (on its pods, {})", edit.reason) } else { String::new() };
+    format!("{sign}{}{pods}", edit.key)
 }
 
 fn warnings(verdict: &Verdict) -> impl Iterator<Item = String> {

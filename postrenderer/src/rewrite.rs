@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxkeep::adoption::{Adopter, Edit, Standing, patch};
+use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
 use fluxkeep::judge::judge;
 use fluxkeep::manifest::{self, Found, Reading};
 use fluxkeep::object::{Key, Object};
@@ -81,8 +81,10 @@ pub fn rewrite(text: &str, adopter: &Adopter<'_>, policy: &Policy, now: Timestam
         return Err(Unfit::Empty);
     }
     apart(&found)?;
-    let splices = splices(&found, adopter)?;
-    let objects: Vec<_> = found.into_iter().map(|found| adopted(found.object, adopter)).collect();
+    let edits = planned(&found, adopter);
+    let splices = splices(&found, &edits)?;
+    let objects = found.into_iter().zip(edits).map(|(found, edits)| adopted(found.object, edits, adopter));
+    let objects: Vec<_> = objects.collect();
     let release = Release {
         owner: adopter.owner.cloned(),
         objects: objects.iter().map(|adopted| adopted.object.clone()).collect(),
@@ -111,9 +113,15 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     Ok(())
 }
 
-fn adopted(object: Object, adopter: &Adopter<'_>) -> Adopted {
-    let (standing, edits) = (adopter.standing(&object), adopter.plan(&object));
-    let mut object = object;
+/// What is written on each object.
+fn planned(found: &[Found<'_>], adopter: &Adopter<'_>) -> Vec<Vec<Edit>> {
+    let selecting = Selecting::after(adopter.facts, found.iter().map(|found| &found.object));
+    let plan = |object: &Object| [adopter.plan(object), selecting.plan(adopter.engine, object)].concat();
+    found.iter().map(|found| plan(&found.object)).collect()
+}
+
+fn adopted(mut object: Object, edits: Vec<Edit>, adopter: &Adopter<'_>) -> Adopted {
+    let standing = adopter.standing(&object);
     for edit in &edits {
         edit.make(&mut object);
     }
@@ -121,12 +129,13 @@ fn adopted(object: Object, adopter: &Adopter<'_>) -> Adopted {
 }
 
 /// The objects of one document are edited together.
-fn splices(found: &[Found<'_>], adopter: &Adopter<'_>) -> Result<Vec<Splice>, Unfit> {
+fn splices(found: &[Found<'_>], edits: &[Vec<Edit>]) -> Result<Vec<Splice>, Unfit> {
     let mut splices = Vec::new();
-    for members in found.chunk_by(|one, next| one.number == next.number) {
-        let patches = members.iter().map(|member| (member.item, adopter.plan(&member.object)));
-        let wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
-        if let (Some(first), Some(wants)) = (members.first(), wants) {
+    let planned: Vec<_> = found.iter().zip(edits).collect();
+    for members in planned.chunk_by(|(one, _), (next, _)| one.number == next.number) {
+        let patches = members.iter().filter(|(_, edits)| !edits.is_empty());
+        let wants = combined(patches.map(|(member, edits)| (member.item, edits.as_slice())));
+        if let (Some((first, _)), Some(wants)) = (members.first(), wants) {
             let unfit = |unread| Unfit::Document { number: first.number, unread };
             splices.extend(edit(&first.document, &wants).map_err(unfit)?);
         }
@@ -135,12 +144,12 @@ fn splices(found: &[Found<'_>], adopter: &Adopter<'_>) -> Result<Vec<Splice>, Un
 }
 
 /// One patch for a document: that of its object, or one for each item of a list.
-fn combined(patches: impl Iterator<Item = (Option<usize>, Vec<Edit>)>) -> Option<Value> {
+fn combined<'a>(patches: impl Iterator<Item = (Option<usize>, &'a [Edit])>) -> Option<Value> {
     let mut items = Map::new();
     for (item, edits) in patches {
         match item {
-            None => return Some(patch(&edits)),
-            Some(item) => items.insert(item.to_string(), patch(&edits)),
+            None => return Some(patch(edits)),
+            Some(item) => items.insert(item.to_string(), patch(edits)),
         };
     }
     (!items.is_empty()).then(|| Value::Object(Map::from_iter([("items".to_owned(), items.into())])))

@@ -6,6 +6,16 @@
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks(Vec<(String, String)>);
 
+impl FromIterator<(String, String)> for Marks {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(entries: T) -> Self {
+        let mut marks = Self::default();
+        for (key, value) in entries {
+            marks.insert(key, value);
+        }
+        marks
+    }
+}
+
 impl Marks {
     /// What stands under a key.
     #[must_use]

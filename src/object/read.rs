@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{Body, Marks, Object, Workload};
+use super::selector::{self, Selector};
+use super::{Body, Marks, Object, Service, Workload};
 use crate::crd::{Definition, Version};
 use crate::helm::release::HelmRelease;
 
@@ -45,6 +46,8 @@ pub enum Kind {
     Workload,
     /// A Service.
     Service,
+    /// A NetworkPolicy.
+    NetworkPolicy,
     /// A RoleBinding or ClusterRoleBinding.
     Binding,
     /// Anything else.
@@ -59,6 +62,7 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
         ("helm.toolkit.fluxcd.io", "HelmRelease") => Kind::HelmRelease,
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => Kind::Workload,
         ("", "Service") => Kind::Service,
+        ("networking.k8s.io", "NetworkPolicy") => Kind::NetworkPolicy,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Kind::Binding,
         _ => Kind::Other,
     }
@@ -136,20 +140,35 @@ pub(crate) struct DefinitionStatus {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WorkloadSpec {
-    selector: Selector,
+    selector: MatchLabels,
     template: Template,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Selector {
+struct MatchLabels {
     match_labels: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Template {
+    metadata: Option<PodMeta>,
     spec: PodSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodMeta {
+    labels: Option<BTreeMap<String, Option<String>>>,
+}
+
+impl Template {
+    /// All of them: a selector may ask for any.
+    fn labels(metadata: Option<PodMeta>) -> Marks {
+        let labels = metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
+        labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -169,6 +188,13 @@ struct Container {
 pub(crate) struct ServiceSpec {
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<String>,
+    selector: Option<BTreeMap<String, Option<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PolicySpec {
+    pod_selector: Option<selector::Wire>,
 }
 
 #[derive(Deserialize)]
@@ -214,6 +240,7 @@ impl FromWire for Wire<WorkloadSpec> {
             Body::Workload(Workload {
                 images: spec.template.spec.containers.into_iter().map(|one| one.image).collect(),
                 selector: spec.selector.match_labels,
+                labels: Template::labels(spec.template.metadata),
             })
         })
     }
@@ -221,7 +248,19 @@ impl FromWire for Wire<WorkloadSpec> {
 
 impl FromWire for Wire<ServiceSpec> {
     fn object(self) -> Object {
-        self.with(|spec, _, _| Body::Service(spec.and_then(|spec| spec.cluster_ip)))
+        self.with(|spec, _, _| {
+            let (cluster_ip, selector) = spec.map_or((None, None), |spec| (spec.cluster_ip, spec.selector));
+            Body::Service(Service { cluster_ip, selector: Selector::of(selector.unwrap_or_default()) })
+        })
+    }
+}
+
+impl FromWire for Wire<PolicySpec> {
+    fn object(self) -> Object {
+        self.with(|spec, _, _| {
+            let selector = spec.and_then(|spec| spec.pod_selector).unwrap_or_default();
+            Body::NetworkPolicy(selector.into())
+        })
     }
 }
 
@@ -243,6 +282,7 @@ macro_rules! by_kind {
             Kind::HelmRelease => $read::<wire::HelmRelease>($($argument),*),
             Kind::Workload => $read::<wire::Workload>($($argument),*),
             Kind::Service => $read::<wire::Service>($($argument),*),
+            Kind::NetworkPolicy => $read::<wire::NetworkPolicy>($($argument),*),
             Kind::Binding => $read::<wire::Binding>($($argument),*),
             Kind::Other => $read::<wire::Other>($($argument),*),
         }
@@ -252,12 +292,15 @@ pub(crate) use by_kind;
 
 /// The wire type of each [`Kind`].
 pub(crate) mod wire {
-    use super::{DefinitionSpec, DefinitionStatus, IgnoredAny, RoleRef, ServiceSpec, Value, Wire, WorkloadSpec};
+    use super::{
+        DefinitionSpec, DefinitionStatus, IgnoredAny, PolicySpec, RoleRef, ServiceSpec, Value, Wire, WorkloadSpec,
+    };
 
     pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
     pub(crate) type HelmRelease = Wire<Value>;
     pub(crate) type Workload = Wire<WorkloadSpec>;
     pub(crate) type Service = Wire<ServiceSpec>;
+    pub(crate) type NetworkPolicy = Wire<PolicySpec>;
     pub(crate) type Binding = Wire<IgnoredAny, IgnoredAny, RoleRef>;
     pub(crate) type Other = Wire;
 }

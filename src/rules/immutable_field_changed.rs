@@ -36,8 +36,9 @@ fn difference(new: &Body, live: &Body) -> Option<(&'static str, String, String)>
             ("/spec/selector/matchLabels", labels(&live.selector), labels(&new.selector))
         }
         (Body::Binding(new), Body::Binding(live)) => ("/roleRef", live.clone(), new.clone()),
-        (Body::Service(Some(new)), Body::Service(Some(live))) if !new.is_empty() => {
-            ("/spec/clusterIP", live.clone(), new.clone())
+        (Body::Service(new), Body::Service(live)) => {
+            let (new, live) = (new.cluster_ip.as_ref(), live.cluster_ip.as_ref());
+            ("/spec/clusterIP", live?.clone(), new.filter(|new| !new.is_empty())?.clone())
         }
         _ => return None,
     };
@@ -47,4 +48,40 @@ fn difference(new: &Body, live: &Body) -> Option<(&'static str, String, String)>
 fn labels(labels: &std::collections::BTreeMap<String, String>) -> String {
     let pairs = labels.iter().map(|(key, value)| format!("{key}={value}"));
     pairs.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::manifest::{Reading, read};
+
+    /// Where a release's object differs for good from the live one, and both values.
+    fn told(head: &str, live: &str, new: &str) -> Option<(&'static str, String, String)> {
+        let body = |rest: &str| {
+            let text = format!("apiVersion: {head}\nmetadata: {{name: a}}\n{rest}\n");
+            read(&text, Reading::default()).unwrap().into_iter().next().unwrap().body
+        };
+        difference(&body(new), &body(live))
+    }
+
+    #[test]
+    fn selector_role_and_address_are_compared_and_what_is_left_out_is_not() {
+        let selector = |app: &str| format!("spec: {{selector: {{matchLabels: {{app: {app}}}}}}}");
+        let role = |name: &str| format!("roleRef: {{kind: ClusterRole, name: {name}}}");
+        let address = |ip: &str| format!("spec: {{clusterIP: {ip}}}");
+        let binding = "rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding";
+        for (head, path, live, new) in [
+            ("apps/v1\nkind: Deployment", "/spec/selector/matchLabels", selector("a"), selector("b")),
+            (binding, "/roleRef", role("a"), role("b")),
+            ("v1\nkind: Service", "/spec/clusterIP", address("10.0.0.1"), address("None")),
+        ] {
+            assert_eq!(told(head, &live, &new).unwrap().0, path);
+            assert_eq!(told(head, &live, &live), None);
+        }
+        for new in ["spec: {}", "spec: {clusterIP: ''}"] {
+            assert_eq!(told("v1\nkind: Service", &address("10.0.0.1"), new), None);
+        }
+        assert_eq!(told("apps/v1\nkind: Deployment", &selector("a"), "spec: {}"), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 
 /// Keys below which nothing is ever read, in whatever object they stand. Of a Secret and a ConfigMap
 /// that is the content itself.
-const UNREAD: [&str; 22] = [
+const UNREAD: [&str; 21] = [
     "additionalPrinterColumns",
     "affinity",
     "args",
@@ -18,7 +18,6 @@ const UNREAD: [&str; 22] = [
     "ingress",
     "livenessProbe",
     "managedFields",
-    "podSelector",
     "ports",
     "readinessProbe",
     "resources",

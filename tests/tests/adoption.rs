@@ -1,12 +1,13 @@
 //! The post-renderer under real Helm 3 and 4: what is stored is kept, and what is refused is not stored.
 
-#![allow(clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use fluxkeep::helm::record::{Driver, read};
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, folder, own, program};
+use serde_json::{Value, json};
 
 const NAMESPACE: &str = "flux-system";
 
@@ -43,6 +44,24 @@ spec:
 
 const STRANGER: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stranger\ndata:\n  size: {{ .Values.size | quote }}\n";
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: source-controller
+spec:
+  selector:
+    matchLabels: {app: source-controller}
+  template:
+    metadata:
+      # The pods.
+      labels:
+        app: source-controller
+        {{ .Values.label }}: \"yes\"
+    spec:
+      containers:
+      - {name: manager, image: ghcr.io/fluxcd/source-controller:v1.4.1}
+";
 
 const HOOK: &str = "apiVersion: v1
 kind: ConfigMap
@@ -172,6 +191,34 @@ async fn refuses(program: &'static str) {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(cluster.inventory(&[]).await, before, "nothing was written");
+}
+
+/// A chart that renames a label of the pods, by which a Service beside the release finds them.
+#[tokio::test]
+async fn a_label_that_a_live_service_relies_on_stays_on_the_pods() {
+    let plane = ControlPlane::start().await;
+    let cluster = cluster(&plane, "pod-labels").await;
+    let helm = Helm::new("helm-3", &plane).told(&format!("--kubeconfig={}", plane.kubeconfig().display()));
+    std::fs::write(helm.home.join("chart/templates/deployment.yaml"), DEPLOYMENT).expect("a writable folder");
+    succeeds(&helm.apply("install", &["--set", "label=metrics"]));
+    let selector = json!({"app": "source-controller", "metrics": "yes"});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics", "namespace": NAMESPACE},
+        "spec": {"selector": selector, "ports": [{"port": 8080}]}});
+    cluster.apply_all(&[service]).await;
+    let report = helm.home.join("report.json");
+    let helm = helm.told(&format!("--report={}", report.display()));
+    succeeds(&helm.apply("upgrade", &["--set", "label=telemetry"]));
+    let labels =
+        ["get", "-n", NAMESPACE, "deployment/source-controller", "-o", "jsonpath={.spec.template.metadata.labels}"];
+    let labels: Value = serde_json::from_str(&shown(&cluster, &labels)).expect("JSON");
+    assert_eq!(labels, json!({"app": "source-controller", "metrics": "yes", "telemetry": "yes"}));
+    assert!(stored(&cluster, 2).contains("# The pods."), "the rest of the text is as it was");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
+    let objects = report["objects"].as_array().cloned().unwrap_or_default();
+    let edits = objects.iter().filter_map(|object| object["edits"].as_array()).flatten();
+    let kept: Vec<_> = edits.filter(|edit| edit["path"] == "/spec/template/metadata/labels/metrics").collect();
+    let reason = "so that Service flux-system/metrics still selects these pods";
+    assert_eq!(kept, [&json!({"path": "/spec/template/metadata/labels/metrics", "value": "yes", "reason": reason})]);
 }
 
 #[tokio::test]

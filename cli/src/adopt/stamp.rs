@@ -65,8 +65,8 @@ impl Stamp {
     pub fn of(object: &Object, uid: &str, edits: &[Edit]) -> Self {
         let change = |edit: &Edit| Change {
             part: edit.part,
-            key: edit.key.to_owned(),
-            was: edit.part.of(object).get(edit.key).cloned(),
+            key: edit.key.to_string(),
+            was: edit.part.get(object, &edit.key).cloned(),
             is: edit.value.clone(),
         };
         let changes = edits.iter().map(change).filter(|change| change.was.is_some() || change.is.is_some());
@@ -143,7 +143,8 @@ fn metadata<'a>(live: &ObjectMeta, entries: impl Iterator<Item = (Part, &'a str,
     metadata.insert("uid".to_owned(), json!(live.uid));
     metadata.insert("resourceVersion".to_owned(), json!(live.resource_version));
     for (part, key, value) in entries {
-        if let Some(map) = metadata.entry(part.name()).or_insert_with(|| json!({})).as_object_mut() {
+        let Some(name) = part.path().strip_prefix(&["metadata"]).and_then(<[_]>::first) else { continue };
+        if let Some(map) = metadata.entry(*name).or_insert_with(|| json!({})).as_object_mut() {
             map.insert(key.to_owned(), value);
         }
     }
@@ -156,6 +157,8 @@ impl Change {
         let map = match self.part {
             Part::Labels => &live.labels,
             Part::Annotations => &live.annotations,
+            // Adoption of what lives changes no pod.
+            Part::PodLabels => return None,
         };
         map.as_ref()?.get(&self.key).map(String::as_str)
     }
