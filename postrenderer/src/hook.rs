@@ -1,12 +1,9 @@
 //! The same for helm-controller, which runs no foreign program: `spec.postRenderers` of a HelmRelease.
-//!
-//! Never `spec.commonMetadata`: an attempt that moves the HelmRelease's own CRD down prunes that field,
-//! and the next attempt deletes everything.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use fluxkeep::helm::RESOURCE_POLICY;
+use fluxkeep::helm::post_renderer::{keeps, stanza};
 use fluxkeep::manifest::{self, Found, Reading};
 use fluxkeep::object::Body;
 use fluxkeep::yaml::edit::{edit, splice};
@@ -26,14 +23,6 @@ pub struct Args {
     /// Writes the file instead of printing what it would hold.
     #[arg(long, requires = "file")]
     write: bool,
-}
-
-/// The smallest post-renderer that helm-controller takes: one without a target, or whose patch has no
-/// kind and name, it refuses.
-#[must_use]
-pub fn stanza() -> Value {
-    let patch = format!("kind: X\nmetadata:\n  name: x\n  annotations:\n    {RESOURCE_POLICY}: keep\n");
-    json!({"kustomize": {"patches": [{"target": {"kind": ".*"}, "patch": patch}]}})
 }
 
 /// Prints the stanza, or a HelmRelease's file with it.
@@ -90,16 +79,6 @@ fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
     let patch = json!({"spec": spec});
     let patch = item.map_or_else(|| patch.clone(), |item| json!({"items": {item.to_string(): patch}}));
     Ok(splice(text, &edit(document, &patch)?))
-}
-
-/// Whether a post-renderer keeps everything already, however it is written.
-fn keeps(renderer: &Value) -> bool {
-    let patches = renderer.pointer("/kustomize/patches").and_then(Value::as_array);
-    patches.into_iter().flatten().any(|patch| {
-        let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
-        patch.pointer("/target/kind") == Some(&json!(".*"))
-            && text.lines().any(|line| line.contains(RESOURCE_POLICY) && line.contains("keep"))
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Helm's words: version ranges, releases and the record that Helm keeps of them.
 
+pub mod post_renderer;
 pub mod range;
 pub mod record;
 pub mod release;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Owner, RESOURCE_POLICY};
+use super::{Owner, post_renderer};
 
 /// The spec of a HelmRelease (`helm.toolkit.fluxcd.io`, any version), read by path.
 ///
@@ -131,15 +131,11 @@ impl HelmRelease {
         install.into_iter().chain(upgrade).collect()
     }
 
-    /// Whether a post-renderer writes `helm.sh/resource-policy: keep` on every object: a kustomize
-    /// patch whose target is any kind, without another condition.
+    /// Whether a post-renderer writes `helm.sh/resource-policy: keep` on every object.
     #[must_use]
     pub fn keeps_everything(&self) -> bool {
         let renderers = self.spec.pointer("/postRenderers").and_then(Value::as_array);
-        renderers.into_iter().flatten().any(|renderer| {
-            let patches = renderer.pointer("/kustomize/patches").and_then(Value::as_array);
-            patches.into_iter().flatten().any(keeps_all)
-        })
+        renderers.into_iter().flatten().any(post_renderer::keeps)
     }
 
     fn hazard(&self, phase: &str, paths: [&'static str; 2], action: Action) -> Option<Hazard> {
@@ -173,21 +169,6 @@ impl std::fmt::Debug for HelmRelease {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("HelmRelease").field("chart", &self.chart()).finish_non_exhaustive()
     }
-}
-
-/// Whether a kustomize patch meets every object and keeps it.
-fn keeps_all(patch: &Value) -> bool {
-    let target = patch.get("target").and_then(Value::as_object);
-    let any =
-        target.is_some_and(|target| target.len() == 1 && target.get("kind").and_then(Value::as_str) == Some(".*"));
-    let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
-    any && text.split_once(RESOURCE_POLICY).is_some_and(|(_, value)| names_keep(value))
-}
-
-/// What follows the annotation's key in a patch: `: keep`, quoted or not.
-fn names_keep(value: &str) -> bool {
-    let value = value.trim_start_matches(['"', '\'', ':', ' ']);
-    value.strip_prefix("keep").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 #[cfg(test)]
@@ -242,17 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_patch_that_meets_every_object_keeps_everything() {
-        let patch = "kind: X\nmetadata: {name: x, annotations: {helm.sh/resource-policy: keep}}";
-        let with = |target: Value, patch: &str| {
-            release(json!({"postRenderers": [{"kustomize": {"patches": [{"target": target, "patch": patch}]}}]}))
-                .keeps_everything()
-        };
-        assert!(with(json!({"kind": ".*"}), patch));
-        assert!(!with(json!({"kind": "Deployment"}), patch));
-        assert!(!with(json!({"kind": ".*", "name": "x"}), patch));
-        assert!(!with(json!({"kind": ".*"}), &patch.replace("keep", "keeper")));
-        assert!(!release(json!({})).keeps_everything());
+    fn one_post_renderer_among_others_keeps_everything() {
+        let other = json!({"kustomize": {"images": [{"name": "a", "newTag": "b"}]}});
+        assert!(release(json!({"postRenderers": [other, post_renderer::stanza()]})).keeps_everything());
+        for none in [json!({}), json!({"postRenderers": [other]}), json!({"postRenderers": post_renderer::stanza()})] {
+            assert!(!release(none.clone()).keeps_everything(), "{none}");
+        }
     }
 
     #[test]

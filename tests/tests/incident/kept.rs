@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxkeep_postrenderer::hook;
+use fluxkeep::helm::post_renderer::stanza;
 use fluxkeep_tests::control_plane::HelmController;
 use fluxkeep_tests::flux::Names;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn with_the_hooks_post_renderer_three_remediations_delete_nothing() {
     let before = identities(&stage).await;
     let change = |spec: &mut Value| {
         spec["install"]["remediation"] = json!({"retries": 3});
-        spec["postRenderers"] = json!([hook::stanza()]);
+        spec["postRenderers"] = json!([stanza()]);
     };
     stage.release(&controller, &older(), change).await;
     stage.told("Stalled", "RetriesExceeded").await;

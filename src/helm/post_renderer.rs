@@ -1,0 +1,94 @@
+//! What helm-controller runs instead of a foreign program: an entry of a HelmRelease's `spec.postRenderers`
+//! that keeps every object of the release.
+//!
+//! Never `spec.commonMetadata`: an attempt that moves the HelmRelease's own CRD down prunes that field,
+//! and the next attempt deletes everything.
+
+use serde_json::{Value, json};
+
+use super::RESOURCE_POLICY;
+use crate::yaml;
+
+/// The target that meets every object.
+pub const EVERY_KIND: &str = ".*";
+
+/// The smallest post-renderer that helm-controller takes: one without a target, or whose patch has no
+/// kind and name, it refuses.
+#[must_use]
+pub fn stanza() -> Value {
+    json!({"kustomize": {"patches": [{"target": {"kind": EVERY_KIND}, "patch": patch()}]}})
+}
+
+/// The kustomize patch of the stanza.
+#[must_use]
+pub fn patch() -> String {
+    format!("kind: X\nmetadata:\n  name: x\n  annotations:\n    {RESOURCE_POLICY}: keep\n")
+}
+
+/// Whether a post-renderer keeps every object already, however it is written: by a kustomize patch
+/// whose target is any kind, without another condition.
+#[must_use]
+pub fn keeps(renderer: &Value) -> bool {
+    let patches = renderer.pointer("/kustomize/patches").and_then(Value::as_array);
+    patches.into_iter().flatten().any(|patch| meets_all(patch) && writes_keep(patch))
+}
+
+fn meets_all(patch: &Value) -> bool {
+    patch.get("target") == Some(&json!({"kind": EVERY_KIND}))
+}
+
+/// Helm's uninstall trims and lower-cases the value.
+fn writes_keep(patch: &Value) -> bool {
+    let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
+    let documents = yaml::documents(text);
+    let read = documents.first().and_then(|document| document.lean().read::<Value>().ok()).unwrap_or_default();
+    let policy = read.pointer("/metadata/annotations").and_then(|annotations| annotations.get(RESOURCE_POLICY)?.as_str());
+    policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(target: &Value, patch: &str) -> bool {
+        keeps(&json!({"kustomize": {"patches": [{"target": target, "patch": patch}]}}))
+    }
+
+    #[test]
+    fn the_stanza_keeps_everything() {
+        assert!(keeps(&stanza()));
+    }
+
+    #[test]
+    fn a_patch_that_keeps_may_be_written_in_any_way() {
+        for patch in [
+            "kind: X\nmetadata: {name: x, annotations: {helm.sh/resource-policy: keep}}",
+            r#"{"kind":"X","metadata":{"name":"x","annotations":{"helm.sh/resource-policy":"keep"}}}"#,
+            "kind: X\nmetadata:\n  name: x\n  annotations:\n    a: b\n    'helm.sh/resource-policy': \" Keep\" # c\n",
+        ] {
+            assert!(with(&json!({"kind": ".*"}), patch), "{patch}");
+        }
+    }
+
+    #[test]
+    fn only_a_patch_that_meets_every_object_and_keeps_it_does() {
+        let kept = patch();
+        for target in [json!({"kind": "Deployment"}), json!({"kind": ".*", "name": "x"}), json!({}), Value::Null] {
+            assert!(!with(&target, &kept), "{target}");
+        }
+        for patch in [
+            &kept.replace("keep", "keeper"),
+            &kept.replace("keep", "delete"),
+            &kept.replace("annotations", "labels"),
+            &kept.replace("    helm.sh", "    # helm.sh"),
+            "[{op: add, path: /metadata/annotations/helm.sh~1resource-policy, value: keep}]",
+            "no: [yaml",
+            "",
+        ] {
+            assert!(!with(&json!({"kind": ".*"}), patch), "{patch}");
+        }
+        for other in [Value::Null, json!({}), json!("x"), json!({"kustomize": {"patches": "x"}})] {
+            assert!(!keeps(&other), "{other}");
+        }
+    }
+}
