@@ -19,6 +19,7 @@ pub mod helm;
 pub mod judge;
 pub mod kube_version;
 pub mod manifest;
+pub mod mutation;
 pub mod object;
 pub mod offer;
 pub mod overrides;

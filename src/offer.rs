@@ -6,6 +6,7 @@ use semver::Version;
 
 use crate::catalogue::{Catalogue, Release};
 use crate::engine::Engine;
+use crate::facts::Facts;
 use crate::flux::Flux;
 use crate::helm::range::{self, Range};
 use crate::helm::release::HelmRelease;
@@ -76,6 +77,16 @@ fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
     let newest = Catalogue::built_in().newest().map(Flux::of_release);
     let order = case.running()?.zip(newest).and_then(|(running, newest)| running.compare(&newest));
     Ok(order == Some(Ordering::Greater))
+}
+
+/// Whether a HelmRelease holds the engine of this cluster, as far as that is known: its Helm release owns
+/// what runs, or it says that it brings Flux. The community's chart does whatever its version.
+#[must_use]
+pub fn holds(object: &Object, facts: &Facts, engine: &Engine) -> bool {
+    let Some((release, owner)) = object.helm_release().zip(object.installs()) else { return false };
+    release.chart() == Some(CHART)
+        || facts.owners(engine).contains(&owner)
+        || intended(object, release, engine).is_some()
 }
 
 /// Whether the request's release is the engine's: it brings Flux, or owns what runs.

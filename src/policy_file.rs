@@ -29,6 +29,7 @@ pub struct Invalid {
 struct File {
     levels: BTreeMap<RuleId, Level>,
     engine: Place,
+    mutate: Mutate,
     overrides: Vec<Exception>,
 }
 
@@ -37,6 +38,12 @@ struct File {
 struct Place {
     namespaces: Option<Spanned<Vec<String>>>,
     values_paths: Option<Vec<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct Mutate {
+    helm_releases: bool,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +81,7 @@ pub fn read(text: &str, now: Timestamp) -> Result<Policy, Invalid> {
     Ok(Policy {
         levels: file.levels.into_iter().map(|(rule, level)| (rule.0, level)).collect(),
         engine: place(file.engine)?,
+        mutates_helm_releases: file.mutate.helm_releases,
         overrides: file.overrides.iter().map(|one| standing(one, now)).collect::<Result<_, Invalid>>()?,
     })
 }
@@ -171,6 +179,18 @@ mod tests {
             (["flux".to_owned()].as_slice(), ["a.b".to_owned()].as_slice())
         );
         assert_eq!(policy.overrides.first().unwrap().reason, "x");
+    }
+
+    #[test]
+    fn nothing_is_mutated_unless_the_file_says_so() {
+        let mutates = |text: &str| read(text, now()).unwrap().mutates_helm_releases;
+        assert!(mutates("mutate: {helmReleases: true}\n"));
+        for text in ["mutate: {helmReleases: false}\n", "mutate: {}\n", "levels: {}\n"] {
+            assert!(!mutates(text), "{text}");
+        }
+        for text in ["mutate: {helmRelease: true}\n", "mutate: {helmReleases: often}\n", "mutate: true\n"] {
+            assert!(refusal(text).starts_with("line 1, column "), "{text}");
+        }
     }
 
     #[test]

@@ -125,6 +125,16 @@ impl Envelope {
     }
 }
 
+/// `Kind namespace/name`, of bounded length.
+impl fmt::Display for Envelope {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let space = self.namespace.as_deref().filter(|space| !space.is_empty() && *space != self.name);
+        let place = space.map(|space| format!("{space}/")).unwrap_or_default();
+        let text: String = format!("{} {place}{}", self.kind, self.name).chars().take(200).collect();
+        out.write_str(&text)
+    }
+}
+
 #[derive(Default)]
 struct Seen {
     api_version: Option<String>,

@@ -12,8 +12,10 @@ use jiff::Timestamp;
 
 use crate::facts::Facts;
 use crate::judge::judge;
+use crate::mutation;
 use crate::policy::Policy;
 use crate::request::{Door, Request};
+use crate::rule::Case;
 use crate::verdict::{Decision, Verdict};
 
 pub use envelope::{Envelope, Malformed};
@@ -44,6 +46,8 @@ pub struct Answer {
 pub enum Outcome {
     /// The judge decided.
     Judged(Decision),
+    /// It goes through with what was added to it; the person is told.
+    Amended,
     /// The review could not be read, for this reason; refused, so that nothing passes unseen.
     Unread(String),
 }
@@ -54,6 +58,7 @@ impl Outcome {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Judged(decision) => decision.name(),
+            Self::Amended => Decision::Warn.name(),
             Self::Unread(_) => "error",
         }
     }
@@ -62,29 +67,65 @@ impl Outcome {
 /// Answers one review.
 #[must_use]
 pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
+    match Envelope::read(body) {
+        Ok(envelope) => judged(body, &envelope, facts, policy, now),
+        Err(malformed) => rejected(&malformed),
+    }
+}
+
+/// Answers one review of the mutating phase, in which an answer may change the object. Where the policy
+/// wants it, a HelmRelease gets what keeps the engine and is not judged: the validating phase judges what
+/// has become of it. Everything else is answered as by [`answer`].
+#[must_use]
+pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
     let envelope = match Envelope::read(body) {
         Ok(envelope) => envelope,
         Err(malformed) => return rejected(&malformed),
     };
-    let door = Some(envelope.door());
-    match review::read(body, &envelope) {
-        Ok(None) => {
-            let verdict = Verdict::default();
-            let body = response::judged(&envelope, &verdict);
-            Answer { status: 200, body, door, outcome: Outcome::Judged(Decision::Allow), verdict, request: None }
-        }
+    if !policy.mutates_helm_releases || envelope.door() != Door::HelmRelease {
+        return judged(body, &envelope, facts, policy, now);
+    }
+    amended(body, &envelope, |request| mutation::is_due(&Case { request, facts, policy, now }))
+        .unwrap_or_else(|reason| unread(&envelope, reason))
+}
+
+fn judged(body: &[u8], envelope: &Envelope, facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
+    match review::read(body, envelope) {
+        Ok(None) => passed(envelope, None),
         Ok(Some(request)) => {
             let verdict = judge(&request, facts, policy, now);
-            let body = response::judged(&envelope, &verdict);
+            let body = response::judged(envelope, &verdict);
             let outcome = Outcome::Judged(verdict.decision());
-            Answer { status: 200, body, door, outcome, verdict, request: Some(request) }
+            Answer { status: 200, body, door: Some(request.door), outcome, verdict, request: Some(request) }
         }
-        Err(reason) => {
-            let body = response::unread(&envelope, &reason);
-            let verdict = Verdict::default();
-            Answer { status: 200, body, door, outcome: Outcome::Unread(reason), verdict, request: None }
-        }
+        Err(reason) => unread(envelope, reason),
     }
+}
+
+/// Adds to an object what is due. What cannot be added is told: a HelmRelease that looks as if it were
+/// kept, and is not, is worse than one that is refused.
+fn amended(body: &[u8], envelope: &Envelope, is_due: impl Fn(&Request) -> bool) -> Result<Answer, String> {
+    let request = review::changed(body, envelope)?;
+    if !request.as_ref().is_some_and(is_due) {
+        return Ok(passed(envelope, request));
+    }
+    let patch = mutation::patch(&review::object(body, envelope)?).map_err(|why| review::unpatched(envelope, &why))?;
+    let body = response::amended(envelope, &patch);
+    let (door, verdict) = (Some(envelope.door()), Verdict::default());
+    Ok(Answer { status: 200, body, door, outcome: Outcome::Amended, verdict, request })
+}
+
+fn passed(envelope: &Envelope, request: Option<Request>) -> Answer {
+    let verdict = Verdict::default();
+    let body = response::judged(envelope, &verdict);
+    let outcome = Outcome::Judged(Decision::Allow);
+    Answer { status: 200, body, door: Some(envelope.door()), outcome, verdict, request }
+}
+
+fn unread(envelope: &Envelope, reason: String) -> Answer {
+    let body = response::unread(envelope, &reason);
+    let (door, verdict) = (Some(envelope.door()), Verdict::default());
+    Answer { status: 200, body, door, outcome: Outcome::Unread(reason), verdict, request: None }
 }
 
 fn rejected(malformed: &Malformed) -> Answer {

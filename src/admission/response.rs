@@ -1,9 +1,13 @@
 //! From a verdict to the bytes that the apiserver shows to kubectl, Helm and helm-controller.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use json_patch::Patch;
 use serde::Serialize;
 
 use super::envelope::Envelope;
 use crate::finding::{Finding, Outcome};
+use crate::mutation::FIELD;
 use crate::render::message;
 use crate::verdict::{Decision, Verdict};
 
@@ -28,6 +32,17 @@ struct Response<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     audit_annotations: Audit,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    change: Option<Change>,
+}
+
+/// A change of the object, as the mutating phase takes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    patch_type: &'static str,
+    /// In base64.
+    patch: String,
 }
 
 #[derive(Serialize)]
@@ -61,6 +76,8 @@ struct Audit {
     decision: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     rule: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    added: &'static str,
 }
 
 /// The answer to a judged review.
@@ -71,7 +88,8 @@ pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
         allowed: decision != Decision::Refuse,
         status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict)),
         warnings: message::warnings(verdict.with(Outcome::Warned)),
-        audit_annotations: Audit { decision: decision.name(), rule: rules(verdict) },
+        audit_annotations: Audit { decision: decision.name(), rule: rules(verdict), added: "" },
+        change: None,
     })
 }
 
@@ -84,7 +102,22 @@ pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
         allowed: false,
         status: Some(status),
         warnings: Vec::new(),
-        audit_annotations: Audit { decision: "error", rule: String::new() },
+        audit_annotations: Audit { decision: "error", rule: String::new(), added: "" },
+        change: None,
+    })
+}
+
+/// The answer to a review whose object is changed on its way.
+pub(super) fn amended(envelope: &Envelope, patch: &Patch) -> Vec<u8> {
+    // Only strings and lists: nothing that serde_json could refuse.
+    let patch = STANDARD.encode(serde_json::to_vec(patch).unwrap_or_default());
+    bytes(Response {
+        uid: &envelope.uid,
+        allowed: true,
+        status: None,
+        warnings: vec![message::added(&envelope.to_string(), FIELD)],
+        audit_annotations: Audit { decision: Decision::Warn.name(), rule: String::new(), added: FIELD },
+        change: Some(Change { patch_type: "JSONPatch", patch }),
     })
 }
 

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::lean::lean;
 use crate::helm::record::{self, Driver, Record, shape};
 use crate::helm::{HOOK, Owner};
 use crate::manifest::{self, Reading};
+use crate::mutation::{FIELD, Unpatched};
 use crate::object::{FromWire, Kind, Object, by_kind};
 use crate::request::{Change, Door, Operation, Release, Request, Subject};
 
@@ -44,6 +46,15 @@ fn none<T>() -> Option<T> {
 /// # Errors
 /// In words, when an object cannot be read. Never with a value of the object.
 pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, String> {
+    let request = changed(body, envelope)?;
+    Ok(request.filter(|request| request.door != Door::HelmRelease || !is_same_spec(request)))
+}
+
+/// As [`read`], whatever an update changes.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn changed(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, String> {
     if let Some(why) = &envelope.broken {
         return Err(unreadable(envelope, why));
     }
@@ -54,9 +65,6 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
         return record(body, envelope, operation);
     }
     let (change, field_manager, dry_run) = by_kind!(envelope.body_kind(), change(body, envelope))?;
-    if envelope.door() == Door::HelmRelease && is_same_spec(&change) {
-        return Ok(None);
-    }
     if change.old.is_none() && operation != Operation::Create {
         return Err(unreadable(envelope, "request.oldObject is missing"));
     }
@@ -67,6 +75,20 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
     writer.field_manager = field_manager;
     let subject = Subject::Change(Box::new(change));
     Ok(Some(Request { door: envelope.door(), operation, writer, dry_run, subject }))
+}
+
+/// The object as it is written, whole.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> {
+    let review: Review<Value> = parsed(body, envelope)?;
+    Ok(review.request.object.unwrap_or_default())
+}
+
+/// Why nothing could be added to an object.
+pub(super) fn unpatched(envelope: &Envelope, why: &Unpatched) -> String {
+    format!("fluxkeep could not add {FIELD} to {envelope}: {why}; write it as a list, below a spec that is a map")
 }
 
 /// CONNECT changes nothing; an operation that Kubernetes does not have hides what it changes.
@@ -97,14 +119,7 @@ fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], envelope: &Envelope) -> Res
 }
 
 fn unreadable(envelope: &Envelope, why: &str) -> String {
-    format!("fluxkeep could not read the review of {}: {why}", subject(envelope))
-}
-
-/// `Kind namespace/name`, as the envelope has it.
-fn subject(envelope: &Envelope) -> String {
-    let space = envelope.namespace.as_deref().filter(|space| !space.is_empty() && *space != envelope.name);
-    let place = space.map(|space| format!("{space}/")).unwrap_or_default();
-    format!("{} {place}{}", envelope.kind, envelope.name).chars().take(200).collect()
+    format!("fluxkeep could not read the review of {envelope}: {why}")
 }
 
 /// The objects that a DELETE of a namespace's content carries have a name where the envelope has
@@ -124,7 +139,8 @@ fn named(mut object: Object, envelope: &Envelope) -> Object {
 }
 
 /// helm-controller writes finalizers and annotations of its own; only the intent is judged.
-fn is_same_spec(change: &Change) -> bool {
+fn is_same_spec(request: &Request) -> bool {
+    let Subject::Change(change) = &request.subject else { return false };
     let spec = |object: &Option<Object>| object.as_ref().and_then(Object::helm_release).cloned();
     let both = spec(&change.old).zip(spec(&change.new));
     both.is_some_and(|(old, new)| old == new)

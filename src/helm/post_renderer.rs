@@ -42,7 +42,8 @@ fn writes_keep(patch: &Value) -> bool {
     let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
     let documents = yaml::documents(text);
     let read = documents.first().and_then(|document| document.lean().read::<Value>().ok()).unwrap_or_default();
-    let policy = read.pointer("/metadata/annotations").and_then(|annotations| annotations.get(RESOURCE_POLICY)?.as_str());
+    let policy =
+        read.pointer("/metadata/annotations").and_then(|annotations| annotations.get(RESOURCE_POLICY)?.as_str());
     policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
 }
 

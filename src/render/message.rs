@@ -42,6 +42,12 @@ pub fn warnings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Stri
     groups.filter_map(|group| Some(warning(group.first()?, group.len() - 1))).collect()
 }
 
+/// One line about what was added to an object on its way.
+#[must_use]
+pub fn added(object: &str, field: &str) -> String {
+    cut(&format!("{object}: fluxkeep added {field}: an uninstall of the release keeps its objects"), LONGEST_WARNING)
+}
+
 fn warning(finding: &Finding, rest: usize) -> String {
     let tail = if rest == 0 { String::new() } else { format!(" ({})", more(rest)) };
     let text = format!("{}: {}: {}", finding.rule, finding.object, finding.message);

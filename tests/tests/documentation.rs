@@ -8,7 +8,7 @@ use fluxkeep::engine::Engine;
 use fluxkeep::finding::Level;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::registration::{GATES, Gate, Profile, Scope};
+use fluxkeep_webhook::registration::{GATES, Gate, Profile, Scope, mutation};
 use fluxkeep_webhook::{Metrics, State};
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ fn the_registration_page_is_the_table_of_gates() {
         "<!-- Written by `make docs` from the table in webhook/src/registration. -->\n# Registration\n\n\
          `fluxkeep-webhook register` writes these webhooks. Each kind of request has two entries, told apart by one \
          condition and its negation: what is the engine's fails closed, the rest fails open. All: `sideEffects: None`, \
-         `matchPolicy: Equivalent`, nothing is ever changed.\n\n| webhook | asks | when fluxkeep is down | because it is about |\n\
+         `matchPolicy: Equivalent`. They change nothing; [one more](#the-mutation) does, where the policy file wants it.\n\n| webhook | asks | when fluxkeep is down | because it is about |\n\
          |---|---|---|---|\n",
     );
     for (gate, scope) in GATES.iter().flat_map(|gate| Scope::ALL.map(|scope| (gate, scope))) {
@@ -101,6 +101,7 @@ fn the_registration_page_is_the_table_of_gates() {
         page += &["| `", &gate.webhook(scope), "` | ", &asks, " | ", &after, " | ", why, " |\n"].concat();
     }
     page += &GATES.iter().map(gate_page).collect::<String>();
+    page += &mutation_page();
     page += TWIN;
     is_page("registration.md", &page);
 }
@@ -121,6 +122,40 @@ conditions of the gates of that name, in the apiserver itself: also when the web
 Of several engines each Namespace's override counts for what is in it; what is cluster-wide needs it on all of them.
 ";
 
+const MUTATION: &str = "
+Registered with `mutate: {helmReleases: true}` in the policy file, and by default not at all. A HelmRelease that holds Flux gets the
+post-renderer that `fluxkeep-postrenderer hook` writes, behind those that it has: `helm.sh/resource-policy: keep` on every object of
+its release, so that no remediation and no uninstall deletes Flux.
+
+- Asks: CREATE, UPDATE, mutating phase, of `helmreleases.helm.toolkit.fluxcd.io`
+- When fluxkeep is down: `Ignore` after 3 s. It is a second net: what has become of the HelmRelease is judged by
+  `helm-release` in the validating phase, which fails closed, and its release by `release-record`.
+- `reinvocationPolicy: IfNeeded`: another webhook may write `spec.postRenderers` after it. It adds nothing twice.
+- A HelmRelease holds Flux when its Helm release owns a CRD of Flux, a core controller or what one cannot run without; when its chart
+  is `flux2` of a HelmRepository; when the annotation `fluxkeep.io/flux-version` or, in the engine's namespace, its values name the
+  version. Before a release owns anything, a chart with another name hides what it carries: annotate such a HelmRelease.
+- What was added is named by the annotation `fluxkeep.io/added: spec.postRenderers`, by a warning to whoever wrote it, in the audit log
+  (`added`) and counted (`fluxkeep_mutations_total`).
+- GitOps: what is added stays when kustomize-controller applies a file without `spec.postRenderers`. A file with a list of its own
+  replaces the list, and the post-renderer is added again in the same request, dry runs included: no drift, no loop. Once it stands in
+  the file (`fluxkeep-postrenderer hook --for FILE --write`), nothing is added any more.
+- An override for `engine-object-unkept` on the HelmRelease or in the policy file leaves it as it is.
+
+Sent under all of these conditions:
+";
+
+fn mutation_page() -> String {
+    let engine = Engine::default();
+    let profile = Profile { engine: &engine, release: Some("fluxkeep") };
+    let conditions = mutation::conditions(&profile).into_iter();
+    let conditions: String = conditions.map(condition).collect();
+    ["\n## The mutation\n\nWebhook `", &mutation::name(), "`.\n", MUTATION, &conditions].concat()
+}
+
+fn condition((name, expression): (&str, String)) -> String {
+    format!("\n`{name}`\n```cel\n{expression}\n```\n")
+}
+
 fn gate_page(gate: &Gate) -> String {
     let engine = Engine::default();
     let profile = Profile { engine: &engine, release: Some("fluxkeep") };
@@ -130,8 +165,7 @@ fn gate_page(gate: &Gate) -> String {
         resources
             .extend(names.into_iter().map(|name| format!("`{}`", format!("{name}.{group}").trim_end_matches('.'))));
     }
-    let conditions = gate.conditions(Scope::Engine, &profile).into_iter();
-    let conditions = conditions.map(|(name, expression)| format!("\n`{name}`\n```cel\n{expression}\n```\n"));
+    let conditions = gate.conditions(Scope::Engine, &profile).into_iter().map(condition);
     let head = [
         format!("\n## {}\n\nIn the {} phase: {}.\n\n", gate.name, gate.phase.name(), gate.why_then),
         format!("- Door: `{}`\n- Rules: {}\n", gate.door, rules.join(", ")),

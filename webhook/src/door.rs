@@ -16,9 +16,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::connections::Phase;
+use crate::connections;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::registration::Phase;
 
 /// The longest body that is judged where it was read. Longer ones go to a thread of their own: a
 /// release record of 1 MB unfolds to tens, and health checks must not wait for it. The reviews of
@@ -29,8 +30,8 @@ const AT_ONCE: usize = 256 << 10;
 /// as long again.
 pub(crate) const UNFOLDING: usize = 4;
 
-/// From a review's bytes to its answer.
-pub(crate) type Answering = Arc<dyn Fn(&[u8]) -> Answer + Send + Sync>;
+/// From a review's bytes to its answer, in the phase that asks.
+pub(crate) type Answering = Arc<dyn Fn(Phase, &[u8]) -> Answer + Send + Sync>;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -38,26 +39,29 @@ pub(crate) struct Door {
     pub(crate) answering: Answering,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
-    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) life: watch::Receiver<connections::Phase>,
     /// Turns of the reviews that go to a thread of their own; without a bound, so would their memory.
     pub(crate) unfolding: Arc<Semaphore>,
 }
 
-/// `POST /validate` and `POST /mutate`: what a review is about decides, not where it is sent.
+/// `POST /validate` and `POST /mutate`: what a review is about decides who judges it, and where it is sent
+/// whether the answer may change the object.
 pub(crate) fn router(door: Door) -> Router {
-    let router = Router::new().route("/validate", post(review)).route("/mutate", post(review));
+    let in_phase = |phase| post(move |state, request| review(phase, state, request));
+    let paths = [Phase::Validating, Phase::Mutating];
+    let router = paths.into_iter().fold(Router::new(), |router, phase| router.route(phase.path(), in_phase(phase)));
     explained(router, "POST an AdmissionReview to /validate or /mutate\n").with_state(door)
 }
 
-async fn review(Shared(door): Shared<Door>, request: Request<Body>) -> Response<Body> {
+async fn review(phase: Phase, Shared(door): Shared<Door>, request: Request<Body>) -> Response<Body> {
     let version = request.version();
     let read = timeout(door.body_deadline, body(request)).await.unwrap_or(Err(Refused::TooSlow));
     let is_unread = read.is_err();
     let mut response = match read {
-        Ok(body) => door.judged(body).await,
+        Ok(body) => door.judged(phase, body).await,
         Err(refused) => door.refused(&refused),
     };
-    let is_stopping = *door.phase.borrow() != Phase::Serving;
+    let is_stopping = *door.life.borrow() != connections::Phase::Serving;
     // An idle connection that is simply cut fails the apiserver's next review.
     if (is_unread || is_stopping) && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -66,23 +70,23 @@ async fn review(Shared(door): Shared<Door>, request: Request<Body>) -> Response<
 }
 
 impl Door {
-    async fn judged(&self, body: Vec<u8>) -> Response<Body> {
+    async fn judged(&self, phase: Phase, body: Vec<u8>) -> Response<Body> {
         if body.len() <= AT_ONCE {
-            return self.answer(&body);
+            return self.answer(phase, &body);
         }
         let Ok(turn) = self.unfolding.clone().acquire_owned().await else { return failed() };
         let door = self.clone();
         let judging = move || {
             let _turn = turn;
-            door.answer(&body)
+            door.answer(phase, &body)
         };
         spawn_blocking(judging).await.unwrap_or_else(|_| failed())
     }
 
     /// Answers, counts and logs. A panic costs this one review, not the server.
-    fn answer(&self, body: &[u8]) -> Response<Body> {
+    fn answer(&self, phase: Phase, body: &[u8]) -> Response<Body> {
         let start = Instant::now();
-        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (self.answering)(body))) else {
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, body))) else {
             tracing::error!("judging a review panicked; it was answered with 500");
             self.metrics.failed();
             return failed();
@@ -181,7 +185,7 @@ mod tests {
 
     /// A router whose judge panics on every body that holds `panic`.
     fn fragile(metrics: &Arc<Metrics>) -> Router {
-        let answering = |body: &[u8]| {
+        let answering = |_: Phase, body: &[u8]| {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
             fluxkeep::admission::answer(body, &Facts::default(), &Policy::default(), crate::state::now())
         };
@@ -190,9 +194,9 @@ mod tests {
 
     /// A door at which one longer review is judged at once.
     fn door(metrics: &Arc<Metrics>, answering: Answering) -> Door {
-        let (_tell, phase) = watch::channel(Phase::Serving);
+        let (_tell, life) = watch::channel(connections::Phase::Serving);
         let (metrics, unfolding) = (metrics.clone(), Arc::new(Semaphore::new(1)));
-        Door { answering, metrics, body_deadline: Duration::from_secs(10), phase, unfolding }
+        Door { answering, metrics, body_deadline: Duration::from_secs(10), life, unfolding }
     }
 
     async fn status(router: &Router, body: impl Into<Body>) -> StatusCode {
@@ -218,7 +222,7 @@ mod tests {
     async fn long_reviews_wait_for_each_other_and_short_ones_for_none() {
         let (started, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
         let (begun, gate) = (started.clone(), open.clone());
-        let answering = move |body: &[u8]| {
+        let answering = move |_: Phase, body: &[u8]| {
             if body.len() > AT_ONCE {
                 begun.fetch_add(1, Ordering::SeqCst);
                 gate.wait();

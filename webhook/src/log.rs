@@ -2,6 +2,7 @@
 
 use fluxkeep::admission::{Answer, Envelope, Outcome};
 use fluxkeep::finding::Finding;
+use fluxkeep::mutation::FIELD;
 use fluxkeep::request::Door;
 
 use crate::metrics::NO_DOOR;
@@ -11,6 +12,11 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
     let door = answer.door.map_or(NO_DOOR, Door::name);
     match &answer.outcome {
         Outcome::Unread(reason) => tracing::warn!(door, uid = uid(body), reason, "review not readable"),
+        Outcome::Amended => {
+            let envelope = Envelope::read(body).unwrap_or_default();
+            let (uid, user, added) = (&envelope.uid, envelope.user(), FIELD);
+            tracing::info!(door, uid, user, added, object = %envelope, "review amended");
+        }
         Outcome::Judged(decision) => {
             let decision = decision.name();
             if let Some(first) = answer.verdict.findings.first() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fluxkeep::admission::Answer;
+use fluxkeep::admission::{Answer, Outcome};
 use fluxkeep::finding::Level;
 use fluxkeep::overrides;
 use fluxkeep::request::Door;
@@ -105,6 +105,7 @@ pub struct Metrics {
     seconds: Family<AtDoor, Histogram>,
     findings: Family<Found, Counter>,
     abstentions: Family<Abstention, Counter>,
+    mutations: Counter,
     facts_age: Family<From, Gauge>,
     overrides: Family<OverrideState, Gauge>,
     not_after: Family<Certificate, Gauge>,
@@ -123,6 +124,7 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             findings: Family::default(),
             abstentions: Family::default(),
+            mutations: Counter::default(),
             facts_age: Family::default(),
             overrides: Family::default(),
             not_after: Family::default(),
@@ -144,6 +146,9 @@ impl Metrics {
         let decision = answer.outcome.name();
         self.reviews.get_or_create(&Review { door, decision }).inc();
         self.seconds.get_or_create(&AtDoor { door }).observe(took.as_secs_f64());
+        if answer.outcome == Outcome::Amended {
+            self.mutations.inc();
+        }
         for finding in &answer.verdict.findings {
             let (level, outcome) = (finding.level.name(), finding.outcome().name());
             self.findings.get_or_create(&Found { rule: finding.rule, door, level, outcome }).inc();
@@ -266,6 +271,11 @@ impl Metrics {
         registry.register("fluxkeep_admission_seconds", "Time to answer a review", self.seconds.clone());
         registry.register("fluxkeep_findings", "Findings by what became of them", self.findings.clone());
         registry.register("fluxkeep_abstentions", "Rules that lacked a fact", self.abstentions.clone());
+        registry.register(
+            "fluxkeep_mutations",
+            "HelmReleases that the post-renderer was added to",
+            self.mutations.clone(),
+        );
         registry.register("fluxkeep_facts_age_seconds", "Age of the facts", self.facts_age.clone());
         registry.register("fluxkeep_overrides", "Overrides in policy and cluster", self.overrides.clone());
         registry.register(

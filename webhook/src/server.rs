@@ -143,7 +143,7 @@ impl Bound {
             answering: self.answering(),
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
-            phase: phase.clone(),
+            life: phase.clone(),
             unfolding: Arc::new(Semaphore::new(UNFOLDING)),
         };
         let observe = Observe { metrics: metrics.clone(), state: state.clone(), readiness: self.readiness.clone() };
@@ -156,10 +156,12 @@ impl Bound {
     fn answering(&self) -> Answering {
         let Upkeep { state, metrics, .. } = &self.upkeep;
         let judge = state.clone();
-        let Some(Events(client)) = self.events.clone() else { return Arc::new(move |body| judge.answer(body)) };
+        let Some(Events(client)) = self.events.clone() else {
+            return Arc::new(move |phase, body| judge.answer(phase, body));
+        };
         let teller = Teller::start(client, state.clone(), metrics.clone());
-        Arc::new(move |body| {
-            let answer = judge.answer(body);
+        Arc::new(move |phase, body| {
+            let answer = judge.answer(phase, body);
             teller.tell(&answer);
             answer
         })

@@ -3,10 +3,12 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use fluxkeep::admission::{Answer, answer};
+use fluxkeep::admission::{Answer, amend, answer};
 use fluxkeep::policy::Policy;
 use fluxkeep_cluster::Source;
 use jiff::Timestamp;
+
+use crate::registration::Phase;
 
 /// Facts and policy.
 #[derive(Debug)]
@@ -22,9 +24,13 @@ impl State {
         Self { source, policy: RwLock::new(Arc::new(policy)) }
     }
 
-    /// Answers one review, now.
+    /// Answers one review of a phase, now.
     #[must_use]
-    pub fn answer(&self, body: &[u8]) -> Answer {
+    pub fn answer(&self, phase: Phase, body: &[u8]) -> Answer {
+        let answer = match phase {
+            Phase::Mutating => amend,
+            Phase::Validating => answer,
+        };
         answer(body, &self.source.facts(), &self.policy(), now())
     }
 

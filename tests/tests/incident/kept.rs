@@ -26,7 +26,7 @@ async fn with_the_hooks_post_renderer_three_remediations_delete_nothing() {
 }
 
 /// The uid of every object of the engine: one that was deleted and made again has another.
-async fn identities(stage: &Stage) -> BTreeMap<String, Value> {
+pub(crate) async fn identities(stage: &Stage) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for object in running().installed(Names::Bootstrap) {
         let live = stage.cluster.get(&object).await.unwrap();

@@ -5,6 +5,7 @@
 
 mod deletes;
 mod kept;
+mod mutated;
 mod stage;
 mod with;
 mod without;

@@ -56,7 +56,7 @@ fn stored_versions_are_asked_about_when_somebody_else_than_the_apiserver_changes
     ]);
 }
 
-fn release(name: &str, namespace: &str, spec: &Value) -> Review<'static> {
+pub(crate) fn release(name: &str, namespace: &str, spec: &Value) -> Review<'static> {
     let metadata = json!({"name": name, "namespace": namespace});
     let kind = "helm.toolkit.fluxcd.io/v2/HelmRelease";
     let object =

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod gates;
+mod mutation;
 mod twin;
 
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ pub(crate) fn facts() -> Facts {
 pub(crate) fn decision(body: &[u8], facts: &Facts) -> Decision {
     match fluxkeep::admission::answer(body, facts, &Policy::default(), now()).outcome {
         Outcome::Judged(decision) => decision,
+        Outcome::Amended => panic!("nothing is asked to be changed"),
         Outcome::Unread(why) => panic!("{why}"),
     }
 }

@@ -125,6 +125,7 @@ async fn uid(client: &Client, about: &Subject) -> kube::Result<Option<String>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::registration::Phase;
     use fluxkeep::policy::Policy;
     use fluxkeep_cluster::Snapshot;
     use http::{Request, Response};
@@ -146,7 +147,7 @@ mod tests {
             "kind":"CustomResourceDefinition","metadata":{{"name":"{name}"}},"spec":{{"group":"g","scope":"Namespaced",
             "names":{{"kind":"K","plural":"ks"}},"versions":[]}}}}}}}}"#
         );
-        state.answer(review.as_bytes())
+        state.answer(Phase::Mutating, review.as_bytes())
     }
 
     fn counted(metrics: &Metrics, result: &str) -> u64 {

@@ -15,7 +15,7 @@ use super::release::{becomes_another, is_engines_record, is_engines_release, is_
 /// When the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Before its own checks and its policies. Nothing is ever changed there.
+    /// Before its own checks and its policies. Nothing is changed there but by the mutation.
     Mutating,
     /// After them.
     Validating,
@@ -28,6 +28,15 @@ impl Phase {
         match self {
             Self::Mutating => "mutating",
             Self::Validating => "validating",
+        }
+    }
+
+    /// Where the server takes its reviews.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Mutating => "/mutate",
+            Self::Validating => "/validate",
         }
     }
 }
@@ -166,6 +175,6 @@ const ENGINE_LABEL_REMOVED: Gate = Gate {
 
 const HELM_RELEASES: &str = "helmreleases";
 
-fn helm_releases() -> Vec<(&'static str, Vec<&'static str>)> {
+pub(super) fn helm_releases() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![("helm.toolkit.fluxcd.io", vec![HELM_RELEASES])]
 }

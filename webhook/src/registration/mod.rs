@@ -8,6 +8,7 @@ mod engine;
 mod gate;
 mod keeper;
 mod manifest;
+pub mod mutation;
 mod release;
 mod rights;
 mod twin;

@@ -24,11 +24,15 @@ pub(super) fn becomes_another() -> String {
 /// A HelmRelease that stands in the engine's namespaces or installs into them, and is not fluxkeep's.
 pub(super) fn is_engines_release(object: &str, profile: &Profile<'_>) -> String {
     let target = format!("{} in {}", optional(object, "targetNamespace"), list(&profile.engine.namespaces));
-    let own = profile.release.map(|name| {
-        let is_own = |value: String| format!("{value} == {}", text(name));
-        not(&any([format!("{object}.metadata.name"), optional(object, "releaseName")].map(is_own)))
-    });
+    let own = is_own(object, profile).map(|own| not(&own));
     all([any([is_inside(profile.engine), target])].into_iter().chain(own))
+}
+
+/// The HelmRelease that installs fluxkeep itself.
+pub(super) fn is_own(object: &str, profile: &Profile<'_>) -> Option<String> {
+    let name = profile.release?;
+    let is_own = |value: String| format!("{value} == {}", text(name));
+    Some(any([format!("{object}.metadata.name"), optional(object, "releaseName")].map(is_own)))
 }
 
 /// A Helm release record, by the name that Helm gives it.

@@ -11,12 +11,12 @@ use k8s_openapi::api::admissionregistration::v1::{
 use super::cel::not;
 use super::engine::Profile;
 use super::gate::{GATES, Gate, Phase};
-use super::{Address, DOMAIN, NAME, Registration, metadata};
+use super::{Address, DOMAIN, NAME, Registration, metadata, mutation};
 
 /// How long the apiserver waits where nothing may pass unseen: its own default.
 const PATIENT: i32 = 10;
 /// How long it waits where the request then passes: so long a server that hangs delays each stranger.
-const IMPATIENT: i32 = 3;
+pub(super) const IMPATIENT: i32 = 3;
 
 /// What of a gate's requests an entry is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,9 @@ fn webhook(registration: &Registration, policy: &Policy, gate: &Gate, scope: Sco
     ValidatingWebhook {
         name: gate.webhook(scope),
         client_config: client_config(registration, gate.phase),
-        rules: Some((gate.resources)().into_iter().map(|(group, resources)| rule(gate, group, &resources)).collect()),
+        rules: Some(
+            (gate.resources)().into_iter().map(|(group, resources)| rule(gate.operations, group, &resources)).collect(),
+        ),
         match_conditions: Some(match_conditions(gate.conditions(scope, &profile))),
         match_policy: Some("Equivalent".to_owned()),
         failure_policy: Some(scope.failure_policy().to_owned()),
@@ -107,11 +109,11 @@ fn webhook(registration: &Registration, policy: &Policy, gate: &Gate, scope: Sco
     }
 }
 
-fn rule(gate: &Gate, group: &str, resources: &[&str]) -> RuleWithOperations {
+pub(super) fn rule(operations: &[&str], group: &str, resources: &[&str]) -> RuleWithOperations {
     RuleWithOperations {
         api_groups: Some(vec![group.to_owned()]),
         api_versions: Some(vec!["*".to_owned()]),
-        operations: Some(gate.operations.iter().map(|operation| (*operation).to_owned()).collect()),
+        operations: Some(operations.iter().map(|operation| (*operation).to_owned()).collect()),
         resources: Some(resources.iter().map(|resource| (*resource).to_owned()).collect()),
         scope: Some("*".to_owned()),
     }
@@ -121,11 +123,8 @@ pub(super) fn match_conditions(conditions: Vec<(&'static str, String)>) -> Vec<M
     conditions.into_iter().map(|(name, expression)| MatchCondition { name: name.to_owned(), expression }).collect()
 }
 
-fn client_config(registration: &Registration, phase: Phase) -> WebhookClientConfig {
-    let path = match phase {
-        Phase::Mutating => "/mutate",
-        Phase::Validating => "/validate",
-    };
+pub(super) fn client_config(registration: &Registration, phase: Phase) -> WebhookClientConfig {
+    let path = phase.path();
     let ca_bundle = registration.authority.as_ref().map(|pem| ByteString(pem.clone().into_bytes()));
     match &registration.address {
         Address::Url(url) => WebhookClientConfig { url: Some(format!("{url}{path}")), ca_bundle, service: None },
@@ -137,9 +136,10 @@ fn client_config(registration: &Registration, phase: Phase) -> WebhookClientConf
     }
 }
 
-/// The configuration of the mutating phase, in which nothing is ever changed.
+/// The configuration of the mutating phase, in which nothing is changed but by the mutation.
 pub(super) fn mutating(registration: &Registration, policy: &Policy) -> MutatingWebhookConfiguration {
     let webhooks = webhooks(registration, policy, Phase::Mutating).into_iter().map(mutating_webhook);
+    let webhooks = webhooks.chain(mutation::webhook(registration, policy));
     MutatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks.collect()) }
 }
 
@@ -160,8 +160,11 @@ fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
         timeout_seconds: webhook.timeout_seconds,
         side_effects: webhook.side_effects,
         admission_review_versions: webhook.admission_review_versions,
-        // Another webhook may change what was judged.
-        reinvocation_policy: Some("IfNeeded".to_owned()),
-        ..MutatingWebhook::default()
+        ..reinvoked()
     }
+}
+
+/// Asked again where another webhook changed what was judged, or took away what was added.
+pub(super) fn reinvoked() -> MutatingWebhook {
+    MutatingWebhook { reinvocation_policy: Some("IfNeeded".to_owned()), ..MutatingWebhook::default() }
 }

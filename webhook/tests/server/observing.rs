@@ -40,11 +40,12 @@ impl Source for Cluster {
 }
 
 /// Every metric of the server, with its type.
-const METRICS: [(&str, &str); 13] = [
+const METRICS: [(&str, &str); 14] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),
     ("fluxkeep_findings", "counter"),
     ("fluxkeep_abstentions", "counter"),
+    ("fluxkeep_mutations", "counter"),
     ("fluxkeep_facts_age_seconds", "gauge"),
     ("fluxkeep_overrides", "gauge"),
     ("fluxkeep_certificate_not_after_seconds", "gauge"),

@@ -67,6 +67,26 @@ async fn a_changed_policy_counts_and_a_bad_one_leaves_the_one_before() {
     assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], true);
 }
 
+#[tokio::test]
+async fn only_what_is_sent_to_mutate_is_changed_and_it_is_counted() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"mutate: {helmReleases: true}\n").unwrap();
+    let settings = Settings { policy: Some(file.path().to_owned()), ..Settings::loopback() };
+    let server = Server::with(settings).await;
+    let mut client = server.client().await;
+    let review = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1",
+        "kind":{"group":"helm.toolkit.fluxcd.io","version":"v2","kind":"HelmRelease"},
+        "resource":{"resource":"helmreleases"},"name":"flux","namespace":"flux-system","operation":"CREATE",
+        "userInfo":{"username":"jane"},"object":{"metadata":{"name":"flux","namespace":"flux-system"},
+        "spec":{"chart":{"spec":{"chart":"flux2","version":"2.14.1"}}}}}}"#;
+    let judged = client.review(review).await.response();
+    assert_eq!((judged.get("patch"), &judged["allowed"]), (None, &true.into()), "{judged}");
+    counted(&server, "fluxkeep_mutations_total 0").await;
+    let changed = client.ask(Method::POST, "/mutate", review).await.response();
+    assert_eq!((&changed["patchType"], &changed["allowed"]), (&"JSONPatch".into(), &true.into()), "{changed}");
+    counted(&server, "fluxkeep_mutations_total 1").await;
+}
+
 /// Waits until a line is among the metrics.
 async fn counted(server: &Server, line: &str) {
     soon(async { while !server.observe("/metrics").await.text.lines().any(|one| one == line) {} }).await;

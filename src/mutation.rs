@@ -1,0 +1,129 @@
+//! What admission adds to a HelmRelease that holds the engine, where the policy wants it: the
+//! post-renderer that keeps every object of its release.
+//!
+//! What is added can be seen on the object, is added once, and leaves everything else as it is. Nothing
+//! is guessed: a release that neither owns Flux nor says that it brings it stays as it was written.
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchError, PatchOperation};
+use serde_json::{Value, json};
+
+use crate::finding::Finding;
+use crate::helm::post_renderer::stanza;
+use crate::offer;
+use crate::overrides;
+use crate::rule::Case;
+use crate::rules::engine_object_unkept;
+
+/// Names, on a HelmRelease, what fluxkeep added to it on admission.
+pub const ADDED: &str = "fluxkeep.io/added";
+/// What it adds.
+pub const FIELD: &str = "spec.postRenderers";
+
+/// Why nothing can be added.
+#[derive(Debug, thiserror::Error)]
+pub enum Unpatched {
+    /// Something else stands where the post-renderers belong; at that, a patch may even apply.
+    #[error("what is there is no list")]
+    NotAList,
+    /// The patch does not apply to the object.
+    #[error("{0}")]
+    DoesNotApply(#[from] PatchError),
+}
+
+/// Whether the HelmRelease that a request writes lacks the post-renderer and should have it: it holds the
+/// engine, and nobody excused it from `engine-object-unkept`.
+#[must_use]
+pub fn is_due(case: &Case<'_>) -> bool {
+    let new = case.change().and_then(|change| change.new.as_ref());
+    let Some((object, release)) = new.and_then(|new| Some((new, new.helm_release()?))) else { return false };
+    if release.keeps_everything() || !offer::holds(object, case.facts, case.engine()) {
+        return false;
+    }
+    let unkept = Finding::about(object, "/spec/postRenderers", String::new(), String::new());
+    let unkept = Finding { rule: engine_object_unkept::RULE.id, ..unkept };
+    !matches!(overrides::claim(&unkept, case), Some(Ok(_)))
+}
+
+/// The patch that adds the post-renderer behind those that are there, and says so in an annotation. It
+/// was tried on the object.
+///
+/// # Errors
+/// When it does not apply: what is there is no list, or there is no `spec`.
+pub fn patch(object: &Value) -> Result<Patch, Unpatched> {
+    let there = |pointer| object.pointer(pointer).filter(|value| !value.is_null());
+    let renderers = ["spec", "postRenderers"];
+    let mut operations = match there("/spec/postRenderers") {
+        None => vec![add(renderers, json!([stanza()]))],
+        Some(Value::Array(_)) => vec![add(renderers.into_iter().chain(["-"]), stanza())],
+        Some(_) => return Err(Unpatched::NotAList),
+    };
+    let annotations = ["metadata", "annotations"];
+    if there("/metadata/annotations").is_none() {
+        operations.push(add(annotations, json!({})));
+    }
+    operations.push(add(annotations.into_iter().chain([ADDED]), json!(FIELD)));
+    let patch = Patch(operations);
+    json_patch::patch(&mut object.clone(), &patch)?;
+    Ok(patch)
+}
+
+fn add<'a>(path: impl IntoIterator<Item = &'a str>, value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::helm::release::HelmRelease;
+
+    fn patched(object: &Value) -> Value {
+        let mut after = object.clone();
+        json_patch::patch(&mut after, &patch(object).unwrap()).unwrap();
+        after
+    }
+
+    #[test]
+    fn what_was_there_stays_and_the_stanza_comes_last() {
+        let own = json!({"kustomize": {"images": [{"name": "a", "newTag": "b"}]}});
+        let told = json!({"fluxkeep.io/added": "spec.postRenderers"});
+        for (had, expected) in [
+            (json!({}), json!([stanza()])),
+            (json!({"postRenderers": null}), json!([stanza()])),
+            (json!({"postRenderers": []}), json!([stanza()])),
+            (json!({"postRenderers": [own]}), json!([own, stanza()])),
+        ] {
+            let mut object = json!({"metadata": {"name": "flux"}, "spec": had});
+            object["spec"]["interval"] = json!("1h");
+            let after = patched(&object);
+            let spec = json!({"interval": "1h", "postRenderers": expected});
+            assert_eq!(after, json!({"metadata": {"name": "flux", "annotations": told}, "spec": spec}), "{had}");
+            assert!(HelmRelease::new(Some(after["spec"].clone())).keeps_everything());
+        }
+    }
+
+    #[test]
+    fn annotations_stay_and_a_null_counts_as_none() {
+        let with = |annotations: Value| json!({"metadata": {"annotations": annotations}, "spec": {}});
+        let told = |object: Value| patched(&object)["metadata"]["annotations"].clone();
+        assert_eq!(told(with(json!({"a/b": "c"}))), json!({"a/b": "c", "fluxkeep.io/added": "spec.postRenderers"}));
+        assert_eq!(told(with(Value::Null)), json!({"fluxkeep.io/added": "spec.postRenderers"}));
+    }
+
+    #[test]
+    fn a_patch_that_does_not_apply_is_no_patch() {
+        for object in [
+            json!({"metadata": {}}),
+            json!({"metadata": {}, "spec": "x"}),
+            json!({"metadata": {}, "spec": {"postRenderers": "hunter2"}}),
+            json!({"metadata": {}, "spec": {"postRenderers": {"kustomize": {"x": "hunter2"}}}}),
+            json!({"metadata": {"annotations": "hunter2"}, "spec": {}}),
+            json!({"spec": {}}),
+        ] {
+            let why = patch(&object).unwrap_err().to_string();
+            let is_told = why.contains("path is invalid") || why == "what is there is no list";
+            assert!(is_told && !why.contains("hunter2"), "{object}: {why}");
+        }
+    }
+}

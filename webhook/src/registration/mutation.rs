@@ -1,0 +1,65 @@
+//! The one webhook that changes what it is asked about, registered where the policy wants it.
+
+use fluxkeep::helm::post_renderer::{EVERY_KIND, patch};
+use fluxkeep::policy::Policy;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
+
+use super::cel::{NEW, all, not, text};
+use super::engine::Profile;
+use super::gate::{Phase, helm_releases};
+use super::release::{is_own, is_suspended};
+use super::webhook::{IMPATIENT, client_config, match_conditions, reinvoked, rule};
+use super::{DOMAIN, Registration};
+
+/// A HelmRelease that is written.
+const OPERATIONS: [&str; 2] = ["CREATE", "UPDATE"];
+
+/// The name of the webhook.
+#[must_use]
+pub fn name() -> String {
+    format!("post-renderer.mutation.{DOMAIN}")
+}
+
+/// Under which conditions a HelmRelease is sent, by name. Which of them hold the engine is known to the
+/// server alone, so namespaces tell nothing here: a release elsewhere may bring it, too.
+#[must_use]
+pub fn conditions(profile: &Profile<'_>) -> Vec<(&'static str, String)> {
+    let remote = all([format!("has({NEW}.spec)"), format!("has({NEW}.spec.kubeConfig)")]);
+    let own = is_own(NEW, profile).map(|own| ("not-fluxkeeps-own", not(&own)));
+    let sent = [
+        ("this-cluster", not(&remote)),
+        ("acts", not(&is_suspended(NEW))),
+        ("stays", not(&format!("has({NEW}.metadata.deletionTimestamp)"))),
+        ("lacks-it", not(&has_stanza())),
+    ];
+    own.into_iter().chain(sent).collect()
+}
+
+/// Whether the post-renderer is there as fluxkeep writes it; written otherwise, the server knows it.
+fn has_stanza() -> String {
+    let target = format!("has(one.target) && one.target == {{'kind': {}}}", text(EVERY_KIND));
+    let one = format!("has(one.patch) && one.patch == {} && {target}", text(&patch()));
+    let patches = format!("each.kustomize.patches.exists(one, {one})");
+    let each = format!("has(each.kustomize) && has(each.kustomize.patches) && {patches}");
+    let renderers = format!("{NEW}.spec.postRenderers");
+    all([format!("has({NEW}.spec)"), format!("has({renderers})"), format!("{renderers}.exists(each, {each})")])
+}
+
+/// The webhook, where the policy wants it. It fails open: what it adds is a second net, and the gates
+/// judge what has become of the release.
+pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<MutatingWebhook> {
+    let profile = Profile { engine: &policy.engine, release: registration.release.as_deref() };
+    let rules = helm_releases().into_iter().map(|(group, resources)| rule(&OPERATIONS, group, &resources));
+    policy.mutates_helm_releases.then(|| MutatingWebhook {
+        name: name(),
+        client_config: client_config(registration, Phase::Mutating),
+        rules: Some(rules.collect::<Vec<RuleWithOperations>>()),
+        match_conditions: Some(match_conditions(conditions(&profile))),
+        match_policy: Some("Equivalent".to_owned()),
+        failure_policy: Some("Ignore".to_owned()),
+        timeout_seconds: Some(IMPATIENT),
+        side_effects: "None".to_owned(),
+        admission_review_versions: vec!["v1".to_owned()],
+        ..reinvoked()
+    })
+}
