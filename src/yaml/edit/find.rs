@@ -23,18 +23,20 @@ pub(super) fn entry(tree: &Tree<'_>, map: Id, key: &str) -> Result<Option<usize>
 
 /// The value of a key that a map has by a merge key alone.
 pub(super) fn merged(tree: &Tree<'_>, map: Id, key: &str) -> Option<Id> {
-    lent(tree, map, key, DEEPEST)
+    lent(tree, map, key, &mut Vec::new(), DEEPEST)
 }
 
-fn lent(tree: &Tree<'_>, map: Id, key: &str, depth: usize) -> Option<Id> {
-    let depth = depth.checked_sub(1)?;
+/// No map is looked at twice: maps that merge each other several times would take for ever.
+fn lent(tree: &Tree<'_>, map: Id, key: &str, seen: &mut Vec<Id>, depth: usize) -> Option<Id> {
+    let depth = depth.checked_sub(1).filter(|_| !seen.contains(&map))?;
+    seen.push(map);
     tree.merges(map).find_map(|merge| {
         let value = tree.resolved(merge.value);
         let alone = [value];
         let lenders = if let Body::Seq(_, items) = &tree.node(value).body { items.as_slice() } else { &alone };
         lenders.iter().find_map(|lender| {
             let own = tree.entries(*lender).iter().find(|entry| tree.scalar(entry.key) == Some(key));
-            own.map(|entry| entry.value).or_else(|| lent(tree, tree.resolved(*lender), key, depth))
+            own.map(|entry| entry.value).or_else(|| lent(tree, tree.resolved(*lender), key, seen, depth))
         })
     })
 }

@@ -187,6 +187,8 @@ fn whoever_shares_the_edited_node_keeps_its_meaning() {
         &keep(),
         "a: &l {keep: x}\nmetadata:\n  annotations:\n    <<: *l # c\n    keep: \"keep\"\n",
     );
+    let itself = format!("metadata: &m\n  <<: [{}]\n", ["*m"; 9].join(", "));
+    becomes(&itself, &removal(), &itself);
     is_refused("metadata: &m\n  self: *m\n", &keep(), "line 1, column 11: it holds an alias of itself; write it out");
 }
 
