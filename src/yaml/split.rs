@@ -1,5 +1,8 @@
 //! Where one document ends and the next begins.
 
+use std::iter;
+
+use memchr::memmem;
 use serde_json::value::RawValue;
 
 use super::Document;
@@ -15,7 +18,7 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
     let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut part = Part { text: "", offset: mark, line: 1 };
     let body = text.get(mark..).unwrap_or_default();
-    for next in markers(body).chain([body.len()]) {
+    for next in markers(body).into_iter().chain([body.len()]) {
         part.text = text.get(part.offset..mark + next).unwrap_or_default();
         part.add(&mut found);
         part = part.behind(part.text.len());
@@ -24,10 +27,12 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
 }
 
 /// Where the lines begin that are markers.
-fn markers(text: &str) -> impl Iterator<Item = usize> {
-    let first = is_marker(text).then_some(0);
-    let lines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
-    first.into_iter().chain(lines.filter(|at| text.get(*at..).is_some_and(is_marker)))
+fn markers(text: &str) -> Vec<usize> {
+    let lines = ["\n---", "\n..."].into_iter().flat_map(|line| memmem::find_iter(text.as_bytes(), line));
+    let mut found: Vec<_> = iter::once(0).chain(lines.map(|end| end + 1)).collect();
+    found.retain(|at| text.get(*at..).is_some_and(is_marker));
+    found.sort_unstable();
+    found
 }
 
 /// Whether a text begins with a marker.
