@@ -38,7 +38,8 @@ fmt: ## Formats everything.
 docs: ## Writes the generated pages anew; a test fails where they differ.
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation
 
-bench: ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
+bench: control-plane ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
+	$(CARGO) build --release --bin fluxkeep-postrenderer
 	$(CARGO) run --release --package fluxkeep-benches -- $(FILES)
 
 following: ## Measures the server over clusters with many CRDs.

@@ -13,6 +13,7 @@ use fluxkeep_certs::{Authority, Current, Terms, server_config};
 use fluxkeep_cli::client::{Client, Http};
 use fluxkeep_cluster::Snapshot;
 use fluxkeep_webhook::{Bound, Settings};
+use http::header::CONTENT_TYPE;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -26,8 +27,8 @@ use crate::parsing::Review;
 use crate::process::{cpu, thread};
 use crate::table::Table;
 
-const FIXED: &str =
-    r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"1","allowed":true}}"#;
+/// In these first bytes of a review stands its uid, as the apiserver writes it.
+const HEAD: usize = 256;
 const REQUESTS: u32 = 200;
 const ROUNDS: usize = 20;
 /// What the server judges on the thread that read it; of other threads the time is not counted.
@@ -35,18 +36,21 @@ const AT_ONCE: usize = 256 << 10;
 
 /// What a server does with a body.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     Fluxkeep,
-    /// It reads the body and answers without parsing.
+    /// It takes the body and allows without parsing.
     Floor,
     Value,
     Typed,
 }
 
 /// A server on a thread of its own.
-struct Server {
+pub(crate) struct Server {
     thread: String,
-    url: String,
+    /// `https://localhost:PORT`
+    pub(crate) url: String,
+    /// Its authority's certificate, as PEM.
+    pub(crate) authority: String,
     client: Client,
     fastest: Duration,
 }
@@ -73,18 +77,20 @@ pub(crate) fn measure(table: &mut Table, review: &[u8]) -> anyhow::Result<()> {
 
 /// CPU time of the server's thread per request.
 async fn round(server: &Server, body: &Bytes) -> anyhow::Result<Duration> {
-    let first = server.client.post(&server.url, body.clone()).await?;
+    let url = format!("{}/validate", server.url);
+    let first = server.client.post(&url, body.clone()).await?;
     let said = String::from_utf8_lossy(first.body());
     anyhow::ensure!(said.contains(r#""allowed":true"#), "a server answered {said}");
     let before = cpu(&server.thread)?;
     for _ in 0..REQUESTS {
-        let answer = server.client.post(&server.url, body.clone()).await?;
+        let answer = server.client.post(&url, body.clone()).await?;
         anyhow::ensure!(answer.status() == 200, "a server answered {}", answer.status());
     }
     Ok(cpu(&server.thread)?.saturating_sub(before) / REQUESTS)
 }
 
-fn start(kind: Kind) -> anyhow::Result<Server> {
+/// Starts a server, which runs as long as this program.
+pub(crate) fn start(kind: Kind) -> anyhow::Result<Server> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         let serve = async {
@@ -125,18 +131,24 @@ async fn baseline(kind: Kind, tell: &mpsc::Sender<Server>) -> anyhow::Result<()>
 }
 
 fn router(kind: Kind) -> Router {
-    Router::new().route(
-        "/validate",
-        post(move |body: Body| async move {
-            let body = to_bytes(body, LONGEST_BODY).await.unwrap_or_default();
-            match kind {
-                Kind::Value => parsed::<Value>(&body),
-                Kind::Typed => parsed::<Review<CustomResourceDefinition>>(&body),
-                Kind::Fluxkeep | Kind::Floor => {}
-            }
-            FIXED
-        }),
-    )
+    let answer = move |body: Body| async move {
+        let body = to_bytes(body, LONGEST_BODY).await.unwrap_or_default();
+        match kind {
+            Kind::Value => parsed::<Value>(&body),
+            Kind::Typed => parsed::<Review<CustomResourceDefinition>>(&body),
+            Kind::Fluxkeep | Kind::Floor => {}
+        }
+        ([(CONTENT_TYPE, "application/json")], allowed(&body))
+    };
+    Router::new().route("/validate", post(answer)).route("/mutate", post(answer))
+}
+
+/// What allows a review.
+fn allowed(body: &[u8]) -> String {
+    let head = String::from_utf8_lossy(body.get(..HEAD).unwrap_or(body));
+    let uid = head.split_once(r#""uid":""#).and_then(|(_, rest)| rest.split_once('"')).map_or("", |(uid, _)| uid);
+    let response = format!(r#"{{"uid":"{uid}","allowed":true}}"#);
+    format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{response}}}"#)
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) {
@@ -144,7 +156,7 @@ fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) {
 }
 
 fn server(port: u16, authority: &str) -> anyhow::Result<Server> {
-    let url = format!("https://localhost:{port}/validate");
-    let client = Client::trusting(authority, Http::One)?;
-    Ok(Server { thread: thread()?, url, client, fastest: Duration::MAX })
+    let (url, authority) = (format!("https://localhost:{port}"), authority.to_owned());
+    let client = Client::trusting(&authority, Http::One)?;
+    Ok(Server { thread: thread()?, url, authority, client, fastest: Duration::MAX })
 }

@@ -65,7 +65,7 @@ fn text(path: &Path) -> anyhow::Result<String> {
 
 /// A CRD like Flux 2.4's HelmRelease: three versions, about 120 kB of JSON. An update that changes
 /// `word` changes every schema.
-fn crd(word: &str) -> Value {
+pub(crate) fn crd(word: &str) -> Value {
     let version = |name: &str| {
         let schema = schema(&format!("{name} {word}"), 40, 1);
         json!({"name": name, "served": true, "storage": name == "v2", "schema": {"openAPIV3Schema": schema},

@@ -7,8 +7,10 @@ mod input;
 mod memory;
 mod parsing;
 mod process;
+mod rendering;
 mod served;
 mod table;
+mod writes;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -51,5 +53,7 @@ fn main() -> anyhow::Result<()> {
     parsing::record(&mut table, &inputs)?;
     memory::measure(&mut table, &inputs)?;
     crowd::measure(&mut table, &inputs.update)?;
+    rendering::measure(&mut table, &inputs.manifest)?;
+    writes::measure(&mut table)?;
     Ok(write!(std::io::stdout(), "{}", table.text())?)
 }
