@@ -129,13 +129,14 @@ its release, so that no remediation and no uninstall deletes Flux.
 
 - Asks: CREATE, UPDATE, mutating phase, of `helmreleases.helm.toolkit.fluxcd.io`
 - When fluxkeep is down: `Ignore` after 3 s. It is a second net: what has become of the HelmRelease is judged by
-  `helm-release` in the validating phase, which fails closed, and its release by `release-record`.
+  `helm-release` in the validating phase, which fails closed for releases of the engine's namespaces, and its release by
+  `release-record`.
 - `reinvocationPolicy: IfNeeded`: another webhook may write `spec.postRenderers` after it. It adds nothing twice.
 - A HelmRelease holds Flux when its Helm release owns a CRD of Flux, a core controller or what one cannot run without; when its chart
   is `flux2` of a HelmRepository; when the annotation `fluxkeep.io/flux-version` or, in the engine's namespace, its values name the
   version. Before a release owns anything, a chart with another name hides what it carries: annotate such a HelmRelease.
 - What was added is named by the annotation `fluxkeep.io/added: spec.postRenderers`, by a warning to whoever wrote it, in the audit log
-  (`added`) and counted (`fluxkeep_mutations_total`).
+  (`added`) and counted (`fluxkeep_mutations_total`), dry runs too.
 - GitOps: what is added stays when kustomize-controller applies a file without `spec.postRenderers`. A file with a list of its own
   replaces the list, and the post-renderer is added again in the same request, dry runs included: no drift, no loop. Once it stands in
   the file (`fluxkeep-postrenderer hook --for FILE --write`), nothing is added any more.

@@ -47,6 +47,7 @@ fn rules(findings: &[Finding]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use fluxkeep::admission::amend;
     use fluxkeep::facts::Facts;
     use fluxkeep::object::Object;
     use fluxkeep::policy::Policy;
@@ -76,11 +77,15 @@ mod tests {
         );
         let answer =
             fluxkeep::admission::answer(body.as_bytes(), &Facts::default(), &Policy::default(), crate::state::now());
+        told(body.as_bytes(), &answer)
+    }
+
+    fn told(body: &[u8], answer: &Answer) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
         let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
         let log = log.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(log, || review(body.as_bytes(), &answer));
+        tracing::subscriber::with_default(log, || review(body, answer));
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -119,6 +124,23 @@ mod tests {
     fn what_cannot_be_read_is_told_without_its_content() {
         let line = logged("source-controller", r#"{"metadata":{"name":["hunter2"]},"spec":"hunter2"}"#);
         assert!(line.contains("not readable") && line.contains("the-uid"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+
+    #[test]
+    fn what_is_added_to_an_object_is_one_line_and_nothing_of_its_values() {
+        let body = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"the-uid",
+            "kind":{"group":"helm.toolkit.fluxcd.io","version":"v2","kind":"HelmRelease"},
+            "resource":{"resource":"helmreleases"},"name":"flux","namespace":"flux-system","operation":"CREATE",
+            "userInfo":{"username":"jane"},"object":{"metadata":{"name":"flux","namespace":"flux-system"},
+            "spec":{"values":{"token":"hunter2"},"chart":{"spec":{"chart":"flux2"}}}}}}"#;
+        let policy = Policy { mutates_helm_releases: true, ..Policy::default() };
+        let answer = amend(body.as_bytes(), &Facts::default(), &policy, crate::state::now());
+        let line = told(body.as_bytes(), &answer);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        for part in ["INFO", r#"user="jane""#, "object=HelmRelease flux-system/flux", r#"added="spec.postRenderers""#] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
         assert!(!line.contains("hunter2"), "{line}");
     }
 

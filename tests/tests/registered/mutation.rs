@@ -12,16 +12,22 @@ fn applying() -> PatchParams {
     PatchParams::apply("kustomize-controller").force()
 }
 
-async fn written(cluster: &Cluster, object: &Value, params: &PatchParams, patch: &Patch<Value>) -> Value {
+async fn written(
+    cluster: &Cluster,
+    object: &Value,
+    params: &PatchParams,
+    patch: &Patch<Value>,
+) -> Result<Value, String> {
     let name = object["metadata"]["name"].as_str().unwrap();
-    json!(cluster.api(object).await.patch(name, params, patch).await.unwrap())
+    let answer = cluster.api(object).await.patch(name, params, patch).await;
+    answer.map(|object| json!(object)).map_err(|error| error.to_string())
 }
 
 async fn applied(cluster: &Cluster, file: &Value) -> Value {
-    written(cluster, file, &applying(), &Patch::Apply(file.clone())).await
+    written(cluster, file, &applying(), &Patch::Apply(file.clone())).await.unwrap()
 }
 
-async fn tried(cluster: &Cluster, file: &Value) -> Value {
+async fn tried(cluster: &Cluster, file: &Value) -> Result<Value, String> {
     written(cluster, file, &applying().dry_run(), &Patch::Apply(file.clone())).await
 }
 
@@ -50,8 +56,8 @@ async fn stage(test: &str) -> (ControlPlane, Cluster, Webhook) {
     let webhook = Webhook::registered(&plane, ["--policy", policy.to_str().unwrap()]).await;
     let probe = file("probe", &Value::Null);
     eventually("the apiserver asks for what is to be added", async || {
-        let tried = tried(&cluster, &probe).await;
-        if tried["spec"]["postRenderers"].is_array() { Ok(()) } else { Err(tried) }
+        let tried = tried(&cluster, &probe).await?;
+        if tried["spec"]["postRenderers"].is_array() { Ok(()) } else { Err(tried.to_string()) }
     })
     .await;
     (plane, cluster, webhook)
@@ -72,7 +78,7 @@ async fn what_gitops_applies_again_has_the_stanza_once_and_comes_to_rest() {
         let is_told = first["metadata"]["annotations"]["fluxkeep.io/added"] == "spec.postRenderers";
         assert_eq!(is_told, renderers != expected, "{name}: {first}");
         for round in 1..=2 {
-            let tried = tried(&cluster, &file).await;
+            let tried = tried(&cluster, &file).await.unwrap();
             assert_eq!(tried["spec"], first["spec"], "{name}: a dry run of round {round} sees no drift");
             let again = applied(&cluster, &file).await;
             assert_eq!(again["spec"], first["spec"], "{name}, round {round}");
@@ -90,7 +96,7 @@ async fn what_is_taken_away_by_hand_comes_back_and_what_is_nobodys_engine_stays_
     let release = file("flux", &Value::Null);
     applied(&cluster, &release).await;
     let taken = Patch::Merge(json!({"spec": {"postRenderers": null}}));
-    let after = written(&cluster, &release, &PatchParams::default(), &taken).await;
+    let after = written(&cluster, &release, &PatchParams::default(), &taken).await.unwrap();
     assert_eq!(after["spec"]["postRenderers"], json!([stanza()]));
     let mut suspended = release.clone();
     suspended["metadata"]["name"] = json!("suspended");

@@ -31,15 +31,21 @@ async fn registering_twice_changes_nothing_and_unregistering_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_registered_follows_the_policy_whoever_wrote_the_certificates() {
     let stage = Stage::set("follows_the_policy").await;
-    stage.register(&[]);
+    let policy = folder("policy").join("policy.yaml");
+    std::fs::write(&policy, "mutate: {helmReleases: true}\n").unwrap();
+    stage.register(&["--policy", policy.to_str().unwrap()]);
     let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "fluxkeep"}});
     let mut bundles = configuration.clone();
-    let names = ["crd.engine", "crd.others", "engine-deleted.engine", "engine-deleted.others"];
-    bundles["webhooks"] =
-        names.map(|name| json!({"name": format!("{name}.fluxkeep.io"), "clientConfig": {"caBundle": ""}})).into();
+    let gates = ["crd.engine", "crd.others", "engine-deleted.engine", "engine-deleted.others"];
+    let names = [&gates[..], &["post-renderer.mutation"]].concat();
+    bundles["webhooks"] = names
+        .iter()
+        .map(|name| json!({"name": format!("{name}.fluxkeep.io"), "clientConfig": {"caBundle": ""}}))
+        .collect();
     stage.cluster.apply(&bundles).await.unwrap();
-    let policy = folder("policy").join("policy.yaml");
+    let live = stage.cluster.get(&configuration).await.unwrap();
+    assert_eq!(live["webhooks"].as_array().unwrap().len(), 7, "six of the gates, and the mutation");
     std::fs::write(&policy, "levels: {engine-deleted: \"off\"}\nengine: {namespaces: [flux-system, flux]}\n").unwrap();
     let said = stage.register(&["--policy", policy.to_str().unwrap()]);
     let deleted = said.lines().filter(|line| line.ends_with(" deleted")).count();
