@@ -51,6 +51,8 @@ pub(super) struct Follower {
     version: Option<String>,
     /// In a row.
     failures: usize,
+    /// Whether among these was that the apiserver has forgotten the version.
+    forgotten: bool,
 }
 
 /// Follows a custom resource, in whichever version the cluster serves.
@@ -84,7 +86,7 @@ async fn moved(desk: &Desk, line: &Line, definitions: &mut watch::Receiver<bool>
 impl Follower {
     pub(super) fn new(client: Client, desk: Arc<Desk>, engine: Arc<Engine>, line: Line, version: &str) -> Self {
         let place = line.place(version);
-        Self { client, desk, engine, line, place, version: None, failures: 0 }
+        Self { client, desk, engine, line, place, version: None, failures: 0, forgotten: false }
     }
 
     /// Never ends.
@@ -104,6 +106,10 @@ impl Follower {
     fn failed(&mut self, failure: &Failure) -> Duration {
         if failure.is_gone() {
             self.version = None;
+        }
+        // An apiserver that has forgotten answers again: what came before is over.
+        if failure.is_gone() && !self.forgotten {
+            (self.failures, self.forgotten) = (0, true);
         }
         let pause = PAUSES.get(self.failures).or(PAUSES.last()).copied().unwrap_or_default();
         self.failures += 1;
@@ -142,12 +148,12 @@ impl Follower {
         while let Some(event) = timeout(longest, events.try_next()).await.map_err(|_| Failure::Silence(longest))?? {
             self.take(event)?;
             self.desk.heard(&self.line);
-            (silent, self.failures) = (false, 0);
+            (silent, self.failures, self.forgotten) = (false, 0, false);
         }
         if silent && opened.elapsed() < BRIEF {
             return Err(Failure::Brief);
         }
-        self.failures = 0;
+        (self.failures, self.forgotten) = (0, false);
         Ok(())
     }
 

@@ -114,9 +114,14 @@ impl Apiserver {
     pub(crate) fn lose(&self, path: &str, name: &str) {
         let mut state = self.state();
         state.objects.get_mut(path).unwrap().remove(name).unwrap();
-        state.version += 1;
-        state.forgotten = state.version;
-        state.history.clear();
+        state.forget();
+    }
+
+    /// Ends every watch, and forgets what was.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        state.watchers.clear();
+        state.forget();
     }
 
     /// Answers requests for a resource with this code; 200 answers them again.
@@ -173,6 +178,12 @@ impl Apiserver {
 }
 
 impl State {
+    fn forget(&mut self) {
+        self.version += 1;
+        self.forgotten = self.version;
+        self.history.clear();
+    }
+
     fn happened(&mut self, path: &str, kind: &str, object: &Value) {
         let event = json!({"type": kind, "object": object});
         for (query, watcher) in &self.watchers {

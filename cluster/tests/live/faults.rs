@@ -74,6 +74,34 @@ async fn an_apiserver_that_is_down_is_asked_ever_more_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_forgotten_in_an_outage_is_listed_as_soon_as_the_apiserver_answers() {
+    let server = cluster();
+    let live = followed(&server).await;
+    server.refuse("deployments", 503);
+    server.cut();
+    sleep(Duration::from_secs(610)).await;
+    server.lose(DEPLOYMENTS, "source-controller");
+    let back = Instant::now();
+    server.refuse("deployments", 200);
+    until(&live, |live| !has(live, "Deployment flux-system/source-controller")).await;
+    assert!(back.elapsed() <= Duration::from_secs(31), "{:?}", back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apiserver_that_forgets_everything_at_once_is_not_asked_without_a_pause() {
+    let server = cluster();
+    let live = followed(&server).await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_mins(5) {
+        server.forget();
+        sleep(Duration::from_millis(5)).await;
+    }
+    let asked = server.asked(DEPLOYMENTS).len();
+    assert!(asked < 80, "{asked} lists and watches in five minutes");
+    assert!(live.pending().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_apiserver_that_ends_every_watch_at_once_is_not_asked_without_a_pause() {
     let server = cluster();
     let live = followed(&server).await;
