@@ -6,10 +6,10 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, missing_docs)]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod histories;
 
-use fluxkeep::catalogue::Catalogue;
+use std::path::Path;
+
 use fluxkeep::facts::Facts;
 use fluxkeep::rules::stored_version_dropped;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane};
@@ -18,23 +18,10 @@ use futures::{StreamExt, stream};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::histories::{History, flux, found_in, histories, offer};
+
 /// How many histories run side by side; the apiserver has more to do than the test.
 const AT_ONCE: usize = 8;
-
-/// The distinct definitions of each CRD, by its name.
-type Shapes = BTreeMap<String, Shape>;
-
-/// Distinct definitions of one CRD.
-#[derive(Default)]
-struct Shape {
-    /// Those that somebody published.
-    found: Vec<Value>,
-    /// What a careless change would make of them: a version less, another version stored.
-    careless: Vec<Value>,
-}
-
-/// Definitions of one CRD in the order in which they are written.
-type History = Vec<Value>;
 
 /// A question on which the two do not agree.
 struct Disagreement {
@@ -58,107 +45,6 @@ async fn the_apiserver_and_the_judge_agree_on_every_history() {
     let folder = std::env::var_os("FLUXKEEP_ORACLE_CRDS").filter(|folder| !folder.is_empty());
     let shapes = folder.map_or_else(flux, |folder| found_in(Path::new(&folder)));
     assert_agreement(histories(&shapes)).await;
-}
-
-/// What Flux's releases ever offered.
-fn flux() -> Shapes {
-    let mut shapes = Shapes::new();
-    for crd in Catalogue::built_in().releases().iter().flat_map(|release| &release.crds) {
-        let definition = crd.definition();
-        let version = |version: &fluxkeep::crd::Version| {
-            json!({"name": version.name, "served": version.served, "storage": version.storage, "schema": {
-                "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
-        };
-        let versions: Vec<_> = definition.versions.iter().map(version).collect();
-        let shape = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": crd.name}, "spec": {"group": definition.group, "scope": definition.scope,
-                "names": {"kind": definition.kind, "plural": definition.plural}, "versions": versions}});
-        let known = &mut shapes.entry(crd.name.clone()).or_default().found;
-        if !known.contains(&shape) {
-            known.push(shape);
-        }
-    }
-    shapes
-}
-
-/// The CRDs of a folder of manifests.
-fn found_in(folder: &Path) -> Shapes {
-    let mut shapes = Shapes::new();
-    for path in manifests(folder) {
-        let text = std::fs::read_to_string(&path).expect("a readable file");
-        let objects: Vec<Value> =
-            serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for crd in objects.into_iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
-            let name = crd["metadata"]["name"].as_str().expect("a CRD has a name").to_owned();
-            let known = shapes.entry(name).or_default();
-            if !known.found.iter().any(|one| offer(one) == offer(&crd)) {
-                known.found.push(crd);
-            }
-        }
-    }
-    for shape in shapes.values_mut() {
-        let mut known: Vec<_> = shape.found.iter().map(offer).collect();
-        for changed in shape.found.iter().flat_map(careless) {
-            if !known.contains(&offer(&changed)) {
-                known.push(offer(&changed));
-                shape.careless.push(changed);
-            }
-        }
-    }
-    assert!(!shapes.is_empty(), "{} holds no CustomResourceDefinition", folder.display());
-    shapes
-}
-
-fn manifests(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"));
-    paths.sort();
-    paths
-}
-
-fn careless(crd: &Value) -> Vec<Value> {
-    let count = crd["spec"]["versions"].as_array().map_or(0, Vec::len);
-    let with = |versions: Vec<Value>| {
-        let mut other = crd.clone();
-        other["spec"]["versions"] = versions.into();
-        other
-    };
-    let versions = || crd["spec"]["versions"].as_array().cloned().unwrap_or_default();
-    let less = (0..count).filter(|_| count > 1).map(|index| {
-        let mut left = versions();
-        let gone = left.remove(index);
-        if gone["storage"] == true {
-            left[0]["storage"] = true.into();
-        }
-        with(left)
-    });
-    let moved = (0..count).map(|index| {
-        let mut all = versions();
-        all.iter_mut().enumerate().for_each(|(place, version)| version["storage"] = (place == index).into());
-        with(all)
-    });
-    less.chain(moved).collect()
-}
-
-/// Every ordered pair of different definitions, and every three steps among the published ones.
-fn histories(shapes: &Shapes) -> Vec<History> {
-    let of_one = |Shape { found, careless }: &Shape| {
-        let all = [found.clone(), careless.clone()].concat();
-        let pairs = grown(&all.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(), &all);
-        let published = grown(&found.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(), found);
-        [pairs, grown(&published, found)].concat()
-    };
-    shapes.values().flat_map(of_one).collect()
-}
-
-/// Each history with each definition behind it that its last one differs from.
-fn grown(histories: &[History], all: &[Value]) -> Vec<History> {
-    let next = |history: &History| {
-        let others = all.iter().filter(|shape| history.last() != Some(shape));
-        others.map(|shape| [history.as_slice(), std::slice::from_ref(shape)].concat()).collect::<Vec<_>>()
-    };
-    histories.iter().flat_map(next).collect()
 }
 
 async fn assert_agreement(histories: Vec<History>) {
@@ -239,13 +125,6 @@ fn disagreement(live: &Value, shape: &Value, apiserver: &Result<Value, String>, 
         apiserver: apiserver.as_ref().err().cloned().unwrap_or_else(|| "accepts".to_owned()),
         judge: if judge.is_empty() { "accepts".to_owned() } else { judge.join("; ") },
     }
-}
-
-/// The names of a definition's versions, the stored one starred.
-fn offer(crd: &Value) -> String {
-    let star = |version: &Value| if version["storage"] == true { "*" } else { "" };
-    let name = |version: &Value| format!("{}{}", version["name"].as_str().unwrap_or_default(), star(version));
-    crd["spec"]["versions"].as_array().into_iter().flatten().map(name).collect::<Vec<_>>().join(" ")
 }
 
 fn table(rows: &[Disagreement]) -> String {
