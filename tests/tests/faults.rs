@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Inventory, Webhook, asked, eventually, said};
 use fluxkeep_tests::flux::{Flux, HOME, Names};
-use futures::future::{join, join_all};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// A cluster in which Flux runs, and fluxkeep in front of it.
 struct Stage {
-    plane: ControlPlane,
+    // First, so that a failed test's picture of it is taken before the plane ends.
     cluster: Cluster,
+    plane: ControlPlane,
     webhook: Webhook,
     before: Inventory,
 }
@@ -27,6 +28,15 @@ impl Stage {
         let webhook = Webhook::guarding(&plane, &cluster).await;
         let before = cluster.inventory(&[]).await;
         Self { plane, cluster, webhook, before }
+    }
+
+    /// Waits until the server's log says this.
+    async fn told(&self, what: &str) {
+        eventually(&format!("the log says {what:?}"), async || {
+            let log = std::fs::read_to_string(&self.webhook.process.log).unwrap();
+            if log.contains(what) { Ok(()) } else { Err(log) }
+        })
+        .await;
     }
 
     /// The engine is guarded, nothing of it was touched, and what happens in the cluster is seen.
@@ -53,12 +63,7 @@ fn controller() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_while_it_judges_lets_nothing_of_the_engine_through() {
     let Stage { plane, cluster, mut webhook, .. } = Stage::set("killed_while_it_judges").await;
-    webhook.process.pause();
-    let killed = async {
-        eventually("the deletion waits for the server", async || waits(&cluster).await).await;
-        webhook.process.kill();
-    };
-    let (deleted, ()) = join(cluster.delete(&controller()), killed).await;
+    let deleted = webhook.killed_by(&cluster, cluster.delete(&controller())).await;
     let refused = deleted.expect_err("nobody judged it").to_string();
     assert!(refused.contains("failed calling webhook \"engine-deleted.engine.fluxkeep.io\""), "{refused}");
     let _replacement = Webhook::guarding(&plane, &cluster).await;
@@ -67,20 +72,27 @@ async fn a_server_that_is_killed_while_it_judges_lets_nothing_of_the_engine_thro
     cluster.get(&controller()).await.expect("it is there");
 }
 
-/// Whether the apiserver is asked to write something that it has not answered yet.
-async fn waits(cluster: &Cluster) -> Result<(), String> {
-    let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
-    let metrics = cluster.client.request_text(request).await.map_err(|error| error.to_string())?;
-    let sample = r#"apiserver_current_inflight_requests{request_kind="mutating"} "#;
-    let count = metrics.lines().find_map(|line| line.strip_prefix(sample)).unwrap_or("0");
-    if count == "0" { Err("nothing waits".to_owned()) } else { Ok(()) }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apiserver_that_dies_and_starts_anew_finds_the_engine_guarded_and_is_followed_on() {
     let mut stage = Stage::set("apiserver_starts_anew").await;
     stage.plane.restart_apiserver().await;
     stage.is_as_before().await;
+}
+
+/// In the program's own log: whoever reads it finds two lines, not two for each collection.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_apiserver_is_told_once_and_so_is_its_end() {
+    let mut stage = Stage::set("outage").await;
+    stage.plane.apiserver.kill();
+    stage.told("the cluster cannot be followed").await;
+    // Until every collection has failed often enough to be told of.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stage.plane.restart_apiserver().await;
+    stage.told("the cluster is followed again").await;
+    stage.is_as_before().await;
+    let log = std::fs::read_to_string(&stage.webhook.process.log).unwrap();
+    let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((told("cannot be followed"), told("followed again")), (1, 1), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use fluxkeep::engine::Engine;
 use fluxkeep::rules::RULES;
 use fluxkeep_cli::client::{Client as Browser, Http};
 use fluxkeep_cluster::{Live, Source, connect, rbac};
-use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually};
+use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, Wire, eventually};
 use fluxkeep_tests::flux::HOME;
 use fluxkeep_tests::{record, stored};
 use futures::{StreamExt, stream};
@@ -112,6 +112,27 @@ async fn an_apiserver_that_restarts_and_a_store_that_stops_are_lived_through() {
     .await;
     stores(&live, "two.example.org", &["v1"]).await;
     assert!(live.facts().stale(jiff::Timestamp::now()).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_again_and_again_hide_no_change() {
+    let plane = ControlPlane::shared().await;
+    let cluster = plane.cluster("cut").await;
+    let wire = Wire::to(plane.port).await;
+    let kubeconfig = plane.credentials.kubeconfig("cut.kubeconfig", wire.port, None);
+    let live = followed(connect::by_kubeconfig(Some(&kubeconfig), None).await.unwrap()).await;
+    let versions = ["v1", "v2", "v3", "v4", "v5"];
+    for count in 1..=versions.len() {
+        eventually("the cluster is watched", async || if wire.cut() > 0 { Ok(()) } else { Err(()) }).await;
+        cluster.apply(&definition("cut", &versions[..count])).await.unwrap();
+        stores(&live, "cut.example.org", &versions[..count]).await;
+    }
+    cluster.delete(&definition("cut", &versions)).await.unwrap();
+    assert!(wire.cut() > 0, "the cluster is watched");
+    eventually("what went is not known", async || {
+        if live.facts().objects().any(|object| object.name == "cut.example.org") { Err(()) } else { Ok(()) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

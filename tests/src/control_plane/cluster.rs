@@ -113,6 +113,14 @@ impl Cluster {
         self.apply_all(&[object]).await;
     }
 
+    /// How many writes the apiserver has not answered yet: the most in the last second.
+    pub async fn writes_that_wait(&self) -> u64 {
+        let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+        let metrics = self.client.request_text(request).await.expect("metrics");
+        let sample = r#"apiserver_current_inflight_requests{request_kind="mutating"} "#;
+        metrics.lines().find_map(|line| line.strip_prefix(sample)?.parse().ok()).unwrap_or_default()
+    }
+
     /// Runs kubectl as this user.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {

@@ -16,6 +16,7 @@ mod process;
 mod programs;
 mod registration;
 mod webhook;
+mod wire;
 
 pub use cluster::{Cluster, eventually};
 pub use credentials::{Credentials, serving};
@@ -27,6 +28,7 @@ pub use process::{Process, folder};
 pub use programs::{own, program};
 pub use registration::{asked, validated};
 pub use webhook::Webhook;
+pub use wire::Wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,10 +1,12 @@
 //! The admission server as a process that the apiserver calls on loopback.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-use super::{ControlPlane, Process, eventually, folder, free_port, own, serving};
+use futures::future::join;
+
+use super::{Cluster, ControlPlane, Process, eventually, folder, free_port, own, serving};
 
 /// `fluxkeep-webhook`, with a certificate of its own.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Webhook {
     pub url: String,
     /// Where health and metrics are: `http://127.0.0.1:PORT`.
     pub observe: String,
+    arguments: Vec<OsString>,
 }
 
 impl Webhook {
@@ -51,12 +54,42 @@ impl Webhook {
         if registered {
             command.arg(format!("--url=https://127.0.0.1:{port}")).arg("--ca-file").arg(certificate.join("ca.crt"));
         }
+        let arguments = command.get_args().map(OsStr::to_owned).collect();
         let process = Process::start(command, &plane.folder.join(format!("fluxkeep-webhook-{port}.log")));
         let [url, observe] =
             [("https", port), ("http", observe)].map(|(how, port)| format!("{how}://127.0.0.1:{port}"));
-        let mut webhook = Self { process, authority, url, observe };
+        let mut webhook = Self { process, authority, url, observe, arguments };
         webhook.ready().await;
         webhook
+    }
+
+    /// Kills it, and starts the same one where it was.
+    pub async fn restart(&mut self) {
+        self.process.kill();
+        let mut command = Command::new(own("fluxkeep-webhook"));
+        command.args(&self.arguments);
+        self.process = Process::start(command, &self.process.log);
+        self.ready().await;
+    }
+
+    /// Kills it while what a write makes the apiserver ask lies before it. What the write comes to.
+    pub async fn killed_by<T>(&mut self, cluster: &Cluster, write: impl Future<Output = T>) -> T {
+        self.process.pause();
+        // The apiserver tells of the most in the last second.
+        eventually("no other write waits", async || match cluster.writes_that_wait().await {
+            0 => Ok(()),
+            count => Err(count),
+        })
+        .await;
+        let killed = async {
+            eventually("the write waits", async || match cluster.writes_that_wait().await {
+                0 => Err("it does not"),
+                _ => Ok(()),
+            })
+            .await;
+            self.process.kill();
+        };
+        join(write, killed).await.0
     }
 
     /// Waits until it says that it is ready.

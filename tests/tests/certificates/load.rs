@@ -73,6 +73,11 @@ pub(crate) async fn ask_each(stage: &Stage) -> Result<(), String> {
     Ok(())
 }
 
+/// Asks the first webhook once.
+pub(crate) async fn ask_one(stage: &Stage) -> Result<(), String> {
+    asked(&config_maps(stage), 0).await
+}
+
 fn config_maps(stage: &Stage) -> Api<ConfigMap> {
     Api::namespaced(stage.cluster.client.clone(), NAMESPACE)
 }

@@ -2,21 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod expired;
 mod load;
 mod replica;
 mod stage;
 
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use fluxkeep_certs::{Authorities, Authority, Terms};
-use fluxkeep_cluster::BUILT_IN;
-use fluxkeep_tests::control_plane::{ControlPlane, Process, eventually, own};
+use fluxkeep_certs::{Authority, Terms};
+use fluxkeep_tests::control_plane::{ControlPlane, eventually};
 use fluxkeep_webhook::registration::{Address, Cluster, Kept, Registration};
 
 use crate::load::{Load, ask_each};
-use crate::replica::Replica;
-use crate::stage::{NAMESPACE, SECRET, Stage, WEBHOOKS};
+use crate::replica::{Replica, is_issued_by};
+use crate::stage::{Stage, WEBHOOKS};
 
 /// Short lives, so that leaves follow each other while a test runs. What a test itself waits for is
 /// never one of these.
@@ -48,7 +47,8 @@ async fn replicas_that_start_at_once_rotate_everything_twice_under_load_and_no_a
         authorities.next = Some(next);
         stage.keep(&authorities).await;
         for replica in &replicas {
-            eventually("the next authority is served", async || replica.is_issued_by(&certificate).await).await;
+            eventually("the next authority is served", async || is_issued_by(replica.admission, &certificate).await)
+                .await;
         }
         load.grows().await;
     }
@@ -68,41 +68,6 @@ async fn replicas_that_start_at_once_rotate_everything_twice_under_load_and_no_a
         let failed = r#"fluxkeep_certificate_rotations_total{certificate="ca",result="error"}"#;
         assert_eq!(replica.counted(failed).await, 0);
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_program_replaces_what_expired_while_nobody_looked() {
-    let plane = ControlPlane::start().await;
-    let stage = Stage::set(&plane, "expired").await;
-    let long_ago = SystemTime::now() - Duration::from_hours(2 * 365 * 24);
-    let dead = Authority::new(long_ago, &Terms::default()).unwrap();
-    let certificate = dead.certificate().clone();
-    stage.keep(&Authorities { current: Some(dead), ..Authorities::default() }).await;
-    let mut program = Command::new(own("fluxkeep-webhook"));
-    program.args(["--listen=127.0.0.1:0", "--observe=127.0.0.1:0", "--linger=0", "--log-format=text"]);
-    program.args(["--tls-secret", &format!("{NAMESPACE}/{SECRET}"), "--tls-names=127.0.0.1"]);
-    let snapshot = plane.folder.join("snapshot.yaml");
-    std::fs::write(&snapshot, BUILT_IN).unwrap();
-    program.arg("--snapshot").arg(&snapshot);
-    for variable in ["KUBECONFIG", "FLUXKEEP_KUBECONFIG"] {
-        program.env(variable, &stage.kubeconfig);
-    }
-    let mut process = Process::start(program, &plane.folder.join("fluxkeep-webhook.log"));
-    eventually("it serves and its authority is registered", async || {
-        process.is_running();
-        let bundles = stage.bundles().await;
-        let current = stage.authorities().await.current;
-        let current = current.filter(|current| *current.certificate() != certificate).ok_or("the dead one")?;
-        let trusted =
-            bundles.iter().all(|bundle| bundle.contains(current.certificate()) && !bundle.contains(&certificate));
-        let address =
-            process.tail(99).split_once("admission=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-        stage.behind.send_replace(address.into_iter().collect());
-        if trusted { Ok(()) } else { Err("the bundles") }
-    })
-    .await;
-    eventually("the apiserver has learned of it", async || ask_each(&stage).await).await;
-    assert!(!process.tail(99).contains("PRIVATE KEY"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

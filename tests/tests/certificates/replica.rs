@@ -64,17 +64,6 @@ impl Replica {
         value.trim().parse().unwrap()
     }
 
-    /// Whether a client that trusts this authority alone accepts what is served.
-    pub(crate) async fn is_issued_by(&self, authority: &Certificate) -> std::io::Result<()> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let client = client.with_root_certificates(roots).with_no_client_auth();
-        let stream = TcpStream::connect(self.admission).await?;
-        TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.map(drop)
-    }
-
     async fn observe(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.observe).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
@@ -89,4 +78,15 @@ impl Drop for Replica {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Whether a client that trusts this authority alone accepts what is served there.
+pub(crate) async fn is_issued_by(server: SocketAddr, authority: &Certificate) -> std::io::Result<()> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(server).await?;
+    TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.map(drop)
 }

@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     /// The kubeconfig of a replica.
     pub(crate) kubeconfig: PathBuf,
-    /// Where reviews are sent on, in turn.
+    /// Where reviews are sent on, in turn; telling it cuts what is connected.
     pub(crate) behind: watch::Sender<Vec<SocketAddr>>,
     ports: Vec<u16>,
 }
@@ -140,15 +140,19 @@ async fn token(client: &Client) -> String {
     made.status.unwrap().token
 }
 
-/// Each connection goes to the next replica.
-async fn send_on(listener: TcpListener, mut replicas: watch::Receiver<Vec<SocketAddr>>) {
+/// Each connection goes to the next replica, until others are told.
+async fn send_on(listener: TcpListener, mut moved: watch::Receiver<Vec<SocketAddr>>) {
     for turn in 0.. {
         let (mut near, _) = listener.accept().await.unwrap();
-        let replicas = replicas.wait_for(|replicas| !replicas.is_empty()).await.unwrap().clone();
+        let replicas = moved.wait_for(|replicas| !replicas.is_empty()).await.unwrap().clone();
         let replica = replicas[turn % replicas.len()];
+        let mut moved = moved.clone();
         tokio::spawn(async move {
             let mut far = TcpStream::connect(replica).await.unwrap();
-            let _ = copy_bidirectional(&mut near, &mut far).await;
+            tokio::select! {
+                _ = copy_bidirectional(&mut near, &mut far) => {}
+                _ = moved.changed() => {}
+            }
         });
     }
 }

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 /// A cluster in which Flux 2.4.0 runs.
 pub(crate) struct Stage {
-    pub(crate) plane: ControlPlane,
+    // First, so that a failed test's picture of it is taken before the plane ends.
     pub(crate) cluster: Cluster,
+    pub(crate) plane: ControlPlane,
 }
 
 impl Stage {

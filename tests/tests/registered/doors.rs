@@ -5,18 +5,18 @@ use fluxkeep_tests::deletes::deletions;
 use serde_json::{Value, json};
 
 use crate::objects::{BUCKETS, THINGS, controller, helm_release, one_version, release_record, two_versions};
-use crate::stage::{BY_WEBHOOK, DOWN, Stage, said};
+use crate::stage::{BY_WEBHOOK, DOWN, Stage, written};
 
 /// Something written, and what that is to the registration.
-struct Write {
-    door: &'static str,
-    object: Value,
+pub(crate) struct Write {
+    pub(crate) door: &'static str,
+    pub(crate) object: Value,
     /// Whether it is the engine's.
-    closed: bool,
+    pub(crate) closed: bool,
 }
 
 /// Writes that each door has to see once, in an order in which each is possible.
-fn writes() -> Vec<Write> {
+pub(crate) fn writes() -> Vec<Write> {
     let write = |door, object, closed| Write { door, object, closed };
     let status = |mut object: Value| {
         object["status"] = json!({"storedVersions": ["v1", "v2"]});
@@ -47,7 +47,7 @@ fn quiet() -> Vec<Value> {
 }
 
 /// What the writes find: definitions with one version, a controller with its label, a release.
-fn before() -> Vec<Value> {
+pub(crate) fn before() -> Vec<Value> {
     let definitions = [THINGS, BUCKETS, "helmreleases.helm.toolkit.fluxcd.io"].map(one_version);
     let labelled = controller(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));
     let source = deletions().into_iter().find(|one| one.resource == "deployments").unwrap().object;
@@ -55,15 +55,8 @@ fn before() -> Vec<Value> {
 }
 
 impl Stage {
-    async fn written(&self, object: &Value) -> String {
-        match object.get("status") {
-            Some(status) => said(self.cluster.patch_status(object, status).await),
-            None => said(self.cluster.apply(object).await),
-        }
-    }
-
     /// Registers, and waits until the apiserver asks in both phases.
-    async fn registered(&self) {
+    pub(crate) async fn registered(&self) {
         self.register(&[]);
         self.until(BY_WEBHOOK).await;
         validated(&self.cluster).await;
@@ -85,12 +78,12 @@ async fn each_door_is_reached_and_nobody_is_asked_about_what_no_rule_looks_at() 
     stage.registered().await;
     let start = stage.asked_in_all().await;
     for object in quiet() {
-        assert_eq!(stage.written(&object).await, "", "{object}");
+        assert_eq!(written(&stage.cluster, &object).await, "", "{object}");
     }
     assert_eq!(stage.asked_in_all().await, start, "quiet writes are not sent");
     for Write { door, object, .. } in writes() {
         let before = stage.reviews(door).await;
-        let said = stage.written(&object).await;
+        let said = written(&stage.cluster, &object).await;
         assert_eq!(stage.reviews(door).await - before, 1, "{door} is asked about {object}: {said}");
         assert_eq!(said.is_empty(), door != "engine", "{object}: {said}");
     }
@@ -104,10 +97,10 @@ async fn with_the_server_down_the_engine_is_closed_and_everything_else_goes_on()
     stage.webhook.process.kill();
     stage.until(DOWN).await;
     for object in quiet() {
-        assert_eq!(stage.written(&object).await, "", "{object}");
+        assert_eq!(written(&stage.cluster, &object).await, "", "{object}");
     }
     for Write { object, closed, .. } in writes() {
-        let said = stage.written(&object).await;
+        let said = written(&stage.cluster, &object).await;
         assert_eq!(said.contains("failed calling webhook"), closed, "{object}: {said}");
         assert_eq!(said.is_empty(), !closed, "{object}: {said}");
     }

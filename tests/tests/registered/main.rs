@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod doors;
+mod killed;
 mod mutation;
 mod objects;
 mod stage;

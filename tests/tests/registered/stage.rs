@@ -11,8 +11,9 @@ use crate::objects::controller;
 
 /// A cluster, the server, and what is registered.
 pub(crate) struct Stage {
-    pub(crate) plane: ControlPlane,
+    // First, so that a failed test's picture of it is taken before the plane ends.
     pub(crate) cluster: Cluster,
+    pub(crate) plane: ControlPlane,
     pub(crate) webhook: Webhook,
     authority: PathBuf,
 }
@@ -76,6 +77,14 @@ impl Stage {
             if said.contains(part) && said.is_empty() == part.is_empty() { Ok(()) } else { Err(said) }
         })
         .await;
+    }
+}
+
+/// What the apiserver says to a write of an object, or of its status alone where it has one.
+pub(crate) async fn written(cluster: &Cluster, object: &Value) -> String {
+    match object.get("status") {
+        Some(status) => said(cluster.patch_status(object, status).await),
+        None => said(cluster.apply(object).await),
     }
 }
 
