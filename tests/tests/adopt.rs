@@ -41,7 +41,7 @@ impl Stage {
         std::fs::write(&file, list.to_string()).expect("a writable folder");
         let applied = cluster.kubectl(&["apply", "--filename", &file.to_string_lossy()]);
         assert!(applied.status.success(), "{}", said(&applied));
-        let stage = Self { plane, cluster, folder, installed };
+        let stage = Self { cluster, plane, folder, installed };
         stage.established().await;
         stage
     }

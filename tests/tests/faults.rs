@@ -27,7 +27,7 @@ impl Stage {
         cluster.apply_all(&Flux::release("2.4.0").installed(Names::Install)).await;
         let webhook = Webhook::guarding(&plane, &cluster).await;
         let before = cluster.inventory(&[]).await;
-        Self { plane, cluster, webhook, before }
+        Self { cluster, plane, webhook, before }
     }
 
     /// Waits until the server's log says this.

@@ -33,7 +33,8 @@ impl Logging {
     pub fn start(&self) -> Result<(), ParseError> {
         let filter = EnvFilter::builder().parse(&self.filter)?;
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let log = log.with_ansi(std::io::stderr().is_terminal());
+        // What cannot be written, as on a full disk, is lost: telling of that on stderr would end the server.
+        let log = log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
         match self.format {
             Format::Json => log.json().init(),
             Format::Text => log.init(),

@@ -22,7 +22,7 @@ impl Stage {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
         cluster.apply_all(&running().installed(names)).await;
-        Self { plane, cluster }
+        Self { cluster, plane }
     }
 
     /// fluxkeep in front of it, asked by the apiserver from when this returns.

@@ -28,7 +28,7 @@ impl Stage {
         for namespace in ["flux-system", "elsewhere"] {
             cluster.namespace(namespace).await;
         }
-        Self { plane, cluster, webhook, authority }
+        Self { cluster, plane, webhook, authority }
     }
 
     pub(crate) fn run(&self, command: &str, more: &[&str]) -> String {
