@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 /// Why there is no client. Nothing was asked of the cluster yet.
@@ -32,7 +32,7 @@ pub async fn by_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result
         Some(Err(error)) => Err(error),
         None => Config::from_kubeconfig(&options).await,
     };
-    client(config.map_err(|error| Unconnected::Kubeconfig(error.to_string()))?)
+    client(config.map_err(|error| Unconnected::Kubeconfig(told(&error)))?)
 }
 
 /// A client of the cluster whose pod this is, with the pod's service account.
@@ -45,4 +45,27 @@ pub fn in_cluster() -> Result<Client, Unconnected> {
 
 fn client(config: Config) -> Result<Client, Unconnected> {
     Client::try_from(config).map_err(|error| Unconnected::Client(error.to_string()))
+}
+
+/// The parser's own words quote the lines around the mistake, and what it found there: in a kubeconfig these
+/// are tokens and keys. So of that only the place is told.
+fn told(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(unread) = error else { return error.to_string() };
+    let place = unread.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    format!("the kubeconfig is not readable{}", place.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_stands_in_an_unreadable_kubeconfig_is_not_told() {
+        let user = "users:\n- name: a\n  user:\n    token: made-up\n";
+        for (more, line) in [("    client-key-data: [\n", "line 5"), ("clusters: made-up\n", "line 5")] {
+            let said = told(&Kubeconfig::from_yaml(&format!("{user}{more}")).unwrap_err());
+            assert!(said.contains(line) && !said.contains("made-up") && !said.contains('\n'), "{said}");
+        }
+    }
 }
