@@ -126,6 +126,8 @@ fn what_is_called_wrongly_says_what_to_do() {
     let with = |more: &[&'static str]| [&release, more].concat();
     for (args, parts) in [
         (vec![], vec!["--release-name", "--release-namespace"]),
+        (vec!["--release-name", "", "--release-namespace", "a"], vec!["--release-name", "lower-case"]),
+        (vec!["--release-name", "a", "--release-namespace", "../a"], vec!["--release-namespace", "lower-case"]),
         (with(&["--yes", "--dry-run"]), vec!["--dry-run", "--yes"]),
         (with(&["--kubeconfig", "/nowhere/config"]), vec!["/nowhere/config"]),
         (with(&["/nowhere/manifest.yaml"]), vec!["/nowhere/manifest.yaml"]),

@@ -18,7 +18,7 @@ use clap::builder::FalseyValueParser;
 use fluxkeep::adoption::kustomization;
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
-use fluxkeep::helm::Owner;
+use fluxkeep::helm::{Owner, name};
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::{Key, Object};
 use fluxkeep_cluster::collections::served;
@@ -36,10 +36,10 @@ use undo::Undo;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The name of the release that takes over.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo")]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_name: Option<String>,
     /// Its namespace.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo")]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_namespace: Option<String>,
     /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
