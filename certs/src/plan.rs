@@ -154,7 +154,9 @@ fn renew(state: &State<'_>, now: SystemTime) -> Planned {
         let may = state.may_serve_from(current, now);
         return may.then_some((Step::Issue, "another authority has become the current one"));
     }
-    leaf.life.is_due(now).then_some((Step::Issue, "two thirds of the certificate's life are over"))
+    // One that ends with its authority cannot be bettered by it: that would be tried for ever.
+    let is_last = leaf.life.not_after >= current.certificate().life().not_after;
+    (leaf.life.is_due(now) && !is_last).then_some((Step::Issue, "two thirds of the certificate's life are over"))
 }
 
 fn forget(state: &State<'_>, now: SystemTime) -> Planned {

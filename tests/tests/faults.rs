@@ -95,6 +95,28 @@ async fn an_outage_of_the_apiserver_is_told_once_and_so_is_its_end() {
     assert_eq!((told("cannot be followed"), told("followed again")), (1, 1), "{log}");
 }
 
+/// As on a node whose disk is full.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_server_whose_log_cannot_be_written_goes_on() {
+    use std::path::Path;
+    use std::process::Command;
+
+    use fluxkeep_tests::control_plane::{Process, fetch, free_port, own};
+
+    let observe = format!("127.0.0.1:{}", free_port());
+    let mut command = Command::new(own("fluxkeep-webhook"));
+    command.args(["--snapshot=built-in", "--listen=127.0.0.1:0", "--observe", &observe]);
+    let mut server = Process::start(command, Path::new("/dev/full"));
+    // It has told that it serves before it answers.
+    eventually("it answers", async || {
+        server.is_running();
+        fetch(&format!("http://{observe}/livez")).await
+    })
+    .await;
+    server.is_running();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_that_stands_still_for_ten_seconds_is_survived() {
     let stage = Stage::set("etcd_stands_still").await;

@@ -127,6 +127,19 @@ fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
 }
 
 #[test]
+fn in_the_last_hour_of_an_authority_one_leaf_of_it_is_enough() {
+    let (a, b) = (authority(day(0)), authority(day(364)));
+    let last = day(365) - Duration::from_mins(10);
+    let served = Case {
+        next: Some(copy(&b)),
+        bundles: vec![bundle(&[&a, &b]); 2],
+        leaf: Some(leaf(&a, last)),
+        ..Case::at_rest(&a)
+    };
+    assert_eq!(served.step(last).0, Step::Rest);
+}
+
+#[test]
 fn a_clock_that_jumped_past_every_life_starts_anew_at_once() {
     let (a, b) = (authority(day(0)), authority(day(4000)));
     assert_eq!(Case::at_rest(&a).step(day(4000)).0, Step::Make);

@@ -27,7 +27,7 @@ pub use ports::free_port;
 pub use process::{Process, folder};
 pub use programs::{own, program};
 pub use registration::{asked, validated};
-pub use webhook::Webhook;
+pub use webhook::{Webhook, fetch};
 pub use wire::Wire;
 
 use std::path::{Path, PathBuf};

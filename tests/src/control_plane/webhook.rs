@@ -115,7 +115,10 @@ impl Webhook {
 }
 
 /// Status and text of a plain GET.
-async fn fetch(url: &str) -> Result<(u16, String), String> {
+///
+/// # Errors
+/// In words, where nobody answers.
+pub async fn fetch(url: &str) -> Result<(u16, String), String> {
     use http_body_util::{BodyExt, Empty};
     let connector = hyper_util::client::legacy::connect::HttpConnector::new();
     let executor = hyper_util::rt::TokioExecutor::new();
