@@ -4,10 +4,15 @@
 //! passed 64 bytes at a time, and one that was passed before is only compared: in most updates the
 //! old and the new object have the same.
 
+// What is not inlined into the function that `dispatch!` makes for a kind of processor is compiled for the
+// oldest one.
+#![allow(clippy::inline_always)]
+
 use std::borrow::Cow;
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
 use memchr::memmem;
-use wide::u8x16;
 
 /// As Go writes it. In valid JSON its first quote can only open a key: inside a string it would be
 /// escaped.
@@ -16,17 +21,19 @@ const KEY: &[u8] = br#""schema":{"#;
 /// The body with `{}` for each schema. As it is, where that is in doubt: what is not valid is for
 /// the parser to tell.
 pub(super) fn lean(body: &[u8]) -> Cow<'_, [u8]> {
-    pruned(body).map_or(Cow::Borrowed(body), Cow::Owned)
+    // Twice as fast with what most processors can do beyond the oldest one; which one it is shows at run time.
+    dispatch!(Level::new(), simd => pruned(simd, body)).map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
-fn pruned(body: &[u8]) -> Option<Vec<u8>> {
+#[inline(always)]
+fn pruned<S: Simd>(simd: S, body: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     let mut passed: Vec<&[u8]> = Vec::new();
     let mut rest = body;
     while let Some(key) = memmem::find(rest, KEY) {
         let (head, schema) = rest.split_at_checked(key + KEY.len() - 1)?;
         let known = passed.iter().find(|known| schema.starts_with(known)).map(|known| known.len());
-        let (schema, behind) = schema.split_at_checked(known.or_else(|| object(schema))?)?;
+        let (schema, behind) = schema.split_at_checked(known.or_else(|| object(simd, schema))?)?;
         if known.is_none() {
             passed.push(schema);
         }
@@ -39,17 +46,18 @@ fn pruned(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The length of the object that a text begins with; none where it does not end.
-fn object(text: &[u8]) -> Option<usize> {
+#[inline(always)]
+fn object<S: Simd>(simd: S, text: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     let mut strings = Strings::default();
     for (index, block) in text.chunks(64).enumerate() {
         let block = padded(block);
-        let outside = !strings.inside(&block);
+        let outside = !strings.inside(simd, &block);
         if outside == 0 {
             // In the middle of a description: most of a schema.
             continue;
         }
-        let (opening, closing) = (mask(&block, b'{') & outside, mask(&block, b'}') & outside);
+        let (opening, closing) = (mask(simd, &block, b'{') & outside, mask(simd, &block, b'}') & outside);
         if opening | closing == 0 {
             continue;
         }
@@ -78,9 +86,10 @@ struct Strings {
 
 impl Strings {
     /// The bytes of a block that are inside a string, its opening quote included.
-    fn inside(&mut self, block: &[u8; 64]) -> u64 {
-        let backslashes = mask(block, b'\\');
-        let mut quotes = mask(block, b'"');
+    #[inline(always)]
+    fn inside<S: Simd>(&mut self, simd: S, block: &[u8; 64]) -> u64 {
+        let backslashes = mask(simd, block, b'\\');
+        let mut quotes = mask(simd, block, b'"');
         if backslashes != 0 || self.escaped {
             quotes &= !self.escapes(backslashes);
         }
@@ -120,11 +129,9 @@ fn padded(block: &[u8]) -> [u8; 64] {
 }
 
 /// A bit for each byte of the block that is this one.
-fn mask(block: &[u8; 64], byte: u8) -> u64 {
-    let wanted = u8x16::splat(byte);
-    let (parts, _) = block.as_chunks::<16>();
-    let mask = |part: &[u8; 16]| u64::from(u8x16::from(*part).simd_eq(wanted).to_bitmask());
-    parts.iter().rev().fold(0, |all, part| all << 16 | mask(part))
+#[inline(always)]
+fn mask<S: Simd>(simd: S, block: &[u8; 64], byte: u8) -> u64 {
+    u8x64::from_slice(simd, block).simd_eq(byte).to_bitmask()
 }
 
 /// The positions of the bits that are set, lowest first.
@@ -156,13 +163,19 @@ mod tests {
         })
     }
 
+    fn length(text: &[u8]) -> Option<usize> {
+        let best = dispatch!(Level::new(), simd => object(simd, text));
+        assert_eq!(best, dispatch!(Level::baseline(), simd => object(simd, text)), "on every processor alike");
+        best
+    }
+
     proptest! {
         #[test]
         fn an_object_ends_where_its_braces_close(value in json(), behind in "[\"{}a,]{0,80}") {
             let text = serde_json::json!({"a": value}).to_string();
-            prop_assert_eq!(object(format!("{text}{behind}").as_bytes()), Some(text.len()));
+            prop_assert_eq!(length(format!("{text}{behind}").as_bytes()), Some(text.len()));
             let cut = text.len() - 1;
-            prop_assert_eq!(object(&text.as_bytes()[..cut]), None);
+            prop_assert_eq!(length(&text.as_bytes()[..cut]), None);
         }
 
         #[test]
