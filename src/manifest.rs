@@ -100,12 +100,16 @@ fn guess(text: &str) -> Head {
     let mut head = Head::default();
     for line in text.lines().filter(|line| line.starts_with(['a', 'k'])) {
         if let Some(version) = line.strip_prefix("apiVersion: ") {
-            version.trim().clone_into(&mut head.api_version);
+            unquoted(version).clone_into(&mut head.api_version);
         } else if let Some(kind) = line.strip_prefix("kind: ") {
-            kind.trim().clone_into(&mut head.kind);
+            unquoted(kind).clone_into(&mut head.kind);
         }
     }
     head
+}
+
+fn unquoted(value: &str) -> &str {
+    value.trim().trim_matches(['"', '\''])
 }
 
 fn as_kind(document: &Lean<'_>, head: &Head) -> Result<Object, Unread> {

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 
 /// Keys below which nothing is ever read, in whatever object they stand. Of a Secret and a ConfigMap
 /// that is the content itself.
-const UNREAD: [&str; 21] = [
+const UNREAD: [&str; 24] = [
     "additionalPrinterColumns",
     "affinity",
     "args",
@@ -24,7 +24,10 @@ const UNREAD: [&str; 21] = [
     "rules",
     "schema",
     "securityContext",
+    "shortNames",
     "stringData",
+    "subjects",
+    "subresources",
     "volumeMounts",
     "volumes",
 ];
