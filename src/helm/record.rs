@@ -11,7 +11,10 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+/// What the name of every record begins with; the release and its version follow.
+pub const NAME: &str = "sh.helm.release.v1.";
 /// A stored Secret holds 1 MiB at most; the apiserver's limit on a request is 3 MiB.
 pub const MOST_COMPRESSED: usize = 3 << 20;
 /// Forty times what the umbrella of flux2, 695 kB, comes to; memory for a record stays bounded.
@@ -38,6 +41,7 @@ pub struct Record {
     #[serde(default)]
     pub info: Info,
     /// The rendered manifest after all post-renderers, without hooks.
+    #[serde(deserialize_with = "long_text")]
     pub manifest: String,
     /// What Helm runs beside the manifest.
     #[serde(default, deserialize_with = "nullable")]
@@ -154,11 +158,11 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
     if json.len() > MOST_DECOMPRESSED { Err(Unreadable::Bomb) } else { Ok(json) }
 }
 
-/// The length that gzip's last four bytes announce, plus one to see the end without growing. Never
-/// believed beyond what Helm's records reach: 32 times their compressed length.
+/// The length that gzip's last four bytes announce, plus one to see the end without growing. Memory
+/// that is announced and not written is not resident.
 fn announced(packed: &[u8]) -> usize {
     let length = packed.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
-    length.saturating_add(1).min(packed.len().saturating_mul(32)).min(MOST_DECOMPRESSED)
+    length.saturating_add(1).min(MOST_DECOMPRESSED)
 }
 
 /// What is wrong and where, without the value: serde's own text can repeat what it met.
@@ -180,4 +184,86 @@ where
     T: Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A string of a megabyte: `serde_json` by itself would write it twice, into a buffer that grows by
+/// doubling first, which is most of the memory that a record takes.
+fn long_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    use serde::de::Error as _;
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    let quoted = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+    quoted.and_then(unescaped).ok_or_else(|| D::Error::custom("a manifest is text"))
+}
+
+/// The text of a JSON string, given without its quotes. None where half of a surrogate pair is missing.
+fn unescaped(mut rest: &str) -> Option<String> {
+    let mut text = String::with_capacity(rest.len());
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let mut chars = escape.chars();
+        text.push(match chars.next()? {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'u' => {
+                let (character, length) = utf16(escape)?;
+                chars = escape.get(length..)?.chars();
+                character
+            }
+            itself => itself,
+        });
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// The character of `uD83D\uDE00` or `u00e9`, and the length of that.
+fn utf16(escape: &str) -> Option<(char, usize)> {
+    let unit = |at: usize| u16::from_str_radix(escape.get(at..at + 4)?, 16).ok();
+    let first = unit(1)?;
+    let second = escape.get(5..7).filter(|next| *next == "\\u").and_then(|_| unit(7));
+    match char::decode_utf16([first].into_iter().chain(second)).next()? {
+        Ok(character) => Some((character, if character.len_utf16() == 2 { 11 } else { 5 })),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_read_as_serde_json_reads_it(
+            text in any::<String>(),
+            units in prop::collection::vec(any::<u16>(), 0..6),
+        ) {
+            let written = serde_json::to_string(&text).unwrap();
+            let plain = &written[1..written.len() - 1];
+            let escapes = units.iter().fold(String::new(), |escapes, unit| format!("{escapes}\\u{unit:04x}"));
+            for quoted in [plain.to_owned(), format!("{escapes}{plain}"), format!("{plain}{escapes}")] {
+                let expected = serde_json::from_str(&format!("\"{quoted}\"")).ok();
+                prop_assert_eq!(unescaped(&quoted), expected, "{}", quoted);
+            }
+        }
+    }
+
+    #[test]
+    fn every_short_escape_is_known() {
+        assert_eq!(unescaped(r#"\"\\\/\b\f\n\r\té"#).unwrap(), "\"\\/\u{8}\u{c}\n\r\té");
+    }
+
+    #[test]
+    fn a_manifest_is_text() {
+        for manifest in ["null", "1", "{}", r#""\ud800""#] {
+            let json = format!(r#"{{"name": "a", "manifest": {manifest}}}"#);
+            let data = STANDARD.encode(json);
+            assert!(matches!(read(&data, Driver::ConfigMap), Err(Unreadable::NotARelease(_))), "{manifest}");
+        }
+    }
 }
