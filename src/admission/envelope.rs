@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::helm::record::shape;
+use crate::helm::record::{self, shape};
 use crate::object::{Kind, body_kind};
 use crate::request::{Door, Operation, Writer};
 
@@ -121,7 +121,7 @@ impl Envelope {
     /// Helm names its records `sh.helm.release.v1.NAME.vN`, in Secrets and in ConfigMaps.
     fn may_be_record(&self) -> bool {
         let stored = matches!(self.kind.as_str(), "Secret" | "ConfigMap") && self.group.is_empty();
-        stored && self.name.starts_with("sh.helm.release.v1.")
+        stored && self.name.starts_with(record::NAME)
     }
 }
 

@@ -11,24 +11,31 @@ use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
 use fluxkeep::admission::{Answer, LONGEST_BODY};
+use fluxkeep::helm::record;
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::spawn_blocking;
+use memchr::memmem;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connections;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::registration::Phase;
+use crate::unfolding::Unfolding;
 
-/// The longest body that is judged where it was read. Longer ones go to a thread of their own: a
-/// release record of 1 MB unfolds to tens, and health checks must not wait for it. The reviews of
-/// Flux's own CRDs and records stay below, and are through in three milliseconds at most.
+/// The longest body that is judged where it was read; longer ones go to another thread, and health checks do
+/// not wait for them. The reviews of Flux's own CRDs stay below, and are through in a tenth of a
+/// millisecond.
 const AT_ONCE: usize = 256 << 10;
 
-/// How many of the longer ones are judged at once: a record may unfold to 32 MiB, and its manifest is
-/// as long again.
-pub(crate) const UNFOLDING: usize = 4;
+/// What names the object stands within this many bytes of a review's beginning.
+const HEAD: usize = 1 << 10;
+
+/// Whether a review is long, or becomes so: a Helm release record unfolds to ten times its length and more.
+fn unfolds(body: &[u8]) -> bool {
+    let head = body.get(..HEAD).unwrap_or(body);
+    body.len() > AT_ONCE || memmem::find(head, record::NAME.as_bytes()).is_some()
+}
 
 /// From a review's bytes to its answer, in the phase that asks.
 pub(crate) type Answering = Arc<dyn Fn(Phase, &[u8]) -> Answer + Send + Sync>;
@@ -40,8 +47,8 @@ pub(crate) struct Door {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
     pub(crate) life: watch::Receiver<connections::Phase>,
-    /// Turns of the reviews that go to a thread of their own; without a bound, so would their memory.
-    pub(crate) unfolding: Arc<Semaphore>,
+    /// Where reviews are judged that become long.
+    pub(crate) unfolding: Unfolding,
 }
 
 /// `POST /validate` and `POST /mutate`: what a review is about decides who judges it, and where it is sent
@@ -71,16 +78,11 @@ async fn review(phase: Phase, Shared(door): Shared<Door>, request: Request<Body>
 
 impl Door {
     async fn judged(&self, phase: Phase, body: Vec<u8>) -> Response<Body> {
-        if body.len() <= AT_ONCE {
+        if !unfolds(&body) {
             return self.answer(phase, &body);
         }
-        let Ok(turn) = self.unfolding.clone().acquire_owned().await else { return failed() };
         let door = self.clone();
-        let judging = move || {
-            let _turn = turn;
-            door.answer(phase, &body)
-        };
-        spawn_blocking(judging).await.unwrap_or_else(|_| failed())
+        self.unfolding.run(move || door.answer(phase, &body)).await.unwrap_or_else(failed)
     }
 
     /// Answers, counts and logs. A panic costs this one review, not the server.
@@ -181,6 +183,7 @@ mod tests {
     use fluxkeep::policy::Policy;
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::task::spawn_blocking;
     use tower::ServiceExt;
 
     /// A router whose judge panics on every body that holds `panic`.
@@ -195,7 +198,7 @@ mod tests {
     /// A door at which one longer review is judged at once.
     fn door(metrics: &Arc<Metrics>, answering: Answering) -> Door {
         let (_tell, life) = watch::channel(connections::Phase::Serving);
-        let (metrics, unfolding) = (metrics.clone(), Arc::new(Semaphore::new(1)));
+        let (metrics, unfolding) = (metrics.clone(), Unfolding::start().unwrap());
         Door { answering, metrics, body_deadline: Duration::from_secs(10), life, unfolding }
     }
 
@@ -208,33 +211,35 @@ mod tests {
     async fn a_panic_costs_one_review_wherever_it_is_judged() {
         let metrics = Arc::new(Metrics::default());
         let router = fragile(&metrics);
-        let review = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1"}}"#;
-        for padding in [0, AT_ONCE] {
-            let panics = format!("{}panic", " ".repeat(padding));
-            assert_eq!(status(&router, panics).await, StatusCode::INTERNAL_SERVER_ERROR);
-            assert_eq!(status(&router, format!("{review}{}", " ".repeat(padding))).await, StatusCode::OK);
+        let review = |name: &str| {
+            let request = format!(r#"{{"uid":"1","name":"{name}"}}"#);
+            format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{request}}}"#)
+        };
+        for name in ["", &" ".repeat(AT_ONCE), record::NAME] {
+            assert_eq!(status(&router, review(&format!("{name}panic"))).await, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(status(&router, review(name)).await, StatusCode::OK);
         }
         let text = metrics.encoded();
-        assert!(text.contains(r#"reviews_total{door="none",decision="error"} 2"#), "{text}");
+        assert!(text.contains(r#"reviews_total{door="none",decision="error"} 3"#), "{text}");
     }
 
     #[tokio::test]
-    async fn long_reviews_wait_for_each_other_and_short_ones_for_none() {
+    async fn long_reviews_and_records_wait_for_each_other_and_short_ones_for_none() {
         let (started, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
         let (begun, gate) = (started.clone(), open.clone());
         let answering = move |_: Phase, body: &[u8]| {
-            if body.len() > AT_ONCE {
+            if !body.is_empty() {
                 begun.fetch_add(1, Ordering::SeqCst);
                 gate.wait();
             }
             fluxkeep::admission::answer(b"", &Facts::default(), &Policy::default(), crate::state::now())
         };
         let router = router(door(&Arc::default(), Arc::new(answering)));
-        let long = || {
+        let sent = |body: String| {
             let router = router.clone();
-            tokio::spawn(async move { status(&router, " ".repeat(AT_ONCE + 1)).await })
+            tokio::spawn(async move { status(&router, body).await })
         };
-        let (one, other) = (long(), long());
+        let (one, other) = (sent(" ".repeat(AT_ONCE + 1)), sent(record::NAME.to_owned()));
         while started.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }

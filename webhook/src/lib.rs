@@ -20,6 +20,7 @@ mod settings;
 pub mod source;
 mod state;
 mod turns;
+mod unfolding;
 mod upkeep;
 pub mod usage;
 pub mod version;

@@ -8,13 +8,13 @@ use fluxkeep::policy::Policy;
 use fluxkeep_certs::{Authority, Current, Files, Terms, server_config};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Custodian;
 use crate::connections::{Phase, Port};
-use crate::door::{self, Answering, Door, UNFOLDING};
+use crate::door::{self, Answering, Door};
 use crate::events::{Events, Teller};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
@@ -22,6 +22,7 @@ use crate::readiness::Readiness;
 use crate::registration::Keeper;
 use crate::settings::{Limits, Settings};
 use crate::state::State;
+use crate::unfolding::Unfolding;
 use crate::upkeep::{Origin, PolicyFile, Upkeep};
 
 /// Why a server could not start.
@@ -41,6 +42,9 @@ pub enum Unbound {
     /// The policy is not readable.
     #[error("{0}")]
     Policy(String),
+    /// The system has no thread to give.
+    #[error("starting a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// A server that holds its ports and has read its files.
@@ -144,7 +148,7 @@ impl Bound {
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
             life: phase.clone(),
-            unfolding: Arc::new(Semaphore::new(UNFOLDING)),
+            unfolding: Unfolding::start().map_err(Unbound::Thread)?,
         };
         let observe = Observe { metrics: metrics.clone(), state: state.clone(), readiness: self.readiness.clone() };
         let port = |tls, router| Port { tls, router, limits: self.limits, phase: phase.clone(), alive: alive.clone() };

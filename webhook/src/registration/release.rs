@@ -1,10 +1,9 @@
 //! HelmReleases and release records, as conditions.
 
+use fluxkeep::helm::record::NAME as RECORD;
+
 use super::cel::{NEW, OLD, all, any, list, not, optional, starts_with, text};
 use super::engine::{Profile, is_inside};
-
-/// How Helm names its records; the release's name, `.v` and the revision follow.
-const RECORD: &str = "sh.helm.release.v1.";
 
 /// Whether helm-controller leaves a HelmRelease alone.
 pub(super) fn is_suspended(object: &str) -> String {
