@@ -198,37 +198,32 @@ fn long_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String
 /// The text of a JSON string, given without its quotes. None where half of a surrogate pair is missing.
 fn unescaped(mut rest: &str) -> Option<String> {
     let mut text = String::with_capacity(rest.len());
-    while let Some((before, escape)) = rest.split_once('\\') {
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at_checked(at)?;
         text.push_str(before);
-        let mut chars = escape.chars();
-        text.push(match chars.next()? {
-            'n' => '\n',
-            't' => '\t',
-            'r' => '\r',
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'u' => {
-                let (character, length) = utf16(escape)?;
-                chars = escape.get(length..)?.chars();
-                character
-            }
-            itself => itself,
-        });
-        rest = chars.as_str();
+        let (character, length) = match *escape.as_bytes().get(1)? {
+            b'n' => ('\n', 2),
+            b't' => ('\t', 2),
+            b'r' => ('\r', 2),
+            b'b' => ('\u{8}', 2),
+            b'f' => ('\u{c}', 2),
+            b'u' => utf16(escape)?,
+            itself => (char::from(itself), 2),
+        };
+        text.push(character);
+        rest = escape.get(length..)?;
     }
     text.push_str(rest);
     Some(text)
 }
 
-/// The character of `uD83D\uDE00` or `u00e9`, and the length of that.
+/// The character of `\uD83D\uDE00` or `\u00e9`, and the length of that.
 fn utf16(escape: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u16::from_str_radix(escape.get(at..at + 4)?, 16).ok();
-    let first = unit(1)?;
-    let second = escape.get(5..7).filter(|next| *next == "\\u").and_then(|_| unit(7));
-    match char::decode_utf16([first].into_iter().chain(second)).next()? {
-        Ok(character) => Some((character, if character.len_utf16() == 2 { 11 } else { 5 })),
-        Err(_) => None,
-    }
+    let first = unit(2)?;
+    let second = escape.get(6..8).filter(|next| *next == "\\u").and_then(|_| unit(8));
+    let character = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
+    Some((character, 6 * character.len_utf16()))
 }
 
 #[cfg(test)]
