@@ -4,6 +4,7 @@
 //! long again. The thread that judged it keeps those buffers for the next one: of many threads each
 //! would keep its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use tokio::runtime::Handle;
@@ -26,19 +27,33 @@ impl Unfolding {
         let worker = move || {
             let _inside = runtime.enter();
             while let Some(work) = waiting.blocking_recv() {
-                work();
+                // A panic costs that review its answer, and not the next one its thread.
+                let _ = catch_unwind(AssertUnwindSafe(work));
             }
         };
         thread::Builder::new().name("unfolding".to_owned()).spawn(worker)?;
         Ok(Self(works))
     }
 
-    /// Does this when its turn comes. None where it panicked before, and the thread is gone.
+    /// Does this when its turn comes. None where it panicked.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (done, result) = oneshot::channel();
         // Whoever asked may have gone meanwhile.
         let work = move || drop(done.send(work()));
         self.0.send(Box::new(work)).await.ok()?;
         result.await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    #[tokio::test]
+    async fn work_goes_on_behind_one_that_panicked() {
+        let unfolding = Unfolding::start().unwrap();
+        assert_eq!(unfolding.run(|| panic!("as asked")).await, None::<()>);
+        assert_eq!(unfolding.run(|| 1).await, Some(1));
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn is_engines_release(object: &str, profile: &Profile<'_>) -> String 
 pub(super) fn is_own(object: &str, profile: &Profile<'_>) -> Option<String> {
     let name = profile.release?;
     let is_own = |value: String| format!("{value} == {}", text(name));
-    Some(any([format!("{object}.metadata.name"), optional(object, "releaseName")].map(is_own)))
+    // The apiserver makes up a name behind the mutating phase only.
+    let named = all([format!("has({object}.metadata.name)"), is_own(format!("{object}.metadata.name"))]);
+    Some(any([named, is_own(optional(object, "releaseName"))]))
 }
 
 /// A Helm release record, by the name that Helm gives it.
