@@ -139,7 +139,10 @@ its release, so that no remediation and no uninstall deletes Flux.
   (`added`) and counted (`fluxkeep_mutations_total`), dry runs too.
 - GitOps: what is added stays when kustomize-controller applies a file without `spec.postRenderers`. A file with a list of its own
   replaces the list, and the post-renderer is added again in the same request, dry runs included: no drift, no loop. Once it stands in
-  the file (`fluxkeep-postrenderer hook --for FILE --write`), nothing is added any more.
+  the file (`fluxkeep-postrenderer hook --for FILE --write`), nothing is added any more. A tool that compares a file with a list of its
+  own with what is live sees a difference each time: write it into the file there.
+- Switched on, it changes a HelmRelease that is there already at its next write of any kind, an annotation included: its spec is then
+  judged as a changed one, and helm-controller upgrades the release once.
 - An override for `engine-object-unkept` on the HelmRelease or in the policy file leaves it as it is.
 
 Sent under all of these conditions:
