@@ -155,8 +155,11 @@ fn block(column: usize, content: &str) -> Opening {
 
 /// What stands behind `key: `; the whole where there is no such key, nothing behind a bare `key:`.
 fn value(content: &str) -> &str {
-    let special = |first: u8| b"\"'{[&*!?|>%@`\t".contains(&first);
-    if content.bytes().next().is_none_or(special) {
+    let opens = content.bytes().next();
+    if matches!(
+        opens,
+        None | Some(b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b'|' | b'>' | b'%' | b'@' | b'`' | b'\t')
+    ) {
         return content;
     }
     for colon in memchr::memchr_iter(b':', content.as_bytes()) {
