@@ -78,13 +78,11 @@ async fn five_hundred_crds_are_read_and_what_they_store_is_seen_to_change() {
     let known = |live: &Live| live.facts().objects().filter(|object| object.name.starts_with("many")).count();
     assert_eq!(known(&live), MANY);
     assert!(live.facts().stale(jiff::Timestamp::now()).is_none());
-    // The one that is to go stays as it is: while a storage is made anew, the apiserver does not finish its deletion.
-    let gone = definition("many7", &["v1"]);
-    apply(&cluster, many(&["v1", "v2"]).filter(|one| one["metadata"] != gone["metadata"])).await;
+    apply(&cluster, many(&["v1", "v2"])).await;
     for number in [0, 1, MANY / 2, MANY - 1] {
         stores(&live, &format!("many{number}.example.org"), &["v1", "v2"]).await;
     }
-    cluster.delete(&gone).await.unwrap();
+    cluster.take_away(&definition("many7", &["v1"])).await;
     eventually("a CRD that is gone is not known", async || {
         let known = known(&live);
         if known == MANY - 1 { Ok(()) } else { Err(known) }
@@ -127,7 +125,7 @@ async fn connections_that_are_cut_again_and_again_hide_no_change() {
         cluster.apply(&definition("cut", &versions[..count])).await.unwrap();
         stores(&live, "cut.example.org", &versions[..count]).await;
     }
-    cluster.delete(&definition("cut", &versions)).await.unwrap();
+    cluster.take_away(&definition("cut", &versions)).await;
     assert!(wire.cut() > 0, "the cluster is watched");
     eventually("what went is not known", async || {
         if live.facts().objects().any(|object| object.name == "cut.example.org") { Err(()) } else { Ok(()) }
@@ -150,7 +148,7 @@ async fn helm_releases_are_followed_from_the_moment_they_are_served() {
     cluster.apply(&release).await.unwrap();
     let seen = |live: &Live| live.facts().objects().any(|object| object.helm_release().is_some());
     eventually("the HelmRelease is known", async || if seen(&live) { Ok(()) } else { Err(()) }).await;
-    cluster.delete(&crd).await.unwrap();
+    cluster.take_away(&crd).await;
     eventually("it went with its CRD", async || if seen(&live) { Err(()) } else { Ok(()) }).await;
 }
 

@@ -11,7 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Config};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{PATIENCE, program};
 
@@ -96,6 +96,21 @@ impl Cluster {
     /// With what the apiserver says.
     pub async fn delete(&self, object: &Value) -> kube::Result<()> {
         self.api(object).await.delete(name(object), &DeleteParams::default()).await.map(|_| ())
+    }
+
+    /// Takes a CRD away, what the apiserver does before it lets go left out: while storages are made anew that
+    /// fails, and is tried again minutes later.
+    pub async fn take_away(&self, definition: &Value) {
+        self.delete(definition).await.expect("a CRD that is there");
+        let api = self.api(definition).await;
+        let freed = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        eventually("a CRD is gone", async || {
+            match api.patch(name(definition), &PatchParams::default(), &freed).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                left => Err(left.map(|left| left.metadata.finalizers)),
+            }
+        })
+        .await;
     }
 
     /// Writes an object's status with a merge patch, as its controller would.
