@@ -3,6 +3,7 @@
 //! Each subcommand gathers what the judge needs, asks it, and says what came out. Exit codes: 0
 //! nothing to refuse, 1 refused, 2 the work could not be done.
 
+pub mod access;
 pub mod adopt;
 pub mod client;
 mod output;

@@ -26,6 +26,7 @@ use fluxkeep_cluster::documents;
 use fluxkeep_cluster::gather::gather;
 use kube::Client;
 
+use crate::access::Access;
 use crate::{Found, Output};
 use cluster::{Cluster, Done, Moved};
 use plan::{Holds, Planner, Row, Seen, taken};
@@ -41,15 +42,8 @@ pub struct Args {
     /// Its namespace.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_namespace: Option<String>,
-    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
-    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The context in it; without it, the current one.
-    #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
-    context: Option<String>,
-    /// A namespace of the engine; may be given more than once.
-    #[arg(long, env = "FLUXKEEP_ENGINE_NAMESPACE", value_name = "NAME", default_value = "flux-system")]
-    engine_namespace: Vec<String>,
+    #[command(flatten)]
+    access: Access,
     /// Shows what would be done and touches nothing: the default.
     #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new(), conflicts_with = "yes")]
     dry_run: bool,
@@ -84,9 +78,9 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
 }
 
 async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Result<Found> {
-    let engine = Engine { namespaces: args.engine_namespace.clone(), ..Engine::default() };
+    let engine = args.access.engine();
     let held = held(&args.manifests, owner)?;
-    let client = connect(args).await?;
+    let client = args.access.client().await?;
     let (cluster, facts) = (Cluster::new(client.clone()), facts(&client, &engine).await?);
     let seen = see(&cluster, taken(&facts, &engine, held.as_deref())).await?;
     let holds = holds(&cluster, &facts, &seen).await?;
@@ -164,7 +158,7 @@ async fn back(args: &Args, path: &Path, output: &mut Output) -> anyhow::Result<F
         ))?;
         return Ok(Found::Nothing);
     }
-    let cluster = Cluster::new(connect(args).await?);
+    let cluster = Cluster::new(args.access.client().await?);
     let mut all_back = true;
     for (count, stamp) in undo.objects.iter().enumerate() {
         let context =
@@ -195,11 +189,6 @@ fn put_back(stamp: &Stamp, moved: &Moved) -> String {
 fn by_hand(stamp: &Stamp) -> String {
     let space = stamp.namespace.as_ref().map(|space| format!("-n {space} ")).unwrap_or_default();
     format!("kubectl edit {} {space}{}", stamp.kind.to_lowercase(), stamp.name)
-}
-
-async fn connect(args: &Args) -> anyhow::Result<Client> {
-    let client = fluxkeep_cluster::connect::by_kubeconfig(args.kubeconfig.as_deref(), args.context.as_deref()).await;
-    client.context("connecting to the cluster")
 }
 
 /// What the release holds, but for its hooks; none where nobody told.
