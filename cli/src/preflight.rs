@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::builder::FalseyValueParser;
-use fluxkeep::helm::Owner;
+use fluxkeep::helm::{Owner, name};
 use fluxkeep::judge::judge;
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
@@ -23,10 +23,10 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
     snapshot: Option<PathBuf>,
     /// The name of the release that the manifests belong to.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace")]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
     release_name: Option<String>,
     /// Its namespace; objects without a namespace go there.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME")]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
     /// Levels and overrides.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 use fluxkeep::adoption::Adopter;
 use fluxkeep::facts::Facts;
-use fluxkeep::helm::Owner;
+use fluxkeep::helm::{Owner, name};
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep::render::{Format, render};
@@ -24,10 +24,10 @@ use crate::{Done, facts, input, note, refusal, report, write};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The name of the release: Helm does not tell it. Without it no ownership is written.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace")]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
     release_name: Option<String>,
     /// Its namespace; objects without a namespace go there.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME")]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
     /// The cluster's snapshot: a file or a folder. Without it and --kubeconfig nothing is known of the cluster.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with = "kubeconfig")]

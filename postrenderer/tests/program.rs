@@ -156,8 +156,10 @@ fn a_reader_that_goes_away_is_no_crash() {
 
 #[test]
 fn a_wrong_call_is_told_in_one_line() {
-    let output = run(&["--release-name", "a"], b"");
-    assert_eq!((output.status.code(), err(&output).lines().count()), (Some(2), 1), "{}", err(&output));
+    for args in [["--release-name", "a"], ["--release-namespace", "../a"]] {
+        let output = run(&args, b"");
+        assert_eq!((output.status.code(), err(&output).lines().count()), (Some(2), 1), "{}", err(&output));
+    }
     assert!(out(&run(&["--version"], b"")).contains("knows Flux up to"));
 }
 
