@@ -128,7 +128,8 @@ impl Envelope {
 /// `Kind namespace/name`, of bounded length.
 impl fmt::Display for Envelope {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = self.namespace.as_deref().filter(|space| !space.is_empty() && *space != self.name);
+        // The apiserver says of a Namespace that it is in itself.
+        let space = self.namespace.as_deref().filter(|space| !space.is_empty() && self.kind != "Namespace");
         let place = space.map(|space| format!("{space}/")).unwrap_or_default();
         let text: String = format!("{} {place}{}", self.kind, self.name).chars().take(200).collect();
         out.write_str(&text)
@@ -261,5 +262,20 @@ impl<'de> Visitor<'de> for Asked<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_told_with_its_namespace_and_a_namespace_without() {
+        let told = |kind: &str| {
+            let (kind, name) = (kind.to_owned(), "flux-system".to_owned());
+            Envelope { kind, namespace: Some(name.clone()), name, ..Envelope::default() }.to_string()
+        };
+        assert_eq!(told("HelmRelease"), "HelmRelease flux-system/flux-system");
+        assert_eq!(told("Namespace"), "Namespace flux-system");
     }
 }

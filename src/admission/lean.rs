@@ -165,7 +165,11 @@ mod tests {
 
     fn length(text: &[u8]) -> Option<usize> {
         let best = dispatch!(Level::new(), simd => object(simd, text));
-        assert_eq!(best, dispatch!(Level::baseline(), simd => object(simd, text)), "on every processor alike");
+        assert_eq!(
+            best,
+            dispatch!(Level::baseline(), simd => object(simd, text)),
+            "by what this processor can do as by the oldest one"
+        );
         best
     }
 
