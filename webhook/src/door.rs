@@ -78,22 +78,23 @@ async fn review(phase: Phase, Shared(door): Shared<Door>, request: Request<Body>
 
 impl Door {
     async fn judged(&self, phase: Phase, body: Vec<u8>) -> Response<Body> {
+        let since = Instant::now();
         if !unfolds(&body) {
-            return self.answer(phase, &body);
+            return self.answer(phase, &body, since);
         }
         let door = self.clone();
-        self.unfolding.run(move || door.answer(phase, &body)).await.unwrap_or_else(failed)
+        self.unfolding.run(move || door.answer(phase, &body, since)).await.unwrap_or_else(failed)
     }
 
-    /// Answers, counts and logs. A panic costs this one review, not the server.
-    fn answer(&self, phase: Phase, body: &[u8]) -> Response<Body> {
-        let start = Instant::now();
+    /// Answers, counts with the time since it was there, and logs. A panic costs this one review, not the
+    /// server.
+    fn answer(&self, phase: Phase, body: &[u8], since: Instant) -> Response<Body> {
         let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, body))) else {
             tracing::error!("judging a review panicked; it was answered with 500");
             self.metrics.failed();
             return failed();
         };
-        self.metrics.count(&answer, start.elapsed());
+        self.metrics.count(&answer, since.elapsed());
         log::review(body, &answer);
         response(answer)
     }
