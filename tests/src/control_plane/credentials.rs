@@ -1,10 +1,12 @@
 //! Certificates, tokens and kubeconfigs of a control plane.
 
 use std::fs::{read_to_string, write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 /// The token of the user `admin`, who may do everything.
 const ADMIN: &str = "admin-of-a-test";
@@ -54,7 +56,10 @@ impl Credentials {
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         });
         let path = self.file(name);
-        write(&path, text.to_string()).expect("a writable folder");
+        // At once: tests that share a control plane write the same file while others read it.
+        let mut file = NamedTempFile::new_in(&self.folder).expect("a writable folder");
+        file.write_all(text.to_string().as_bytes()).expect("a writable folder");
+        file.persist(&path).expect("a writable folder");
         path
     }
 
