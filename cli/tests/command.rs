@@ -194,7 +194,7 @@ fn what_cannot_be_done_is_one_line_and_2() {
         (preflight(&snapshot, &none, &[]), "loading the manifests: reading"),
         (preflight(&snapshot, &empty, &[]), "holds no Kubernetes object"),
         (preflight(&snapshot, &manifest, &["--policy", bad.to_str().unwrap()]), "line 2, column 3"),
-        (run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]), "read kubeconfig"),
+        (run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]), "reading kubeconfig"),
         (preflight(Path::new("-"), Path::new("-"), &[]), "stdin can be read only once"),
         (run(&["preflight", "-", "-"]), "stdin can be read only once"),
     ];

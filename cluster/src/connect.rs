@@ -16,7 +16,7 @@ pub enum Unconnected {
     #[error("this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster")]
     NoPod(String),
     /// The credentials are not usable.
-    #[error("{0}")]
+    #[error("using the credentials: {0}")]
     Client(String),
 }
 
@@ -48,9 +48,13 @@ fn client(config: Config) -> Result<Client, Unconnected> {
 }
 
 /// The parser's own words quote the lines around the mistake, and what it found there: in a kubeconfig these
-/// are tokens and keys. So of that only the place is told.
+/// are tokens and keys. So of that only the place is told. A file's name it quotes twice.
 fn told(error: &KubeconfigError) -> String {
-    let KubeconfigError::Parse(unread) = error else { return error.to_string() };
+    let unread = match error {
+        KubeconfigError::Parse(unread) => unread,
+        KubeconfigError::ReadConfig(reason, path) => return format!("reading kubeconfig {}: {reason}", path.display()),
+        other => return other.to_string(),
+    };
     let place = unread.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
     format!("the kubeconfig is not readable{}", place.unwrap_or_default())
 }
@@ -59,6 +63,12 @@ fn told(error: &KubeconfigError) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_kubeconfig_that_is_not_there_is_named() {
+        let said = told(&Kubeconfig::read_from("/nowhere/config").unwrap_err());
+        assert!(said.starts_with("reading kubeconfig /nowhere/config: No such file"), "{said}");
+    }
 
     #[test]
     fn what_stands_in_an_unreadable_kubeconfig_is_not_told() {

@@ -41,14 +41,25 @@ impl Failure {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Refused(kube::Error::Api(status)) => match status.code {
-                401 => "; the credentials have expired",
+                401 => "; the credentials are wrong or have expired",
                 403 => "; the user needs this right",
                 410 => "; it ran out twice while it was read: try again when the cluster is less busy",
                 _ => "",
             },
-            Self::Refused(kube::Error::HyperError(_) | kube::Error::Service(_)) => "; is the apiserver reachable?",
+            Self::Refused(kube::Error::HyperError(_) | kube::Error::Service(_)) => unreached(&self.reason()),
             _ => "",
         }
+    }
+}
+
+/// As rustls begins to tell why it trusts no certificate.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+fn unreached(reason: &str) -> &'static str {
+    if reason.starts_with(UNTRUSTED) {
+        "; compare the kubeconfig's server and certificate-authority"
+    } else {
+        "; is the apiserver reachable?"
     }
 }
 

@@ -34,19 +34,40 @@ pub enum Unloadable {
         reason: std::io::Error,
     },
     /// A document in a file is not readable.
-    #[error("reading {path}: {reason}; write it as `kubectl get -o yaml` prints it")]
+    #[error("reading {path}: {reason}; {cure}")]
     Document {
         /// The file.
         path: PathBuf,
         /// Where in it, and what is wrong.
         reason: Unread,
+        /// What to do.
+        cure: &'static str,
     },
     /// There is nothing in it.
-    #[error("reading {path}: it holds no Kubernetes object; give a .yaml or .json file, or a folder of them")]
+    #[error("reading {path}: it holds no Kubernetes object; {}", source_of(.path))]
     Empty {
-        /// The file or folder.
+        /// The file or folder; `-` is stdin.
         path: PathBuf,
     },
+}
+
+/// What a person looks at where nothing came.
+fn source_of(path: &Path) -> &'static str {
+    if path == Path::new("-") {
+        "look at what writes to this pipe"
+    } else {
+        "give a .yaml or .json file, or a folder of them"
+    }
+}
+
+/// Of what looks like a manifest and cannot be read, most are templates.
+fn cure(text: &str, reason: &Unread) -> &'static str {
+    let place = text.lines().zip(1..).find(|(_, line)| *line == reason.line);
+    if place.is_some_and(|(text, _)| text.contains("{{")) {
+        "this looks like a template: render it first, as `helm template` does"
+    } else {
+        "write it as `kubectl get -o yaml` prints it"
+    }
 }
 
 impl Snapshot {
@@ -55,9 +76,8 @@ impl Snapshot {
     /// # Errors
     /// Never in a build whose tests passed: the data is part of it.
     pub fn built_in() -> Result<Self, Unloadable> {
-        let path = PathBuf::from("the built-in snapshot");
-        let objects = manifest::read(BUILT_IN, Reading::default());
-        Ok(Self::of(objects.map_err(|reason| Unloadable::Document { path, reason })?))
+        let path = Path::new("the built-in snapshot");
+        Ok(Self::of(manifest::read(BUILT_IN, Reading::default()).map_err(|reason| unreadable(path, BUILT_IN, reason))?))
     }
 
     /// Loads a file, a folder with all its .yaml, .yml and .json files, or `-` for stdin.
@@ -101,12 +121,16 @@ pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Un
         let text = text(&file)?;
         let name = file.display().to_string();
         let read = manifest::read(&text, Reading { file: Some(&name), namespace });
-        objects.extend(read.map_err(|reason| Unloadable::Document { path: file, reason })?);
+        objects.extend(read.map_err(|reason| unreadable(&file, &text, reason))?);
     }
     if objects.is_empty() {
         return Err(Unloadable::Empty { path: path.to_owned() });
     }
     Ok(objects)
+}
+
+fn unreadable(path: &Path, text: &str, reason: Unread) -> Unloadable {
+    Unloadable::Document { path: path.to_owned(), cure: cure(text, &reason), reason }
 }
 
 fn text(path: &Path) -> Result<String, Unloadable> {
@@ -191,6 +215,12 @@ mod tests {
         let said_once = std::error::Error::source(&Snapshot::load(&path).unwrap_err()).is_none();
         assert!(said_once, "whoever prints the chain of causes would repeat the reason");
         std::fs::write(&path, "# nothing\n").unwrap();
-        assert!(text(root.path()).contains("holds no Kubernetes object"));
+        assert!(
+            text(root.path()).ends_with("holds no Kubernetes object; give a .yaml or .json file, or a folder of them")
+        );
+        std::fs::write(&path, "kind: {{ .Values.kind }}\n").unwrap();
+        assert!(text(&path).contains("`helm template`"), "{}", text(&path));
+        std::fs::write(&path, "kind: A # {{ }}\n---\nkind: [\n").unwrap();
+        assert!(text(&path).ends_with("; write it as `kubectl get -o yaml` prints it"), "{}", text(&path));
     }
 }
