@@ -33,7 +33,8 @@ pub struct Adopter<'a> {
 /// How a live object stands to the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// The cluster is not known; or a release owns it, and nobody told whether it is this one.
+    /// The cluster is not known, or such objects are not looked at; or a release owns it, and nobody told
+    /// whether it is this one.
     Unknown,
     /// It does not live yet.
     Absent,
@@ -87,13 +88,25 @@ impl Adopter<'_> {
     #[must_use]
     pub fn standing(&self, object: &Object) -> Standing {
         let Some(facts) = self.facts else { return Standing::Unknown };
-        let Some(live) = facts.live(&object.key()) else { return Standing::Absent };
+        let Some(live) = facts.live(&object.key()) else { return self.missing(object) };
         match holder(live, self.owner) {
             Err(_) => Standing::Unknown,
             Ok(Some(other)) => Standing::Foreign(other.to_string()),
             Ok(None) if live.owner().is_some() => Standing::Ours,
             Ok(None) => Standing::Unowned,
         }
+    }
+
+    /// What the facts do not hold does not live, where they hold all of its kind: those of the engine and
+    /// definitions. Of strangers' objects they tell nothing.
+    fn missing(&self, object: &Object) -> Standing {
+        if self.is_kept(object) { Standing::Absent } else { Standing::Unknown }
+    }
+
+    /// The engine's objects and every CRD; not hooks, which Helm creates and removes on its own.
+    fn is_kept(&self, object: &Object) -> bool {
+        let is_definition = object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
+        !object.is_hook() && (is_definition || self.engine.part(object).is_some())
     }
 
     /// What has to be written on an object of the release.
@@ -105,11 +118,10 @@ impl Adopter<'_> {
     }
 
     /// As [`Adopter::plan`], with what stands there already. Nothing on what is neither the engine's nor
-    /// a CRD, and nothing on hooks, which Helm creates and removes on its own.
+    /// a CRD.
     #[must_use]
     pub fn wanted(&self, object: &Object) -> Vec<Edit> {
-        let is_definition = object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
-        if object.is_hook() || !is_definition && self.engine.part(object).is_none() {
+        if !self.is_kept(object) {
             return Vec::new();
         }
         let standing = self.standing(object);
@@ -333,6 +345,13 @@ mod tests {
         assert!(untied(&live, Some("flux")));
         assert!(!untied(&live, None), "nobody told who takes over");
         assert!(!untied("kind: Other", Some("flux")), "nothing is there to take over");
+    }
+
+    #[test]
+    fn what_nobody_looks_at_is_not_said_to_be_absent() {
+        let stranger = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}";
+        assert_eq!(planned(stranger, Some("kind: Other"), Some("flux")).0, Standing::Unknown);
+        assert_eq!(planned(stranger, Some(stranger), Some("flux")).0, Standing::Unowned);
     }
 
     #[test]

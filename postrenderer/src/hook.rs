@@ -57,9 +57,14 @@ fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<Found<'a>> {
         matches!(found.object.body, Body::HelmRelease(_)) && name.is_none_or(|name| name == found.object.name)
     };
     let mut meant = found.into_iter().filter(is_meant);
-    let first = meant.next().context("it holds no such HelmRelease; name one with --name")?;
+    let first = meant.next().with_context(|| missing(name))?;
     ensure!(meant.next().is_none(), "it holds several HelmReleases; choose with --name");
     Ok(first)
+}
+
+fn missing(name: Option<&str>) -> String {
+    let named = name.map(|name| format!(" called {name}")).unwrap_or_default();
+    format!("it holds no HelmRelease{named}; give the file that it is written in")
 }
 
 /// A text with the stanza in the HelmRelease that was found in it, or in its only document.
@@ -133,6 +138,8 @@ mod tests {
         let text = format!("{HEAD}---\n{}", HEAD.replace("flux}", "other}"));
         assert!(release(&text, None).unwrap_err().to_string().contains("--name"));
         assert_eq!(release(&text, Some("other")).unwrap().object.name, "other");
-        assert!(release("kind: A\n", None).is_err());
+        for (meant, told) in [(None, "it holds no HelmRelease; "), (Some("b"), "it holds no HelmRelease called b; ")] {
+            assert!(release("kind: A\n", meant).unwrap_err().to_string().starts_with(told));
+        }
     }
 }

@@ -1,21 +1,34 @@
 //! The post-renderer as a program: for Helm 3 an executable, for Helm 4 a plugin.
 
-use std::io::{Write, stderr};
+use std::ffi::OsString;
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use fluxkeep_postrenderer::Cli;
+use fluxkeep_postrenderer::{Cli, refusal};
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => cli.run(),
         Err(asked) if !asked.use_stderr() => asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
-        Err(error) => {
-            let text = error.to_string();
-            let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-            // Nowhere to complain when even that cannot be written.
-            let _ = writeln!(stderr(), "fluxkeep-postrenderer: {}", lines.join(" "));
-            ExitCode::from(2)
-        }
+        Err(error) => wrong(&error),
     }
+}
+
+/// Tells in one line what is wrong with the call; nowhere to complain when even that cannot be written.
+fn wrong(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    let _ = writeln!(stderr(), "fluxkeep-postrenderer: {line}");
+    if !wants_document(&std::env::args_os().collect::<Vec<_>>()) {
+        return ExitCode::from(2);
+    }
+    let _ = stdout().write_all(refusal::document(&line).as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Helm 4 hides a wrong call, too; the arguments that could not be read still say that it is Helm 4.
+fn wants_document(arguments: &[OsString]) -> bool {
+    arguments.windows(2).any(|pair| pair == ["--refusal", "document"])
 }

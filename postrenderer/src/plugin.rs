@@ -27,8 +27,9 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     let program = std::env::current_exe().context("looking for this program's own file")?;
     lay(&args.folder, &program).with_context(|| format!("writing the plugin into {}", args.folder.display()))?;
     note(&format!(
-        "{} is ready: helm plugin install {0}, then helm upgrade … --post-renderer fluxkeep \
-         --post-renderer-args=--release-name=NAME --post-renderer-args=--release-namespace=NAMESPACE",
+        "{} is ready. Once: helm plugin install {0}; Helm links to the folder, so leave it there. Then: helm upgrade … \
+         --post-renderer fluxkeep --post-renderer-args=--release-name=NAME \
+         --post-renderer-args=--release-namespace=NAMESPACE",
         args.folder.display()
     ));
     Ok(Done::Well)
@@ -39,7 +40,10 @@ fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
     let manifest = folder.join(MANIFEST);
     let before = std::fs::read_to_string(&manifest).unwrap_or_default();
     ensure!(before.is_empty() || before.contains(PROGRAM), "it holds another plugin; choose an empty folder");
-    std::fs::copy(program, folder.join(PROGRAM)).with_context(|| format!("copying {}", program.display()))?;
+    // A program that runs cannot be written over, but another can take its name.
+    let copy = folder.join(PROGRAM).with_extension("new");
+    std::fs::copy(program, &copy).with_context(|| format!("copying {}", program.display()))?;
+    std::fs::rename(&copy, folder.join(PROGRAM))?;
     std::fs::write(&manifest, text())?;
     Ok(())
 }
@@ -66,7 +70,10 @@ mod tests {
         let plugin = folder.path().join("plugin");
         lay(&plugin, &program).unwrap();
         lay(&plugin, &program).unwrap();
+        // The plugin renews itself, too.
+        lay(&plugin, &plugin.join(PROGRAM)).unwrap();
         assert_eq!(std::fs::read_to_string(plugin.join(PROGRAM)).unwrap(), "x");
+        assert_eq!(std::fs::read_dir(&plugin).unwrap().count(), 2, "nothing is left over");
         assert!(std::fs::read_to_string(plugin.join(MANIFEST)).unwrap().contains("type: postrenderer/v1"));
     }
 

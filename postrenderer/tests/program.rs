@@ -78,7 +78,7 @@ fn the_report_as_json_tells_every_object_with_its_reasons() {
     assert!(run(&arguments, format!("{SERVICE}{OTHER}").as_bytes()).status.success());
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect("a report")).expect("JSON");
     let at = |pointer: &str| report.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    assert_eq!((at("/objects/0/standing"), at("/objects/1/standing")), ("unowned".to_owned(), "absent".to_owned()));
+    assert_eq!((at("/objects/0/standing"), at("/objects/1/standing")), ("unowned".to_owned(), "unknown".to_owned()));
     assert_eq!(at("/objects/0/edits/0/path"), "/metadata/annotations/helm.sh~1resource-policy");
     assert_eq!((at("/release"), at("/judgement/verdict")), ("flux-system/a".to_owned(), "allow".to_owned()));
 }
@@ -161,6 +161,27 @@ fn a_wrong_call_is_told_in_one_line() {
         assert_eq!((output.status.code(), err(&output).lines().count()), (Some(2), 1), "{}", err(&output));
     }
     assert!(out(&run(&["--version"], b"")).contains("knows Flux up to"));
+}
+
+/// Its arguments come behind the plugin's own; stderr it shows to nobody.
+#[test]
+fn a_wrong_call_by_helm_4_is_told_in_a_document() {
+    let output = run(&["--refusal", "document", "--release-name=a"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let document: Value = serde_json::from_str(&out(&output)).expect("one document");
+    let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    assert!(name.starts_with("fluxkeep refuses: ") && name.contains("--release-namespace"), "{name}");
+}
+
+#[test]
+fn the_engine_is_where_the_release_goes_too() {
+    for (namespace, told) in [("flux", "1 edited"), ("flux-system", "1 edited")] {
+        let output = run(&["--release-name", "a", "--release-namespace", namespace], SERVICE.as_bytes());
+        assert!(out(&output).contains("helm.sh/resource-policy: keep") && err(&output).contains(told), "{namespace}");
+    }
+    let elsewhere = SERVICE.replace("metadata:\n", "metadata:\n  namespace: elsewhere\n");
+    let output = run(&["--release-name", "a", "--release-namespace", "flux"], elsewhere.as_bytes());
+    assert_eq!(out(&output), elsewhere);
 }
 
 #[test]
