@@ -130,6 +130,15 @@ impl Engine {
         self.knows(member.known, object).then(|| member.weight(&object.name))
     }
 
+    /// The engine, which may live where a release goes, too: a policy that does not name that namespace would
+    /// leave Flux's objects there to themselves, and nobody is told.
+    #[must_use]
+    pub fn also_in(mut self, namespace: Option<&str>) -> Self {
+        let new = namespace.filter(|namespace| !self.is_home(namespace)).map(str::to_owned);
+        self.namespaces.extend(new);
+        self
+    }
+
     /// Whether a namespace is one of the engine's.
     #[must_use]
     pub fn is_home(&self, namespace: &str) -> bool {

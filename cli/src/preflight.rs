@@ -57,7 +57,8 @@ fn format(text: &str) -> Result<Format, String> {
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     ensure!(stdins(args) <= 1, "reading -: stdin can be read only once; give the other one as a file");
     let now = Timestamp::now();
-    let policy = policy(args.policy.as_deref(), now)?;
+    let mut policy = policy(args.policy.as_deref(), now)?;
+    policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
     let snapshot = snapshot(args, output)?;
     let request = request(args, &policy)?;
     let verdict = judge(&request, &snapshot.facts(), &policy, now);

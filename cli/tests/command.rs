@@ -122,6 +122,16 @@ fn a_newer_install_manifest_is_an_adoption_only_where_a_release_is_named() {
 }
 
 #[test]
+fn the_engine_is_where_the_release_goes_whatever_the_policy_names() {
+    let (_folder, snapshot, manifest) = files();
+    let moved = BUILT_IN.replace("flux-system", "flux");
+    std::fs::write(&snapshot, &moved).unwrap();
+    std::fs::write(&manifest, moved.replace("helm-controller:v1.1.0", "helm-controller:v1.0.1")).unwrap();
+    let told = preflight(&snapshot, &manifest, &["--release-name", "flux", "--release-namespace", "flux"]);
+    assert!(text(&told.stdout).contains("refused flux-"), "{}", text(&told.stdout));
+}
+
+#[test]
 fn every_format_carries_the_same_refusal() {
     let (_folder, snapshot, manifest) = files();
     for format in ["text", "json", "sarif", "junit"] {

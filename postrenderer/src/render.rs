@@ -8,7 +8,6 @@ use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 use fluxkeep::adoption::Adopter;
-use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::policy::Policy;
@@ -74,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 fn tried(args: &Args) -> anyhow::Result<Done> {
     let now = Timestamp::now();
     let mut policy = policy(args.policy.as_deref(), now)?;
-    at_home(&mut policy.engine, args.release_namespace.as_deref());
+    policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
     let text = input::read(stdin().lock())?;
     let facts = known(args, &policy)?;
     let owner = args.release_name.clone().zip(args.release_namespace.clone());
@@ -120,13 +119,6 @@ fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
     let context = || format!("reading policy {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
     policy_file::read(&text, now).with_context(context)
-}
-
-/// Where the release goes, Flux's objects in it are the engine's: a namespace that the policy does not name
-/// would leave them without keep, and Helm shows nobody that they were left alone.
-fn at_home(engine: &mut Engine, namespace: Option<&str>) {
-    let new = namespace.filter(|namespace| !engine.is_home(namespace));
-    engine.namespaces.extend(new.map(str::to_owned));
 }
 
 fn known(args: &Args, policy: &Policy) -> anyhow::Result<Option<Arc<Facts>>> {
