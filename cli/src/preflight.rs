@@ -25,10 +25,10 @@ pub struct Args {
     /// The name of the release that the manifests belong to.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
     release_name: Option<String>,
-    /// Its namespace; objects without a namespace go there.
+    /// Its namespace: objects without one go there, and the engine is looked for there, too.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
-    /// Levels and overrides.
+    /// Levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     /// How findings are written.

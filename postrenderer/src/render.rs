@@ -26,7 +26,7 @@ pub struct Args {
     /// The name of the release: Helm does not tell it. Without it no ownership is written.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
     release_name: Option<String>,
-    /// Its namespace; objects without a namespace go there.
+    /// Its namespace: objects without one go there, and the engine is looked for there, too.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
     /// The cluster's snapshot: a file or a folder. Without it and --kubeconfig nothing is known of the cluster.
@@ -35,7 +35,7 @@ pub struct Args {
     /// A kubeconfig whose current cluster is asked.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Levels and overrides.
+    /// Levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Where the report goes as JSON, beside the text on stderr.

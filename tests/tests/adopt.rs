@@ -202,6 +202,15 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
 }
 
 #[tokio::test]
+async fn the_engine_is_looked_for_where_the_release_goes_too() {
+    let stage = Stage::plain("adopt-namespace").await;
+    let told = succeeds(&stage.adopting(&["--engine-namespace", "elsewhere"]).output().expect("fluxkeep"));
+    for object in ["Service flux-system/source-controller ", "Deployment flux-system/helm-controller "] {
+        assert!(told.lines().any(|line| line.starts_with(object)), "{object}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn where_the_undo_file_cannot_be_written_nothing_is() {
     let stage = Stage::plain("adopt-no-undo").await;
     let before = stage.inventory().await;

@@ -39,7 +39,7 @@ pub struct Args {
     /// The name of the release that takes over.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_name: Option<String>,
-    /// Its namespace.
+    /// Its namespace; the engine is looked for there, too.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_namespace: Option<String>,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
 }
 
 async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Result<Found> {
-    let engine = args.access.engine();
+    let engine = args.access.engine().also_in(Some(&owner.namespace));
     let held = held(&args.manifests, owner)?;
     let client = args.access.client().await?;
     let (cluster, facts) = (Cluster::new(client.clone()), facts(&client, &engine).await?);
