@@ -41,7 +41,6 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         BTreeSet::new()
     }
 
-    /// Follows the engine where it lives now, from within a tokio runtime. A source that holds
-    /// everything has nothing to do.
+    /// Follows the engine where it lives now. A source that holds everything has nothing to do.
     fn follow(&self, _engine: &Engine) {}
 }

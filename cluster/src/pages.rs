@@ -15,7 +15,7 @@ use crate::collections::Place;
 use crate::failure::Failure;
 
 /// A CRD with its schemas is 100 kB on average and 1 MB at most.
-const PAGE: u32 = 10;
+const PAGE: u32 = 5;
 
 /// Half of what an apiserver gives itself for a request; a page takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);

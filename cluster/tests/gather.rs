@@ -29,19 +29,19 @@ fn crd(name: &str) -> Value {
 fn answer(target: &str) -> Value {
     let items = |items: Value| json!({"kind": "List", "metadata": {}, "items": items});
     match target {
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?&limit=10" => {
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?&limit=5" => {
             json!({"metadata": {"continue": "next"}, "items": [crd("helmreleases.helm.toolkit.fluxcd.io")]})
         }
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?&limit=10&continue=next" => {
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?&limit=5&continue=next" => {
             items(json!([crd("others.example.org")]))
         }
-        "/apis/apps/v1/namespaces/flux-system/deployments?&limit=10" => items(json!([{
+        "/apis/apps/v1/namespaces/flux-system/deployments?&limit=5" => items(json!([{
             "metadata": {"name": "source-controller", "namespace": "flux-system"},
             "spec": {"template": {"spec": {"containers": [{"image": "x/source-controller:v1.4.1", "env": ["s3cr3t"]}]}}}}])),
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles?&limit=10" => {
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles?&limit=5" => {
             items(json!([{"metadata": {"name": "flux-edit"}}, {"metadata": {"name": "stranger"}}]))
         }
-        "/apis/helm.toolkit.fluxcd.io/v2/helmreleases?&limit=10" => items(json!([{
+        "/apis/helm.toolkit.fluxcd.io/v2/helmreleases?&limit=5" => items(json!([{
             "metadata": {"name": "app", "namespace": "apps"}, "spec": {"values": {"password": "s3cr3t"}}}])),
         _ => items(json!([])),
     }

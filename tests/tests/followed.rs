@@ -17,6 +17,7 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// So many as a cluster with every well-known operator has.
@@ -43,7 +44,7 @@ async fn apply(cluster: &Cluster, definitions: impl Iterator<Item = Value>) {
 }
 
 async fn followed(client: Client) -> Live {
-    let live = Live::new(client, Duration::from_mins(5));
+    let live = Live::new(client, Handle::current(), Duration::from_mins(5));
     live.follow(&Engine::default());
     read(&live).await;
     live
@@ -174,7 +175,7 @@ async fn the_rights_that_the_rules_need_are_enough_and_without_one_it_is_told_wh
         inside.into_iter().partition(|rule| rule.api_groups == Some(vec!["apps".to_owned()]));
     let client = account(plane, &cluster, &everywhere, &fewer).await;
     cluster.until_may(&gone[0], false).await;
-    let live = Live::new(client, Duration::from_mins(5));
+    let live = Live::new(client, Handle::current(), Duration::from_mins(5));
     live.follow(&Engine::default());
     eventually("all but Deployments is read", async || {
         let pending = live.pending();

@@ -1,14 +1,18 @@
 //! The cluster that is guarded, and where the facts come from: a snapshot if one is given, else that
 //! cluster.
 
+use std::future::pending;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::value_parser;
 use fluxkeep_cluster::{Live, Snapshot, Source, connect};
 use kube::Client;
+use tokio::runtime::{self, Handle};
 
 /// The word for the snapshot that fluxkeep brings along. It is never taken unasked: a server that
 /// judges a real cluster by another one's facts is worse than none.
@@ -63,10 +67,20 @@ impl From {
     pub async fn open(&self, cluster: &Access) -> anyhow::Result<Arc<dyn Source>> {
         let Some(path) = &self.snapshot else {
             let client = cluster.client().await?;
-            return Ok(Arc::new(Live::new(client, Duration::from_secs(self.stale_after))));
+            let runtime = one_thread().context("starting the thread that follows the cluster")?;
+            return Ok(Arc::new(Live::new(client, runtime, Duration::from_secs(self.stale_after))));
         };
         let is_built_in = path.as_os_str() == BUILT_IN;
         let snapshot = if is_built_in { Snapshot::built_in() } else { Snapshot::load(path) };
         Ok(Arc::new(snapshot.context("loading the snapshot")?))
     }
+}
+
+/// A runtime on one thread, which ends with the program. Each thread that allocates keeps memory of its
+/// own: megabytes of a list, were it read by whichever of the server's threads is free.
+fn one_thread() -> io::Result<Handle> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name("following".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
+    Ok(handle)
 }

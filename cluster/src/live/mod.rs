@@ -17,6 +17,7 @@ use fluxkeep::facts::{Facts, Heard};
 use fluxkeep::rules::RULES;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::Source;
@@ -28,6 +29,7 @@ use follower::{Follower, follow_served};
 #[derive(Debug)]
 pub struct Live {
     client: Redacted,
+    runtime: Handle,
     bound: SignedDuration,
     followed: RwLock<Followed>,
 }
@@ -51,12 +53,12 @@ impl fmt::Debug for Redacted {
 }
 
 impl Live {
-    /// Nothing is asked of the cluster before [`Source::follow`]. After `bound` without a word of it
-    /// the facts count as stale.
+    /// Nothing is asked of the cluster before [`Source::follow`]; from then on it is followed on
+    /// `runtime`. After `bound` without a word of it the facts count as stale.
     #[must_use]
-    pub fn new(client: Client, bound: Duration) -> Self {
+    pub fn new(client: Client, runtime: Handle, bound: Duration) -> Self {
         let bound = SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX);
-        Self { client: Redacted(client), bound, followed: RwLock::default() }
+        Self { client: Redacted(client), runtime, bound, followed: RwLock::default() }
     }
 
     fn desk(&self) -> Arc<Desk> {
@@ -70,8 +72,10 @@ impl Live {
         for line in lines {
             let (client, desk, engine) = (self.client.0.clone(), desk.clone(), engine.clone());
             match line.collection.version {
-                Some(version) => followers.spawn(Follower::new(client, desk, engine, line, version).run()),
-                None => followers.spawn(follow_served(client, desk, engine, line)),
+                Some(version) => {
+                    followers.spawn_on(Follower::new(client, desk, engine, line, version).run(), &self.runtime)
+                }
+                None => followers.spawn_on(follow_served(client, desk, engine, line), &self.runtime),
             };
         }
         Followed { engine: Some(Engine::clone(&engine)), desk, _followers: followers }

@@ -6,6 +6,8 @@ use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
 use fluxkeep_cluster::{Live, Source};
 use serde_json::json;
+use tokio::runtime::{Builder, Handle};
+use tokio::time::sleep;
 
 use crate::apiserver::{CLUSTER_ROLES, DEFINITIONS, DEPLOYMENTS, NAMESPACES};
 use crate::{BOUND, HELM_RELEASES, cluster, controller, definition, follow, followed, has, names, until};
@@ -13,7 +15,7 @@ use crate::{BOUND, HELM_RELEASES, cluster, controller, definition, follow, follo
 #[tokio::test(start_paused = true)]
 async fn nothing_is_known_before_all_was_read_and_then_all_is() {
     let server = cluster();
-    let live = Live::new(server.client(), BOUND);
+    let live = Live::new(server.client(), Handle::current(), BOUND);
     assert!(live.facts().stale(jiff::Timestamp::now()).is_some());
     live.follow(&Engine::default());
     assert!(live.pending().contains("customresourcedefinitions"), "{:?}", live.pending());
@@ -26,6 +28,17 @@ async fn nothing_is_known_before_all_was_read_and_then_all_is() {
     assert_eq!(names(&live), expected, "the namespace of a stranger is not read");
     assert!(live.facts().stale(jiff::Timestamp::now()).is_none());
     assert_eq!(live.name(), "cluster");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_followed_on_the_given_runtime_alone() {
+    let stands_still = Builder::new_current_thread().build().unwrap();
+    let live = Live::new(cluster().client(), stands_still.handle().clone(), BOUND);
+    live.follow(&Engine::default());
+    let all = live.pending();
+    sleep(BOUND).await;
+    assert_eq!(live.pending(), all);
+    stands_still.shutdown_background();
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,11 +80,11 @@ async fn what_is_written_changed_and_deleted_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn more_than_one_page_is_read_to_its_end() {
     let server = cluster();
-    for number in 0..34 {
+    for number in 0..17 {
         server.put(DEFINITIONS, definition(&format!("things{number}"), "example.org", &["v1"]));
     }
     let live = followed(&server).await;
-    assert_eq!(live.facts().objects().filter(|one| one.definition().is_some()).count(), 35);
+    assert_eq!(live.facts().objects().filter(|one| one.definition().is_some()).count(), 18);
     assert_eq!(server.asked(DEFINITIONS)[..5], ["list", "page", "page", "page", "watch"]);
 }
 

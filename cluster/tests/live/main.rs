@@ -14,6 +14,7 @@ use apiserver::{Apiserver, DEFINITIONS, DEPLOYMENTS, NAMESPACES};
 use fluxkeep::engine::Engine;
 use fluxkeep_cluster::{Live, Source};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 /// After this long without a word facts are stale.
@@ -49,7 +50,7 @@ fn controller(name: &str, version: &str) -> Value {
 
 /// Follows the engine where it is by default.
 fn follow(server: &Apiserver) -> Live {
-    let live = Live::new(server.client(), BOUND);
+    let live = Live::new(server.client(), Handle::current(), BOUND);
     live.follow(&Engine::default());
     live
 }
