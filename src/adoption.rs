@@ -287,7 +287,7 @@ mod tests {
         ", labels: {kustomize.toolkit.fluxcd.io/name: a, kustomize.toolkit.fluxcd.io/namespace: b}}";
 
     fn objects(text: &str) -> Vec<Object> {
-        read(text, Reading { file: None, namespace: Some("flux-system") }).unwrap()
+        read(text, Reading { namespace: Some("flux-system"), ..Reading::default() }).unwrap()
     }
 
     /// The standing and the keys to write, for a Service that is rendered over a live one.

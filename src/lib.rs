@@ -9,6 +9,7 @@
 
 pub mod admission;
 pub mod adoption;
+mod blocks;
 pub mod catalogue;
 pub mod crd;
 pub mod engine;
@@ -29,5 +30,6 @@ pub mod render;
 pub mod request;
 pub mod rule;
 pub mod rules;
+pub mod threads;
 pub mod verdict;
 pub mod yaml;

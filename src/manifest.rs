@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::helm::record::shape;
 use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
+use crate::threads;
 use crate::yaml::{self, Document, Lean, Unread};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
@@ -21,6 +22,8 @@ pub struct Reading<'a> {
     pub file: Option<&'a str>,
     /// The namespace that namespaced objects without one go to.
     pub namespace: Option<&'a str>,
+    /// How many threads may read a long stream together; none is one.
+    pub threads: usize,
 }
 
 /// Reads every object of a stream, those inside a `kind: List` included, in their order.
@@ -52,18 +55,21 @@ pub struct Found<'a> {
 /// # Errors
 /// As [`read`].
 pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
+    let documents = yaml::documents(text);
+    let (documents, more) = documents.split_at_checked(MOST_DOCUMENTS).unwrap_or((&documents, &[]));
+    let objects = threads::map(documents, reading.threads, |document| document.text.len(), members);
     let mut found = Vec::new();
-    for (count, document) in yaml::documents(text).into_iter().enumerate() {
-        if count.max(found.len()) >= MOST_DOCUMENTS {
-            return Err(too_many(&document));
+    for ((index, document), objects) in documents.iter().enumerate().zip(objects) {
+        if found.len() >= MOST_DOCUMENTS {
+            return Err(too_many(document));
         }
-        for (index, object) in members(&document)?.into_iter().enumerate() {
-            let item = object.listed.then_some(index);
-            let object = placed(object, &document, reading);
-            found.push(Found { document, number: count + 1, item, object });
+        for (place, object) in objects?.into_iter().enumerate() {
+            let item = object.listed.then_some(place);
+            let object = placed(object, document, reading);
+            found.push(Found { document: *document, number: index + 1, item, object });
         }
     }
-    Ok(found)
+    more.first().map_or(Ok(found), |document| Err(too_many(document)))
 }
 
 fn too_many(document: &Document<'_>) -> Unread {
@@ -74,7 +80,7 @@ fn too_many(document: &Document<'_>) -> Unread {
 /// The objects of one document: one, none, or the items of a list.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
     let lean = document.lean();
-    let guess = guess(lean.text());
+    let guess = if lean.is_plain() { lean.read()? } else { guess(lean.text()) };
     if let Ok(object) = as_kind(&lean, &guess)
         && is_plain(&object.kind)
         && (&object.api_version, &object.kind) == (&guess.api_version, &guess.kind)

@@ -1,8 +1,9 @@
 //! The manifest as Helm hands it over.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use fluxkeep::helm::record::MOST_DECOMPRESSED;
+use memmap2::MmapMut;
 
 /// Why the input is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -21,21 +22,55 @@ pub enum Unfit {
     },
 }
 
+/// A manifest that was read.
+///
+/// Its bytes lie in memory of their own that the system may give in huge pages: of small ones, a long manifest
+/// takes longer to get room for than to be copied there.
+#[derive(Debug)]
+pub struct Manifest {
+    room: MmapMut,
+    length: usize,
+}
+
+impl Manifest {
+    /// The manifest as text.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn text(&self) -> Result<&str, Unfit> {
+        let bytes = self.room.get(..self.length).unwrap_or_default();
+        str::from_utf8(bytes).map_err(|error| {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            Unfit::NotText { line: good.split(|byte| *byte == b'\n').count() }
+        })
+    }
+}
+
 /// Reads the manifest. Its end is looked for, so that what was cut off is not taken for the whole.
 ///
 /// # Errors
-/// When it is unreadable, too long or no text.
-pub fn read(input: impl Read) -> Result<String, Unfit> {
-    let most = u64::try_from(MOST_DECOMPRESSED).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    input.take(most + 1).read_to_end(&mut bytes).map_err(Unfit::Stdin)?;
-    if bytes.len() > MOST_DECOMPRESSED {
-        return Err(Unfit::TooLong);
+/// When it is unreadable or too long.
+pub fn read(mut input: impl Read) -> Result<Manifest, Unfit> {
+    let mut room = room().map_err(Unfit::Stdin)?;
+    let mut length = 0;
+    loop {
+        match input.read(room.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Unfit::Stdin(error)),
+        }
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        Unfit::NotText { line: good.split(|byte| *byte == b'\n').count() }
-    })
+    if length > MOST_DECOMPRESSED { Err(Unfit::TooLong) } else { Ok(Manifest { room, length }) }
+}
+
+/// For the longest manifest and one byte more: what is not written to takes no memory.
+fn room() -> std::io::Result<MmapMut> {
+    let room = MmapMut::map_anon(MOST_DECOMPRESSED + 1)?;
+    // Slower without.
+    #[cfg(target_os = "linux")]
+    let _ = room.advise(memmap2::Advice::HugePage);
+    Ok(room)
 }
 
 #[cfg(test)]
@@ -43,7 +78,8 @@ mod tests {
     use super::*;
 
     fn refused(bytes: &[u8]) -> String {
-        read(bytes).map_or_else(|error| error.to_string(), |text| format!("read {} bytes", text.len()))
+        let length = read(bytes).and_then(|manifest| manifest.text().map(str::len));
+        length.map_or_else(|error| error.to_string(), |length| format!("read {length} bytes"))
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the program does when Helm calls it.
 
+use std::fs::File;
 use std::io::{IsTerminal, stderr, stdin};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,12 +76,14 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     let now = Timestamp::now();
     let mut policy = policy(args.policy.as_deref(), now)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
-    let text = input::read(stdin().lock())?;
+    // Stdin itself would read most of it into a buffer first.
+    let manifest = input::read(File::from(stdin().as_fd().try_clone_to_owned()?))?;
+    let text = manifest.text()?;
     let facts = known(args, &policy)?;
     let owner = args.release_name.clone().zip(args.release_namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
     let adopter = Adopter { facts: facts.as_deref(), engine: &policy.engine, owner: owner.as_ref() };
-    let rewritten = match rewrite(&text, &adopter, &policy, now) {
+    let rewritten = match rewrite(text, &adopter, &policy, now) {
         Err(empty @ Unfit::Empty) => return refused(args.refusal, &empty.to_string(), &empty.to_string()),
         rewritten => rewritten?,
     };
@@ -95,7 +99,7 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     if !args.quiet {
         note(&report::text(&rewritten, &adopter));
     }
-    write(pieces(&text, &rewritten.splices)).context("writing the manifest to stdout")?;
+    write(pieces(text, &rewritten.splices)).context("writing the manifest to stdout")?;
     Ok(Done::Well)
 }
 

@@ -1,6 +1,8 @@
 //! From a rendered manifest to the one that Helm stores: pure, the seam of most tests.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
 use fluxkeep::judge::judge;
@@ -8,11 +10,15 @@ use fluxkeep::manifest::{self, Found, Reading};
 use fluxkeep::object::{Key, Object};
 use fluxkeep::policy::Policy;
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
+use fluxkeep::threads;
 use fluxkeep::verdict::Verdict;
 use fluxkeep::yaml::edit::{Splice, edit};
 use fluxkeep::yaml::{Unread, documents};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+
+/// More wait for memory and for each other.
+const MOST_THREADS: usize = 4;
 
 /// A manifest with what is to be written, and what the judge says of it.
 #[derive(Debug)]
@@ -73,16 +79,17 @@ pub enum Unfit {
 /// # Errors
 /// When it holds no object, one twice, or a document that cannot be read or edited.
 pub fn rewrite(text: &str, adopter: &Adopter<'_>, policy: &Policy, now: Timestamp) -> Result<Rewritten, Unfit> {
+    let threads = available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
     let home = adopter.engine.namespaces.first();
     let namespace = adopter.owner.map(|owner| &owner.namespace).or(home).map(String::as_str);
-    let found = manifest::find(text, Reading { file: None, namespace });
+    let found = manifest::find(text, Reading { file: None, namespace, threads });
     let found = found.map_err(|unread| Unfit::Document { number: number(text, unread.line), unread })?;
     if found.is_empty() {
         return Err(Unfit::Empty);
     }
     apart(&found)?;
     let edits = planned(&found, adopter);
-    let splices = splices(&found, &edits)?;
+    let splices = splices(&found, &edits, threads)?;
     let objects = found.into_iter().zip(edits).map(|(found, edits)| adopted(found.object, edits, adopter));
     let objects: Vec<_> = objects.collect();
     let release = Release {
@@ -129,18 +136,22 @@ fn adopted(mut object: Object, edits: Vec<Edit>, adopter: &Adopter<'_>) -> Adopt
 }
 
 /// The objects of one document are edited together.
-fn splices(found: &[Found<'_>], edits: &[Vec<Edit>]) -> Result<Vec<Splice>, Unfit> {
-    let mut splices = Vec::new();
+fn splices(found: &[Found<'_>], edits: &[Vec<Edit>], threads: usize) -> Result<Vec<Splice>, Unfit> {
     let planned: Vec<_> = found.iter().zip(edits).collect();
-    for members in planned.chunk_by(|(one, _), (next, _)| one.number == next.number) {
-        let patches = members.iter().filter(|(_, edits)| !edits.is_empty());
-        let wants = combined(patches.map(|(member, edits)| (member.item, edits.as_slice())));
-        if let (Some((first, _)), Some(wants)) = (members.first(), wants) {
-            let unfit = |unread| Unfit::Document { number: first.number, unread };
-            splices.extend(edit(&first.document, &wants).map_err(unfit)?);
-        }
-    }
-    Ok(splices)
+    let documents: Vec<_> = planned.chunk_by(|(one, _), (next, _)| one.number == next.number).collect();
+    let weight = |members: &Members<'_, '_>| members.first().map_or(0, |(first, _)| first.document.text.len());
+    let splices = threads::map(&documents, threads, weight, |members| spliced(members));
+    Ok(splices.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// The objects of one document, and what is written on each.
+type Members<'a, 'b> = &'b [(&'b Found<'a>, &'b Vec<Edit>)];
+
+fn spliced(members: Members<'_, '_>) -> Result<Vec<Splice>, Unfit> {
+    let patches = members.iter().filter(|(_, edits)| !edits.is_empty());
+    let wants = combined(patches.map(|(member, edits)| (member.item, edits.as_slice())));
+    let (Some((first, _)), Some(wants)) = (members.first(), wants) else { return Ok(Vec::new()) };
+    edit(&first.document, &wants).map_err(|unread| Unfit::Document { number: first.number, unread })
 }
 
 /// One patch for a document: that of its object, or one for each item of a list.

@@ -11,8 +11,10 @@
 use std::borrow::Cow;
 
 use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch, u8x64};
+use fearless_simd::{Level, dispatch};
 use memchr::memmem;
+
+use crate::blocks::{bits, mask, padded};
 
 /// As Go writes it. In valid JSON its first quote can only open a key: inside a string it would be
 /// escaped.
@@ -117,30 +119,6 @@ impl Strings {
         }
         escaped
     }
-}
-
-/// The last block, filled up with blanks.
-fn padded(block: &[u8]) -> [u8; 64] {
-    block.try_into().unwrap_or_else(|_| {
-        let mut full = [b' '; 64];
-        full.iter_mut().zip(block).for_each(|(to, from)| *to = *from);
-        full
-    })
-}
-
-/// A bit for each byte of the block that is this one.
-#[inline(always)]
-fn mask<S: Simd>(simd: S, block: &[u8; 64], byte: u8) -> u64 {
-    u8x64::from_slice(simd, block).simd_eq(byte).to_bitmask()
-}
-
-/// The positions of the bits that are set, lowest first.
-fn bits(mut mask: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let bit = mask.trailing_zeros();
-        mask &= mask.wrapping_sub(1);
-        (bit < 64).then_some(bit)
-    })
 }
 
 #[cfg(test)]

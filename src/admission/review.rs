@@ -179,7 +179,7 @@ fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Opti
 fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {
     let home =
         if record.namespace.is_empty() { envelope.namespace.as_deref() } else { Some(record.namespace.as_str()) };
-    let reading = Reading { file: None, namespace: home };
+    let reading = Reading { namespace: home, ..Reading::default() };
     let read = |text: &str| {
         manifest::read(text, reading).map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
     };

@@ -6,7 +6,13 @@
 
 pub mod edit;
 mod lean;
+mod margin;
+mod plain;
+mod scan;
 mod split;
+
+#[cfg(test)]
+mod tests;
 
 pub use lean::lean;
 pub use split::documents;
@@ -14,6 +20,7 @@ pub use split::documents;
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Budget, Error};
 
@@ -32,6 +39,9 @@ pub struct Document<'a> {
     pub content: u32,
     /// Whether it is JSON.
     pub is_json: bool,
+    /// Whether each carriage return of the stream stands before a line feed: alone it ends a line for some
+    /// readers only.
+    pub ends_are_whole: bool,
 }
 
 /// Why a document is not readable, and where in the stream.
@@ -51,14 +61,20 @@ pub struct Unread {
 pub struct Lean<'a> {
     document: Document<'a>,
     text: Cow<'a, str>,
+    /// Where it does not take a parser to tell.
+    value: Option<Value>,
 }
 
 impl<'a> Document<'a> {
     /// The document without what is never read.
     #[must_use]
     pub fn lean(&self) -> Lean<'a> {
-        let text = if self.is_json { Cow::Borrowed(self.text) } else { lean(self.text) };
-        Lean { document: *self, text }
+        if self.is_json {
+            return Lean { document: *self, text: Cow::Borrowed(self.text), value: None };
+        }
+        let text = if self.ends_are_whole { lean(self.text) } else { Cow::Borrowed(self.text) };
+        let value = plain::read(&text).filter(|_| self.ends_are_whole);
+        Lean { document: *self, text, value }
     }
 
     fn unread(&self, line: u64, column: u64, message: String) -> Unread {
@@ -73,6 +89,12 @@ impl Lean<'_> {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether it takes no parser to read it.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.value.is_some()
     }
 
     /// Whether the document is JSON.
@@ -92,6 +114,9 @@ impl Lean<'_> {
                 self.document.unread(error.line() as u64, error.column() as u64, shape(&error))
             };
             return serde_json::from_str(&self.text).map_err(at);
+        }
+        if let Some(Ok(value)) = self.value.as_ref().map(T::deserialize) {
+            return Ok(value);
         }
         if let Ok(value) = parse(&self.text, DuplicateKeyPolicy::PassThrough) {
             return Ok(value);

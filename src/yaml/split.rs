@@ -1,11 +1,9 @@
 //! Where one document ends and the next begins.
 
-use std::iter;
-
-use memchr::memmem;
 use serde_json::value::RawValue;
 
 use super::Document;
+use super::margin::{Margin, Seek};
 
 /// The documents of a stream, in their order. What holds only blanks, comments or directives is
 /// left out.
@@ -16,9 +14,9 @@ use super::Document;
 pub fn documents(text: &str) -> Vec<Document<'_>> {
     let mut found = Vec::new();
     let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut part = Part { text: "", offset: mark, line: 1 };
+    let mut part = Part { text: "", offset: mark, line: 1, ends_are_whole: ends_are_whole(text) };
     let body = text.get(mark..).unwrap_or_default();
-    for next in markers(body).into_iter().chain([body.len()]) {
+    for next in markers(body).chain([body.len()]) {
         part.text = text.get(part.offset..mark + next).unwrap_or_default();
         part.add(&mut found);
         part = part.behind(part.text.len());
@@ -27,12 +25,8 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
 }
 
 /// Where the lines begin that are markers.
-fn markers(text: &str) -> Vec<usize> {
-    let lines = ["\n---", "\n..."].into_iter().flat_map(|line| memmem::find_iter(text.as_bytes(), line));
-    let mut found: Vec<_> = iter::once(0).chain(lines.map(|end| end + 1)).collect();
-    found.retain(|at| text.get(*at..).is_some_and(is_marker));
-    found.sort_unstable();
-    found
+fn markers(text: &str) -> impl Iterator<Item = usize> {
+    Margin::new(text, 0, Seek::Lines).filter(|at| text.get(*at..).is_some_and(is_marker))
 }
 
 /// Whether a text begins with a marker.
@@ -47,13 +41,14 @@ struct Part<'a> {
     text: &'a str,
     offset: usize,
     line: u32,
+    ends_are_whole: bool,
 }
 
 impl<'a> Part<'a> {
     /// What follows this many bytes.
     fn behind(self, length: usize) -> Self {
         let (before, text) = self.text.split_at_checked(length).unwrap_or((self.text, ""));
-        Self { text, offset: self.offset + before.len(), line: self.line + newlines(before) }
+        Self { text, offset: self.offset + before.len(), line: self.line + newlines(before), ..self }
     }
 
     fn add(self, found: &mut Vec<Document<'a>>) {
@@ -89,7 +84,7 @@ impl<'a> Part<'a> {
     }
 
     fn document(self, text: &'a str, content: u32, is_json: bool) -> Document<'a> {
-        Document { text, offset: self.offset, line: self.line, content, is_json }
+        Document { text, offset: self.offset, line: self.line, content, is_json, ends_are_whole: self.ends_are_whole }
     }
 }
 
@@ -97,6 +92,11 @@ impl<'a> Part<'a> {
 fn is_idle(line: &str) -> bool {
     let text = line.get(3..).filter(|_| is_marker(line)).unwrap_or(line).trim();
     text.is_empty() || text.starts_with('#') || line.starts_with('%')
+}
+
+fn ends_are_whole(text: &str) -> bool {
+    let text = text.as_bytes();
+    memchr::memchr_iter(b'\r', text).all(|at| text.get(at + 1) == Some(&b'\n'))
 }
 
 fn newlines(text: &str) -> u32 {

@@ -190,7 +190,8 @@ fn plain(files: &[&str]) -> String {
 /// The objects of a stream that a test wrote itself.
 #[must_use]
 pub fn objects(text: &str, namespace: Option<&str>) -> Vec<Object> {
-    manifest::read(text, Reading { file: None, namespace }).unwrap_or_else(|error| panic!("{error} in\n{text}"))
+    manifest::read(text, Reading { namespace, ..Reading::default() })
+        .unwrap_or_else(|error| panic!("{error} in\n{text}"))
 }
 
 fn secret(Named { name, namespace }: &Named, manifest: &str) -> Value {

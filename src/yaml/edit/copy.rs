@@ -4,6 +4,7 @@
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
 
+use super::super::scan::is_text;
 use super::Doubt;
 use super::find::{entry, merged, pruned};
 use super::tree::{Body, Id, Tree};
@@ -88,7 +89,7 @@ impl Copier<'_, '_> {
         let raw = self.tree.slice(node.start..node.end);
         // What no reader takes for anything but text may have quotes.
         let ends = raw.contains([',', '[', ']', '{', '}']);
-        let is_open = style == ScalarStyle::Plain && (ends || write::is_text(raw) && raw.contains([':', '?', '#']));
+        let is_open = style == ScalarStyle::Plain && (ends || is_text(raw) && raw.contains([':', '?', '#']));
         match style {
             ScalarStyle::Plain if raw.is_empty() && node.tag.is_none() => "null".to_owned(),
             ScalarStyle::Literal | ScalarStyle::Folded => write::quoted(text),

@@ -42,7 +42,7 @@ pub struct Splice {
 /// When the document is not YAML, when a key that the patch names stands twice, when a map that the
 /// patch names is something else, and when the meaning of another node would change.
 pub fn edit(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
-    let mut splices = match lines::read(document.text, patch) {
+    let mut splices = match lines::read(document, patch) {
         Some(tree) => patch::splices(&tree, patch).map_err(|doubt| doubt.at(document))?,
         None => unmistakable(document, patch)?,
     };

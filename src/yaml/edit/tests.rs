@@ -272,7 +272,7 @@ proptest! {
     #[test]
     fn lines_and_events_tell_the_same(text in metadata(), patch in patches()) {
         for document in documents(&text) {
-            if let (Some(lines), Ok(events)) = (lines::read(document.text, &patch), events::read(&document, &patch)) {
+            if let (Some(lines), Ok(events)) = (lines::read(&document, &patch), events::read(&document, &patch)) {
                 let [lines, events] = [&lines, &events].map(|tree| patch::splices(tree, &patch).ok());
                 prop_assert_eq!(lines, events, "{}", text);
             }

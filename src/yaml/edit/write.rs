@@ -4,15 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-/// Words that some reader takes for a boolean or for nothing.
-const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"];
-
-/// Whether every reader takes a plain scalar for the text that it is: numbers, dates, merge keys and
-/// the like all begin with one of these.
-pub(super) fn is_text(plain: &str) -> bool {
-    let special = |first: u8| first.is_ascii_digit() || b"+-.~=<".contains(&first);
-    !plain.bytes().next().is_none_or(special) && !WORDS.iter().any(|word| plain.eq_ignore_ascii_case(word))
-}
+use super::super::scan::is_text;
 
 /// Whether a text can stand without quotes, wherever it is put.
 fn is_plain(text: &str) -> bool {

@@ -1,0 +1,233 @@
+//! One line, and what it leaves open for the next ones.
+
+/// Keys below which nothing is ever read, in whatever object they stand. Of a Secret and a ConfigMap
+/// that is the content itself.
+fn is_unread(key: &str) -> bool {
+    matches!(
+        key,
+        "additionalPrinterColumns"
+            | "affinity"
+            | "args"
+            | "binaryData"
+            | "command"
+            | "conditions"
+            | "data"
+            | "egress"
+            | "env"
+            | "ingress"
+            | "livenessProbe"
+            | "managedFields"
+            | "ports"
+            | "readinessProbe"
+            | "resources"
+            | "rules"
+            | "schema"
+            | "securityContext"
+            | "shortNames"
+            | "stringData"
+            | "subjects"
+            | "subresources"
+            | "volumeMounts"
+            | "volumes"
+    )
+}
+
+/// The key of a HelmRelease below which any path may be read.
+const VALUES: &str = "values";
+
+/// One line: where its content begins, and what that is.
+pub(super) struct Line<'a> {
+    /// With its line end.
+    pub(super) whole: &'a str,
+    /// Spaces before the content.
+    pub(super) indent: usize,
+    /// Without the spaces before and the blanks after.
+    pub(super) content: &'a str,
+}
+
+/// What a line begins that the next ones belong to; the column is that of its key.
+pub(super) enum Opening {
+    Nothing,
+    /// The text of a block scalar.
+    Scalar(usize),
+    /// A block that nobody reads.
+    Unread(usize),
+    /// Nothing, but from this byte on nobody reads the line itself.
+    Inline(usize),
+    /// A block of which anything may be read.
+    Values(usize),
+}
+
+/// What a line inside a block leaves open.
+pub(super) enum Rest {
+    Nothing,
+    /// A scalar in these quotes.
+    Quote(u8),
+    /// The text of a block scalar.
+    Scalar(usize),
+}
+
+impl<'a> Line<'a> {
+    /// That a text begins with; none at its end.
+    pub(super) fn first(text: &'a str) -> Option<Self> {
+        let end = memchr::memchr(b'\n', text.as_bytes()).map_or(text.len(), |at| at + 1);
+        (!text.is_empty()).then(|| Self::new(text.get(..end).unwrap_or_default()))
+    }
+
+    fn new(whole: &'a str) -> Self {
+        let indent = whole.bytes().take_while(|byte| *byte == b' ').count();
+        Self { whole, indent, content: whole.get(indent..).unwrap_or_default().trim_ascii_end() }
+    }
+
+    /// Blank, or nothing but a comment.
+    fn is_idle(&self) -> bool {
+        self.content.is_empty() || self.content.starts_with('#')
+    }
+
+    /// Whether it belongs to the block under a key at this column.
+    pub(super) fn is_inside(&self, column: usize) -> bool {
+        self.indent > column || self.indent == column && is_item(self.content) || self.is_idle()
+    }
+
+    /// None where the line may go on in the next one, or is not what it seems to be.
+    pub(super) fn opens(&self) -> Option<Opening> {
+        if self.is_idle() || self.whole.starts_with("---") {
+            return Some(Opening::Nothing);
+        }
+        let (column, content) = entry(self.indent, self.content);
+        let value = behind_key(content)?;
+        match value.bytes().next() {
+            None => Some(below(column, content)),
+            Some(b'|' | b'>') => self.parent(column, content, value).map(Opening::Scalar),
+            Some(b'&' | b'*' | b'!' | b'?' | b'%' | b'@' | b'`' | b'\t') => None,
+            Some(b'{' | b'[') if is_unread(content.split(':').next().unwrap_or_default()) => {
+                is_closed(value).then_some(Opening::Inline(self.indent + self.content.len() - value.len()))
+            }
+            Some(b'"' | b'\'' | b'{' | b'[') => is_closed(value).then_some(Opening::Nothing),
+            Some(_) => Some(Opening::Nothing),
+        }
+    }
+
+    /// As [`Line::opens`], where only the end of a block is looked for. None for a flow collection that
+    /// stays open, as its next lines may have any indentation, and for what is not what it seems to be.
+    pub(super) fn rest(&self) -> Option<Rest> {
+        if self.is_idle() {
+            return Some(Rest::Nothing);
+        }
+        let (column, content) = entry(self.indent, self.content);
+        let value = behind_key(content)?;
+        match value.bytes().next() {
+            Some(b'|' | b'>') => self.parent(column, content, value).map(Rest::Scalar),
+            Some(b'{' | b'[') => is_closed(value).then_some(Rest::Nothing),
+            Some(b'&' | b'!' | b'?' | b'\t') => None,
+            Some(quote @ (b'"' | b'\'')) if closing(quote, value.as_bytes().get(1..)?).is_none() => {
+                self.parent(column, content, value).map(|_| Rest::Quote(quote))
+            }
+            _ => Some(Rest::Nothing),
+        }
+    }
+
+    /// The column of the key or the dash that a value stands behind. None where there is neither: it may
+    /// as well be plain text that goes on.
+    fn parent(&self, column: usize, content: &str, value: &str) -> Option<usize> {
+        let dash = || self.content.get(..self.content.len() - content.len()).and_then(|dashes| dashes.rfind('-'));
+        if value.len() < content.len() { Some(column) } else { dash().map(|dash| self.indent + dash) }
+    }
+}
+
+/// The entry behind any `- `, and the column at which it begins.
+fn entry(mut column: usize, mut content: &str) -> (usize, &str) {
+    while let Some(rest) = content.strip_prefix("- ") {
+        let body = rest.trim_start_matches(' ');
+        column += content.len() - body.len();
+        content = body;
+    }
+    (column, content)
+}
+
+fn is_item(content: &str) -> bool {
+    content == "-" || content.starts_with("- ")
+}
+
+/// What begins under a key without a value on its line.
+fn below(column: usize, content: &str) -> Opening {
+    match content.strip_suffix(':') {
+        Some(VALUES) => Opening::Values(column),
+        Some(key) if is_unread(key) => Opening::Unread(column),
+        _ => Opening::Nothing,
+    }
+}
+
+/// What stands behind `key: `; the whole where there is no such key, nothing behind a bare `key:`.
+fn value(content: &str) -> &str {
+    let opens = content.bytes().next();
+    if matches!(
+        opens,
+        None | Some(b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b'|' | b'>' | b'%' | b'@' | b'`' | b'\t')
+    ) {
+        return content;
+    }
+    for colon in memchr::memchr_iter(b':', content.as_bytes()) {
+        match content.as_bytes().get(colon + 1) {
+            None => return "",
+            Some(b' ') => {
+                return content.get(colon + 2..).unwrap_or_default().trim_start_matches(' ');
+            }
+            Some(_) => {}
+        }
+    }
+    content
+}
+
+/// As [`value`], where the key may stand in quotes. None where a tab stands behind a colon or a dash.
+fn behind_key(content: &str) -> Option<&str> {
+    if memchr::memchr_iter(b'\t', content.as_bytes()).any(|tab| content.get(..tab).is_some_and(opens_value)) {
+        return None;
+    }
+    let Some(quote @ (b'"' | b'\'')) = content.bytes().next() else { return Some(value(content)) };
+    let end = closing(quote, content.as_bytes().get(1..)?);
+    let behind = end.and_then(|end| content.get(end + 2..)).map(str::trim_start);
+    Some(behind.and_then(|behind| behind.strip_prefix(": ")).map_or(content, |value| value.trim_start_matches(' ')))
+}
+
+fn opens_value(before: &str) -> bool {
+    before.ends_with([':', '-'])
+}
+
+/// Whether every quote and bracket of a value closes on its own line.
+fn is_closed(value: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut rest = value.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' | b'\'' => match closing(*byte, rest) {
+                Some(end) => rest = rest.get(end + 1..).unwrap_or_default(),
+                None => return false,
+            },
+            b'#' if depth == 0 => return true,
+            _ => {}
+        }
+        if depth == 0 && matches!(byte, b'"' | b'\'' | b'}' | b']') {
+            let rest = rest.trim_ascii();
+            return rest.is_empty() || rest.starts_with(b"#");
+        }
+    }
+    depth == 0
+}
+
+/// Where the quote stands that closes a scalar, whose text this begins with.
+pub(super) fn closing(quote: u8, text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + memchr::memchr2(quote, b'\\', text.get(from..)?)?;
+        let is_pair = text.get(at + 1) == Some(&quote);
+        match text.get(at)? {
+            b'\\' => from = at + if quote == b'"' { 2 } else { 1 },
+            _ if quote == b'\'' && is_pair => from = at + 2,
+            _ => return Some(at),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Lines that can mean one thing only, to whatever reader of YAML.
+//!
+//! What could mean something else is left to a parser of all of YAML, which takes ten times as long.
+
+use std::ops::Range;
+
+use granit_parser::ScalarStyle;
+
+/// A line could mean something else than it seems to.
+pub(super) struct Unsure;
+
+pub(super) type Sure<T> = Result<T, Unsure>;
+
+/// The text of a scalar and where it stands, its quotes included, in what it was read from.
+pub(super) type Scalar<'a> = (Range<usize>, &'a str, ScalarStyle);
+
+/// The lines of a text, one after another.
+pub(super) struct Scan<'a> {
+    text: &'a str,
+    /// Where the next line begins, or what is left of one.
+    pub(super) at: usize,
+    /// The column at which what is left of a line begins.
+    lead: usize,
+}
+
+/// One line, without its end and the carriage return before.
+pub(super) struct Line<'a> {
+    /// Where its content begins.
+    pub(super) start: usize,
+    pub(super) indent: usize,
+    pub(super) content: &'a str,
+    /// Where the next line begins.
+    pub(super) next: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0, lead: 0 }
+    }
+
+    /// Goes on with the line that begins at an offset.
+    pub(super) const fn go(&mut self, at: usize) {
+        (self.at, self.lead) = (at, 0);
+    }
+
+    /// Goes on with what stands behind the dash of an item.
+    pub(super) const fn enter(&mut self, item: &Line<'_>) {
+        (self.at, self.lead) = (item.start + 1, item.indent + 1);
+    }
+
+    /// The next line that is neither blank nor a comment; the text's end is an empty one.
+    pub(super) fn peek(&mut self) -> Line<'a> {
+        loop {
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let length = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
+            let line = rest.get(..length).unwrap_or_default();
+            let content = line.trim_start_matches(' ');
+            let spaces = line.len() - content.len();
+            let bare = content.strip_suffix('\n').map_or(content, |bare| bare.strip_suffix('\r').unwrap_or(bare));
+            if !line.is_empty() && (bare.is_empty() || bare.starts_with('#')) {
+                self.go(self.at + length);
+                continue;
+            }
+            return Line { start: self.at + spaces, indent: self.lead + spaces, content: bare, next: self.at + length };
+        }
+    }
+}
+
+/// A key without quotes, and what stands behind its colon.
+pub(super) fn key(content: &str) -> Option<(&str, &str)> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-".contains(&byte);
+    let end = content.bytes().position(|byte| !is_part(byte))?;
+    let (key, rest) = content.split_at_checked(end)?;
+    let behind = rest.strip_prefix(':').filter(|behind| behind.is_empty() || behind.starts_with(' '))?;
+    key.starts_with(|first: char| first.is_ascii_alphanumeric()).then_some((key, behind))
+}
+
+/// What stands behind a colon on its line: a scalar, or nothing.
+pub(super) fn value(rest: &str) -> Sure<Option<Scalar<'_>>> {
+    let content = rest.trim_start_matches(' ');
+    let start = rest.len() - content.len();
+    if content.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
+        return Err(Unsure);
+    }
+    match content.bytes().next() {
+        None => Ok(None),
+        Some(b'#') if start > 0 => Ok(None),
+        Some(b'\'') => quoted(content, start, '\'', ScalarStyle::SingleQuoted).map(Some).ok_or(Unsure),
+        Some(b'"') => quoted(content, start, '"', ScalarStyle::DoubleQuoted).map(Some).ok_or(Unsure),
+        Some(first) if first.is_ascii_alphanumeric() || b"./_".contains(&first) => {
+            plain(content, start).map(Some).ok_or(Unsure)
+        }
+        Some(_) => Err(Unsure),
+    }
+}
+
+fn plain(content: &str, start: usize) -> Option<Scalar<'_>> {
+    let bytes = content.as_bytes();
+    let comment = memchr::memchr_iter(b'#', bytes).find(|at| bytes.get(at - 1) == Some(&b' '));
+    let text = content.get(..comment.unwrap_or(content.len()))?.trim_ascii_end();
+    let mut colons = memchr::memchr_iter(b':', text.as_bytes());
+    let is_sure = colons.all(|at| bytes.get(at + 1).is_some_and(|next| *next != b' ') && at + 1 < text.len());
+    is_sure.then_some((start..start + text.len(), text, ScalarStyle::Plain))
+}
+
+/// A scalar in quotes that holds nothing to be resolved, with a comment behind it at most.
+fn quoted(content: &str, start: usize, quote: char, style: ScalarStyle) -> Option<Scalar<'_>> {
+    let (text, behind) = content.get(1..)?.split_once(quote)?;
+    let is_alone = behind.trim().is_empty() || behind.starts_with(' ') && behind.trim_start().starts_with('#');
+    let is_sure = is_alone && (quote == '\'' || !text.contains('\\'));
+    is_sure.then_some((start..start + text.len() + 2, text, style))
+}
+
+/// Whether every reader takes a plain scalar for the text that it is: numbers, dates, merge keys and
+/// the like all begin with one of these.
+pub(super) fn is_text(plain: &str) -> bool {
+    let special = |first: u8| first.is_ascii_digit() || b"+-.~=<".contains(&first);
+    !plain.bytes().next().is_none_or(special) && !WORDS.iter().any(|word| plain.eq_ignore_ascii_case(word))
+}
+
+/// Words that some reader takes for a boolean or for nothing.
+const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"];

@@ -1,0 +1,134 @@
+//! What is read without a parser is what the parser reads.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+use serde_saphyr::options::DuplicateKeyPolicy;
+
+use super::{documents, lean, parse, plain};
+
+/// A node in a block: what stands behind its key or dash, and the lines below, indented from zero.
+type Node = (String, Vec<String>);
+
+fn node() -> impl Strategy<Value = Node> {
+    let inline = "(x|true|false|12|010|1\\.5|1e3|-3|0x1f|10Gi|no|~|null|2\\.3\\.0|a b|it's|x#y|a: b|http://a:80|\\{\\}|\\[\\]|\\[a, \"b\"\\]|\\{a: b\\}|'it''s'|\"q\\\\n\"|'x'|\"y\"|\"a: 'b\"|é|&a b|!!str 1|@x|% y|\\? z|<<|=|2001-01-01|x  # c|\\| # x)";
+    let line = "( {0,3}(key: \"open|- 'it|it's: |\\| x|\\{ a|# c|schema:|x))?";
+    let text = prop::collection::vec(line.prop_map(|line| format!("  {line}")), 1..4);
+    let leaf = prop_oneof![
+        6 => inline.prop_map(|value| (format!(" {value}"), Vec::new())),
+        1 => Just((String::new(), Vec::new())),
+        2 => ("( \\|| >-| \\|2| >\\+| \\| # c)", text).prop_map(|(head, lines)| (head, lines)),
+        1 => Just((" 'multi".to_owned(), vec!["  line: \"".to_owned(), "  it''s'".to_owned()])),
+        1 => Just((" \"multi \\\"".to_owned(), vec!["  - x: '".to_owned(), String::new(), "  end\"".to_owned()])),
+        1 => Just((" plain".to_owned(), vec!["  that 'goes".to_owned(), "  on\"".to_owned()])),
+        1 => Just((" [a,".to_owned(), vec!["  b: 'x']".to_owned()])),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let key = "(a|b|kind|spec|data|schema|rules|values|\"schema\"|'q'|c-d/e\\.f|yes|1)";
+        let map = prop::collection::vec((key, inner.clone(), "(  # c|\n\n|\n# d)?"), 1..4);
+        let items = (prop::collection::vec(inner, 1..3), any::<bool>());
+        prop_oneof![
+            map.prop_map(|entries| (
+                String::new(),
+                entries.iter().flat_map(|(key, node, idle)| entry(key, node, idle)).collect()
+            )),
+            items.prop_map(|(items, is_deep)| {
+                let lines = items.iter().flat_map(item).map(|line| if is_deep { line } else { format!("\u{8}{line}") });
+                (String::new(), lines.collect())
+            }),
+        ]
+    })
+}
+
+fn entry(key: &str, (head, lines): &Node, idle: &str) -> Vec<String> {
+    let idle = if head.is_empty() { idle } else { "" };
+    let mut all = vec![format!("{key}:{head}{idle}")];
+    // A sequence may stand at its key's column.
+    all.extend(lines.iter().map(|line| line.strip_prefix('\u{8}').map_or_else(|| format!("  {line}"), str::to_owned)));
+    all
+}
+
+fn item((head, lines): &Node) -> Vec<String> {
+    let lines: Vec<_> = lines.iter().map(|line| line.strip_prefix('\u{8}').unwrap_or(line)).collect();
+    match lines.split_first() {
+        Some((first, rest)) if head.is_empty() => {
+            let rest = rest.iter().map(|line| format!("  {line}"));
+            std::iter::once(format!("- {first}")).chain(rest).collect()
+        }
+        _ => std::iter::once(format!("-{head}")).chain(lines.iter().map(|line| format!("  {line}"))).collect(),
+    }
+}
+
+fn document() -> impl Strategy<Value = String> {
+    let key = "(a|kind|metadata|spec|data|schema|rules|values)";
+    let entries = prop::collection::vec((key, node()), 1..5);
+    ("(---\n)?(# c\n)?", entries, "\n?").prop_map(|(head, entries, end)| {
+        let lines: Vec<_> = entries.iter().flat_map(|(key, node)| entry(key, node, "")).collect();
+        format!("{head}{}{end}", lines.join("\n"))
+    })
+}
+
+fn whole(text: &str) -> Option<Value> {
+    parse(text, DuplicateKeyPolicy::LastWins).ok()
+}
+
+/// Without what stands under keys that are never read.
+fn stripped(value: Value) -> Value {
+    const UNREAD: [&str; 3] = ["data", "rules", "schema"];
+    match value {
+        Value::Array(items) => items.into_iter().map(stripped).collect(),
+        Value::Object(map) => {
+            let kept = map.into_iter().filter(|(key, _)| !UNREAD.contains(&key.as_str()));
+            let read = kept.map(|(key, value)| if key == "values" { (key, value) } else { (key, stripped(value)) });
+            read.collect::<Map<_, _>>().into()
+        }
+        other => other,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_lines_tell_is_what_the_parser_tells(text in document()) {
+        if let Some(value) = plain::read(&text) {
+            prop_assert_eq!(Some(value), whole(&text), "{}", text);
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_that_is_read(text in document()) {
+        let Some(value) = whole(&text) else { return Ok(()) };
+        let lean = lean(&text);
+        let read = whole(&lean).map(stripped);
+        // An alias to what was left out, for one: the whole is read then.
+        if let Some(read) = read {
+            prop_assert_eq!(read, stripped(value), "{}\nlean:\n{}", text, lean);
+        }
+    }
+
+    #[test]
+    fn no_text_is_misread(text in "([a-c]|: |- |\n {0,4}|[\"'{}\\[\\],?#&*!|>%@`\t]|schema:\n  |---|\r){0,40}") {
+        for document in documents(&text).iter().filter(|document| !document.is_json) {
+            if let Some(value) = whole(document.text) {
+                if let Some(read) = plain::read(document.text).filter(|_| document.ends_are_whole) {
+                    prop_assert_eq!(&read, &value, "{}", document.text);
+                }
+                if let Some(read) = whole(document.lean().text()) {
+                    prop_assert_eq!(stripped(read), stripped(value), "{}", document.text);
+                }
+            }
+        }
+    }
+}
+
+/// How much of what the generator makes is read at all: a test of nothing cannot fail.
+#[test]
+fn most_documents_take_no_parser() {
+    let text = "---\n# c\na: 1\nb:\n- x: 'y'\n  z: true\n- 3\nc:\n  - {}\n  - []\n\"d\": \"e: f\" # g\nh:\n";
+    assert_eq!(plain::read(text), whole(text));
+    assert!(plain::read(text).is_some());
+    let schema = "spec:\n  schema:\n    a: |-\n      b: \"c\n    d: 'e\n      f'\n    # g\n    - \"h\"\n  name: x\n";
+    assert_eq!(lean(schema), "spec:\n  schema:\n  name: x\n");
+}
