@@ -41,9 +41,8 @@ impl<'a> Lines<'a> {
                 Some(value) => value,
                 None => self.below(column)?,
             };
-            if map.insert(name.to_owned(), value).is_some() {
-                return Err(Unsure);
-            }
+            // Of two equal keys the later one counts.
+            map.insert(name.to_owned(), value);
         }
         self.depth -= 1;
         Ok(map)

@@ -123,12 +123,42 @@ proptest! {
     }
 }
 
-/// How much of what the generator makes is read at all: a test of nothing cannot fail.
 #[test]
 fn most_documents_take_no_parser() {
     let text = "---\n# c\na: 1\nb:\n- x: 'y'\n  z: true\n- 3\nc:\n  - {}\n  - []\n\"d\": \"e: f\" # g\nh:\n";
     assert_eq!(plain::read(text), whole(text));
     assert!(plain::read(text).is_some());
-    let schema = "spec:\n  schema:\n    a: |-\n      b: \"c\n    d: 'e\n      f'\n    # g\n    - \"h\"\n  name: x\n";
-    assert_eq!(lean(schema), "spec:\n  schema:\n  name: x\n");
+}
+
+#[test]
+fn what_nobody_reads_is_left_out_whatever_it_looks_like() {
+    for (text, left) in [
+        ("schema:\n  a: |-\n    b: \"c\n\n  # d\n  - 'e\n    f'\nname: x\n", "schema:\nname: x\n"),
+        ("a:\n  rules:\n  - b: [c]\n  - \"d\"\n# e\n  name: x\n", "a:\n  rules:\n  name: x\n"),
+        ("- args: [\"a\", b]\n  \"c\": 'd'\n", "- args: \n  \"c\": 'd'\n"),
+        ("data:\n- |\n it: 'x\n- y\nvalues:\n  data:\n    a: b\n", "data:\nvalues:\n  data:\n    a: b\n"),
+    ] {
+        assert_eq!(lean(text), left);
+    }
+}
+
+/// Go's reader lets quotes and brackets go on at any indentation.
+#[test]
+fn what_may_go_on_beyond_its_indentation_is_left_as_it_is() {
+    for open in [
+        "a: \"x",
+        "a: 'x",
+        "\"a\": \"x",
+        "- 'x",
+        "- a: [x,",
+        "a: {b: \"}",
+        "a:\t\"x",
+        "a: !!str \"x",
+        "a: &b 'x",
+        "? \"x",
+    ] {
+        let close = if open.contains('\'') { "'" } else { "\"" };
+        let text = format!("data:\n  {open}\nkind: y{close}\n");
+        assert_eq!(lean(&text), text);
+    }
 }
