@@ -80,7 +80,7 @@ fn too_many(document: &Document<'_>) -> Unread {
 /// The objects of one document: one, none, or the items of a list.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
     let lean = document.lean();
-    let guess = if lean.is_plain() { lean.read()? } else { guess(lean.text()) };
+    let guess = guess(lean.text());
     if let Ok(object) = as_kind(&lean, &guess)
         && is_plain(&object.kind)
         && (&object.api_version, &object.kind) == (&guess.api_version, &guess.kind)
@@ -109,6 +109,9 @@ fn guess(text: &str) -> Head {
             unquoted(version).clone_into(&mut head.api_version);
         } else if let Some(kind) = line.strip_prefix("kind: ") {
             unquoted(kind).clone_into(&mut head.kind);
+        }
+        if !head.api_version.is_empty() && !head.kind.is_empty() {
+            break;
         }
     }
     head

@@ -5,14 +5,21 @@ use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use fluxkeep_postrenderer::{Cli, refusal};
+use clap::error::ErrorKind;
+use fluxkeep_postrenderer::{Cli, refusal, version};
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => cli.run(),
-        Err(asked) if !asked.use_stderr() => asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
+        // Only whoever asks waits for the catalogue.
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => told(writeln!(stdout(), "{}", version())),
+        Err(asked) if !asked.use_stderr() => told(asked.print()),
         Err(error) => wrong(&error),
     }
+}
+
+fn told(written: std::io::Result<()>) -> ExitCode {
+    written.map_or(ExitCode::from(2), |()| ExitCode::SUCCESS)
 }
 
 /// Tells in one line what is wrong with the call; nowhere to complain when even that cannot be written.

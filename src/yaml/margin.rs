@@ -24,13 +24,16 @@ pub(super) enum Seek {
 #[derive(Debug, Clone)]
 pub(super) struct Margin<'a> {
     text: &'a [u8],
+    /// Whether values are looked for at all.
+    values: bool,
+    level: Level,
     column: usize,
     seek: Seek,
-    level: Level,
-    /// The block that is looked at, and where the next one begins.
+    /// Where the block begins that is looked at.
     base: usize,
-    next: usize,
+    /// What was found in it and not told yet.
     hits: u64,
+    here: Masks,
     ahead: Masks,
     before: Before,
 }
@@ -39,7 +42,7 @@ pub(super) struct Margin<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Masks {
     spaces: u64,
-    ends: u64,
+    starts: u64,
     values: u64,
 }
 
@@ -55,44 +58,66 @@ impl<'a> Margin<'a> {
     pub(super) fn new(text: &'a str, column: usize, seek: Seek) -> Self {
         let mut margin = Self {
             text: text.as_bytes(),
+            values: seek == Seek::Values,
+            level: Level::new(),
             column,
             seek,
-            level: Level::new(),
             base: 0,
-            next: 0,
             hits: 0,
+            here: Masks::default(),
             ahead: Masks::default(),
             before: Before::default(),
         };
-        margin.aim(0, column, seek);
+        dispatch!(margin.level, simd => margin.begin(simd, 0));
         margin
     }
 
-    /// Goes on at an offset at which a line begins.
+    /// Goes on at an offset at which a line begins, not before the last one that was told. Values are
+    /// only found where they were looked for from the start.
     pub(super) fn aim(&mut self, at: usize, column: usize, seek: Seek) {
         (self.column, self.seek) = (column, seek);
-        (self.base, self.next, self.hits) = (at, at, 0);
-        dispatch!(self.level, simd => self.begin(simd));
+        dispatch!(self.level, simd => self.to(simd, at));
     }
 
     #[inline(always)]
-    fn begin<S: Simd>(&mut self, simd: S) {
-        self.before = Before::default();
-        self.ahead = self.masks(simd, self.next);
-        self.before.end = 1;
+    fn to<S: Simd>(&mut self, simd: S, at: usize) {
+        match at.checked_sub(self.base) {
+            Some(0..64) => {}
+            Some(64..128) => self.step(simd),
+            _ => self.begin(simd, at),
+        }
+        self.hits = self.found() & u64::MAX << (at - self.base);
+    }
+
+    #[inline(always)]
+    fn begin<S: Simd>(&mut self, simd: S, at: usize) {
+        (self.base, self.before) = (at, Before { end: 1, blank: 0 });
+        self.here = self.masks(simd, at);
+        self.ahead = self.masks(simd, at + 64);
+        self.hits = self.found();
+    }
+
+    /// To the next block.
+    #[inline(always)]
+    fn step<S: Simd>(&mut self, simd: S) {
+        (self.base, self.here) = (self.base + 64, self.ahead);
+        self.ahead = self.masks(simd, self.base + 64);
+        self.hits = self.found();
     }
 
     /// To the next block that holds a hit, or the end.
     #[inline(always)]
     fn advance<S: Simd>(&mut self, simd: S) {
-        while self.hits == 0 && self.next < self.text.len() {
-            let block = self.ahead;
-            (self.base, self.next) = (self.next, self.next + 64);
-            self.ahead = self.masks(simd, self.next);
-            let starts = block.ends << 1 | self.before.end;
-            self.before.end = block.ends >> 63;
-            self.hits = starts & !deep(block.spaces, self.ahead.spaces, self.column + 1) | block.values;
+        while self.hits == 0 && self.base + 64 < self.text.len() {
+            self.step(simd);
         }
+    }
+
+    /// What is to be told of the block.
+    #[inline(always)]
+    fn found(&self) -> u64 {
+        let values = if self.seek == Seek::Values { self.here.values } else { 0 };
+        self.here.starts & !deep(self.here.spaces, self.ahead.spaces, self.column + 1) | values
     }
 
     #[inline(always)]
@@ -107,9 +132,14 @@ impl<'a> Margin<'a> {
     #[inline(always)]
     fn masks_of<S: Simd>(&mut self, simd: S, block: &[u8; 64]) -> Masks {
         let (spaces, ends) = (mask(simd, block, b' '), mask(simd, block, b'\n'));
-        if self.seek == Seek::Lines {
-            return Masks { spaces, ends, values: 0 };
-        }
+        let starts = ends << 1 | self.before.end;
+        self.before.end = ends >> 63;
+        let values = if self.values { self.openings(simd, block, spaces) } else { 0 };
+        Masks { spaces, starts, values }
+    }
+
+    #[inline(always)]
+    fn openings<S: Simd>(&mut self, simd: S, block: &[u8; 64], spaces: u64) -> u64 {
         // Written out: a closure would be compiled for the oldest processor.
         let quotes = mask(simd, block, b'"') | mask(simd, block, b'\'');
         let brackets = mask(simd, block, b'{') | mask(simd, block, b'[');
@@ -118,7 +148,7 @@ impl<'a> Margin<'a> {
         let blanks = spaces | tabs;
         let opening = (quotes | brackets | scalars) & (blanks << 1 | self.before.blank);
         self.before.blank = blanks >> 63;
-        Masks { spaces, ends, values: opening | tabs }
+        opening | tabs
     }
 }
 
@@ -180,7 +210,7 @@ mod tests {
             let seek = if values { Seek::Values } else { Seek::Lines };
             let expected = simply(&text, column, seek);
             prop_assert_eq!(Margin::new(&text, column, seek).collect::<Vec<_>>(), expected.clone());
-            let mut oldest = Margin { level: Level::baseline(), ..Margin::new(&text, column, seek) };
+            let mut oldest = Margin { level: Level::baseline(), base: usize::MAX, ..Margin::new(&text, column, seek) };
             oldest.aim(0, column, seek);
             prop_assert_eq!(oldest.collect::<Vec<_>>(), expected);
         }

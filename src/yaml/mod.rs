@@ -20,7 +20,6 @@ pub use split::documents;
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Budget, Error};
 
@@ -61,20 +60,14 @@ pub struct Unread {
 pub struct Lean<'a> {
     document: Document<'a>,
     text: Cow<'a, str>,
-    /// Where it does not take a parser to tell.
-    value: Option<Value>,
 }
 
 impl<'a> Document<'a> {
     /// The document without what is never read.
     #[must_use]
     pub fn lean(&self) -> Lean<'a> {
-        if self.is_json {
-            return Lean { document: *self, text: Cow::Borrowed(self.text), value: None };
-        }
-        let text = if self.ends_are_whole { lean(self.text) } else { Cow::Borrowed(self.text) };
-        let value = plain::read(&text).filter(|_| self.ends_are_whole);
-        Lean { document: *self, text, value }
+        let is_sure = self.ends_are_whole && !self.is_json;
+        Lean { document: *self, text: if is_sure { lean(self.text) } else { Cow::Borrowed(self.text) } }
     }
 
     fn unread(&self, line: u64, column: u64, message: String) -> Unread {
@@ -89,12 +82,6 @@ impl Lean<'_> {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Whether it takes no parser to read it.
-    #[must_use]
-    pub const fn is_plain(&self) -> bool {
-        self.value.is_some()
     }
 
     /// Whether the document is JSON.
@@ -115,7 +102,8 @@ impl Lean<'_> {
             };
             return serde_json::from_str(&self.text).map_err(at);
         }
-        if let Some(Ok(value)) = self.value.as_ref().map(T::deserialize) {
+        let node = self.document.ends_are_whole.then(|| plain::read(&self.text)).flatten();
+        if let Some(Ok(value)) = node.as_ref().map(T::deserialize) {
             return Ok(value);
         }
         if let Ok(value) = parse(&self.text, DuplicateKeyPolicy::PassThrough) {
