@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::helm::record::shape;
 use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
-use crate::threads;
+use crate::threads::Crew;
 use crate::yaml::{self, Document, Lean, Unread};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
@@ -22,8 +22,8 @@ pub struct Reading<'a> {
     pub file: Option<&'a str>,
     /// The namespace that namespaced objects without one go to.
     pub namespace: Option<&'a str>,
-    /// How many threads may read a long stream together; none is one.
-    pub threads: usize,
+    /// Who reads a long stream together; none is this thread.
+    pub crew: Option<&'a Crew>,
 }
 
 /// Reads every object of a stream, those inside a `kind: List` included, in their order.
@@ -57,7 +57,8 @@ pub struct Found<'a> {
 pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
     let documents = yaml::documents(text);
     let (documents, more) = documents.split_at_checked(MOST_DOCUMENTS).unwrap_or((&documents, &[]));
-    let objects = threads::map(documents, reading.threads, |document| document.text.len(), members);
+    let alone = Crew::default();
+    let objects = reading.crew.unwrap_or(&alone).map(documents, members);
     let mut found = Vec::new();
     for ((index, document), objects) in documents.iter().enumerate().zip(objects) {
         if found.len() >= MOST_DOCUMENTS {

@@ -10,7 +10,7 @@ use fluxkeep::manifest::{self, Found, Reading};
 use fluxkeep::object::{Key, Object};
 use fluxkeep::policy::Policy;
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
-use fluxkeep::threads;
+use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Verdict;
 use fluxkeep::yaml::edit::{Splice, edit};
 use fluxkeep::yaml::{Unread, documents};
@@ -79,17 +79,17 @@ pub enum Unfit {
 /// # Errors
 /// When it holds no object, one twice, or a document that cannot be read or edited.
 pub fn rewrite(text: &str, adopter: &Adopter<'_>, policy: &Policy, now: Timestamp) -> Result<Rewritten, Unfit> {
-    let threads = available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    let crew = Crew::of(text.len(), available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS));
     let home = adopter.engine.namespaces.first();
     let namespace = adopter.owner.map(|owner| &owner.namespace).or(home).map(String::as_str);
-    let found = manifest::find(text, Reading { file: None, namespace, threads });
+    let found = manifest::find(text, Reading { file: None, namespace, crew: Some(&crew) });
     let found = found.map_err(|unread| Unfit::Document { number: number(text, unread.line), unread })?;
     if found.is_empty() {
         return Err(Unfit::Empty);
     }
     apart(&found)?;
     let edits = planned(&found, adopter);
-    let splices = splices(&found, &edits, threads)?;
+    let splices = splices(&found, &edits, &crew)?;
     let objects = found.into_iter().zip(edits).map(|(found, edits)| adopted(found.object, edits, adopter));
     let objects: Vec<_> = objects.collect();
     let release = Release {
@@ -136,11 +136,10 @@ fn adopted(mut object: Object, edits: Vec<Edit>, adopter: &Adopter<'_>) -> Adopt
 }
 
 /// The objects of one document are edited together.
-fn splices(found: &[Found<'_>], edits: &[Vec<Edit>], threads: usize) -> Result<Vec<Splice>, Unfit> {
+fn splices(found: &[Found<'_>], edits: &[Vec<Edit>], crew: &Crew) -> Result<Vec<Splice>, Unfit> {
     let planned: Vec<_> = found.iter().zip(edits).collect();
     let documents: Vec<_> = planned.chunk_by(|(one, _), (next, _)| one.number == next.number).collect();
-    let weight = |members: &Members<'_, '_>| members.first().map_or(0, |(first, _)| first.document.text.len());
-    let splices = threads::map(&documents, threads, weight, |members| spliced(members));
+    let splices = crew.map(&documents, |members| spliced(members));
     Ok(splices.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
 }
 
