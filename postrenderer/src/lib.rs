@@ -83,9 +83,14 @@ fn note(text: &str) {
     let _ = stderr().write_all(lines.concat().as_bytes());
 }
 
+/// What Linux lets anybody have.
+const PIPE: usize = 1 << 20;
+
 /// Writes pieces of text to stdout, one after another and as many at once as the system takes. A reader
 /// that went away is no error.
 fn write<'a>(pieces: impl Iterator<Item = &'a str>) -> std::io::Result<()> {
+    // The less fits into the pipe, the more often whoever reads has to be waited for.
+    let _ = rustix::pipe::fcntl_setpipe_size(stdout(), PIPE);
     // Stdout itself would look for the last line end in each piece, and write up to there.
     let written = stdout().as_fd().try_clone_to_owned().map(File::from).and_then(|out| write_to(out, pieces));
     written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
