@@ -14,7 +14,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use lean::lean;
+pub use lean::{is_unread, lean};
 pub use split::documents;
 
 use std::borrow::Cow;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::options::DuplicateKeyPolicy;
 
-use super::{documents, lean, parse, plain};
+use super::{documents, is_unread, lean, parse, plain};
 
 /// A node in a block: what stands behind its key or dash, and the lines below, indented from zero.
 type Node = (String, Vec<String>);
@@ -80,11 +80,10 @@ fn whole(text: &str) -> Option<Value> {
 
 /// Without what stands under keys that are never read.
 fn stripped(value: Value) -> Value {
-    const UNREAD: [&str; 3] = ["data", "rules", "schema"];
     match value {
         Value::Array(items) => items.into_iter().map(stripped).collect(),
         Value::Object(map) => {
-            let kept = map.into_iter().filter(|(key, _)| !UNREAD.contains(&key.as_str()));
+            let kept = map.into_iter().filter(|(key, _)| !is_unread(key));
             let read = kept.map(|(key, value)| if key == "values" { (key, value) } else { (key, stripped(value)) });
             read.collect::<Map<_, _>>().into()
         }

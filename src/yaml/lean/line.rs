@@ -1,8 +1,9 @@
 //! One line, and what it leaves open for the next ones.
 
-/// Keys below which nothing is ever read, in whatever object they stand. Of a Secret and a ConfigMap
+/// Whether nothing is ever read below a key, in whatever object it stands. Of a Secret and a ConfigMap
 /// that is the content itself.
-fn is_unread(key: &str) -> bool {
+#[must_use]
+pub fn is_unread(key: &str) -> bool {
     matches!(
         key,
         "additionalPrinterColumns"

@@ -5,6 +5,7 @@ mod line;
 
 use std::borrow::Cow;
 
+pub use self::line::is_unread;
 use self::line::{Line, Opening};
 
 /// Drops the blocks that stand under keys which are never read, of a text without lone carriage returns.
