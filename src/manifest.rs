@@ -1,6 +1,10 @@
 //! From a stream of documents to objects: a rendered manifest, a snapshot, a record's manifest.
 
+use std::marker::PhantomData;
+use std::{fmt, iter};
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -14,6 +18,12 @@ const CLUSTER_SCOPED: [&str; 4] = ["ClusterRole", "ClusterRoleBinding", "CustomR
 
 /// Ten times the objects that the largest charts render; etcd holds no larger release.
 pub const MOST_DOCUMENTS: usize = 10_000;
+
+/// What one `kind: List` may hold: a snapshot of a large cluster is one.
+const MOST_ITEMS: usize = 100_000;
+
+/// Bytes of text, of which a hostile one could make a hundred times as much.
+const BATCH: usize = 2 << 20;
 
 /// How a stream is to be read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,23 +68,44 @@ pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, U
     let documents = yaml::documents(text);
     let (documents, more) = documents.split_at_checked(MOST_DOCUMENTS).unwrap_or((&documents, &[]));
     let alone = Crew::default();
-    let objects = reading.crew.unwrap_or(&alone).map(documents, members);
-    let mut found = Vec::new();
-    for ((index, document), objects) in documents.iter().enumerate().zip(objects) {
-        if found.len() >= MOST_DOCUMENTS {
-            return Err(too_many(document));
-        }
-        for (place, object) in objects?.into_iter().enumerate() {
-            let item = object.listed.then_some(place);
-            let object = placed(object, document, reading);
-            found.push(Found { document: *document, number: index + 1, item, object });
+    let crew = reading.crew.unwrap_or(&alone);
+    let (mut found, mut number) = (Vec::new(), 0);
+    for batch in batches(documents) {
+        for (document, objects) in batch.iter().zip(crew.map(batch, members)) {
+            let objects = objects?;
+            if found.len() >= MOST_DOCUMENTS || objects.len() > MOST_ITEMS {
+                return Err(too_many(document, objects.len()));
+            }
+            number += 1;
+            for (place, object) in objects.into_iter().enumerate() {
+                let item = object.listed.then_some(place);
+                let object = placed(object, document, reading);
+                found.push(Found { document: *document, number, item, object });
+            }
         }
     }
-    more.first().map_or(Ok(found), |document| Err(too_many(document)))
+    more.first().map_or(Ok(found), |document| Err(too_many(document, 1)))
 }
 
-fn too_many(document: &Document<'_>) -> Unread {
-    let message = format!("more than {MOST_DOCUMENTS} objects in one stream; split it");
+/// Documents that are read before it is counted how many objects there are.
+fn batches<'a, 'b>(mut rest: &'b [Document<'a>]) -> impl Iterator<Item = &'b [Document<'a>]> {
+    iter::from_fn(move || {
+        let mut left = BATCH;
+        let fits = |document: &&Document<'_>| {
+            let fits = left > 0;
+            left = left.saturating_sub(document.text.len());
+            fits
+        };
+        let count = rest.iter().take_while(fits).count();
+        let (batch, behind) = rest.split_at_checked(count)?;
+        rest = behind;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+fn too_many(document: &Document<'_>, objects: usize) -> Unread {
+    let (most, of) = if objects > MOST_ITEMS { (MOST_ITEMS, "list") } else { (MOST_DOCUMENTS, "stream") };
+    let message = format!("more than {most} objects in one {of}; split it");
     Unread { line: document.line, column: 1, message }
 }
 
@@ -132,9 +163,35 @@ fn one<W: FromWire + for<'de> Deserialize<'de>>(document: &Lean<'_>) -> Result<O
 }
 
 #[derive(Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
 struct List<T> {
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", deserialize_with = "first")]
     items: Vec<T>,
+}
+
+/// As many items as there may be, and one more; what follows is passed over.
+fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct First<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a list of objects")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while items.len() <= MOST_ITEMS {
+                let Some(item) = seq.next_element()? else { return Ok(items) };
+                items.push(item);
+            }
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_seq(First(PhantomData))
 }
 
 /// JSON items are cut out and read one by one, so that no schema becomes a tree of values.

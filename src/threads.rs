@@ -6,6 +6,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// Less is done sooner than a thread starts.
 const LEAST: usize = 256 << 10;
 
+/// As much as a program's first thread has: a nested document takes some.
+const STACK: usize = 8 << 20;
+
 /// Threads that share the work on a long text. They end with it.
 #[derive(Debug, Default)]
 pub struct Crew(Option<ThreadPool>);
@@ -15,7 +18,7 @@ impl Crew {
     /// the caller's does the work.
     #[must_use]
     pub fn of(length: usize, most: usize) -> Self {
-        let pool = || ThreadPoolBuilder::new().num_threads(most).build().ok();
+        let pool = || ThreadPoolBuilder::new().num_threads(most).stack_size(STACK).build().ok();
         Self(if length > LEAST && most > 1 { pool() } else { None })
     }
 
@@ -37,8 +40,10 @@ mod tests {
     fn what_is_shared_out_comes_back_in_order() {
         let pieces: Vec<_> = (0..1_000).collect();
         let after: Vec<_> = (1..1_001).collect();
-        for most in [0, 1, 3] {
-            assert_eq!(Crew::of(LEAST + 1, most).map(&pieces, |piece| piece + 1), after);
+        for (length, most, are_several) in [(LEAST, 3, false), (LEAST + 1, 1, false), (LEAST + 1, 3, true)] {
+            let crew = Crew::of(length, most);
+            assert_eq!(crew.0.is_some(), are_several);
+            assert_eq!(crew.map(&pieces, |piece| piece + 1), after);
         }
     }
 

@@ -77,7 +77,8 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     let mut policy = policy(args.policy.as_deref(), now)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
     // Stdin itself would read most of it into a buffer first.
-    let manifest = input::read(File::from(stdin().as_fd().try_clone_to_owned()?))?;
+    let input = stdin().as_fd().try_clone_to_owned().context("reading the manifest from stdin")?;
+    let manifest = input::read(File::from(input))?;
     let text = manifest.text()?;
     let facts = known(args, &policy)?;
     let owner = args.release_name.clone().zip(args.release_namespace.clone());

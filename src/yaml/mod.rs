@@ -38,8 +38,8 @@ pub struct Document<'a> {
     pub content: u32,
     /// Whether it is JSON.
     pub is_json: bool,
-    /// Whether each carriage return of the stream stands before a line feed: alone it ends a line for some
-    /// readers only.
+    /// Whether every reader sees the lines of the stream end at the same places: a carriage return alone, and
+    /// some characters beyond ASCII, end one for some only.
     pub ends_are_whole: bool,
 }
 

@@ -9,11 +9,13 @@ use super::scan::{Line, Scan, Sure, Unsure, is_text, key, value};
 
 /// Beyond every real document: the pods of a CronJob are at twelve.
 const DEEPEST: usize = 40;
+/// More is for the parser to refuse, which knows its measure.
+const MOST: usize = 200_000;
 
 /// What a document without lone carriage returns holds: a map in a block. None wherever a line could mean something else than it seems
 /// to, or a reader of YAML 1.1 could take a value for another than one of 1.2.
 pub(super) fn read(text: &str) -> Option<Node<'_>> {
-    let mut lines = Lines { scan: Scan::new(text), depth: 0 };
+    let mut lines = Lines { scan: Scan::new(text), depth: 0, left: MOST };
     lines.document().ok()
 }
 
@@ -38,9 +40,15 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
             Node::Bool(value) => visitor.visit_bool(*value),
             Node::Number(value) => visitor.visit_u32(*value),
             Node::Text(text) => visitor.visit_borrowed_str(text),
-            Node::Items(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
+            Node::Items(items) => {
+                let mut items = SeqDeserializer::new(items.iter());
+                let value = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| value)
+            }
             Node::Map(entries) => {
-                visitor.visit_map(MapDeserializer::new(entries.iter().map(|(key, value)| (*key, value))))
+                let mut entries = MapDeserializer::new(entries.iter().map(|(key, value)| (*key, value)));
+                let value = visitor.visit_map(&mut entries)?;
+                entries.end().map(|()| value)
             }
         }
     }
@@ -70,6 +78,8 @@ impl<'de> IntoDeserializer<'de> for &'de Node<'de> {
 struct Lines<'a> {
     scan: Scan<'a>,
     depth: usize,
+    /// How many entries and items there may still be.
+    left: usize,
 }
 
 impl<'a> Lines<'a> {
@@ -129,6 +139,7 @@ impl<'a> Lines<'a> {
         if line.content.is_empty() || line.indent < column {
             return Ok(None);
         }
+        self.left = self.left.checked_sub(1).ok_or(Unsure)?;
         if line.indent == column && self.depth < DEEPEST { Ok(Some(line)) } else { Err(Unsure) }
     }
 

@@ -95,9 +95,18 @@ fn is_idle(line: &str) -> bool {
 }
 
 fn ends_are_whole(text: &str) -> bool {
-    let text = text.as_bytes();
-    memchr::memchr_iter(b'\r', text).all(|at| text.get(at + 1) == Some(&b'\n'))
+    let is_whole = |at: usize| {
+        let rest = text.as_bytes().get(at..).unwrap_or_default();
+        match rest.first() {
+            Some(b'\r') => rest.get(1) == Some(&b'\n'),
+            _ => !NEXT_LINE.iter().any(|end| rest.starts_with(end.as_bytes())),
+        }
+    };
+    memchr::memchr3_iter(b'\r', 0xc2, 0xe2, text.as_bytes()).all(is_whole)
 }
+
+/// Line ends of YAML 1.1, which Go's reader knows: next line, line separator, paragraph separator.
+const NEXT_LINE: [&str; 3] = ["\u{85}", "\u{2028}", "\u{2029}"];
 
 fn newlines(text: &str) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)

@@ -166,3 +166,45 @@ fn what_may_go_on_beyond_its_indentation_is_left_as_it_is() {
         assert_eq!(lean(&text), text);
     }
 }
+
+#[test]
+fn a_key_is_known_however_it_is_written() {
+    for text in [
+        "values: # c\n  data:\n    a: b\n",
+        "values :\n  data:\n    a: b\n",
+        "\"values\":\n  data:\n    a: b\n",
+        "\"values\": # c\n  data:\n    a: b\n",
+        "args:x: [b]\n",
+        "args: [b, #c]\nspec:\n   z ]\n",
+        "a: [&a b]\nargs: [&a c]\nd: [*a]\n",
+        "--- {a: \"\ndata:\n \", kind: X}\n",
+    ] {
+        assert_eq!(lean(text), text);
+    }
+}
+
+#[test]
+fn lines_that_end_for_some_readers_only_are_left_to_the_parser() {
+    for end in ["\r", "\u{85}", "\u{2028}", "\u{2029}"] {
+        let text = format!("data:\n  a: x{end}b: 2\n");
+        assert!(documents(&text).iter().all(|document| document.lean().text() == text), "{end:?}");
+    }
+    let text = "data:\r\n  a: “é”\r\nb: 2\r\n";
+    assert!(documents(text).iter().all(|document| document.lean().text() == "data:\r\nb: 2\r\n"));
+}
+
+/// More than a minute if each were looked for to the end of the block, and all the memory there is if every one counted.
+#[test]
+fn many_of_a_kind_are_passed_in_one_go() {
+    let quotes = format!("data:\n{}b: c\n", "  a: \"x\n   y\"\n".repeat(200_000));
+    assert_eq!(lean(&quotes), "data:\nb: c\n");
+    assert_eq!(plainly(&format!("a:\n{}", "- b:\n".repeat(300_000))), None);
+}
+
+/// Of two keys that a reader takes for one, none gets lost.
+#[test]
+fn what_is_not_asked_for_is_no_end() {
+    let text = "'$serde_json::private::RawValue': '{}'\na: b\n";
+    let node = plain::read(text).unwrap();
+    assert!(Value::deserialize(&node).is_err());
+}

@@ -222,6 +222,18 @@ fn a_manifest_of_a_hundred_thousand_documents_is_refused() {
 }
 
 #[test]
+fn a_list_of_more_objects_than_any_cluster_has_is_refused() {
+    let list = |count: usize| format!("{{\"kind\":\"List\",\"items\":[{}{{}}]}}\n", "{},".repeat(count));
+    let text = refusal(&stored(record(&list(100_000), &[])).bytes());
+    assert!(text.contains("more than 100000 objects in one list"), "{text}");
+    let text = refusal(&stored(record(&format!("{}{}", list(20_000), list(1)), &[])).bytes());
+    assert!(text.contains("more than 10000 objects in one stream"), "{text}");
+    let yaml = format!("kind: List\nitems:\n{}", "- a:\n".repeat(2_000_000));
+    let text = refusal(&stored(record(&yaml, &[])).bytes());
+    assert!(text.contains("beyond all measure"), "{text}");
+}
+
+#[test]
 fn of_two_equal_keys_in_a_manifest_the_later_one_counts_as_for_helm() {
     let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: stranger\n  name: helm-controller\n  \
         annotations: {a: b}\n  annotations: {c: d}\nspec:\n  template: {spec: {containers: [{image: x, image: y}]}}\n";

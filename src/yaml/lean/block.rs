@@ -40,12 +40,10 @@ impl Block<'_> {
                 Some(scalar_end(self.text, key, &mut self.margin))
             }
             Rest::Quote(quote) => {
-                let rest = self.text.get(next..)?;
-                let end = next + closing(quote, rest.as_bytes())?;
-                self.margin.aim(next, self.column, Seek::Lines);
-                let inside = self.margin.by_ref().take_while(|at| *at < end);
-                let is_inside = |at| around(self.text, at).is_some_and(|(_, line)| line.is_inside(self.column));
-                inside.into_iter().all(is_inside).then_some(())?;
+                let end = next + closing(quote, self.text.get(next..)?.as_bytes())?;
+                let mut lines = Margin::new(self.text.get(next..=end)?, self.column, Seek::Lines);
+                let is_inside = |at| around(self.text, next + at).is_some_and(|(_, line)| line.is_inside(self.column));
+                lines.all(is_inside).then_some(())?;
                 let (start, last) = around(self.text, end)?;
                 Some(start + last.whole.len())
             }

@@ -92,21 +92,29 @@ impl<'a> Line<'a> {
 
     /// None where the line may go on in the next one, or is not what it seems to be.
     pub(super) fn opens(&self) -> Option<Opening> {
-        if self.is_idle() || self.whole.starts_with("---") {
+        if self.is_idle() || self.is_marker() {
             return Some(Opening::Nothing);
         }
         let (column, content) = entry(self.indent, self.content);
         let value = behind_key(content)?;
         match value.bytes().next() {
-            None => Some(below(column, content)),
+            None | Some(b'#') => below(column, content, value),
             Some(b'|' | b'>') => self.parent(column, content, value).map(Opening::Scalar),
             Some(b'&' | b'*' | b'!' | b'?' | b'%' | b'@' | b'`' | b'\t') => None,
-            Some(b'{' | b'[') if is_unread(content.split(':').next().unwrap_or_default()) => {
+            Some(b'{' | b'[') if key(content, value).is_some_and(is_unread) => {
                 is_closed(value).then_some(Opening::Inline(self.indent + self.content.len() - value.len()))
             }
             Some(b'"' | b'\'' | b'{' | b'[') => is_closed(value).then_some(Opening::Nothing),
             Some(_) => Some(Opening::Nothing),
         }
+    }
+
+    /// Whether it separates documents and says nothing else.
+    fn is_marker(&self) -> bool {
+        let behind = self.content.strip_prefix("---").filter(|_| self.indent == 0);
+        behind.is_some_and(|behind| {
+            behind.is_empty() || behind.trim_start_matches(' ').starts_with('#') && behind.starts_with(' ')
+        })
     }
 
     /// As [`Line::opens`], where only the end of a block is looked for. None for a flow collection that
@@ -117,10 +125,13 @@ impl<'a> Line<'a> {
         }
         let (column, content) = entry(self.indent, self.content);
         let value = behind_key(content)?;
+        if content.starts_with(['*', ':', '?']) || is_item(value) {
+            return None;
+        }
         match value.bytes().next() {
             Some(b'|' | b'>') => self.parent(column, content, value).map(Rest::Scalar),
             Some(b'{' | b'[') => is_closed(value).then_some(Rest::Nothing),
-            Some(b'&' | b'!' | b'?' | b'\t') => None,
+            Some(b'&' | b'*' | b'!' | b'?' | b'\t') => None,
             Some(quote @ (b'"' | b'\'')) if closing(quote, value.as_bytes().get(1..)?).is_none() => {
                 self.parent(column, content, value).map(|_| Rest::Quote(quote))
             }
@@ -150,13 +161,20 @@ fn is_item(content: &str) -> bool {
     content == "-" || content.starts_with("- ")
 }
 
-/// What begins under a key without a value on its line.
-fn below(column: usize, content: &str) -> Opening {
-    match content.strip_suffix(':') {
-        Some(VALUES) => Opening::Values(column),
-        Some(key) if is_unread(key) => Opening::Unread(column),
-        _ => Opening::Nothing,
+/// What begins under a key without a value on its line. None where it takes more to tell the key.
+fn below(column: usize, content: &str, value: &str) -> Option<Opening> {
+    match key(content, value) {
+        Some(quoted) if quoted.starts_with(['"', '\'']) => None,
+        Some(VALUES) => Some(Opening::Values(column)),
+        Some(key) if is_unread(key) => Some(Opening::Unread(column)),
+        _ => Some(Opening::Nothing),
     }
+}
+
+/// The key that a value stands behind, as it is written.
+fn key<'a>(content: &'a str, value: &str) -> Option<&'a str> {
+    let key = content.get(..content.len() - value.len())?.trim_end_matches(' ').strip_suffix(':')?;
+    Some(key.trim_end_matches(' '))
 }
 
 /// What stands behind `key: `; the whole where there is no such key, nothing behind a bare `key:`.
@@ -195,28 +213,30 @@ fn opens_value(before: &str) -> bool {
     before.ends_with([':', '-'])
 }
 
-/// Whether every quote and bracket of a value closes on its own line.
+/// Whether every quote and bracket of a value closes on its own line. Not where that is in doubt: at an
+/// anchor, an alias, a tag or a comment inside brackets, and at a quote in the middle of a word.
 fn is_closed(value: &str) -> bool {
     let mut depth = 0_usize;
-    let mut rest = value.as_bytes();
+    let (mut rest, mut before) = (value.as_bytes(), b' ');
     while let Some((byte, behind)) = rest.split_first() {
         rest = behind;
         match byte {
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' | b'\'' => match closing(*byte, rest) {
+            b'"' | b'\'' => match closing(*byte, rest).filter(|_| b" ,:[{".contains(&before)) {
                 Some(end) => rest = rest.get(end + 1..).unwrap_or_default(),
                 None => return false,
             },
-            b'#' if depth == 0 => return true,
+            b'#' | b'&' | b'*' | b'!' => return false,
             _ => {}
         }
+        before = *byte;
         if depth == 0 && matches!(byte, b'"' | b'\'' | b'}' | b']') {
             let rest = rest.trim_ascii();
             return rest.is_empty() || rest.starts_with(b"#");
         }
     }
-    depth == 0
+    false
 }
 
 /// Where the quote stands that closes a scalar, whose text this begins with.
