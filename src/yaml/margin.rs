@@ -24,7 +24,7 @@ pub(super) enum Seek {
 #[derive(Debug, Clone)]
 pub(super) struct Margin<'a> {
     text: &'a [u8],
-    /// Whether values are looked for at all.
+    /// Whether values are looked for, now or after another aim: so it is from the start or never.
     values: bool,
     level: Level,
     column: usize,

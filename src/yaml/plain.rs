@@ -12,8 +12,9 @@ const DEEPEST: usize = 40;
 /// More is for the parser to refuse, which knows its measure.
 const MOST: usize = 200_000;
 
-/// What a document without lone carriage returns holds: a map in a block. None wherever a line could mean something else than it seems
-/// to, or a reader of YAML 1.1 could take a value for another than one of 1.2.
+/// What a document holds whose line ends are the same to every reader: a map in a block. None wherever a line
+/// could mean something else than it seems to, or a reader of YAML 1.1 could take a value for another than
+/// one of 1.2.
 pub(super) fn read(text: &str) -> Option<Node<'_>> {
     let mut lines = Lines { scan: Scan::new(text), depth: 0, left: MOST };
     lines.document().ok()
@@ -113,7 +114,7 @@ impl<'a> Lines<'a> {
     fn items(&mut self, column: usize) -> Sure<Vec<Node<'a>>> {
         self.depth += 1;
         let mut items = Vec::new();
-        while let Some(line) = self.at(column)?.filter(is_item) {
+        while let Some(line) = self.at(column)?.filter(Line::is_item) {
             items.push(self.item(&line)?);
         }
         self.depth -= 1;
@@ -148,7 +149,7 @@ impl<'a> Lines<'a> {
         let line = self.scan.peek();
         match line.indent {
             _ if line.content.is_empty() => Ok(Node::Null),
-            indent if indent >= column && is_item(&line) => self.items(indent).map(Node::Items),
+            indent if indent >= column && line.is_item() => self.items(indent).map(Node::Items),
             indent if indent > column => self.map(indent).map(Node::Map),
             _ => Ok(Node::Null),
         }
@@ -185,8 +186,4 @@ fn named(content: &str) -> Option<(&str, &str)> {
 fn number(text: &str) -> Option<u32> {
     let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_decimal)
-}
-
-fn is_item(line: &Line<'_>) -> bool {
-    line.content == "-" || line.content.starts_with("- ")
 }

@@ -33,6 +33,18 @@ pub(super) struct Line<'a> {
     pub(super) next: usize,
 }
 
+impl Line<'_> {
+    /// Whether it begins an item of a sequence.
+    pub(super) fn is_item(&self) -> bool {
+        is_item(self.content)
+    }
+}
+
+/// Whether a line's content begins an item of a sequence.
+pub(super) fn is_item(content: &str) -> bool {
+    content == "-" || content.starts_with("- ")
+}
+
 impl<'a> Scan<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
         Self { text, at: 0, lead: 0 }

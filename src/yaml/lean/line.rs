@@ -1,5 +1,7 @@
 //! One line, and what it leaves open for the next ones.
 
+use super::super::scan::is_item;
+
 /// Whether nothing is ever read below a key, in whatever object it stands. Of a Secret and a ConfigMap
 /// that is the content itself.
 #[must_use]
@@ -155,10 +157,6 @@ fn entry(mut column: usize, mut content: &str) -> (usize, &str) {
         content = body;
     }
     (column, content)
-}
-
-fn is_item(content: &str) -> bool {
-    content == "-" || content.starts_with("- ")
 }
 
 /// What begins under a key without a value on its line. None where it takes more to tell the key.
