@@ -177,6 +177,7 @@ fn a_key_is_known_however_it_is_written() {
         "args:x: [b]\n",
         "args: [b, #c]\nspec:\n   z ]\n",
         "a: [&a b]\nargs: [&a c]\nd: [*a]\n",
+        "--- |\n data:\n  a\n b\n",
         "--- {a: \"\ndata:\n \", kind: X}\n",
     ] {
         assert_eq!(lean(text), text);

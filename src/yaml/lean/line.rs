@@ -94,8 +94,12 @@ impl<'a> Line<'a> {
 
     /// None where the line may go on in the next one, or is not what it seems to be.
     pub(super) fn opens(&self) -> Option<Opening> {
-        if self.is_idle() || self.is_marker() {
+        if self.is_idle() {
             return Some(Opening::Nothing);
+        }
+        if let Some(behind) = self.content.strip_prefix("---").filter(|_| self.indent == 0) {
+            let says_nothing = behind.is_empty() || behind.starts_with(' ') && behind.trim_start().starts_with('#');
+            return says_nothing.then_some(Opening::Nothing);
         }
         let (column, content) = entry(self.indent, self.content);
         let value = behind_key(content)?;
@@ -109,14 +113,6 @@ impl<'a> Line<'a> {
             Some(b'"' | b'\'' | b'{' | b'[') => is_closed(value).then_some(Opening::Nothing),
             Some(_) => Some(Opening::Nothing),
         }
-    }
-
-    /// Whether it separates documents and says nothing else.
-    fn is_marker(&self) -> bool {
-        let behind = self.content.strip_prefix("---").filter(|_| self.indent == 0);
-        behind.is_some_and(|behind| {
-            behind.is_empty() || behind.trim_start_matches(' ').starts_with('#') && behind.starts_with(' ')
-        })
     }
 
     /// As [`Line::opens`], where only the end of a block is looked for. None for a flow collection that
