@@ -4,6 +4,7 @@
 mod apply;
 mod cel;
 mod command;
+mod configuration;
 mod engine;
 mod gate;
 mod keeper;
@@ -74,8 +75,8 @@ impl Registration {
             manifests.push(Manifest::of(&policy));
             manifests.extend(bindings.iter().map(Manifest::of));
         }
-        manifests.push(Manifest::of(&webhook::mutating(self, policy)));
-        manifests.push(Manifest::of(&webhook::validating(self, policy)));
+        manifests.push(Manifest::of(&configuration::mutating(self, policy)));
+        manifests.push(Manifest::of(&configuration::validating(self, policy)));
         manifests
     }
 }

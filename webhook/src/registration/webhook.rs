@@ -1,17 +1,16 @@
-//! From gates to webhook configurations.
+//! From gates to webhooks.
 
 use fluxkeep::finding::Level;
 use fluxkeep::policy::Policy;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
-    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
+    MatchCondition, MutatingWebhook, RuleWithOperations, ServiceReference, ValidatingWebhook, WebhookClientConfig,
 };
 
 use super::cel::not;
 use super::engine::Profile;
 use super::gate::{GATES, Gate, Phase};
-use super::{Address, DOMAIN, NAME, Registration, metadata, mutation};
+use super::{Address, DOMAIN, Registration};
 
 /// How long the apiserver waits where nothing may pass unseen: its own default.
 const PATIENT: i32 = 10;
@@ -84,7 +83,7 @@ impl Gate {
 }
 
 /// The webhooks of a phase.
-fn webhooks(registration: &Registration, policy: &Policy, phase: Phase) -> Vec<ValidatingWebhook> {
+pub(super) fn webhooks(registration: &Registration, policy: &Policy, phase: Phase) -> Vec<ValidatingWebhook> {
     let gates = GATES.iter().filter(|gate| gate.phase == phase && gate.is_asked(policy));
     let both = gates.flat_map(|gate| Scope::ALL.map(|scope| (gate, scope)));
     both.map(|(gate, scope)| webhook(registration, policy, gate, scope)).collect()
@@ -136,20 +135,8 @@ pub(super) fn client_config(registration: &Registration, phase: Phase) -> Webhoo
     }
 }
 
-/// The configuration of the mutating phase, in which nothing is changed but by the mutation.
-pub(super) fn mutating(registration: &Registration, policy: &Policy) -> MutatingWebhookConfiguration {
-    let webhooks = webhooks(registration, policy, Phase::Mutating).into_iter().map(mutating_webhook);
-    let webhooks = webhooks.chain(mutation::webhook(registration, policy));
-    MutatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks.collect()) }
-}
-
-/// The configuration of the validating phase.
-pub(super) fn validating(registration: &Registration, policy: &Policy) -> ValidatingWebhookConfiguration {
-    let webhooks = webhooks(registration, policy, Phase::Validating);
-    ValidatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks) }
-}
-
-fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
+/// A webhook of the mutating phase that changes nothing.
+pub(super) fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
     MutatingWebhook {
         name: webhook.name,
         client_config: webhook.client_config,
