@@ -22,7 +22,7 @@ pub const MOST_DOCUMENTS: usize = 10_000;
 /// What one `kind: List` may hold: a snapshot of a large cluster is one.
 const MOST_ITEMS: usize = 100_000;
 
-/// Bytes of text, of which a hostile one could make a hundred times as much.
+/// How many bytes of text are read before objects are counted: hostile ones make a hundred times as much.
 const BATCH: usize = 2 << 20;
 
 /// How a stream is to be read.

@@ -67,7 +67,7 @@ pub fn read(mut input: impl Read) -> Result<Manifest, Unfit> {
 /// For the longest manifest and one byte more: what is not written to takes no memory.
 fn room() -> std::io::Result<MmapMut> {
     let room = MmapMut::map_anon(MOST_DECOMPRESSED + 1)?;
-    // Slower without.
+    // Where the system has no huge pages to give, small ones do.
     #[cfg(target_os = "linux")]
     let _ = room.advise(memmap2::Advice::HugePage);
     Ok(room)

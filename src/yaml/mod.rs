@@ -40,7 +40,7 @@ pub struct Document<'a> {
     pub is_json: bool,
     /// Whether every reader sees the lines of the stream end at the same places: a carriage return alone, and
     /// some characters beyond ASCII, end one for some only.
-    pub ends_are_whole: bool,
+    pub lines_are_sure: bool,
 }
 
 /// Why a document is not readable, and where in the stream.
@@ -66,7 +66,7 @@ impl<'a> Document<'a> {
     /// The document without what is never read.
     #[must_use]
     pub fn lean(&self) -> Lean<'a> {
-        let is_sure = self.ends_are_whole && !self.is_json;
+        let is_sure = self.lines_are_sure && !self.is_json;
         Lean { document: *self, text: if is_sure { lean(self.text) } else { Cow::Borrowed(self.text) } }
     }
 
@@ -102,7 +102,7 @@ impl Lean<'_> {
             };
             return serde_json::from_str(&self.text).map_err(at);
         }
-        let node = self.document.ends_are_whole.then(|| plain::read(&self.text)).flatten();
+        let node = self.document.lines_are_sure.then(|| plain::read(&self.text)).flatten();
         if let Some(Ok(value)) = node.as_ref().map(T::deserialize) {
             return Ok(value);
         }

@@ -14,7 +14,7 @@ use super::margin::{Margin, Seek};
 pub fn documents(text: &str) -> Vec<Document<'_>> {
     let mut found = Vec::new();
     let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut part = Part { text: "", offset: mark, line: 1, ends_are_whole: ends_are_whole(text) };
+    let mut part = Part { text: "", offset: mark, line: 1, lines_are_sure: lines_are_sure(text) };
     let body = text.get(mark..).unwrap_or_default();
     for next in markers(body).chain([body.len()]) {
         part.text = text.get(part.offset..mark + next).unwrap_or_default();
@@ -41,7 +41,7 @@ struct Part<'a> {
     text: &'a str,
     offset: usize,
     line: u32,
-    ends_are_whole: bool,
+    lines_are_sure: bool,
 }
 
 impl<'a> Part<'a> {
@@ -84,7 +84,7 @@ impl<'a> Part<'a> {
     }
 
     fn document(self, text: &'a str, content: u32, is_json: bool) -> Document<'a> {
-        Document { text, offset: self.offset, line: self.line, content, is_json, ends_are_whole: self.ends_are_whole }
+        Document { text, offset: self.offset, line: self.line, content, is_json, lines_are_sure: self.lines_are_sure }
     }
 }
 
@@ -94,7 +94,10 @@ fn is_idle(line: &str) -> bool {
     text.is_empty() || text.starts_with('#') || line.starts_with('%')
 }
 
-fn ends_are_whole(text: &str) -> bool {
+/// Line ends of YAML 1.1, which Go's reader knows: next line, line separator, paragraph separator.
+const NEXT_LINE: [&str; 3] = ["\u{85}", "\u{2028}", "\u{2029}"];
+
+fn lines_are_sure(text: &str) -> bool {
     let is_whole = |at: usize| {
         let rest = text.as_bytes().get(at..).unwrap_or_default();
         match rest.first() {
@@ -104,9 +107,6 @@ fn ends_are_whole(text: &str) -> bool {
     };
     memchr::memchr3_iter(b'\r', 0xc2, 0xe2, text.as_bytes()).all(is_whole)
 }
-
-/// Line ends of YAML 1.1, which Go's reader knows: next line, line separator, paragraph separator.
-const NEXT_LINE: [&str; 3] = ["\u{85}", "\u{2028}", "\u{2029}"];
 
 fn newlines(text: &str) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)

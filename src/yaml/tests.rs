@@ -116,7 +116,7 @@ proptest! {
     fn no_text_is_misread(text in "([a-c]|: |- |\n {0,4}|[\"'{}\\[\\],?#&*!|>%@`\t]|schema:\n  |---|\r){0,40}") {
         for document in documents(&text).iter().filter(|document| !document.is_json) {
             if let Some(value) = whole(document.text) {
-                if let Some(read) = plainly(document.text).filter(|_| document.ends_are_whole) {
+                if let Some(read) = plainly(document.text).filter(|_| document.lines_are_sure) {
                     prop_assert_eq!(&read, &value, "{}", document.text);
                 }
                 if let Some(read) = whole(document.lean().text()) {

@@ -18,7 +18,7 @@ const METADATA: &str = "metadata";
 /// Reads a document for a patch of its metadata.
 pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a>> {
     let (text, wants) = (document.text, patch.as_object()?);
-    if !document.ends_are_whole || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
+    if !document.lines_are_sure || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
         return None;
     }
     let lines = Lines { tree: Tree { text, nodes: Vec::new() }, scan: Scan::new(text) };

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 pub use self::line::is_unread;
 use self::line::{Line, Opening};
 
-/// Drops the blocks that stand under keys which are never read, of a text without lone carriage returns.
+/// Drops the blocks that stand under keys which are never read.
 ///
+/// Of the text every reader has to see the same lines: see [`Document::lines_are_sure`](super::Document).
 /// Whoever reads the result sees what he would see in `text`, but for what is below those keys.
 /// Wherever a line could mean something else than it seems to (a scalar or a flow collection that
 /// goes on in the next line, an anchor, a tag, a tab), `text` is returned as it is.
