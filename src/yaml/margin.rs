@@ -6,181 +6,187 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch};
 
-use crate::blocks::{mask, padded};
+use crate::blocks::{mask, padded, words};
 
 /// What the bytes of a text are looked at for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seek {
-    /// Beginnings of lines.
+    /// Where lines' contents begin, up to a column; a blank line's is its end.
     Lines,
-    /// Also what may open a value that goes on in the next line: a quote, a bracket or the sign of a block
-    /// scalar behind a blank; and each tab.
+    /// Also where values' contents begin, up to that column; and both beyond it, if not with a letter, a digit
+    /// or a dash: only these go on in the next line at whatever indentation. And each tab in front of one.
     Values,
 }
 
-/// Where the lines begin that have at most so many spaces in front, blank ones included, and what else is
-/// looked for: offsets in the order of the text. Of columns beyond 62 every line is told; spaces that end the
-/// text are no line.
+/// Where the contents begin that are looked for: offsets in the order of the text. Those of columns beyond 62
+/// are told as if they were in front of it.
 #[derive(Debug, Clone)]
 pub(super) struct Margin<'a> {
-    text: &'a [u8],
-    /// Whether values are looked for, now or after another aim: so it is from the start or never.
-    values: bool,
     level: Level,
-    column: usize,
-    seek: Seek,
-    /// Where the block begins that is looked at.
+    sweep: Sweep<'a>,
+    /// What was found in the blocks that were looked at last.
+    window: [u64; WINDOW],
+    /// How many they are; the more, the longer the text goes on.
+    length: usize,
+    /// Which of them is told.
+    index: usize,
+    /// Where the first of them begins.
     base: usize,
-    /// What was found in it and not told yet.
+    /// What was found in the one that is told, and not told yet.
     hits: u64,
-    here: Masks,
-    ahead: Masks,
+}
+
+/// A loop over so many blocks takes less than one for each.
+const WINDOW: usize = 64;
+/// For the first ones.
+const SHORT: usize = 4;
+
+/// Goes over a text.
+#[derive(Debug, Clone, Copy)]
+struct Sweep<'a> {
+    text: &'a [u8],
+    /// How many bytes of each line are up to the column.
+    width: u32,
+    seek: Seek,
+    /// Where the block begins that comes next.
+    next: usize,
     before: Before,
 }
 
-/// A bit for each byte of a block.
-#[derive(Debug, Clone, Copy, Default)]
-struct Masks {
-    spaces: u64,
-    starts: u64,
-    values: u64,
-}
-
-/// What the last byte before a block was, in the lowest bit.
+/// What goes on from one block to the next, in the lowest bits.
 #[derive(Debug, Clone, Copy, Default)]
 struct Before {
+    /// Whether the last byte ends a line.
     end: u64,
+    /// Whether contents may begin behind the last byte and blanks.
+    open: u64,
+    /// Whether the last byte is one of these blanks.
     blank: u64,
+    /// The bytes of the last line up to the column.
+    near: u64,
 }
 
 impl<'a> Margin<'a> {
     /// Of a text that begins with a line.
     pub(super) fn new(text: &'a str, column: usize, seek: Seek) -> Self {
-        let mut margin = Self {
-            text: text.as_bytes(),
-            values: seek == Seek::Values,
-            level: Level::new(),
-            column,
-            seek,
-            base: 0,
-            hits: 0,
-            here: Masks::default(),
-            ahead: Masks::default(),
-            before: Before::default(),
-        };
-        dispatch!(margin.level, simd => margin.begin(simd, 0));
+        Self::at_level(Level::new(), text, column, seek)
+    }
+
+    fn at_level(level: Level, text: &'a str, column: usize, seek: Seek) -> Self {
+        let width = u32::try_from(column + 1).unwrap_or(u32::MAX);
+        let sweep = Sweep { text: text.as_bytes(), width, seek, next: 0, before: Before::default() };
+        let mut margin = Self { level, sweep, window: [0; WINDOW], length: 0, index: 0, base: 0, hits: 0 };
+        margin.begin(0);
         margin
     }
 
-    /// Goes on at an offset at which a line begins, not before the last one that was told. Values are
-    /// only found where they were looked for from the start.
-    pub(super) fn aim(&mut self, at: usize, column: usize, seek: Seek) {
-        (self.column, self.seek) = (column, seek);
-        dispatch!(self.level, simd => self.to(simd, at));
-    }
-
-    #[inline(always)]
-    fn to<S: Simd>(&mut self, simd: S, at: usize) {
-        match at.checked_sub(self.base) {
-            Some(0..64) => {}
-            Some(64..128) => self.step(simd),
-            _ => self.begin(simd, at),
-        }
-        self.hits = self.found() & u64::MAX << (at - self.base);
-    }
-
-    #[inline(always)]
-    fn begin<S: Simd>(&mut self, simd: S, at: usize) {
-        (self.base, self.before) = (at, Before { end: 1, blank: 0 });
-        self.here = self.masks(simd, at);
-        self.ahead = self.masks(simd, at + 64);
-        self.hits = self.found();
-    }
-
-    /// To the next block.
-    #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S) {
-        (self.base, self.here) = (self.base + 64, self.ahead);
-        self.ahead = self.masks(simd, self.base + 64);
-        self.hits = self.found();
-    }
-
-    /// To the next block that holds a hit, or the end.
-    #[inline(always)]
-    fn advance<S: Simd>(&mut self, simd: S) {
-        while self.hits == 0 && self.base + 64 < self.text.len() {
-            self.step(simd);
+    /// Passes what stands before an offset at which a line begins, not before the last one that was told.
+    pub(super) fn pass(&mut self, at: usize) {
+        let (index, bit) = ((at - self.base) / 64, (at - self.base) % 64);
+        match self.window.get(index).filter(|_| index < self.length) {
+            Some(found) => (self.index, self.hits) = (index, found & u64::MAX << bit),
+            None => self.begin(at),
         }
     }
 
-    /// What is to be told of the block.
-    #[inline(always)]
-    fn found(&self) -> u64 {
-        let values = if self.seek == Seek::Values { self.here.values } else { 0 };
-        self.here.starts & !deep(self.here.spaces, self.ahead.spaces, self.column + 1) | values
+    fn begin(&mut self, at: usize) {
+        self.sweep.next = at;
+        self.sweep.before = Before { end: 1, open: 1, ..Before::default() };
+        self.length = SHORT / 2;
+        self.more();
     }
 
-    #[inline(always)]
-    fn masks<S: Simd>(&mut self, simd: S, at: usize) -> Masks {
-        let rest = self.text.get(at..).unwrap_or_default();
-        match rest.first_chunk::<64>() {
-            Some(block) => self.masks_of(simd, block),
-            None => self.masks_of(simd, &padded(rest)),
-        }
-    }
-
-    #[inline(always)]
-    fn masks_of<S: Simd>(&mut self, simd: S, block: &[u8; 64]) -> Masks {
-        let (spaces, ends) = (mask(simd, block, b' '), mask(simd, block, b'\n'));
-        let starts = ends << 1 | self.before.end;
-        self.before.end = ends >> 63;
-        let values = if self.values { self.openings(simd, block, spaces) } else { 0 };
-        Masks { spaces, starts, values }
-    }
-
-    #[inline(always)]
-    fn openings<S: Simd>(&mut self, simd: S, block: &[u8; 64], spaces: u64) -> u64 {
-        // Written out: a closure would be compiled for the oldest processor.
-        let quotes = mask(simd, block, b'"') | mask(simd, block, b'\'');
-        let brackets = mask(simd, block, b'{') | mask(simd, block, b'[');
-        let scalars = mask(simd, block, b'|') | mask(simd, block, b'>');
-        let tabs = mask(simd, block, b'\t');
-        let blanks = spaces | tabs;
-        let opening = (quotes | brackets | scalars) & (blanks << 1 | self.before.blank);
-        self.before.blank = blanks >> 63;
-        opening | tabs
+    /// Looks at the next blocks.
+    fn more(&mut self) {
+        self.length = WINDOW.min(self.length * 2);
+        self.base = self.sweep.next;
+        let window = self.window.get_mut(..self.length).unwrap_or_default();
+        dispatch!(self.level, simd => self.sweep.fill(simd, window));
+        (self.index, self.hits) = (0, self.window.first().copied().unwrap_or_default());
     }
 }
 
-/// The bytes at which so many spaces begin, in a block with the next one behind; none where that is not to be
-/// told from two blocks.
-#[inline(always)]
-const fn deep(spaces: u64, behind: u64, count: usize) -> u64 {
-    if count > 63 {
-        return 0;
+impl Sweep<'_> {
+    #[inline(always)]
+    fn fill<S: Simd>(&mut self, simd: S, window: &mut [u64]) {
+        // In registers.
+        let mut sweep = *self;
+        for found in window {
+            let rest = sweep.text.get(sweep.next..).unwrap_or_default();
+            *found = match rest.first_chunk::<64>() {
+                Some(block) => sweep.found(simd, block),
+                None => sweep.found(simd, &padded(rest)),
+            };
+            sweep.next += 64;
+        }
+        *self = sweep;
     }
-    let (mut near, mut far, mut length) = (spaces, behind, 1);
-    while length < count {
-        // Each run is made of two, which overlap in the end.
-        let shift = if length * 2 > count { count - length } else { length };
-        near &= near >> shift | far << (64 - shift);
-        far &= far >> shift;
-        length += shift;
+
+    #[inline(always)]
+    fn found<S: Simd>(&mut self, simd: S, block: &[u8; 64]) -> u64 {
+        let (spaces, ends) = (mask(simd, block, b' '), mask(simd, block, b'\n'));
+        let starts = ends << 1 | self.before.end;
+        self.before.end = ends >> 63;
+        if self.seek == Seek::Lines && self.width == 1 {
+            return starts & !spaces;
+        }
+        let near = self.near(starts);
+        if self.seek == Seek::Lines {
+            return self.contents(ends, spaces, starts).0 & near;
+        }
+        let (dashes, tabs) = (mask(simd, block, b'-'), mask(simd, block, b'\t'));
+        let opens = ends | dashes | mask(simd, block, b':') | mask(simd, block, b'?');
+        let (contents, passed) = self.contents(opens, spaces | tabs, starts);
+        contents & (near | !(dashes | words(simd, block))) | passed & tabs
     }
-    near
+
+    /// Where contents begin behind what opens them and blanks, and these blanks.
+    #[inline(always)]
+    fn contents(&mut self, opens: u64, blanks: u64, starts: u64) -> (u64, u64) {
+        let first = (opens << 1 | self.before.open) & blanks;
+        // The sum carries each first blank to what stands behind the last one of its run.
+        let (sum, leaves) = blanks.overflowing_add(first);
+        let (sum, goes_on) = sum.overflowing_add(self.before.blank);
+        (self.before.open, self.before.blank) = (opens >> 63, u64::from(leaves | goes_on));
+        ((sum | starts) & !blanks, blanks & !sum)
+    }
+
+    /// The bytes of each line up to the column.
+    #[inline(always)]
+    fn near(&mut self, starts: u64) -> u64 {
+        if self.width > 63 {
+            return u64::MAX;
+        }
+        let (mut near, mut length) = (starts, 1);
+        while length < self.width {
+            // Each run is made of two, which overlap in the end.
+            let shift = length.min(self.width - length);
+            near |= near << shift;
+            length += shift;
+        }
+        // How many bytes of the last line are in the next block.
+        let last = 64 - starts.leading_zeros();
+        let behind = (1 << (last + self.width - 1).saturating_sub(64)) - 1;
+        near | std::mem::replace(&mut self.before.near, behind)
+    }
 }
 
 impl Iterator for Margin<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if self.hits == 0 {
-            dispatch!(self.level, simd => self.advance(simd));
+        while self.hits == 0 {
+            self.index += 1;
+            match self.window.get(self.index).filter(|_| self.index < self.length) {
+                Some(hits) => self.hits = *hits,
+                None if self.sweep.next < self.sweep.text.len() => self.more(),
+                None => return None,
+            }
         }
-        let at = self.base + self.hits.trailing_zeros() as usize;
+        let at = self.base + self.index * 64 + self.hits.trailing_zeros() as usize;
         self.hits &= self.hits.wrapping_sub(1);
-        // Behind the last line there is none.
-        (at < self.text.len()).then_some(at)
+        // Behind the text there is none.
+        (at < self.sweep.text.len()).then_some(at)
     }
 }
 
@@ -189,38 +195,43 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// As [`Margin`] finds them, one byte after another. Behind the text it sees spaces.
+    /// As [`Margin`] finds them, one byte after another.
     fn simply(text: &str, column: usize, seek: Seek) -> Vec<usize> {
         let byte = |at: usize| text.as_bytes().get(at).copied();
-        let before = |at: usize| at.checked_sub(1).and_then(byte);
+        let blanks: &[char] = if seek == Seek::Values { &[' ', '\t'] } else { &[' '] };
         let is_hit = |at: &usize| {
-            let rest = text.bytes().skip(*at).chain([b' '; 80]);
-            let spaces = rest.take_while(|byte| *byte == b' ').count();
-            let is_line = matches!(before(*at), None | Some(b'\n')) && (spaces <= column || column > 62);
-            let is_open =
-                matches!(before(*at), Some(b' ' | b'\t')) && byte(*at).is_some_and(|byte| b"\"'{[|>".contains(&byte));
-            is_line || seek == Seek::Values && (is_open || byte(*at) == Some(b'\t'))
+            let before = text.as_bytes().get(..*at).map(String::from_utf8_lossy).unwrap_or_default();
+            let in_line = at - before.rfind('\n').map_or(0, |end| end + 1);
+            let lead = before.trim_end_matches(blanks);
+            let begins_line = lead.is_empty() || lead.ends_with('\n');
+            let may_begin = begins_line || seek == Seek::Values && lead.ends_with([':', '-', '?']);
+            let is_near = in_line <= column || column > 62;
+            let is_odd = byte(*at).is_some_and(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
+            match byte(*at) {
+                Some(b'\t') if seek == Seek::Values => may_begin,
+                Some(b' ') => false,
+                _ if begins_line || lead.len() < *at => may_begin && (is_near || seek == Seek::Values && is_odd),
+                _ => false,
+            }
         };
         (0..text.len()).filter(is_hit).collect()
     }
 
     proptest! {
         #[test]
-        fn lines_and_values_are_found(text in "( {1,70}|[a\"'|>{\\[\t -]|\n){0,120}", column in 0_usize..70, values in any::<bool>()) {
+        fn lines_and_values_are_found(text in "( {1,70}|[a:?é\"'|>{\\[\t -]|: |- |\n){0,120}", column in 0_usize..70, values in any::<bool>()) {
             let seek = if values { Seek::Values } else { Seek::Lines };
-            let expected = simply(&text, column, seek);
+            let expected: Vec<_> = simply(&text, column, seek);
             prop_assert_eq!(Margin::new(&text, column, seek).collect::<Vec<_>>(), expected.clone());
-            let mut oldest = Margin { level: Level::baseline(), base: usize::MAX, ..Margin::new(&text, column, seek) };
-            oldest.aim(0, column, seek);
-            prop_assert_eq!(oldest.collect::<Vec<_>>(), expected);
+            prop_assert_eq!(Margin::at_level(Level::baseline(), &text, column, seek).collect::<Vec<_>>(), expected);
         }
 
         #[test]
-        fn it_goes_on_where_a_line_begins(text in "[a '\n]{0,200}", column in 0_usize..4) {
+        fn it_goes_on_where_a_line_begins(text in "([a '\n]| {70}){0,100}|(: '\n){90,110}", column in 0_usize..4) {
             for (start, _) in text.match_indices('\n') {
                 let mut margin = Margin::new(&text, column, Seek::Values);
-                margin.aim(start + 1, column, Seek::Lines);
-                let expected = simply(text.get(start + 1..).unwrap_or_default(), column, Seek::Lines);
+                margin.pass(start + 1);
+                let expected = simply(text.get(start + 1..).unwrap_or_default(), column, Seek::Values);
                 let found: Vec<_> = margin.map(|at| at - start - 1).collect();
                 prop_assert_eq!(found, expected);
             }

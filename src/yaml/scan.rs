@@ -80,11 +80,15 @@ impl<'a> Scan<'a> {
 
 /// A key without quotes, and what stands behind its colon.
 pub(super) fn key(content: &str) -> Option<(&str, &str)> {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-".contains(&byte);
     let end = content.bytes().position(|byte| !is_part(byte))?;
     let (key, rest) = content.split_at_checked(end)?;
     let behind = rest.strip_prefix(':').filter(|behind| behind.is_empty() || behind.starts_with(' '))?;
     key.starts_with(|first: char| first.is_ascii_alphanumeric()).then_some((key, behind))
+}
+
+/// Whether a key without quotes may hold this byte, and still be one to every reader.
+pub(super) fn is_part(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'/' | b'_' | b'-')
 }
 
 /// What stands behind a colon on its line: a scalar, or nothing.
