@@ -1,6 +1,7 @@
 //! From a stream of documents to objects: a rendered manifest, a snapshot, a record's manifest.
 
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, iter};
 
 use serde::Deserialize;
@@ -22,8 +23,9 @@ pub const MOST_DOCUMENTS: usize = 10_000;
 /// What one `kind: List` may hold: a snapshot of a large cluster is one.
 const MOST_ITEMS: usize = 100_000;
 
-/// How many bytes of text are read before objects are counted: hostile ones make a hundred times as much.
-const BATCH: usize = 2 << 20;
+/// How many bytes of text are at least read at a time. Hostile ones make a hundred times as many of objects, which
+/// are counted in between.
+pub const PIECE: usize = 128 << 10;
 
 /// How a stream is to be read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,8 +34,6 @@ pub struct Reading<'a> {
     pub file: Option<&'a str>,
     /// The namespace that namespaced objects without one go to.
     pub namespace: Option<&'a str>,
-    /// Who reads a long stream together; none is this thread.
-    pub crew: Option<&'a Crew>,
 }
 
 /// Reads every object of a stream, those inside a `kind: List` included, in their order.
@@ -60,47 +60,148 @@ pub struct Found<'a> {
     pub object: Object,
 }
 
+/// Why a stream is not readable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// A document of it is not.
+    #[error("document {number}, {unread}")]
+    Document {
+        /// Which one, counted as [`Found::number`].
+        number: usize,
+        /// Where in the stream, and why.
+        unread: Unread,
+    },
+    /// It is binary, or another encoding.
+    #[error("line {line} is not UTF-8")]
+    NotText {
+        /// Line, from 1.
+        line: u32,
+    },
+}
+
 /// As [`read`], with the place of each object.
 ///
 /// # Errors
 /// As [`read`].
 pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
-    let documents = yaml::documents(text);
-    let (documents, more) = documents.split_at_checked(MOST_DOCUMENTS).unwrap_or((&documents, &[]));
-    let alone = Crew::default();
-    let crew = reading.crew.unwrap_or(&alone);
-    let (mut found, mut number) = (Vec::new(), 0);
-    for batch in batches(documents) {
-        for (document, objects) in batch.iter().zip(crew.map(batch, members)) {
-            let objects = objects?;
-            if found.len() >= MOST_DOCUMENTS || objects.len() > MOST_ITEMS {
-                return Err(too_many(document, objects.len()));
-            }
-            number += 1;
-            for (place, object) in objects.into_iter().enumerate() {
-                let item = object.listed.then_some(place);
-                let object = placed(object, document, reading);
-                found.push(Found { document: *document, number, item, object });
-            }
-        }
-    }
-    more.first().map_or(Ok(found), |document| Err(too_many(document, 1)))
+    gather(pieces(text.as_bytes()).map(Ok), reading, &Crew::default()).map_err(|unfit: Unfit| match unfit {
+        Unfit::Document { unread, .. } => unread,
+        Unfit::NotText { line } => Unread { line, column: 1, message: unfit.to_string() },
+    })
 }
 
-/// Documents that are read before it is counted how many objects there are.
-fn batches<'a, 'b>(mut rest: &'b [Document<'a>]) -> impl Iterator<Item = &'b [Document<'a>]> {
+/// As [`find`], of a stream that comes in pieces of whole documents (see [`yaml::whole`]). The crew reads the
+/// documents of one while the next ones are still awaited.
+///
+/// # Errors
+/// As [`read`]; and the first error among the pieces.
+pub fn gather<'a, E: From<Unfit> + Send>(
+    pieces: impl Iterator<Item = Result<&'a [u8], E>> + Send,
+    reading: Reading<'_>,
+    crew: &Crew,
+) -> Result<Vec<Found<'a>>, E> {
+    let objects = AtomicUsize::new(0);
+    let pieces = crew.stream(pieces, |piece| piece.map(|bytes| Piece::read(bytes, &objects)));
+    let mut finder = Finder { reading, found: Vec::new(), number: 0, bytes: 0, lines: 0 };
+    for piece in pieces {
+        finder.take(piece?)?;
+    }
+    Ok(finder.found)
+}
+
+/// A text in pieces of whole documents.
+fn pieces(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     iter::from_fn(move || {
-        let mut left = BATCH;
-        let fits = |document: &&Document<'_>| {
-            let fits = left > 0;
-            left = left.saturating_sub(document.text.len());
-            fits
+        let mut seen = 0;
+        let cut = loop {
+            let from = seen;
+            seen += PIECE;
+            let Some(begin) = rest.get(..seen) else { break rest.len() };
+            if let Some(cut) = yaml::whole(begin, from) {
+                break cut;
+            }
         };
-        let count = rest.iter().take_while(fits).count();
-        let (batch, behind) = rest.split_at_checked(count)?;
+        let (piece, behind) = rest.split_at_checked(cut)?;
         rest = behind;
-        (!batch.is_empty()).then_some(batch)
+        (!piece.is_empty()).then_some(piece)
     })
+}
+
+/// What was read of a piece of a stream; places are those in the piece.
+struct Piece<'a> {
+    documents: Vec<(Document<'a>, Result<Vec<Object>, Unread>)>,
+    bytes: usize,
+    lines: u32,
+    /// Whether what follows the lines is no text.
+    is_cut: bool,
+}
+
+impl<'a> Piece<'a> {
+    /// Adds to the number of objects. Once there are more than any stream may hold, no more are read.
+    fn read(bytes: &'a [u8], objects: &AtomicUsize) -> Self {
+        let text = match str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return Self::cut(bytes.get(..error.valid_up_to()).unwrap_or_default()),
+        };
+        let (documents, lines) = yaml::split(text);
+        let read = |document: &Document<'_>| {
+            // Up to the last document so many, and the items of that one.
+            if objects.load(Ordering::Relaxed) >= MOST_DOCUMENTS + MOST_ITEMS {
+                return Err(too_many(document, 1));
+            }
+            let read = members(document)?;
+            objects.fetch_add(read.len(), Ordering::Relaxed);
+            Ok(read)
+        };
+        // One more than there may be is as good as all of them.
+        let documents = documents.into_iter().take(MOST_DOCUMENTS + 1);
+        let documents = documents.map(|document| (document, read(&document))).collect();
+        Self { documents, bytes: text.len(), lines, is_cut: false }
+    }
+
+    fn cut(good: &[u8]) -> Self {
+        let lines = u32::try_from(memchr::memchr_iter(b'\n', good).count()).unwrap_or(u32::MAX);
+        Self { documents: Vec::new(), bytes: good.len(), lines, is_cut: true }
+    }
+}
+
+/// What was found in the pieces so far.
+struct Finder<'a, 'b> {
+    reading: Reading<'b>,
+    found: Vec<Found<'a>>,
+    /// How many documents held anything.
+    number: usize,
+    bytes: usize,
+    lines: u32,
+}
+
+impl<'a> Finder<'a, '_> {
+    fn take(&mut self, piece: Piece<'a>) -> Result<(), Unfit> {
+        for (document, objects) in piece.documents {
+            let document = document.behind(self.bytes, self.lines);
+            self.number += 1;
+            let objects = objects.map_err(|unread| Unread { line: unread.line + self.lines, ..unread });
+            self.add(document, objects).map_err(|unread| Unfit::Document { number: self.number, unread })?;
+        }
+        (self.bytes, self.lines) = (self.bytes + piece.bytes, self.lines + piece.lines);
+        if piece.is_cut { Err(Unfit::NotText { line: self.lines + 1 }) } else { Ok(()) }
+    }
+
+    fn add(&mut self, document: Document<'a>, objects: Result<Vec<Object>, Unread>) -> Result<(), Unread> {
+        if self.number > MOST_DOCUMENTS {
+            return Err(too_many(&document, 1));
+        }
+        let objects = objects?;
+        if self.found.len() >= MOST_DOCUMENTS || objects.len() > MOST_ITEMS {
+            return Err(too_many(&document, objects.len()));
+        }
+        for (place, object) in objects.into_iter().enumerate() {
+            let item = object.listed.then_some(place);
+            let object = placed(object, &document, self.reading);
+            self.found.push(Found { document, number: self.number, item, object });
+        }
+        Ok(())
+    }
 }
 
 fn too_many(document: &Document<'_>, objects: usize) -> Unread {
@@ -241,4 +342,66 @@ fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> 
         object.namespace = reading.namespace.map(str::to_owned);
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn gathered(text: &[u8], most: usize) -> Result<Vec<Found<'_>>, Unfit> {
+        gather(pieces(text).map(Ok), Reading { file: Some("f"), namespace: None }, &Crew::of(most))
+    }
+
+    fn object(name: usize) -> String {
+        let text = "text ".repeat(PIECE / 20);
+        format!("---\n# about\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: n{name}\ndata:\n  a: {text}\n")
+    }
+
+    #[test]
+    fn places_are_those_in_the_stream_whatever_its_pieces() {
+        let text: String = (0..20).map(object).collect();
+        assert!(pieces(text.as_bytes()).count() > 3);
+        for most in [1, 3] {
+            let found = gathered(text.as_bytes(), most).unwrap();
+            assert_eq!(found.len(), 20);
+            for (index, Found { document, number, object, .. }) in found.iter().enumerate() {
+                assert_eq!((*number, object.name.clone()), (index + 1, format!("n{index}")));
+                let line = u32::try_from(8 * index + 1).unwrap();
+                assert_eq!((document.line, document.content), (line, line + 2));
+                assert_eq!(object.source.as_ref().map(|source| source.line), Some(line + 2));
+                assert!(text.get(document.offset..).unwrap().starts_with(document.text));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_readable_is_found_in_whatever_piece_it_stands() {
+        let good: String = (0..20).map(object).collect();
+        for most in [1, 3] {
+            let bad = format!("{good}---\nkind: [\n{}", object(0));
+            let unfit = gathered(bad.as_bytes(), most).unwrap_err();
+            assert!(matches!(&unfit, Unfit::Document { number: 21, unread } if unread.line > 160), "{unfit}");
+            let bad = [good.as_bytes(), b"---\nkind: X\na: \xff\n---\nkind: [\n"].concat();
+            assert_eq!(gathered(&bad, most).unwrap_err(), Unfit::NotText { line: 163 });
+        }
+    }
+
+    #[test]
+    fn more_objects_than_any_release_holds_are_refused() {
+        let one = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\n";
+        for most in [1, 3] {
+            assert_eq!(
+                gathered(one.repeat(MOST_DOCUMENTS).as_bytes(), most).map(|found| found.len()),
+                Ok(MOST_DOCUMENTS)
+            );
+            for text in [one.repeat(MOST_DOCUMENTS + 1), "---\na: b\n".repeat(MOST_DOCUMENTS + 1)] {
+                let unfit = gathered(text.as_bytes(), most).unwrap_err();
+                assert!(
+                    matches!(&unfit, Unfit::Document { number: 10_001, unread } if unread.message.starts_with("more than 10000")),
+                    "{unfit}"
+                );
+            }
+        }
+    }
 }

@@ -120,7 +120,7 @@ pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Un
     for file in files(path)? {
         let text = text(&file)?;
         let name = file.display().to_string();
-        let read = manifest::read(&text, Reading { file: Some(&name), namespace, crew: None });
+        let read = manifest::read(&text, Reading { file: Some(&name), namespace });
         objects.extend(read.map_err(|reason| unreadable(&file, &text, reason))?);
     }
     if objects.is_empty() {

@@ -9,7 +9,8 @@ use fluxkeep::object::Body;
 use fluxkeep::yaml::edit::{edit, splice};
 use serde_json::{Value, json};
 
-use crate::{Done, note, write};
+use crate::output::write;
+use crate::{Done, note};
 
 /// The flags of `fluxkeep-postrenderer hook`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let Some(path) = &args.file else {
         let text = hooked("spec:\n", None)?;
-        write(std::iter::once(text.as_str())).context("writing the stanza to stdout")?;
+        write(std::iter::once(text.as_bytes()), &[]).context("writing the stanza to stdout")?;
         return Ok(Done::Well);
     };
     let context = || format!("adding the post-renderer to {}", path.display());
@@ -40,7 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     let found = release(&text, args.name.as_deref()).with_context(context)?;
     let after = hooked(&text, Some(&found)).with_context(context)?;
     if !args.write {
-        write(std::iter::once(after.as_str())).context("writing to stdout")?;
+        write(std::iter::once(after.as_bytes()), &[]).context("writing to stdout")?;
     } else if after == text {
         note(&format!("{}: {} has it already", path.display(), found.object));
     } else {

@@ -1,6 +1,6 @@
 //! What the program does when Helm calls it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{IsTerminal, stderr, stdin};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,10 @@ use fluxkeep::verdict::Decision;
 use fluxkeep::yaml::edit::pieces;
 use jiff::Timestamp;
 
+use crate::input::Room;
+use crate::output::write;
 use crate::rewrite::{Unfit, rewrite};
-use crate::{Done, facts, input, note, refusal, report, write};
+use crate::{Done, facts, note, refusal, report};
 
 /// What the post-renderer is told.
 #[derive(Debug, clap::Args)]
@@ -76,15 +78,16 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     let now = Timestamp::now();
     let mut policy = policy(args.policy.as_deref(), now)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
-    // Stdin itself would read most of it into a buffer first.
-    let input = stdin().as_fd().try_clone_to_owned().context("reading the manifest from stdin")?;
-    let manifest = input::read(File::from(input))?;
-    let text = manifest.text()?;
     let facts = known(args, &policy)?;
     let owner = args.release_name.clone().zip(args.release_namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
     let adopter = Adopter { facts: facts.as_deref(), engine: &policy.engine, owner: owner.as_ref() };
-    let rewritten = match rewrite(text, &adopter, &policy, now) {
+    // Stdin itself would read most of it into a buffer first.
+    let input = stdin().as_fd().try_clone_to_owned().context("reading the manifest from stdin")?;
+    let input = File::from(input);
+    let file = input.metadata().ok().filter(Metadata::is_file);
+    let mut room = Room::new(file.map(|file| file.len()))?;
+    let rewritten = match rewrite(room.pieces(input), &adopter, &policy, now) {
         Err(empty @ Unfit::Empty) => return refused(args.refusal, &empty.to_string(), &empty.to_string()),
         rewritten => rewritten?,
     };
@@ -100,7 +103,7 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     if !args.quiet {
         note(&report::text(&rewritten, &adopter));
     }
-    write(pieces(text, &rewritten.splices)).context("writing the manifest to stdout")?;
+    write(pieces(room.read(), &rewritten.splices), room.read()).context("writing the manifest to stdout")?;
     Ok(Done::Well)
 }
 
@@ -115,7 +118,7 @@ fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
 
 fn told(line: &str) -> anyhow::Result<Done> {
     note(line);
-    write(std::iter::once(refusal::document(line).as_str())).context("writing the refusal to stdout")?;
+    write(std::iter::once(refusal::document(line).as_bytes()), &[]).context("writing the refusal to stdout")?;
     Ok(Done::Well)
 }
 

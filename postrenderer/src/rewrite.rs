@@ -1,21 +1,21 @@
 //! From a rendered manifest to the one that Helm stores: pure, the seam of most tests.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
-use std::thread::available_parallelism;
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
 use fluxkeep::judge::judge;
-use fluxkeep::manifest::{self, Found, Reading};
+use fluxkeep::manifest::{self, Found, Reading, gather};
 use fluxkeep::object::{Key, Object};
 use fluxkeep::policy::Policy;
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Verdict;
+use fluxkeep::yaml::Unread;
 use fluxkeep::yaml::edit::{Splice, edit};
-use fluxkeep::yaml::{Unread, documents};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+
+use crate::input;
 
 /// More wait for memory and for each other.
 const MOST_THREADS: usize = 4;
@@ -43,8 +43,17 @@ pub struct Adopted {
 }
 
 /// Why a manifest cannot be rewritten.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Unfit {
+    /// It cannot be read.
+    #[error(transparent)]
+    Input(#[from] input::Unfit),
+    /// It is binary, or another encoding.
+    #[error("line {line} of the manifest is not UTF-8; a post-renderer is given text, so look at what comes before it")]
+    NotText {
+        /// Line, from 1.
+        line: u32,
+    },
     /// There is no object in it.
     #[error(
         "the manifest holds no object; Helm would delete everything that the release had. Look at the chart's values"
@@ -74,45 +83,55 @@ pub enum Unfit {
     },
 }
 
-/// Plans the edits of a manifest, and asks the judge about what comes out.
+impl From<manifest::Unfit> for Unfit {
+    fn from(unfit: manifest::Unfit) -> Self {
+        match unfit {
+            manifest::Unfit::Document { number, unread } => Self::Document { number, unread },
+            manifest::Unfit::NotText { line } => Self::NotText { line },
+        }
+    }
+}
+
+/// Plans the edits of a manifest that comes in pieces (see [`gather`]), and asks the judge about what comes out.
 ///
 /// # Errors
-/// When it holds no object, one twice, or a document that cannot be read or edited.
-pub fn rewrite(text: &str, adopter: &Adopter<'_>, policy: &Policy, now: Timestamp) -> Result<Rewritten, Unfit> {
-    let crew = Crew::of(text.len(), available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS));
+/// When it cannot be read, holds no object, one twice, or a document that cannot be read or edited.
+pub fn rewrite<'a>(
+    pieces: impl Iterator<Item = Result<&'a [u8], input::Unfit>> + Send,
+    adopter: &Adopter<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Rewritten, Unfit> {
+    let crew = Crew::of(MOST_THREADS);
     let home = adopter.engine.namespaces.first();
     let namespace = adopter.owner.map(|owner| &owner.namespace).or(home).map(String::as_str);
-    let found = manifest::find(text, Reading { file: None, namespace, crew: Some(&crew) });
-    let found = found.map_err(|unread| Unfit::Document { number: number(text, unread.line), unread })?;
+    let pieces = pieces.map(|piece| piece.map_err(Unfit::from));
+    let found = gather(pieces, Reading { file: None, namespace }, &crew)?;
     if found.is_empty() {
         return Err(Unfit::Empty);
     }
     apart(&found)?;
     let edits = planned(&found, adopter);
     let splices = splices(&found, &edits, &crew)?;
-    let objects = found.into_iter().zip(edits).map(|(found, edits)| adopted(found.object, edits, adopter));
-    let objects: Vec<_> = objects.collect();
-    let release = Release {
-        owner: adopter.owner.cloned(),
-        objects: objects.iter().map(|adopted| adopted.object.clone()).collect(),
-    };
+    let standings: Vec<_> = found.iter().map(|found| adopter.standing(&found.object)).collect();
+    let objects = found.into_iter().zip(&edits).map(|(found, edits)| edited(found.object, edits)).collect();
+    let release = Release { owner: adopter.owner.cloned(), objects };
     let (subject, writer) = (Subject::Release(release), Writer::default());
     let request = Request { door: Door::PostRenderer, operation: Operation::Create, dry_run: false, writer, subject };
     let nothing = fluxkeep::facts::Facts::default();
     let verdict = judge(&request, adopter.facts.unwrap_or(&nothing), policy, now);
+    let objects = if let Subject::Release(release) = request.subject { release.objects } else { Vec::new() };
+    let objects = objects.into_iter().zip(standings).zip(edits);
+    let objects = objects.map(|((object, standing), edits)| Adopted { object, standing, edits }).collect();
     Ok(Rewritten { splices, objects, verdict })
-}
-
-/// The document that a line of the stream is in, from 1.
-fn number(text: &str, line: u32) -> usize {
-    documents(text).iter().take_while(|document| document.line <= line).count().max(1)
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.
 fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     let mut seen = BTreeMap::new();
     for Found { object, document, number, .. } in found.iter().filter(|found| !found.object.is_hook()) {
-        if let Some(first) = seen.insert(object.key(), *number) {
+        let identity = (&object.name, &object.kind, object.group(), &object.namespace);
+        if let Some(first) = seen.insert(identity, *number) {
             let (key, number, line) = (Box::new(object.key()), *number, document.content);
             return Err(Unfit::Twice { key, first, number, line });
         }
@@ -123,16 +142,20 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
 /// What is written on each object.
 fn planned(found: &[Found<'_>], adopter: &Adopter<'_>) -> Vec<Vec<Edit>> {
     let selecting = Selecting::after(adopter.facts, found.iter().map(|found| &found.object));
-    let plan = |object: &Object| [adopter.plan(object), selecting.plan(adopter.engine, object)].concat();
+    let plan = |object: &Object| {
+        let mut edits = adopter.plan(object);
+        edits.extend(selecting.plan(adopter.engine, object));
+        edits
+    };
     found.iter().map(|found| plan(&found.object)).collect()
 }
 
-fn adopted(mut object: Object, edits: Vec<Edit>, adopter: &Adopter<'_>) -> Adopted {
-    let standing = adopter.standing(&object);
-    for edit in &edits {
+/// The object as it will be.
+fn edited(mut object: Object, edits: &[Edit]) -> Object {
+    for edit in edits {
         edit.make(&mut object);
     }
-    Adopted { object, standing, edits }
+    object
 }
 
 /// The objects of one document are edited together.
@@ -140,7 +163,7 @@ fn splices(found: &[Found<'_>], edits: &[Vec<Edit>], crew: &Crew) -> Result<Vec<
     let planned: Vec<_> = found.iter().zip(edits).collect();
     let documents: Vec<_> = planned.chunk_by(|(one, _), (next, _)| one.number == next.number).collect();
     let splices = crew.map(&documents, |members| spliced(members));
-    Ok(splices.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    Ok(splices.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// The objects of one document, and what is written on each.

@@ -15,7 +15,8 @@ mod split;
 mod tests;
 
 pub use lean::{is_unread, lean};
-pub use split::documents;
+pub(crate) use split::split;
+pub use split::{documents, whole};
 
 use std::borrow::Cow;
 
@@ -38,10 +39,15 @@ pub struct Document<'a> {
     pub content: u32,
     /// Whether it is JSON.
     pub is_json: bool,
-    /// Whether every reader sees the lines of the stream end at the same places: a carriage return alone, and
+    /// Whether every reader sees the lines of the text end at the same places: a carriage return alone, and
     /// some characters beyond ASCII, end one for some only.
     pub lines_are_sure: bool,
+    /// Whether each line at its margin is blank, a comment or an item, or begins with a letter; and one only with
+    /// `metadata`. What is not sure is said not to be so.
+    pub margin_is_plain: bool,
 }
+
+const METADATA: &str = "metadata";
 
 /// Why a document is not readable, and where in the stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +69,13 @@ pub struct Lean<'a> {
 }
 
 impl<'a> Document<'a> {
+    /// The same document in a stream that has so many bytes and lines more in front.
+    #[must_use]
+    pub(crate) fn behind(self, bytes: usize, lines: u32) -> Self {
+        let Self { offset, line, content, .. } = self;
+        Self { offset: offset + bytes, line: line + lines, content: content + lines, ..self }
+    }
+
     /// The document without what is never read.
     #[must_use]
     pub fn lean(&self) -> Lean<'a> {

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::Document;
 use super::margin::{Margin, Seek};
+use super::{Document, METADATA};
 
 /// The documents of a stream, in their order. What holds only blanks, comments or directives is
 /// left out.
@@ -12,22 +12,65 @@ use super::margin::{Margin, Seek};
 /// indented. JSON values may also follow each other without a separator.
 #[must_use]
 pub fn documents(text: &str) -> Vec<Document<'_>> {
-    let mut found = Vec::new();
-    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut part = Part { text: "", offset: mark, line: 1, lines_are_sure: lines_are_sure(text) };
-    let body = text.get(mark..).unwrap_or_default();
-    for next in markers(body).chain([body.len()]) {
-        part.text = text.get(part.offset..mark + next).unwrap_or_default();
-        part.add(&mut found);
-        part = part.behind(part.text.len());
-    }
-    found
+    split(text).0
 }
 
-/// Where the lines begin that are markers.
-fn markers(text: &str) -> impl Iterator<Item = usize> {
-    Margin::new(text, 0, Seek::Lines).filter(|at| text.get(*at..).is_some_and(is_marker))
+/// As [`documents`], and how many lines end in the text.
+pub(crate) fn split(text: &str) -> (Vec<Document<'_>>, u32) {
+    let mut found = Vec::new();
+    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let body = text.get(mark..).unwrap_or_default();
+    let mut part = Part { text: body, offset: mark, line: 1 };
+    let (mut begin, mut margin) = (0, Edge::default());
+    for at in Margin::new(body, 0, Seek::Lines) {
+        let line = body.get(at..).unwrap_or_default();
+        if is_marker(line) {
+            part = part.cut(at - begin, margin, &mut found);
+            (begin, margin) = (at, Edge::default());
+        }
+        margin.add(line);
+    }
+    let end = part.cut(body.len() - begin, margin, &mut found);
+    (found, end.line - 1)
 }
+
+/// What the lines of a document say that stand at its margin.
+#[derive(Debug, Clone, Copy, Default)]
+struct Edge {
+    is_odd: bool,
+    metadata: usize,
+}
+
+impl Edge {
+    fn add(&mut self, line: &str) {
+        self.is_odd |=
+            line.bytes().next().is_some_and(|first| !first.is_ascii_alphabetic() && !b"#-\n\r".contains(&first));
+        self.metadata += usize::from(line.starts_with(METADATA));
+    }
+}
+
+/// How many bytes of a stream, of which this is the beginning, are whole documents: those before the last `---`
+/// that is seen to be a marker, and stands behind the first `from` bytes.
+#[must_use]
+pub fn whole(text: &[u8], from: usize) -> Option<usize> {
+    let is_cut = |at: &usize| text.get(at + MARKER.len()).is_some_and(|next| b" \t\r\n".contains(next));
+    let (from, mut end) = (from.saturating_sub(MARKER.len()), text.len());
+    // Forwards, but the last ones first: that is ten times faster than backwards.
+    while end > from {
+        let begin = end.saturating_sub(STEP).max(from);
+        let step = text.get(begin..text.len().min(end + MARKER.len() - 1))?;
+        let cuts = memchr::memmem::find_iter(step, MARKER).map(|at| begin + at).filter(is_cut);
+        if let Some(at) = cuts.last() {
+            return Some(at + 1);
+        }
+        end = begin;
+    }
+    None
+}
+
+const MARKER: &[u8] = b"\n---";
+/// How many bytes are searched at a time.
+const STEP: usize = 8 << 10;
 
 /// Whether a text begins with a marker.
 fn is_marker(line: &str) -> bool {
@@ -41,17 +84,23 @@ struct Part<'a> {
     text: &'a str,
     offset: usize,
     line: u32,
-    lines_are_sure: bool,
 }
 
 impl<'a> Part<'a> {
     /// What follows this many bytes.
     fn behind(self, length: usize) -> Self {
         let (before, text) = self.text.split_at_checked(length).unwrap_or((self.text, ""));
-        Self { text, offset: self.offset + before.len(), line: self.line + newlines(before), ..self }
+        Self { text, offset: self.offset + before.len(), line: self.line + newlines(before) }
     }
 
-    fn add(self, found: &mut Vec<Document<'a>>) {
+    /// Adds the documents of the first so many bytes; what follows is left.
+    fn cut(self, length: usize, edge: Edge, found: &mut Vec<Document<'a>>) -> Self {
+        let behind = self.behind(length);
+        Self { text: self.text.get(..length).unwrap_or_default(), ..self }.add(edge, found);
+        behind
+    }
+
+    fn add(self, edge: Edge, found: &mut Vec<Document<'a>>) {
         if self.text.lines().all(is_idle) {
             return;
         }
@@ -62,7 +111,8 @@ impl<'a> Part<'a> {
         } else {
             let lead = self.text.lines().take_while(|line| is_idle(line)).count();
             let content = self.line.saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
-            found.push(self.document(self.text, content, false));
+            let margin_is_plain = !edge.is_odd && edge.metadata == 1;
+            found.push(Document { margin_is_plain, ..self.document(self.text, content, false) });
         }
     }
 
@@ -84,7 +134,9 @@ impl<'a> Part<'a> {
     }
 
     fn document(self, text: &'a str, content: u32, is_json: bool) -> Document<'a> {
-        Document { text, offset: self.offset, line: self.line, content, is_json, lines_are_sure: self.lines_are_sure }
+        let lines_are_sure = lines_are_sure(text);
+        let Self { offset, line, .. } = self;
+        Document { text, offset, line, content, is_json, lines_are_sure, margin_is_plain: false }
     }
 }
 
@@ -114,7 +166,7 @@ fn newlines(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::documents;
+    use super::{STEP, documents, whole};
 
     fn split(text: &str) -> Vec<(u32, &str)> {
         documents(text).into_iter().map(|one| (one.line, one.text)).collect()
@@ -148,6 +200,25 @@ mod tests {
         let expected = [(1, "{\"a\":\n1}"), (3, "{\"b\":2}"), (3, "{\"c\":3}"), (6, "{\"d\":4}")];
         assert_eq!(split(text), expected);
         assert!(documents(text).iter().all(|document| document.is_json));
+    }
+
+    #[test]
+    fn a_stream_is_cut_before_its_last_marker() {
+        let long = "a: b\n".repeat(STEP / 3);
+        for (text, from, cut) in [
+            ("a\n---\nb\n---\nc", 0, Some(8)),
+            ("a\n---\nb\n----\nc\n ---\n", 0, Some(2)),
+            ("a\n---\nb\n---", 0, Some(2)),
+            ("a\n---\nb\n---", 9, None),
+            ("---\na\n--- b", 0, Some(6)),
+            ("---\na", 0, None),
+            (&format!("a\n---\n{long}"), 0, Some(2)),
+            (&format!("{long}---\n{}", &long[..STEP - 2]), 0, Some(long.len())),
+            (&format!("{long}---\n{}", &long[..STEP - 2]), long.len(), Some(long.len())),
+            (&format!("{long}---\n{}", &long[..STEP - 2]), long.len() + 4, None),
+        ] {
+            assert_eq!(whole(text.as_bytes(), from), cut, "{} bytes from {from}", text.len());
+        }
     }
 
     #[test]

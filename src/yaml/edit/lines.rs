@@ -8,17 +8,16 @@ use std::ops::Range;
 use granit_parser::ScalarStyle;
 use serde_json::Value;
 
-use super::super::Document;
-use super::super::margin::{Margin, Seek};
 use super::super::scan::{Scan, Sure, Unsure, key, value};
+use super::super::{Document, METADATA};
 use super::tree::{Body, Entry, Id, Node, Style, Tree};
-
-const METADATA: &str = "metadata";
 
 /// Reads a document for a patch of its metadata.
 pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a>> {
     let (text, wants) = (document.text, patch.as_object()?);
-    if !document.lines_are_sure || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
+    // Nothing else in it can be a second `metadata`, however it is written, or a merge.
+    let is_sure = document.lines_are_sure && document.margin_is_plain;
+    if !is_sure || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
         return None;
     }
     let lines = Lines { tree: Tree { text, nodes: Vec::new() }, scan: Scan::new(text) };
@@ -35,7 +34,7 @@ impl<'a> Lines<'a> {
         let start = self.head()?;
         let root = self.push(start..start, Body::Passed);
         let entry = self.entry(0)?.ok_or(Unsure)?;
-        if self.scan.peek().indent > 0 || !is_harmless(self.tree.text, self.scan.at) {
+        if self.scan.peek().indent > 0 {
             return Err(Unsure);
         }
         self.close(root, vec![entry]);
@@ -113,15 +112,4 @@ fn is_entry(content: &str) -> Sure<bool> {
         Some(rest) => Ok(value(rest)?.is_none()),
         None => Ok(value(key(content).ok_or(Unsure)?.1)?.is_some()),
     }
-}
-
-/// Whether nothing in the rest of a document can be a second `metadata`, however it is written, or
-/// a merge: each line at the margin begins as a key without quotes does, or an item.
-fn is_harmless(text: &str, from: usize) -> bool {
-    let rest = text.get(from..).unwrap_or_default();
-    let is_line = |line: &str| match line.bytes().next() {
-        Some(first) => first.is_ascii_alphabetic() && !line.starts_with(METADATA) || b"#-\n\r".contains(&first),
-        None => true,
-    };
-    Margin::new(rest, 0, Seek::Lines).all(|at| rest.get(at..).is_some_and(is_line))
 }

@@ -20,6 +20,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::iter;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -73,18 +74,25 @@ fn appends(patch: &Value) -> bool {
 }
 
 /// The pieces of a text with its splices in place, one after another: nothing is copied.
-pub fn pieces<'a>(text: &'a str, splices: &'a [Splice]) -> impl Iterator<Item = &'a str> {
-    let ends = splices.iter().map(|splice| splice.range.end);
-    let starts = splices.iter().map(|splice| splice.range.start).chain([text.len()]);
-    let kept = std::iter::once(0).chain(ends).zip(starts).map(|(from, to)| text.get(from..to).unwrap_or_default());
-    let written = splices.iter().map(|splice| splice.text.as_str()).chain([""]);
-    kept.zip(written).flat_map(|(kept, written)| [kept, written])
+pub fn pieces<'a>(text: &'a [u8], splices: &'a [Splice]) -> impl Iterator<Item = &'a [u8]> {
+    let piece =
+        move |(range, written): (Range<usize>, &'a str)| [text.get(range).unwrap_or_default(), written.as_bytes()];
+    spliced(text.len(), splices).flat_map(piece)
 }
 
 /// A text with its splices in place.
 #[must_use]
 pub fn splice(text: &str, splices: &[Splice]) -> String {
-    pieces(text, splices).collect()
+    let pieces = spliced(text.len(), splices);
+    pieces.flat_map(|(range, written)| [text.get(range).unwrap_or_default(), written]).collect()
+}
+
+/// What is kept of so many bytes, and what is written behind it.
+fn spliced(length: usize, splices: &[Splice]) -> impl Iterator<Item = (Range<usize>, &str)> {
+    let ends = splices.iter().map(|splice| splice.range.end);
+    let starts = splices.iter().map(|splice| splice.range.start).chain([length]);
+    let kept = iter::once(0).chain(ends).zip(starts).map(|(from, to)| from..to);
+    kept.zip(splices.iter().map(|splice| splice.text.as_str()).chain([""]))
 }
 
 /// Why a patch cannot be laid on, and where.
