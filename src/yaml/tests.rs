@@ -23,6 +23,7 @@ fn node() -> impl Strategy<Value = Node> {
         1 => Just((" 'multi".to_owned(), vec!["  line: \"".to_owned(), "  it''s'".to_owned()])),
         1 => Just((" \"multi \\\"".to_owned(), vec!["  - x: '".to_owned(), String::new(), "  end\"".to_owned()])),
         1 => Just((" plain".to_owned(), vec!["  that 'goes".to_owned(), "  on\"".to_owned()])),
+        2 => (r#" (plain|"x"|'y|"z)"#, prop::collection::vec(r#"  {1,3}(- |)("a|'b|c"|d'|\| e|\{ f|\}|g": \{|h": "|i: ')"#, 1..4)),
         1 => Just((" [a,".to_owned(), vec!["  b: 'x']".to_owned()])),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
@@ -137,7 +138,7 @@ fn most_documents_take_no_parser() {
 #[test]
 fn what_nobody_reads_is_left_out_whatever_it_looks_like() {
     for (text, left) in [
-        ("schema:\n  a: |-\n    b: \"c\n\n  # d\n  - 'e\n    f'\nname: x\n", "schema:\nname: x\n"),
+        ("schema:\n  a: |-\n    b: \"c\n\n  # d\n  g: 'e\n    f' # h\nname: x\n", "schema:\nname: x\n"),
         ("a:\n  rules:\n  - b: [c]\n  - \"d\"\n# e\n  name: x\n", "a:\n  rules:\n  name: x\n"),
         ("- args: [\"a\", b]\n  \"c\": 'd'\n", "- args: \n  \"c\": 'd'\n"),
         ("data:\n- |\n it: 'x\n- y\nvalues:\n  data:\n    a: b\n", "data:\nvalues:\n  data:\n    a: b\n"),
@@ -160,6 +161,8 @@ fn what_may_go_on_beyond_its_indentation_is_left_as_it_is() {
         "a: !!str \"x",
         "a: &b 'x",
         "? \"x",
+        "a: b\n    - \"x\n  c\": {",
+        "a: \"x\n    y\" \"",
     ] {
         let close = if open.contains('\'') { "'" } else { "\"" };
         let text = format!("data:\n  {open}\nkind: y{close}\n");
@@ -192,6 +195,20 @@ fn lines_that_end_for_some_readers_only_are_left_to_the_parser() {
     }
     let text = "data:\r\n  a: “é”\r\nb: 2\r\n";
     assert!(documents(text).iter().all(|document| document.lean().text() == "data:\r\nb: 2\r\n"));
+}
+
+/// A dash in plain text that goes on begins no item, so the quote behind it is a letter.
+#[test]
+fn no_key_is_hidden_or_made_up_behind_a_quote_in_plain_text() {
+    for text in [
+        "data:\n  a: b\n    - \"c\n  d\": {\nargs:\n  }\nkind: X\n",
+        "kind: X\ndata:\n  a: b\n    - \"c\n  d: \"\nkind: Y\ne: f\"\n",
+        "kind: X\ndata:\n  a: b\n    - 'c\n  d: '\nkind: Y\ne: f'\n",
+    ] {
+        let read = documents(text).first().unwrap().lean().read::<Value>().map(stripped);
+        assert_eq!(read.ok(), whole(text).map(stripped), "{text}");
+        assert!(whole(text).is_some(), "{text}");
+    }
 }
 
 /// More than a minute if each were looked for to the end of the block, and all the memory there is if every one counted.

@@ -95,8 +95,9 @@ impl Block<'_> {
                 let mut lines = Margin::new(self.text.get(next..=end)?, self.column, Seek::Lines);
                 let is_inside = |at| around(self.text, next + at).is_some_and(|(_, line)| line.is_inside(self.column));
                 lines.all(is_inside).then_some(())?;
-                let (start, last) = around(self.text, end)?;
-                start + last.whole.len()
+                let behind = Line::first(self.text.get(end + 1..)?).map_or("", |line| line.whole);
+                let says_nothing = behind.trim_ascii().is_empty() || behind.trim_start_matches(' ').starts_with('#');
+                says_nothing.then_some(end + 1 + behind.len())?
             }
         };
         Some(Behind::Line(next))

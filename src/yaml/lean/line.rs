@@ -130,8 +130,9 @@ impl<'a> Line<'a> {
             Some(b'|' | b'>') => self.parent(column, content, value).map(Rest::Scalar),
             Some(b'{' | b'[') => is_closed(value).then_some(Rest::Nothing),
             Some(b'&' | b'*' | b'!' | b'?' | b'\t') => None,
+            // Behind a dash alone it may as well stand in plain text that goes on.
             Some(quote @ (b'"' | b'\'')) if closing(quote, value.as_bytes().get(1..)?).is_none() => {
-                self.parent(column, content, value).map(|_| Rest::Quote(quote))
+                (value.len() < content.len()).then_some(Rest::Quote(quote))
             }
             _ => Some(Rest::Nothing),
         }
