@@ -1,7 +1,7 @@
 //! From a stream of documents to objects: a rendered manifest, a snapshot, a record's manifest.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{fmt, iter};
 
 use serde::Deserialize;
@@ -22,6 +22,10 @@ pub const MOST_DOCUMENTS: usize = 10_000;
 
 /// What one `kind: List` may hold: a snapshot of a large cluster is one.
 const MOST_ITEMS: usize = 100_000;
+
+/// A stream with more objects and documents without any is refused, wherever they stand: up to the last document
+/// so many, and the items of that one.
+const MOST: usize = 2 * MOST_DOCUMENTS + MOST_ITEMS;
 
 /// How many bytes of text are at least read at a time. Hostile ones make a hundred times as many of objects, which
 /// are counted in between.
@@ -86,6 +90,7 @@ pub enum Unfit {
 pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
     gather(pieces(text.as_bytes()).map(Ok), reading, &Crew::default()).map_err(|unfit: Unfit| match unfit {
         Unfit::Document { unread, .. } => unread,
+        // Never of what is a text.
         Unfit::NotText { line } => Unread { line, column: 1, message: unfit.to_string() },
     })
 }
@@ -100,9 +105,19 @@ pub fn gather<'a, E: From<Unfit> + Send>(
     reading: Reading<'_>,
     crew: &Crew,
 ) -> Result<Vec<Found<'a>>, E> {
-    let objects = AtomicUsize::new(0);
-    let pieces = crew.stream(pieces, |piece| piece.map(|bytes| Piece::read(bytes, &objects)));
-    let mut finder = Finder { reading, found: Vec::new(), number: 0, bytes: 0, lines: 0 };
+    let (count, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // They are handed out in their order, so all that stand before the one that ends it are read.
+    let pieces = pieces.take_while(|_| !is_over.load(Ordering::Relaxed));
+    let read = |bytes| {
+        let piece = Piece::read(bytes);
+        let so_far = count.fetch_add(piece.count(), Ordering::Relaxed) + piece.count();
+        if piece.fails() || so_far > MOST {
+            is_over.store(true, Ordering::Relaxed);
+        }
+        piece
+    };
+    let pieces = crew.stream(pieces, |piece| piece.map(read));
+    let mut finder = Finder { reading, found: Vec::with_capacity(count.into_inner()), number: 0, bytes: 0, lines: 0 };
     for piece in pieces {
         finder.take(piece?)?;
     }
@@ -129,6 +144,7 @@ fn pieces(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What was read of a piece of a stream; places are those in the piece.
 struct Piece<'a> {
+    /// None behind the first one that is not readable.
     documents: Vec<(Document<'a>, Result<Vec<Object>, Unread>)>,
     bytes: usize,
     lines: u32,
@@ -137,31 +153,36 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// Adds to the number of objects. Once there are more than any stream may hold, no more are read.
-    fn read(bytes: &'a [u8], objects: &AtomicUsize) -> Self {
-        let text = match str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => return Self::cut(bytes.get(..error.valid_up_to()).unwrap_or_default()),
-        };
-        let (documents, lines) = yaml::split(text);
-        let read = |document: &Document<'_>| {
-            // Up to the last document so many, and the items of that one.
-            if objects.load(Ordering::Relaxed) >= MOST_DOCUMENTS + MOST_ITEMS {
-                return Err(too_many(document, 1));
+    fn read(bytes: &'a [u8]) -> Self {
+        let (good, is_cut) = match str::from_utf8(bytes) {
+            Ok(text) => (text, false),
+            Err(error) => {
+                let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                (str::from_utf8(good).unwrap_or_default(), true)
             }
-            let read = members(document)?;
-            objects.fetch_add(read.len(), Ordering::Relaxed);
-            Ok(read)
         };
+        let whole = if is_cut { yaml::whole(good.as_bytes(), 0).unwrap_or_default() } else { good.len() };
+        let (text, rest) = good.split_at_checked(whole).unwrap_or_default();
+        let (split, lines) = yaml::split(text);
+        let mut documents = Vec::with_capacity(split.len().min(MOST_DOCUMENTS));
         // One more than there may be is as good as all of them.
-        let documents = documents.into_iter().take(MOST_DOCUMENTS + 1);
-        let documents = documents.map(|document| (document, read(&document))).collect();
-        Self { documents, bytes: text.len(), lines, is_cut: false }
+        for document in split.into_iter().take(MOST_DOCUMENTS + 1) {
+            documents.push((document, members(&document)));
+            if documents.last().is_some_and(|(_, objects)| objects.is_err()) {
+                break;
+            }
+        }
+        let behind = u32::try_from(memchr::memchr_iter(b'\n', rest.as_bytes()).count()).unwrap_or(u32::MAX);
+        Self { documents, bytes: good.len(), lines: lines + behind, is_cut }
     }
 
-    fn cut(good: &[u8]) -> Self {
-        let lines = u32::try_from(memchr::memchr_iter(b'\n', good).count()).unwrap_or(u32::MAX);
-        Self { documents: Vec::new(), bytes: good.len(), lines, is_cut: true }
+    /// Its objects, and the documents without any.
+    fn count(&self) -> usize {
+        self.documents.iter().map(|(_, objects)| objects.as_ref().map_or(1, |objects| objects.len().max(1))).sum()
+    }
+
+    fn fails(&self) -> bool {
+        self.is_cut || self.documents.last().is_some_and(|(_, objects)| objects.is_err())
     }
 }
 
@@ -384,6 +405,41 @@ mod tests {
             assert!(matches!(&unfit, Unfit::Document { number: 21, unread } if unread.line > 160), "{unfit}");
             let bad = [good.as_bytes(), b"---\nkind: X\na: \xff\n---\nkind: [\n"].concat();
             assert_eq!(gathered(&bad, most).unwrap_err(), Unfit::NotText { line: 163 });
+        }
+    }
+
+    #[test]
+    fn nothing_depends_on_where_a_stream_is_cut() {
+        let good = "\u{feff}# c\n%YAML 1.1\n---\nkind: A\r\n...\n---\r\nkind: B\n--- # x\nkind: |\n  ---\n  C\n---\n{\"kind\":\n\"D\"} {\"kind\": \"E\"}\n---\n\n---\na: b\n---\nkind: F\n---\n";
+        for end in ["kind: G", "kind: [\n---\nkind: H\n", "\u{1}\n", "kind: G\n---\na: b\n---\nkind: [\n---\n"] {
+            // What stands for it is no text.
+            let text: Vec<_> =
+                good.bytes().chain(end.bytes()).map(|byte| if byte == 1 { 0xff } else { byte }).collect();
+            let read = |pieces: &[&[u8]]| {
+                let pieces = pieces.iter().map(|piece| Ok(*piece)).collect::<Vec<_>>();
+                let found = gather(pieces.into_iter(), Reading { file: Some("f"), namespace: None }, &Crew::default());
+                found.map(|found| {
+                    found.into_iter().map(|one| (one.document.line, one.number, one.object)).collect::<Vec<_>>()
+                })
+            };
+            let all: Result<_, Unfit> = read(&[&text]);
+            for seen in 0..=text.len() {
+                if let Some(cut) = yaml::whole(text.get(..seen).unwrap(), 0) {
+                    let (piece, rest) = text.split_at(cut);
+                    assert_eq!(read(&[piece, rest]), all, "cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_behind_what_ends_a_stream() {
+        let objects = "---\nkind: A\n".repeat(MOST_DOCUMENTS / 2);
+        for (bad, most) in ["---\n[\n", &objects].into_iter().flat_map(|bad| [(bad, 1), (bad, 3)]) {
+            let mut count = 0;
+            let pieces = (0..1_000).map(|_| Ok::<_, Unfit>(bad.as_bytes())).inspect(|_| count += 1);
+            assert!(gather(pieces, Reading::default(), &Crew::of(most)).is_err());
+            assert!(count < 100, "{count} pieces");
         }
     }
 
