@@ -16,7 +16,7 @@ fn main() {
         && is("CARGO_CFG_TARGET_OS", "linux")
         && is("CARGO_CFG_TARGET_ENV", "gnu")
     {
-        // At a fixed address nothing has to be relocated, which takes a quarter of the time that such a program needs to start.
+        // At a fixed address nothing has to be relocated: that was a quarter of the time to start.
         println!("cargo::rustc-link-arg-bins=-no-pie");
     }
 }

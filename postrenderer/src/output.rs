@@ -9,6 +9,9 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, vmsplice};
 /// What Linux lets anybody have.
 const PIPE: i32 = 1 << 20;
 
+/// Linux lends no more at a time.
+const SEGMENTS: usize = 1024;
+
 /// Less is copied sooner than its pages are lent.
 const LEAST: usize = 16 << 10;
 
@@ -41,7 +44,7 @@ fn write_to<'a, W: Write>(
     while let Some(first) = left.first() {
         let is_fixed = |piece: &IoSlice<'_>| piece.len() >= LEAST && fixed.contains(&piece.as_ptr());
         let lends = is_fixed(first);
-        let alike = left.iter().take_while(|piece| is_fixed(piece) == lends).count();
+        let alike = left.iter().take(SEGMENTS).take_while(|piece| is_fixed(piece) == lends).count();
         let alike = left.get(..alike).unwrap_or_default();
         match if lends { lend(out, alike) } else { out.write_vectored(alike) } {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),

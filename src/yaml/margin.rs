@@ -1,4 +1,5 @@
-//! Lines by their indentation: what stands deeper than a column is passed 64 bytes at a time.
+//! Lines by their indentation, and values that may go on beyond it: what else stands deeper than a column is
+//! passed 64 bytes at a time.
 
 // See `blocks`.
 #![allow(clippy::inline_always)]
@@ -13,8 +14,9 @@ use crate::blocks::{mask, padded, words};
 pub(super) enum Seek {
     /// Where lines' contents begin, up to a column; a blank line's is its end.
     Lines,
-    /// Also where values' contents begin, up to that column; and both beyond it, if not with a letter, a digit
-    /// or a dash: only these go on in the next line at whatever indentation. And each tab in front of one.
+    /// Also where values' contents begin, up to that column; and both beyond it, but for those that begin with
+    /// a letter, a digit or a dash: all others may go on in the next line at whatever indentation. And each tab in
+    /// front of one.
     Values,
 }
 
@@ -227,9 +229,13 @@ mod tests {
         }
 
         #[test]
-        fn it_goes_on_where_a_line_begins(text in "([a '\n]| {70}){0,100}|(: '\n){90,110}", column in 0_usize..4) {
+        fn it_goes_on_where_a_line_begins(text in "([a '\n]| {70}){0,100}|(: '\n){200,210}", column in 0_usize..4, told in 1_usize..900) {
             for (start, _) in text.match_indices('\n') {
                 let mut margin = Margin::new(&text, column, Seek::Values);
+                // From wherever it has come to by then.
+                while margin.clone().next().is_some_and(|at| at + told < start + 1) {
+                    margin.next();
+                }
                 margin.pass(start + 1);
                 let expected = simply(text.get(start + 1..).unwrap_or_default(), column, Seek::Values);
                 let found: Vec<_> = margin.map(|at| at - start - 1).collect();

@@ -203,6 +203,26 @@ mod tests {
     }
 
     #[test]
+    fn a_margin_is_plain_where_it_holds_one_metadata_and_nothing_odd() {
+        let is_plain = |text: &str| documents(text).first().map(|document| document.margin_is_plain);
+        assert_eq!(is_plain("---\n# c\na: b\nmetadata:\n  x: y\n\nc:\n- d\n"), Some(true));
+        for line in [
+            "metadata: {}",
+            "metadata2: x",
+            "\"metadata\": {}",
+            "'a': b",
+            "<<: *a",
+            "? metadata",
+            "!a b: c",
+            "é: f",
+            "\ta",
+        ] {
+            assert_eq!(is_plain(&format!("a: b\nmetadata:\n  x: y\n{line}\n")), Some(false), "{line}");
+        }
+        assert_eq!(is_plain("a: b\n"), Some(false));
+    }
+
+    #[test]
     fn a_stream_is_cut_before_its_last_marker() {
         let long = "a: b\n".repeat(STEP / 3);
         for (text, from, cut) in [
