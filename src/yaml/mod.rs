@@ -15,8 +15,8 @@ mod split;
 mod tests;
 
 pub use lean::{is_unread, lean};
-pub(crate) use split::split;
 pub use split::{documents, whole};
+pub(crate) use split::{newlines, split};
 
 use std::borrow::Cow;
 

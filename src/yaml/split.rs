@@ -160,7 +160,8 @@ fn lines_are_sure(text: &str) -> bool {
     memchr::memchr3_iter(b'\r', 0xc2, 0xe2, text.as_bytes()).all(is_whole)
 }
 
-fn newlines(text: &str) -> u32 {
+/// How many lines end in a text.
+pub(crate) fn newlines(text: &str) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
 }
 
