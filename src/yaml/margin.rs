@@ -49,6 +49,7 @@ struct Sweep<'a> {
     text: &'a [u8],
     /// How many bytes of each line are up to the column.
     width: u32,
+    steps: [u32; 6],
     seek: Seek,
     /// Where the block begins that comes next.
     next: usize,
@@ -76,17 +77,19 @@ impl<'a> Margin<'a> {
 
     fn at_level(level: Level, text: &'a str, column: usize, seek: Seek) -> Self {
         let width = u32::try_from(column + 1).unwrap_or(u32::MAX);
-        let sweep = Sweep { text: text.as_bytes(), width, seek, next: 0, before: Before::default() };
+        let (text, steps, before) = (text.as_bytes(), steps(width), Before::default());
+        let sweep = Sweep { text, width, steps, seek, next: 0, before };
         let mut margin = Self { level, sweep, window: [0; WINDOW], length: 0, index: 0, base: 0, hits: 0 };
         margin.begin(0);
         margin
     }
 
-    /// Passes what stands before an offset at which a line begins, not before the last one that was told.
-    pub(super) fn pass(&mut self, at: usize) {
-        let (index, bit) = ((at - self.base) / 64, (at - self.base) % 64);
-        match self.window.get(index).filter(|_| index < self.length) {
-            Some(found) => (self.index, self.hits) = (index, found & u64::MAX << bit),
+    /// Goes on at an offset at which a line begins.
+    pub(super) fn go(&mut self, at: usize) {
+        let place = at.checked_sub(self.base).map(|ahead| (ahead / 64, ahead % 64));
+        let seen = place.filter(|(index, _)| *index < self.length);
+        match seen.and_then(|(index, bit)| Some((index, self.window.get(index)? & u64::MAX << bit))) {
+            Some((index, hits)) => (self.index, self.hits) = (index, hits),
             None => self.begin(at),
         }
     }
@@ -108,19 +111,32 @@ impl<'a> Margin<'a> {
     }
 }
 
+/// How far bits are to be shifted, and kept, one time after another, so that each becomes a run of this length, up
+/// to 63. Every run is made of two of the one before, which overlap in the end.
+fn steps(width: u32) -> [u32; 6] {
+    let mut length = 1;
+    [(); 6].map(|()| {
+        let step = length.min(width.saturating_sub(length));
+        length += step;
+        step
+    })
+}
+
 impl Sweep<'_> {
     #[inline(always)]
     fn fill<S: Simd>(&mut self, simd: S, window: &mut [u64]) {
         // In registers.
         let mut sweep = *self;
-        for found in window {
-            let rest = sweep.text.get(sweep.next..).unwrap_or_default();
-            *found = match rest.first_chunk::<64>() {
-                Some(block) => sweep.found(simd, block),
-                None => sweep.found(simd, &padded(rest)),
-            };
-            sweep.next += 64;
+        let (blocks, last) = sweep.text.get(sweep.next..).unwrap_or_default().as_chunks();
+        sweep.next += window.len() * 64;
+        let mut window = window.iter_mut();
+        for (block, found) in blocks.iter().zip(window.by_ref()) {
+            *found = sweep.found(simd, block);
         }
+        if let Some(found) = window.next() {
+            *found = sweep.found(simd, &padded(last));
+        }
+        window.for_each(|found| *found = 0);
         *self = sweep;
     }
 
@@ -159,12 +175,9 @@ impl Sweep<'_> {
         if self.width > 63 {
             return u64::MAX;
         }
-        let (mut near, mut length) = (starts, 1);
-        while length < self.width {
-            // Each run is made of two, which overlap in the end.
-            let shift = length.min(self.width - length);
-            near |= near << shift;
-            length += shift;
+        let mut near = starts;
+        for step in self.steps {
+            near |= near << step;
         }
         // How many bytes of the last line are in the next block.
         let last = 64 - starts.leading_zeros();
@@ -233,10 +246,10 @@ mod tests {
             for (start, _) in text.match_indices('\n') {
                 let mut margin = Margin::new(&text, column, Seek::Values);
                 // From wherever it has come to by then.
-                while margin.clone().next().is_some_and(|at| at + told < start + 1) {
+                while margin.clone().next().is_some_and(|at| at < told) {
                     margin.next();
                 }
-                margin.pass(start + 1);
+                margin.go(start + 1);
                 let expected = simply(text.get(start + 1..).unwrap_or_default(), column, Seek::Values);
                 let found: Vec<_> = margin.map(|at| at - start - 1).collect();
                 prop_assert_eq!(found, expected);

@@ -5,7 +5,7 @@ use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::scan::{Line, Scan, Sure, Unsure, is_text, key, value};
+use super::scan::{Line, Scan, Sure, Unsure, is_text, key, spaces, value};
 
 /// Beyond every real document: the pods of a CronJob are at twelve.
 const DEEPEST: usize = 40;
@@ -157,10 +157,13 @@ impl<'a> Lines<'a> {
 
     /// What stands on a line behind a colon or a dash, if anything does.
     fn inline(rest: &'a str) -> Sure<Option<Node<'a>>> {
-        match rest.trim_matches(' ') {
-            "{}" => return Ok(Some(Node::Map(Vec::new()))),
-            "[]" => return Ok(Some(Node::Items(Vec::new()))),
-            _ => {}
+        let (_, content) = spaces(rest);
+        if content.starts_with(['{', '[']) {
+            return match content.trim_end_matches(' ') {
+                "{}" => Ok(Some(Node::Map(Vec::new()))),
+                "[]" => Ok(Some(Node::Items(Vec::new()))),
+                _ => Err(Unsure),
+            };
         }
         let Some((_, text, style)) = value(rest)? else { return Ok(None) };
         match text {

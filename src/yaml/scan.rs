@@ -40,6 +40,13 @@ impl Line<'_> {
     }
 }
 
+/// How many spaces a text begins with, and what follows.
+pub(super) fn spaces(text: &str) -> (usize, &str) {
+    // Three times as fast as `trim_start_matches`.
+    let spaces = text.bytes().take_while(|byte| *byte == b' ').count();
+    (spaces, text.get(spaces..).unwrap_or_default())
+}
+
 /// Whether a line's content begins an item of a sequence.
 pub(super) fn is_item(content: &str) -> bool {
     content == "-" || content.starts_with("- ")
@@ -66,8 +73,7 @@ impl<'a> Scan<'a> {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let length = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
             let line = rest.get(..length).unwrap_or_default();
-            let content = line.trim_start_matches(' ');
-            let spaces = line.len() - content.len();
+            let (spaces, content) = spaces(line);
             let bare = content.strip_suffix('\n').map_or(content, |bare| bare.strip_suffix('\r').unwrap_or(bare));
             if !line.is_empty() && (bare.is_empty() || bare.starts_with('#')) {
                 self.go(self.at + length);
@@ -87,14 +93,13 @@ pub(super) fn key(content: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a key without quotes may hold this byte, and still be one to every reader.
-pub(super) fn is_part(byte: u8) -> bool {
+fn is_part(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'/' | b'_' | b'-')
 }
 
 /// What stands behind a colon on its line: a scalar, or nothing.
 pub(super) fn value(rest: &str) -> Sure<Option<Scalar<'_>>> {
-    let content = rest.trim_start_matches(' ');
-    let start = rest.len() - content.len();
+    let (start, content) = spaces(rest);
     if content.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
         return Err(Unsure);
     }

@@ -141,6 +141,7 @@ fn what_nobody_reads_is_left_out_whatever_it_looks_like() {
         ("schema:\n  a: |-\n    b: \"c\n\n  # d\n  g: 'e\n    f' # h\nname: x\n", "schema:\nname: x\n"),
         ("a:\n  rules:\n  - b: [c]\n  - \"d\"\n# e\n  name: x\n", "a:\n  rules:\n  name: x\n"),
         ("- args: [\"a\", b]\n  \"c\": 'd'\n", "- args: \n  \"c\": 'd'\n"),
+        ("data:\n  a: |\n    b\n  c: >\n    d: [e\n  f: |\n    g\n  h: \"i\n    j\"\nname: x\n", "data:\nname: x\n"),
         ("data:\n- |\n it: 'x\n- y\nvalues:\n  data:\n    a: b\n", "data:\nvalues:\n  data:\n    a: b\n"),
     ] {
         assert_eq!(lean(text), left);
@@ -214,8 +215,10 @@ fn no_key_is_hidden_or_made_up_behind_a_quote_in_plain_text() {
 /// More than a minute if each were looked for to the end of the block, and all the memory there is if every one counted.
 #[test]
 fn many_of_a_kind_are_passed_in_one_go() {
-    let quotes = format!("data:\n{}b: c\n", "  a: \"x\n   y\"\n".repeat(200_000));
-    assert_eq!(lean(&quotes), "data:\nb: c\n");
+    for open in ["  a: \"x\n   y\"\n", "  a: |\n   b: \"c\n", "  a: |\n   b\n  c: 'd\n   e'\n"] {
+        let text = format!("data:\n{}b: c\n", open.repeat(200_000));
+        assert_eq!(lean(&text), "data:\nb: c\n");
+    }
     assert_eq!(plainly(&format!("a:\n{}", "- b:\n".repeat(300_000))), None);
 }
 

@@ -288,5 +288,18 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
     ("alias of nothing", "metadata:\n  labels: *none\n"),
     ("not YAML", "metadata: }{\n"),
     ("colon in a plain value", "metadata:\n  name: a: b\n"),
+    // Beneath keys that nobody reads.
+    (
+        "quote in plain text, then a brace",
+        "metadata:\n  name: a\ndata:\n  a: b\n    - \"c\n  d\": {\nargs:\n  }\nkind: X\n",
+    ),
+    (
+        "quote in plain text, then a key",
+        "kind: X\ndata:\n  a: b\n    - 'c\n  d: '\nkind: Y\ne: f'\nmetadata:\n  name: a\n",
+    ),
+    (
+        "block scalars that seem to leave something open",
+        "data:\n  a: |\n    b\n  c: >\n    d: [e\n  f: |\n    g\n  h: \"i\n    j\"\nmetadata:\n  labels:\n    old: x\n",
+    ),
     ("control sign", "metadata:\n  name: a\u{1}b\n"),
 ];

@@ -12,6 +12,9 @@ use super::super::scan::{Scan, Sure, Unsure, key, value};
 use super::super::{Document, METADATA};
 use super::tree::{Body, Entry, Id, Node, Style, Tree};
 
+/// As many nodes as metadata with a dozen labels and annotations has.
+const MANY: usize = 32;
+
 /// Reads a document for a patch of its metadata.
 pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a>> {
     let (text, wants) = (document.text, patch.as_object()?);
@@ -20,7 +23,7 @@ pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a
     if !is_sure || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
         return None;
     }
-    let lines = Lines { tree: Tree { text, nodes: Vec::new() }, scan: Scan::new(text) };
+    let lines = Lines { tree: Tree { text, nodes: Vec::with_capacity(MANY) }, scan: Scan::new(text) };
     lines.document().ok()
 }
 

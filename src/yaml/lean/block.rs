@@ -1,7 +1,6 @@
 //! Where a block ends that nobody reads: found without reading it.
 
 use super::super::margin::{Margin, Seek};
-use super::super::scan::is_part;
 use super::line::{Line, Rest, closing};
 
 /// How long a block is, at the beginning of a text, under a key at this column; the items of a sequence may
@@ -9,11 +8,21 @@ use super::line::{Line, Rest, closing};
 pub(super) fn length(text: &str, column: usize) -> Option<usize> {
     let block = Block { text, column };
     let mut margin = Margin::new(text, column, Seek::Values);
+    // The text of a block scalar stands too deep to end the block, so most of it is looked at as if it were none.
+    // Where it seems to leave something open, what was so far is gone through again, and each scalar is passed.
+    let (mut unpassed, mut doubt) = (None, 0);
     while let Some(at) = margin.next() {
-        match block.behind(at)? {
-            Behind::Here => {}
-            Behind::Line(next) => margin.pass(next),
-            Behind::Block(end) => return Some(end),
+        match block.meets(at)? {
+            Meets::Nothing => {}
+            Meets::End(end) => return Some(end),
+            Meets::Scalar if at >= doubt => unpassed = unpassed.or(Some(at)),
+            Meets::Scalar | Meets::Open => match unpassed.take() {
+                Some(scalar) => {
+                    doubt = at + 1;
+                    margin.go(around(text, scalar)?.0);
+                }
+                None => margin.go(block.behind(at)?),
+            },
         }
     }
     Some(text.len())
@@ -51,45 +60,40 @@ struct Block<'a> {
     column: usize,
 }
 
-/// Where a block goes on behind a place in it.
-enum Behind {
-    /// Right there.
-    Here,
-    /// With the line that begins there.
-    Line(usize),
-    /// Nowhere: it ended there.
-    Block(usize),
+/// What a block holds at a place.
+enum Meets {
+    /// Nothing that goes on in the next line.
+    Nothing,
+    /// What looks like a block scalar.
+    Scalar,
+    /// What leaves something else open, or looks like it.
+    Open,
+    /// It ended there.
+    End(usize),
 }
 
 impl Block<'_> {
-    fn behind(&self, at: usize) -> Option<Behind> {
+    fn meets(&self, at: usize) -> Option<Meets> {
         let (before, content) = self.text.as_bytes().split_at_checked(at)?;
         if let Some(indent) = indentation(before).filter(|indent| *indent <= self.column) {
             let line = Line::first(self.text.get(at - indent..)?)?;
-            return Some(if line.is_inside(self.column) { Behind::Here } else { Behind::Block(at - indent) });
+            return Some(if line.is_inside(self.column) { Meets::Nothing } else { Meets::End(at - indent) });
         }
-        match content.first()? {
-            b'"' | b'\'' if is_closed(content) => Some(Behind::Here),
-            b'|' | b'>' => key(before).map_or_else(|| self.unclosed(at), |key| self.scalar(at, key)),
-            b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b':' | b'\t' => self.unclosed(at),
-            _ => Some(Behind::Here),
-        }
-    }
-
-    /// Where the block goes on behind a block scalar whose key stands at this column.
-    fn scalar(&self, at: usize, column: usize) -> Option<Behind> {
-        let rest = self.text.get(at..)?;
-        let text = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
-        Some(Behind::Line(at + text + scalar(rest.get(text..)?, column)))
+        Some(match content.first()? {
+            b'|' | b'>' => Meets::Scalar,
+            b'"' | b'\'' if is_closed(content) => Meets::Nothing,
+            b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b':' | b'\t' => Meets::Open,
+            _ => Meets::Nothing,
+        })
     }
 
     /// Where the block goes on behind a line that leaves something open, or looks like it.
-    fn unclosed(&self, at: usize) -> Option<Behind> {
+    fn behind(&self, at: usize) -> Option<usize> {
         let (start, line) = around(self.text, at)?;
         let next = start + line.whole.len();
-        let next = match line.rest()? {
-            Rest::Nothing => next,
-            Rest::Scalar(key) => next + scalar(self.text.get(next..)?, key),
+        match line.rest()? {
+            Rest::Nothing => Some(next),
+            Rest::Scalar(key) => Some(next + scalar(self.text.get(next..)?, key)),
             Rest::Quote(quote) => {
                 let end = next + closing(quote, self.text.get(next..)?.as_bytes())?;
                 let mut lines = Margin::new(self.text.get(next..=end)?, self.column, Seek::Lines);
@@ -97,33 +101,21 @@ impl Block<'_> {
                 lines.all(is_inside).then_some(())?;
                 let behind = Line::first(self.text.get(end + 1..)?).map_or("", |line| line.whole);
                 let says_nothing = behind.trim_ascii().is_empty() || behind.trim_start_matches(' ').starts_with('#');
-                says_nothing.then_some(end + 1 + behind.len())?
+                says_nothing.then_some(end + 1 + behind.len())
             }
-        };
-        Some(Behind::Line(next))
+        }
     }
-}
-
-/// How many bytes of a kind end a text.
-fn trailing(text: &[u8], is_kind: impl Fn(u8) -> bool) -> usize {
-    text.iter().rev().take_while(|byte| is_kind(**byte)).count()
 }
 
 /// The spaces that end a text, where nothing else stands in front of its end on its line.
 fn indentation(text: &[u8]) -> Option<usize> {
-    let spaces = trailing(text, |byte| byte == b' ');
-    text.split_at_checked(text.len() - spaces)
-        .filter(|(lead, _)| matches!(lead.last(), None | Some(b'\n')))
-        .map(|_| spaces)
-}
-
-/// The column of a key that ends a text with its colon, where it is alone on its line. None where it takes more
-/// to tell.
-fn key(text: &[u8]) -> Option<usize> {
-    let (text, _) = text.split_at_checked(text.len() - trailing(text, |byte| byte == b' '))?;
-    let text = text.strip_suffix(b":")?;
-    let (lead, key) = text.split_at_checked(text.len() - trailing(text, is_part))?;
-    indentation(lead).filter(|_| key.first().is_some_and(u8::is_ascii_alphanumeric))
+    // Most values stand behind a key.
+    if text.ends_with(b": ") {
+        return None;
+    }
+    let spaces = text.iter().rev().take_while(|byte| **byte == b' ').count();
+    let (lead, _) = text.split_at_checked(text.len() - spaces)?;
+    matches!(lead.last(), None | Some(b'\n')).then_some(spaces)
 }
 
 /// Whether a scalar in quotes, which a text begins with, ends on its line. Not where it takes more to tell.

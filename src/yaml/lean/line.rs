@@ -1,6 +1,6 @@
 //! One line, and what it leaves open for the next ones.
 
-use super::super::scan::is_item;
+use super::super::scan::{is_item, spaces};
 
 /// Whether nothing is ever read below a key, in whatever object it stands. Of a Secret and a ConfigMap
 /// that is the content itself.
@@ -78,8 +78,8 @@ impl<'a> Line<'a> {
     }
 
     fn new(whole: &'a str) -> Self {
-        let indent = whole.bytes().take_while(|byte| *byte == b' ').count();
-        Self { whole, indent, content: whole.get(indent..).unwrap_or_default().trim_ascii_end() }
+        let (indent, content) = spaces(whole);
+        Self { whole, indent, content: content.trim_ascii_end() }
     }
 
     /// Blank, or nothing but a comment.
@@ -149,7 +149,7 @@ impl<'a> Line<'a> {
 /// The entry behind any `- `, and the column at which it begins.
 fn entry(mut column: usize, mut content: &str) -> (usize, &str) {
     while let Some(rest) = content.strip_prefix("- ") {
-        let body = rest.trim_start_matches(' ');
+        let (_, body) = spaces(rest);
         column += content.len() - body.len();
         content = body;
     }
@@ -185,7 +185,7 @@ fn value(content: &str) -> &str {
         match content.as_bytes().get(colon + 1) {
             None => return "",
             Some(b' ') => {
-                return content.get(colon + 2..).unwrap_or_default().trim_start_matches(' ');
+                return spaces(content.get(colon + 2..).unwrap_or_default()).1;
             }
             Some(_) => {}
         }
