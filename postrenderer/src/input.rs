@@ -19,7 +19,7 @@ pub enum Unfit {
     TooLong,
 }
 
-/// Room for the longest manifest and one byte more: what is not written to takes no memory.
+/// Room for the longest manifest and more: what is not written to takes no memory.
 ///
 /// It is memory of its own that the system may give in huge pages: of small ones, a long manifest takes longer
 /// to get room for than to be copied there.
@@ -31,6 +31,8 @@ pub struct Room {
 
 /// What most systems have.
 const HUGE_PAGE: usize = 2 << 20;
+/// Linux lets only what is a multiple of huge pages begin where one can.
+const ROOM: usize = (MOST_DECOMPRESSED + 1).next_multiple_of(HUGE_PAGE);
 
 impl Room {
     /// With nothing in it. Where it is known how many bytes will come, no huge page is asked for that they would
@@ -39,11 +41,12 @@ impl Room {
     /// # Errors
     /// When the system has no more.
     pub fn new(expected: Option<u64>) -> Result<Self, Unfit> {
-        let bytes = MmapMut::map_anon(MOST_DECOMPRESSED + 1)?;
-        let expected = expected.and_then(|expected| usize::try_from(expected).ok()).unwrap_or(bytes.len());
+        let bytes = MmapMut::map_anon(ROOM)?;
+        let expected = expected.and_then(|expected| usize::try_from(expected).ok()).unwrap_or(ROOM).min(ROOM);
+        let filled = (expected + HUGE_PAGE / 2) / HUGE_PAGE * HUGE_PAGE;
         // Where the system has no huge pages to give, small ones do.
         #[cfg(target_os = "linux")]
-        let _ = bytes.advise_range(memmap2::Advice::HugePage, 0, expected.min(bytes.len()) / HUGE_PAGE * HUGE_PAGE);
+        let _ = bytes.advise_range(memmap2::Advice::HugePage, 0, filled);
         Ok(Self { bytes, length: 0 })
     }
 
