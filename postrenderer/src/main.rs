@@ -8,10 +8,6 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use fluxkeep_postrenderer::{Cli, refusal, version};
 
-/// The system's own gives a thread room 4 kB at a time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => cli.run(),
