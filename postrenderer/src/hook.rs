@@ -33,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let Some(path) = &args.file else {
         let text = hooked("spec:\n", None)?;
-        write(std::iter::once(text.as_bytes()), &[]).context("writing the stanza to stdout")?;
+        write(std::iter::once(text.leak().as_bytes())).context("writing the stanza to stdout")?;
         return Ok(Done::Well);
     };
     let context = || format!("adding the post-renderer to {}", path.display());
@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     let found = release(&text, args.name.as_deref()).with_context(context)?;
     let after = hooked(&text, Some(&found)).with_context(context)?;
     if !args.write {
-        write(std::iter::once(after.as_bytes()), &[]).context("writing to stdout")?;
+        write(std::iter::once(after.leak().as_bytes())).context("writing to stdout")?;
     } else if after == text {
         note(&format!("{}: {} has it already", path.display(), found.object));
     } else {

@@ -15,6 +15,7 @@ use fluxkeep::helm::{Owner, name};
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep::render::{Format, render};
+use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Decision;
 use fluxkeep::yaml::edit::pieces;
 use jiff::Timestamp;
@@ -23,6 +24,9 @@ use crate::input::Room;
 use crate::output::write;
 use crate::rewrite::{Unfit, rewrite};
 use crate::{Done, facts, note, refusal, report};
+
+/// More wait for memory and for each other.
+const MOST_THREADS: usize = 4;
 
 /// What the post-renderer is told.
 #[derive(Debug, clap::Args)]
@@ -86,13 +90,15 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     let input = stdin().as_fd().try_clone_to_owned().context("reading the manifest from stdin")?;
     let input = File::from(input);
     let file = input.metadata().ok().filter(Metadata::is_file);
-    let mut room = Room::new(file.map(|file| file.len()))?;
-    let rewritten = match rewrite(room.pieces(input), &adopter, &policy, now) {
+    // Neither ever changes again nor goes: see `write`.
+    let room = Box::leak(Box::new(Room::new(file.map(|file| file.len()))?));
+    let crew = Crew::of(MOST_THREADS);
+    let rewritten = match rewrite(room.pieces(input), &adopter, &policy, now, &crew) {
         Err(empty @ Unfit::Empty) => return refused(args.refusal, &empty.to_string(), &empty.to_string()),
-        rewritten => rewritten?,
+        rewritten => &*Box::leak(Box::new(rewritten?)),
     };
     if let Some(path) = &args.report {
-        let json = report::json(&rewritten, &adopter);
+        let json = report::json(rewritten, &adopter);
         std::fs::write(path, json).with_context(|| format!("writing the report {}", path.display()))?;
     }
     if rewritten.verdict.decision() == Decision::Refuse {
@@ -100,10 +106,14 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
         let short = refusal::line(&rewritten.verdict);
         return refused(args.refusal, &render(&rewritten.verdict, Format::Text, colour), &short);
     }
-    if !args.quiet {
-        note(&report::text(&rewritten, &adopter));
-    }
-    write(pieces(room.read(), &rewritten.splices), room.read()).context("writing the manifest to stdout")?;
+    let told = || {
+        if !args.quiet {
+            note(&report::text(rewritten, &adopter));
+        }
+    };
+    // Helm takes its time to read the manifest.
+    let (written, ()) = crew.both(|| write(pieces(room.read(), &rewritten.splices)), told);
+    written.context("writing the manifest to stdout")?;
     Ok(Done::Well)
 }
 
@@ -118,7 +128,7 @@ fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
 
 fn told(line: &str) -> anyhow::Result<Done> {
     note(line);
-    write(std::iter::once(refusal::document(line).as_bytes()), &[]).context("writing the refusal to stdout")?;
+    write(std::iter::once(refusal::document(line).leak().as_bytes())).context("writing the refusal to stdout")?;
     Ok(Done::Well)
 }
 

@@ -1,6 +1,6 @@
 //! From a rendered manifest to the one that Helm stores: pure, the seam of most tests.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
 use fluxkeep::judge::judge;
@@ -10,15 +10,12 @@ use fluxkeep::policy::Policy;
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Verdict;
-use fluxkeep::yaml::Unread;
 use fluxkeep::yaml::edit::{Splice, edit};
+use fluxkeep::yaml::{Document, Unread};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::input;
-
-/// More wait for memory and for each other.
-const MOST_THREADS: usize = 4;
 
 /// A manifest with what is to be written, and what the judge says of it.
 #[derive(Debug)]
@@ -101,34 +98,35 @@ pub fn rewrite<'a>(
     adopter: &Adopter<'_>,
     policy: &Policy,
     now: Timestamp,
+    crew: &Crew,
 ) -> Result<Rewritten, Unfit> {
-    let crew = Crew::of(MOST_THREADS);
     let home = adopter.engine.namespaces.first();
     let namespace = adopter.owner.map(|owner| &owner.namespace).or(home).map(String::as_str);
     let pieces = pieces.map(|piece| piece.map_err(Unfit::from));
-    let found = gather(pieces, Reading { file: None, namespace }, &crew)?;
+    let found = gather(pieces, Reading { file: None, namespace }, crew)?;
     if found.is_empty() {
         return Err(Unfit::Empty);
     }
     apart(&found)?;
-    let edits = planned(&found, adopter);
-    let splices = splices(&found, &edits, &crew)?;
-    let standings: Vec<_> = found.iter().map(|found| adopter.standing(&found.object)).collect();
-    let objects = found.into_iter().zip(&edits).map(|(found, edits)| edited(found.object, edits)).collect();
+    let plans = planned(&found, adopter, crew);
+    let (places, objects): (Vec<_>, Vec<_>) =
+        found.into_iter().zip(&plans).map(|(found, plan)| edited(found, plan)).unzip();
     let release = Release { owner: adopter.owner.cloned(), objects };
     let (subject, writer) = (Subject::Release(release), Writer::default());
     let request = Request { door: Door::PostRenderer, operation: Operation::Create, dry_run: false, writer, subject };
     let nothing = fluxkeep::facts::Facts::default();
-    let verdict = judge(&request, adopter.facts.unwrap_or(&nothing), policy, now);
+    let facts = adopter.facts.unwrap_or(&nothing);
+    let (splices, verdict) = crew.both(|| splices(&places, &plans, crew), || judge(&request, facts, policy, now));
+    let splices = splices?;
     let objects = if let Subject::Release(release) = request.subject { release.objects } else { Vec::new() };
-    let objects = objects.into_iter().zip(standings).zip(edits);
-    let objects = objects.map(|((object, standing), edits)| Adopted { object, standing, edits }).collect();
+    let objects = objects.into_iter().zip(plans);
+    let objects = objects.map(|(object, Plan { standing, edits })| Adopted { object, standing, edits }).collect();
     Ok(Rewritten { splices, objects, verdict })
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.
 fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
-    let mut seen = BTreeMap::new();
+    let mut seen = HashMap::with_capacity(found.len());
     for Found { object, document, number, .. } in found.iter().filter(|found| !found.object.is_hook()) {
         let identity = (&object.name, &object.kind, object.group(), &object.namespace);
         if let Some(first) = seen.insert(identity, *number) {
@@ -139,39 +137,48 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// What is written on each object.
-fn planned(found: &[Found<'_>], adopter: &Adopter<'_>) -> Vec<Vec<Edit>> {
+/// What is to become of one object: see [`Adopted`].
+struct Plan {
+    standing: Standing,
+    edits: Vec<Edit>,
+}
+
+fn planned(found: &[Found<'_>], adopter: &Adopter<'_>, crew: &Crew) -> Vec<Plan> {
     let selecting = Selecting::after(adopter.facts, found.iter().map(|found| &found.object));
-    let plan = |object: &Object| {
+    crew.map(found, |Found { object, .. }| {
         let mut edits = adopter.plan(object);
         edits.extend(selecting.plan(adopter.engine, object));
-        edits
-    };
-    found.iter().map(|found| plan(&found.object)).collect()
+        Plan { standing: adopter.standing(object), edits }
+    })
 }
 
-/// The object as it will be.
-fn edited(mut object: Object, edits: &[Edit]) -> Object {
-    for edit in edits {
+/// Where an object stands: see [`Found`].
+struct Place<'a> {
+    document: Document<'a>,
+    number: usize,
+    item: Option<usize>,
+}
+
+/// The object as it will be, and where it stands.
+fn edited<'a>(found: Found<'a>, plan: &Plan) -> (Place<'a>, Object) {
+    let Found { document, number, item, mut object } = found;
+    for edit in &plan.edits {
         edit.make(&mut object);
     }
-    object
+    (Place { document, number, item }, object)
 }
 
-/// The objects of one document are edited together.
-fn splices(found: &[Found<'_>], edits: &[Vec<Edit>], crew: &Crew) -> Result<Vec<Splice>, Unfit> {
-    let planned: Vec<_> = found.iter().zip(edits).collect();
-    let documents: Vec<_> = planned.chunk_by(|(one, _), (next, _)| one.number == next.number).collect();
+/// What is to be written. The objects of one document are edited together.
+fn splices(places: &[Place<'_>], plans: &[Plan], crew: &Crew) -> Result<Vec<Splice>, Unfit> {
+    let members: Vec<_> = places.iter().zip(plans).collect();
+    let documents: Vec<_> = members.chunk_by(|(one, _), (next, _)| one.number == next.number).collect();
     let splices = crew.map(&documents, |members| spliced(members));
     Ok(splices.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// The objects of one document, and what is written on each.
-type Members<'a, 'b> = &'b [(&'b Found<'a>, &'b Vec<Edit>)];
-
-fn spliced(members: Members<'_, '_>) -> Result<Vec<Splice>, Unfit> {
-    let patches = members.iter().filter(|(_, edits)| !edits.is_empty());
-    let wants = combined(patches.map(|(member, edits)| (member.item, edits.as_slice())));
+fn spliced(members: &[(&Place<'_>, &Plan)]) -> Result<Vec<Splice>, Unfit> {
+    let patches = members.iter().map(|(place, plan)| (place.item, plan.edits.as_slice()));
+    let wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
     let (Some((first, _)), Some(wants)) = (members.first(), wants) else { return Ok(Vec::new()) };
     edit(&first.document, &wants).map_err(|unread| Unfit::Document { number: first.number, unread })
 }
