@@ -13,7 +13,7 @@ use crate::process::{Memory, mib};
 use crate::table::{Table, text};
 
 /// A large chart, and ten of them.
-const SIZES: [(usize, usize, &str); 2] = [(1_500_000, 100, "≤ 3 ×"), (15_000_000, 20, "≤ 2.5 ×")];
+const SIZES: [(usize, usize, &str); 2] = [(1_500_000, 200, "≤ 3 ×"), (15_000_000, 100, "≤ 2.5 ×")];
 const KEEP: &str = "helm.sh/resource-policy";
 /// The same edits: what a CRD or the engine's is.
 const KUSTOMIZATION: &str = r#"
