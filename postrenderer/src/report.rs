@@ -1,12 +1,13 @@
 //! What was done to each object, and why.
 
 use fluxkeep::adoption::{Adopter, Edit, Part, Standing};
+use fluxkeep::object::Object;
 use fluxkeep::render::{Format, render};
 use fluxkeep::verdict::Verdict;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::rewrite::{Adopted, Rewritten};
+use crate::rewrite::{Plan, Rewritten};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -47,14 +48,18 @@ pub fn json(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
     let report = Report {
         release: adopter.owner.map(ToString::to_string),
         facts: adopter.facts.is_some(),
-        objects: rewritten.objects.iter().map(entry).collect(),
+        objects: each(rewritten).map(entry).collect(),
         judgement: RawValue::from_string(render(&rewritten.verdict, Format::Json, false)).ok(),
     };
     // Only strings and lists: nothing that serde_json could refuse.
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
 }
 
-fn entry(Adopted { object, standing, edits }: &Adopted) -> Entry<'_> {
+fn each(rewritten: &Rewritten) -> impl Iterator<Item = (&Object, &Plan)> {
+    rewritten.objects.iter().zip(&rewritten.plans)
+}
+
+fn entry<'a>((object, Plan { standing, edits }): (&'a Object, &'a Plan)) -> Entry<'a> {
     Entry {
         api_version: &object.api_version,
         kind: &object.kind,
@@ -72,20 +77,21 @@ fn entry(Adopted { object, standing, edits }: &Adopted) -> Entry<'_> {
 /// For people: a line an edited object, what warns, and the sum.
 #[must_use]
 pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
-    let edited: Vec<_> = rewritten.objects.iter().filter(|one| !one.edits.is_empty()).collect();
-    let mut lines: Vec<_> = edited.iter().map(|one| line(one)).collect();
+    let edited = each(rewritten).filter(|(_, plan)| !plan.edits.is_empty());
+    let mut lines: Vec<_> = edited.map(line).collect();
+    let edited = lines.len();
     lines.extend(warnings(&rewritten.verdict));
     let release = adopter.owner.map_or_else(
         || "no release told, so no ownership written (--release-name, --release-namespace)".to_owned(),
         |owner| format!("release {owner}"),
     );
     let facts = if adopter.facts.is_some() { "" } else { "; nothing known of the cluster (--snapshot, --kubeconfig)" };
-    let (all, edited) = (rewritten.objects.len(), edited.len());
+    let all = rewritten.objects.len();
     lines.push(format!("{all} objects, {edited} edited, {} left alone; {release}{facts}", all - edited));
     lines.join("\n")
 }
 
-fn line(Adopted { object, standing, edits }: &Adopted) -> String {
+fn line((object, Plan { standing, edits }): (&Object, &Plan)) -> String {
     let owner = if let Standing::Foreign(owner) = standing { format!(" ({owner})") } else { String::new() };
     format!("{object}: {}{owner}: {}", standing.name(), edits.iter().map(short).collect::<Vec<_>>().join(" "))
 }

@@ -22,17 +22,17 @@ use crate::input;
 pub struct Rewritten {
     /// What is to be written, in the order of the text.
     pub splices: Vec<Splice>,
-    /// Every object of the manifest, in its order.
-    pub objects: Vec<Adopted>,
+    /// Every object of the manifest as it will be, in its order.
+    pub objects: Vec<Object>,
+    /// What becomes of each.
+    pub plans: Vec<Plan>,
     /// The judge's word on the manifest as it will be.
     pub verdict: Verdict,
 }
 
-/// One object of the manifest.
+/// What becomes of one object.
 #[derive(Debug)]
-pub struct Adopted {
-    /// As it will be.
-    pub object: Object,
+pub struct Plan {
     /// How the live one stands to the release.
     pub standing: Standing,
     /// What is written on it.
@@ -117,11 +117,8 @@ pub fn rewrite<'a>(
     let nothing = fluxkeep::facts::Facts::default();
     let facts = adopter.facts.unwrap_or(&nothing);
     let (splices, verdict) = crew.both(|| splices(&places, &plans, crew), || judge(&request, facts, policy, now));
-    let splices = splices?;
     let objects = if let Subject::Release(release) = request.subject { release.objects } else { Vec::new() };
-    let objects = objects.into_iter().zip(plans);
-    let objects = objects.map(|(object, Plan { standing, edits })| Adopted { object, standing, edits }).collect();
-    Ok(Rewritten { splices, objects, verdict })
+    Ok(Rewritten { splices: splices?, objects, plans, verdict })
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.
@@ -135,12 +132,6 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
         }
     }
     Ok(())
-}
-
-/// What is to become of one object: see [`Adopted`].
-struct Plan {
-    standing: Standing,
-    edits: Vec<Edit>,
 }
 
 fn planned(found: &[Found<'_>], adopter: &Adopter<'_>, crew: &Crew) -> Vec<Plan> {
