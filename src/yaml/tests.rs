@@ -23,7 +23,7 @@ fn node() -> impl Strategy<Value = Node> {
         1 => Just((" 'multi".to_owned(), vec!["  line: \"".to_owned(), "  it''s'".to_owned()])),
         1 => Just((" \"multi \\\"".to_owned(), vec!["  - x: '".to_owned(), String::new(), "  end\"".to_owned()])),
         1 => Just((" plain".to_owned(), vec!["  that 'goes".to_owned(), "  on\"".to_owned()])),
-        2 => (r#" (plain|"x"|'y|"z)"#, prop::collection::vec(r#"  {1,3}(- |)("a|'b|c"|d'|\| e|\{ f|\}|g": \{|h": "|i: ')"#, 1..4)),
+        2 => (r#" (plain|"x"|'y|"z|a #b|a #b: "c|# d: \||# "e: 'f)"#, prop::collection::vec(r#"  {1,3}(- |)("a|'b|c"|d'|\| e|\{ f|\}|g": \{|h": "|i: '|# j: "|# k: \||l #m: "|n #o: ')"#, 1..4)),
         1 => Just((" [a,".to_owned(), vec!["  b: 'x']".to_owned()])),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
@@ -200,11 +200,18 @@ fn lines_that_end_for_some_readers_only_are_left_to_the_parser() {
 
 /// A dash in plain text that goes on begins no item, so the quote behind it is a letter.
 #[test]
-fn no_key_is_hidden_or_made_up_behind_a_quote_in_plain_text() {
+fn no_key_is_hidden_or_made_up() {
     for text in [
         "data:\n  a: b\n    - \"c\n  d\": {\nargs:\n  }\nkind: X\n",
         "kind: X\ndata:\n  a: b\n    - \"c\n  d: \"\nkind: Y\ne: f\"\n",
         "kind: X\ndata:\n  a: b\n    - 'c\n  d: '\nkind: Y\ne: f'\n",
+        // In a comment there is none either.
+        "kind: X\ndata:\n- # a: \"x\n  c: 'y\n   z\"\nkind: Y\ne: f'\n",
+        "kind: X\ndata:\n  x:\n  - # a: |\n     c: 'y\nkind: Y\ne: f'\n",
+        "kind: X\ndata:\n- a #b: \"x\n- c: 'y\n   z\"\nkind: Y\ne: f'\n",
+        "kind: X\ndata:\n- a\t#b: \"x\n- c: 'y\n   z\"\nkind: Y\ne: f'\n",
+        "kind: X\ndata:\n  a: b\n   c #d: \"x\n  e: 'y\n   z\"\nkind: Y\ne: f'\n",
+        "x:\n- # a: |\n    b: 'x\ndata:\n  c: d'\nkind: X\ne: f'\n",
     ] {
         let read = documents(text).first().unwrap().lean().read::<Value>().map(stripped);
         assert_eq!(read.ok(), whole(text).map(stripped), "{text}");

@@ -298,6 +298,18 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
         "kind: X\ndata:\n  a: b\n    - 'c\n  d: '\nkind: Y\ne: f'\nmetadata:\n  name: a\n",
     ),
     (
+        "comment behind a dash that looks like a quote",
+        "kind: X\ndata:\n- # a: \"x\n  c: 'y\n   z\"\nkind: Y\ne: f'\nmetadata:\n  name: a\n",
+    ),
+    (
+        "comment behind a dash that looks like a block scalar",
+        "x:\n- # a: |\n    b: 'x\ndata:\n  c: d'\nkind: X\nmetadata:\n  name: a\n",
+    ),
+    (
+        "comment in an item that looks like a quote",
+        "kind: X\ndata:\n- a #b: \"x\n- c: 'y\n   z\"\nkind: Y\ne: f'\nmetadata:\n  name: a\n",
+    ),
+    (
         "block scalars that seem to leave something open",
         "data:\n  a: |\n    b\n  c: >\n    d: [e\n  f: |\n    g\n  h: \"i\n    j\"\nmetadata:\n  labels:\n    old: x\n",
     ),

@@ -172,21 +172,25 @@ fn key<'a>(content: &'a str, value: &str) -> Option<&'a str> {
     Some(key.trim_end_matches(' '))
 }
 
-/// What stands behind `key: `; the whole where there is no such key, nothing behind a bare `key:`.
+/// What stands behind `key: `; the whole where there is no such key, nothing behind a bare `key:`. In a comment
+/// there is none.
 fn value(content: &str) -> &str {
     let opens = content.bytes().next();
     if matches!(
         opens,
-        None | Some(b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b'|' | b'>' | b'%' | b'@' | b'`' | b'\t')
+        None | Some(
+            b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b'|' | b'>' | b'%' | b'@' | b'`' | b'#' | b'\t'
+        )
     ) {
         return content;
     }
-    for colon in memchr::memchr_iter(b':', content.as_bytes()) {
-        match content.as_bytes().get(colon + 1) {
+    let bytes = content.as_bytes();
+    let begins_comment = |at: &usize| bytes.get(at - 1).is_some_and(u8::is_ascii_whitespace);
+    let comment = memchr::memchr_iter(b'#', bytes).find(begins_comment).unwrap_or(bytes.len());
+    for colon in memchr::memchr_iter(b':', bytes.get(..comment).unwrap_or_default()) {
+        match bytes.get(colon + 1) {
             None => return "",
-            Some(b' ') => {
-                return spaces(content.get(colon + 2..).unwrap_or_default()).1;
-            }
+            Some(b' ') => return spaces(content.get(colon + 2..).unwrap_or_default()).1,
             Some(_) => {}
         }
     }
