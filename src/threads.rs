@@ -11,11 +11,12 @@ use rayon::{ThreadPool, ThreadPoolBuilder, Yield, yield_local};
 /// As much as a program's first thread has: a nested document takes some.
 const STACK: usize = 8 << 20;
 
-/// No more pieces are awaited while so many wait for their turn.
-const AHEAD: usize = 16;
+/// No more pieces are awaited while so many wait for their turn. Each of them is worked on, whatever the others are.
+const AHEAD: usize = 4;
 
 /// Threads that share the work on a long text, the caller's among them: that one does not wait, and one less needs
-/// memory of its own. The others begin with the second piece of a stream, and end with this.
+/// memory of its own. The others begin with the second piece of a stream, and end with this. A thread can be the
+/// caller of one crew only: in the next one it waits. The others' stacks are of 8 MiB, the caller's is what it is.
 #[derive(Debug)]
 pub struct Crew {
     most: usize,
@@ -88,7 +89,7 @@ impl Crew {
         let several = || {
             let most = available_parallelism().map_or(1, NonZero::get).min(self.most);
             let pool = || ThreadPoolBuilder::new().num_threads(most).stack_size(STACK);
-            // A thread can be in one pool only, and stays in it: behind the first crew the caller waits for others.
+            // A thread stays in its first pool for good, even one that could not be built.
             let built = || pool().use_current_thread().build().or_else(|_| pool().build());
             if most > 1 { built().ok() } else { None }
         };

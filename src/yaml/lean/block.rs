@@ -62,7 +62,7 @@ struct Block<'a> {
 
 /// What a block holds at a place.
 enum Meets {
-    /// Nothing that goes on in the next line.
+    /// Nothing that has to be passed.
     Nothing,
     /// What looks like a block scalar.
     Scalar,
