@@ -36,7 +36,7 @@ const ROOM: usize = (MOST_DECOMPRESSED + 1).next_multiple_of(HUGE_PAGE);
 
 impl Room {
     /// With nothing in it. Where it is known how many bytes will come, no huge page is asked for that they would
-    /// not fill.
+    /// not fill by half.
     ///
     /// # Errors
     /// When the system has no more.
@@ -126,7 +126,7 @@ impl<'a, I: Read> Iterator for Pieces<'a, I> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::io::Cursor;
+    use std::io::{Cursor, repeat};
 
     use super::*;
 
@@ -163,7 +163,10 @@ mod tests {
 
     #[test]
     fn what_no_release_may_be_is_refused() {
-        assert!(pieces(vec![b'a'; MOST_DECOMPRESSED + 1].as_slice()).unwrap_err().contains("split the chart"));
+        for bytes in [MOST_DECOMPRESSED + 1, ROOM, ROOM + 1] {
+            assert!(pieces(repeat(b'a').take(bytes as u64)).unwrap_err().contains("split the chart"), "{bytes} bytes");
+        }
+        assert_eq!(pieces(repeat(b'a').take(MOST_DECOMPRESSED as u64)).unwrap().concat().len(), MOST_DECOMPRESSED);
         assert_eq!(pieces(b"".as_slice()), Ok(Vec::new()));
     }
 }

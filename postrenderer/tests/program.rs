@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, missing_docs)]
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -152,6 +153,37 @@ fn a_reader_that_goes_away_is_no_crash() {
     let output = child.wait_with_output().expect("the program ends");
     assert_eq!(output.status.code(), Some(0));
     assert!(!err(&output).contains("panicked"), "{}", err(&output));
+}
+
+/// More than fits into a pipe, in more pieces than Linux takes at once.
+#[test]
+fn what_goes_to_a_pipe_is_what_goes_to_a_file() {
+    let one = |number: usize| format!("---\n{}", CRD.replace("name: buckets.", &format!("name: buckets{number}.")));
+    let manifest: String = (0..6_000).map(one).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    std::fs::write(&from, &manifest).expect("a writable folder");
+    let status = into(&from, File::create(&to).expect("a writable folder")).status;
+    let written = std::fs::read_to_string(&to).expect("a readable file");
+    assert_eq!((status.code(), written.matches("resource-policy: keep").count()), (Some(0), 6_000));
+    assert!(out(&run(&["--quiet"], manifest.as_bytes())) == written, "they differ");
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = folder.path().join("from");
+    std::fs::write(&from, SERVICE).expect("a writable folder");
+    let output = into(&from, File::options().write(true).open("/dev/full").expect("Linux has it"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("writing the manifest to stdout"), "{}", err(&output));
+}
+
+/// Runs the program over a file, into another.
+fn into(from: &Path, to: File) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fluxkeep-postrenderer"));
+    command.stdin(File::open(from).expect("a file")).stdout(to).stderr(Stdio::piped());
+    command.spawn().and_then(std::process::Child::wait_with_output).expect("the program ends")
 }
 
 #[test]
