@@ -38,8 +38,8 @@ impl Crew {
         Self { most, pool: OnceLock::new() }
     }
 
-    /// What `work` makes of each piece, in their order, which is also that in which it begins. One thread awaits the
-    /// pieces, and works where the others fall behind.
+    /// What `work` makes of each piece, in their order. One thread awaits the pieces, and works where the others fall
+    /// behind; each piece that was taken is worked on.
     pub fn stream<T: Send, R: Send>(
         &self,
         mut pieces: impl Iterator<Item = T> + Send,

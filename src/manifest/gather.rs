@@ -49,7 +49,7 @@ pub fn gather<'a, E: From<Unfit> + Send>(
     crew: &Crew,
 ) -> Result<Vec<Found<'a>>, E> {
     let (count, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    // They are handed out in their order, so all that stand before the one that ends it are read.
+    // They are taken in their order, and each that was taken is read: so are all that stand before the one that ends it.
     let pieces = pieces.take_while(|_| !is_over.load(Ordering::Relaxed));
     let read = |bytes| {
         let piece = Piece::read(bytes);
