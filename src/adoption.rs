@@ -74,21 +74,37 @@ pub struct Edit {
 
 /// By these another tool knows what is its own, and prunes it when it is not in its sources any more.
 const TIES: [(Part, &str, &str); 7] = [
-    (Part::Labels, "kustomize.toolkit.fluxcd.io/name", "kustomize-controller"),
-    (Part::Labels, "kustomize.toolkit.fluxcd.io/namespace", "kustomize-controller"),
+    (
+        Part::Labels,
+        "kustomize.toolkit.fluxcd.io/name",
+        "kustomize-controller",
+    ),
+    (
+        Part::Labels,
+        "kustomize.toolkit.fluxcd.io/namespace",
+        "kustomize-controller",
+    ),
     (Part::Labels, "kapp.k14s.io/app", "kapp"),
     (Part::Labels, "kapp.k14s.io/association", "kapp"),
     (Part::Annotations, "kapp.k14s.io/identity", "kapp"),
     (Part::Labels, "argocd.argoproj.io/instance", "Argo CD"),
-    (Part::Annotations, "argocd.argoproj.io/tracking-id", "Argo CD"),
+    (
+        Part::Annotations,
+        "argocd.argoproj.io/tracking-id",
+        "Argo CD",
+    ),
 ];
 
 impl Adopter<'_> {
     /// How the object stands that lives where this one will.
     #[must_use]
     pub fn standing(&self, object: &Object) -> Standing {
-        let Some(facts) = self.facts else { return Standing::Unknown };
-        let Some(live) = facts.live(&object.key()) else { return self.missing(object) };
+        let Some(facts) = self.facts else {
+            return Standing::Unknown;
+        };
+        let Some(live) = facts.live(&object.key()) else {
+            return self.missing(object);
+        };
         match holder(live, self.owner) {
             Err(_) => Standing::Unknown,
             Ok(Some(other)) => Standing::Foreign(other.to_string()),
@@ -100,12 +116,17 @@ impl Adopter<'_> {
     /// What the facts do not hold does not live, where they hold all of its kind: those of the engine and
     /// definitions. Of strangers' objects they tell nothing.
     fn missing(&self, object: &Object) -> Standing {
-        if self.is_kept(object) { Standing::Absent } else { Standing::Unknown }
+        if self.is_kept(object) {
+            Standing::Absent
+        } else {
+            Standing::Unknown
+        }
     }
 
     /// The engine's objects and every CRD; not hooks, which Helm creates and removes on its own.
     fn is_kept(&self, object: &Object) -> bool {
-        let is_definition = object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
+        let is_definition =
+            object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
         !object.is_hook() && (is_definition || self.engine.part(object).is_some())
     }
 
@@ -126,7 +147,10 @@ impl Adopter<'_> {
         }
         let standing = self.standing(object);
         let mut edits = vec![keep()];
-        if let Some(owner) = self.owner.filter(|_| !matches!(standing, Standing::Foreign(_))) {
+        if let Some(owner) = self
+            .owner
+            .filter(|_| !matches!(standing, Standing::Foreign(_)))
+        {
             edits.extend(ownership(owner));
         }
         if self.owner.is_some() && matches!(standing, Standing::Unowned | Standing::Ours) {
@@ -219,12 +243,18 @@ impl Edit {
     /// A JSON pointer to what it writes.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/{}/{}", self.part.path().join("/"), self.key.replace('~', "~0").replace('/', "~1"))
+        format!(
+            "/{}/{}",
+            self.part.path().join("/"),
+            self.key.replace('~', "~0").replace('/', "~1")
+        )
     }
 
     /// Makes the edit on an object that was read.
     pub fn make(&self, object: &mut Object) {
-        let Some(marks) = self.part.of(object) else { return };
+        let Some(marks) = self.part.of(object) else {
+            return;
+        };
         match &self.value {
             Some(value) => marks.insert(self.key.to_string(), value.clone()),
             None => marks.remove(&self.key),
@@ -255,8 +285,15 @@ pub fn patch(edits: &[Edit]) -> Value {
     let parts = [Part::Labels, Part::Annotations, Part::PodLabels].into_iter();
     let patches = parts.filter_map(|part| {
         let edits = edits.iter().filter(|edit| edit.part == part);
-        let entries: Map<_, _> = edits.map(|edit| (edit.key.to_string(), json!(edit.value))).collect();
-        (!entries.is_empty()).then(|| part.path().iter().rev().fold(json!(entries), |inner, key| json!({*key: inner})))
+        let entries: Map<_, _> = edits
+            .map(|edit| (edit.key.to_string(), json!(edit.value)))
+            .collect();
+        (!entries.is_empty()).then(|| {
+            part.path()
+                .iter()
+                .rev()
+                .fold(json!(entries), |inner, key| json!({*key: inner}))
+        })
     });
     let mut whole = json!({});
     patches.for_each(|patch| join(&mut whole, patch));
@@ -281,24 +318,42 @@ mod tests {
     use super::*;
     use crate::manifest::{Reading, read};
 
-    const LIVE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: source-controller, namespace: flux-system";
+    const LIVE: &str =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: source-controller, namespace: flux-system";
     const HELM: &str = ", annotations: {meta.helm.sh/release-name: NAME, meta.helm.sh/release-namespace: flux-system}}";
-    const KUSTOMIZATION: &str =
-        ", labels: {kustomize.toolkit.fluxcd.io/name: a, kustomize.toolkit.fluxcd.io/namespace: b}}";
+    const KUSTOMIZATION: &str = ", labels: {kustomize.toolkit.fluxcd.io/name: a, kustomize.toolkit.fluxcd.io/namespace: b}}";
 
     fn objects(text: &str) -> Vec<Object> {
-        read(text, Reading { namespace: Some("flux-system"), ..Reading::default() }).unwrap()
+        read(
+            text,
+            Reading {
+                namespace: Some("flux-system"),
+                ..Reading::default()
+            },
+        )
+        .unwrap()
     }
 
     /// The standing and the keys to write, for a Service that is rendered over a live one.
     fn planned(rendered: &str, live: Option<&str>, owner: Option<&str>) -> (Standing, Vec<String>) {
         let facts = live.map(|live| Facts::of(objects(live)));
-        let owner = owner.map(|name| Owner { name: name.to_owned(), namespace: "flux-system".to_owned() });
+        let owner = owner.map(|name| Owner {
+            name: name.to_owned(),
+            namespace: "flux-system".to_owned(),
+        });
         let engine = Engine::default();
-        let adopter = Adopter { facts: facts.as_ref(), engine: &engine, owner: owner.as_ref() };
+        let adopter = Adopter {
+            facts: facts.as_ref(),
+            engine: &engine,
+            owner: owner.as_ref(),
+        };
         let object = objects(rendered).into_iter().next().unwrap();
         let sign = |edit: &Edit| if edit.value.is_some() { "+" } else { "-" };
-        let keys = adopter.plan(&object).iter().map(|edit| format!("{}{}", sign(edit), edit.key)).collect();
+        let keys = adopter
+            .plan(&object)
+            .iter()
+            .map(|edit| format!("{}{}", sign(edit), edit.key))
+            .collect();
         (adopter.standing(&object), keys)
     }
 
@@ -312,7 +367,13 @@ mod tests {
     #[test]
     fn what_is_not_told_is_not_written() {
         let rendered = format!("{LIVE}}}");
-        assert_eq!(planned(&rendered, None, None), (Standing::Unknown, vec!["+helm.sh/resource-policy".to_owned()]));
+        assert_eq!(
+            planned(&rendered, None, None),
+            (
+                Standing::Unknown,
+                vec!["+helm.sh/resource-policy".to_owned()]
+            )
+        );
         let theirs = format!("{LIVE}{}", HELM.replace("NAME", "flux"));
         assert_eq!(planned(&rendered, Some(&theirs), None).0, Standing::Unknown);
     }
@@ -323,55 +384,106 @@ mod tests {
         for (live, standing) in [
             ("kind: Other".to_owned(), Standing::Absent),
             (rendered.clone(), Standing::Unowned),
-            (format!("{LIVE}{}", HELM.replace("NAME", "flux")), Standing::Ours),
+            (
+                format!("{LIVE}{}", HELM.replace("NAME", "flux")),
+                Standing::Ours,
+            ),
         ] {
-            assert_eq!(planned(&rendered, Some(&live), Some("flux")), (standing, OWNED.map(str::to_owned).to_vec()));
+            assert_eq!(
+                planned(&rendered, Some(&live), Some("flux")),
+                (standing, OWNED.map(str::to_owned).to_vec())
+            );
         }
         let kept = vec!["+helm.sh/resource-policy".to_owned()];
         let other = Standing::Foreign("Helm release flux-system/other".to_owned());
         assert_eq!(
-            planned(&rendered, Some(&format!("{LIVE}{}", HELM.replace("NAME", "other"))), Some("flux")),
+            planned(
+                &rendered,
+                Some(&format!("{LIVE}{}", HELM.replace("NAME", "other"))),
+                Some("flux")
+            ),
             (other, kept.clone())
         );
         let other = Standing::Foreign("Kustomization b/a".to_owned());
-        assert_eq!(planned(&rendered, Some(&format!("{LIVE}{KUSTOMIZATION}")), Some("flux")), (other, kept));
+        assert_eq!(
+            planned(
+                &rendered,
+                Some(&format!("{LIVE}{KUSTOMIZATION}")),
+                Some("flux")
+            ),
+            (other, kept)
+        );
     }
 
     #[test]
     fn ties_to_another_owner_go_only_where_this_release_takes_over() {
         let rendered = format!("{LIVE}{KUSTOMIZATION}");
-        let untied = |live: &str, owner| planned(&rendered, Some(live), owner).1.iter().any(|key| key.starts_with('-'));
+        let untied = |live: &str, owner| {
+            planned(&rendered, Some(live), owner)
+                .1
+                .iter()
+                .any(|key| key.starts_with('-'))
+        };
         let live = format!("{LIVE}}}");
         assert!(untied(&live, Some("flux")));
         assert!(!untied(&live, None), "nobody told who takes over");
-        assert!(!untied("kind: Other", Some("flux")), "nothing is there to take over");
+        assert!(
+            !untied("kind: Other", Some("flux")),
+            "nothing is there to take over"
+        );
     }
 
     #[test]
     fn what_nobody_looks_at_is_not_said_to_be_absent() {
         let stranger = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}";
-        assert_eq!(planned(stranger, Some("kind: Other"), Some("flux")).0, Standing::Unknown);
-        assert_eq!(planned(stranger, Some(stranger), Some("flux")).0, Standing::Unowned);
+        assert_eq!(
+            planned(stranger, Some("kind: Other"), Some("flux")).0,
+            Standing::Unknown
+        );
+        assert_eq!(
+            planned(stranger, Some(stranger), Some("flux")).0,
+            Standing::Unowned
+        );
     }
 
     #[test]
     fn strangers_and_hooks_are_left_alone_and_every_crd_is_kept() {
         let hook = format!("{LIVE}, annotations: {{helm.sh/hook: pre-install}}}}");
-        for text in ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}", hook.as_str()] {
-            assert_eq!(planned(text, Some("kind: Other"), Some("flux")).1, Vec::<String>::new());
+        for text in [
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}",
+            hook.as_str(),
+        ] {
+            assert_eq!(
+                planned(text, Some("kind: Other"), Some("flux")).1,
+                Vec::<String>::new()
+            );
         }
-        let stranger =
-            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.example.com}";
-        assert_eq!(planned(stranger, None, None).1, ["+helm.sh/resource-policy"]);
+        let stranger = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.example.com}";
+        assert_eq!(
+            planned(stranger, None, None).1,
+            ["+helm.sh/resource-policy"]
+        );
     }
 
     #[test]
     fn a_plan_that_is_carried_out_leaves_nothing_to_do() {
         let facts = Facts::of(objects(&format!("{LIVE}}}")));
-        let (engine, owner) =
-            (Engine::default(), Owner { name: "flux".to_owned(), namespace: "flux-system".to_owned() });
-        let adopter = Adopter { facts: Some(&facts), engine: &engine, owner: Some(&owner) };
-        let mut object = objects(&format!("{LIVE}{KUSTOMIZATION}")).into_iter().next().unwrap();
+        let (engine, owner) = (
+            Engine::default(),
+            Owner {
+                name: "flux".to_owned(),
+                namespace: "flux-system".to_owned(),
+            },
+        );
+        let adopter = Adopter {
+            facts: Some(&facts),
+            engine: &engine,
+            owner: Some(&owner),
+        };
+        let mut object = objects(&format!("{LIVE}{KUSTOMIZATION}"))
+            .into_iter()
+            .next()
+            .unwrap();
         let edits = adopter.plan(&object);
         let expected = json!({"metadata": {
             "annotations": {

@@ -11,7 +11,9 @@ use fearless_simd::u8x64;
 pub(crate) fn padded(block: &[u8]) -> [u8; 64] {
     block.try_into().unwrap_or_else(|_| {
         let mut full = [b' '; 64];
-        full.iter_mut().zip(block).for_each(|(to, from)| *to = *from);
+        full.iter_mut()
+            .zip(block)
+            .for_each(|(to, from)| *to = *from);
         full
     })
 }

@@ -41,13 +41,18 @@ impl Definition {
     /// Whether `version` is one of `spec.versions` and served.
     #[must_use]
     pub fn serves(&self, version: &str) -> bool {
-        self.versions.iter().any(|offer| offer.name == version && offer.served)
+        self.versions
+            .iter()
+            .any(|offer| offer.name == version && offer.served)
     }
 
     /// The version in which new objects are written.
     #[must_use]
     pub fn storage(&self) -> Option<&str> {
-        self.versions.iter().find(|offer| offer.storage).map(|offer| offer.name.as_str())
+        self.versions
+            .iter()
+            .find(|offer| offer.storage)
+            .map(|offer| offer.name.as_str())
     }
 
     /// The names of `spec.versions`, for messages: `v1, v1beta2`, or `no version at all`.
@@ -56,12 +61,22 @@ impl Definition {
         if self.versions.is_empty() {
             return "no version at all".to_owned();
         }
-        self.versions.iter().map(|offer| offer.name.as_str()).collect::<Vec<_>>().join(", ")
+        self.versions
+            .iter()
+            .map(|offer| offer.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
 /// The stored versions that an offer lacks. The apiserver refuses the update exactly when there is
 /// one: seen to agree with its answer in every case of the storage matrix.
-pub fn dropped<'a>(stored: &'a [String], offer: &'a Definition) -> impl Iterator<Item = &'a str> + 'a {
-    stored.iter().map(String::as_str).filter(|version| !offer.offers(version))
+pub fn dropped<'a>(
+    stored: &'a [String],
+    offer: &'a Definition,
+) -> impl Iterator<Item = &'a str> + 'a {
+    stored
+        .iter()
+        .map(String::as_str)
+        .filter(|version| !offer.offers(version))
 }

@@ -7,9 +7,18 @@
 use crate::object::{Object, PART_OF};
 
 /// Controllers that every Flux needs.
-pub const CORE: [&str; 4] = ["helm-controller", "kustomize-controller", "notification-controller", "source-controller"];
+pub const CORE: [&str; 4] = [
+    "helm-controller",
+    "kustomize-controller",
+    "notification-controller",
+    "source-controller",
+];
 /// Controllers that a Flux may have.
-pub const OPTIONAL: [&str; 3] = ["image-automation-controller", "image-reflector-controller", "source-watcher"];
+pub const OPTIONAL: [&str; 3] = [
+    "image-automation-controller",
+    "image-reflector-controller",
+    "source-watcher",
+];
 
 /// The API groups of Flux's custom resources; each also has groups below it.
 pub const GROUPS: [&str; 2] = ["toolkit.fluxcd.io", "source.extensions.fluxcd.io"];
@@ -46,30 +55,109 @@ pub enum Known {
 
 /// Every kind that the engine has objects of.
 pub const MEMBERS: [Member; 11] = [
-    member(EXTENSIONS, "CustomResourceDefinition", "customresourcedefinitions", Known::Group, Part::Definition),
+    member(
+        EXTENSIONS,
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        Known::Group,
+        Part::Definition,
+    ),
     member("", "Namespace", "namespaces", Known::Home, Part::Vital),
-    member(RBAC, "ClusterRole", "clusterroles", Known::ClusterWide(&CLUSTER_ROLES), Part::Vital),
-    member(RBAC, "ClusterRoleBinding", "clusterrolebindings", Known::ClusterWide(&BINDINGS), Part::Vital),
-    member("apps", "Deployment", "deployments", Known::Inside(&CONTROLLERS), Part::Vital),
-    member("", "ServiceAccount", "serviceaccounts", Known::Inside(&CONTROLLERS), Part::Vital),
-    member("", "Service", "services", Known::Inside(&SERVICES), Part::Vital),
+    member(
+        RBAC,
+        "ClusterRole",
+        "clusterroles",
+        Known::ClusterWide(&CLUSTER_ROLES),
+        Part::Vital,
+    ),
+    member(
+        RBAC,
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        Known::ClusterWide(&BINDINGS),
+        Part::Vital,
+    ),
+    member(
+        "apps",
+        "Deployment",
+        "deployments",
+        Known::Inside(&CONTROLLERS),
+        Part::Vital,
+    ),
+    member(
+        "",
+        "ServiceAccount",
+        "serviceaccounts",
+        Known::Inside(&CONTROLLERS),
+        Part::Vital,
+    ),
+    member(
+        "",
+        "Service",
+        "services",
+        Known::Inside(&SERVICES),
+        Part::Vital,
+    ),
     member(RBAC, "Role", "roles", Known::Inside(&[]), Part::Vital),
-    member(RBAC, "RoleBinding", "rolebindings", Known::Inside(&[]), Part::Vital),
-    member("networking.k8s.io", "NetworkPolicy", "networkpolicies", Known::Inside(&NETWORK_POLICIES), Part::Shield),
-    member("", "ResourceQuota", "resourcequotas", Known::Inside(&["critical-pods"]), Part::Shield),
+    member(
+        RBAC,
+        "RoleBinding",
+        "rolebindings",
+        Known::Inside(&[]),
+        Part::Vital,
+    ),
+    member(
+        "networking.k8s.io",
+        "NetworkPolicy",
+        "networkpolicies",
+        Known::Inside(&NETWORK_POLICIES),
+        Part::Shield,
+    ),
+    member(
+        "",
+        "ResourceQuota",
+        "resourcequotas",
+        Known::Inside(&["critical-pods"]),
+        Part::Shield,
+    ),
 ];
 
 const EXTENSIONS: &str = "apiextensions.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const CLUSTER_ROLES: [&str; 3] = ["crd-controller", "flux-edit", "flux-view"];
 const BINDINGS: [&str; 2] = ["cluster-reconciler", "crd-controller"];
-const SERVICES: [&str; 4] = ["notification-controller", "source-controller", "source-watcher", "webhook-receiver"];
+const SERVICES: [&str; 4] = [
+    "notification-controller",
+    "source-controller",
+    "source-watcher",
+    "webhook-receiver",
+];
 const NETWORK_POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
 /// The core ones, then the optional ones.
-const CONTROLLERS: [&str; 7] = [CORE[0], CORE[1], CORE[2], CORE[3], OPTIONAL[0], OPTIONAL[1], OPTIONAL[2]];
+const CONTROLLERS: [&str; 7] = [
+    CORE[0],
+    CORE[1],
+    CORE[2],
+    CORE[3],
+    OPTIONAL[0],
+    OPTIONAL[1],
+    OPTIONAL[2],
+];
 
-const fn member(group: &'static str, kind: &'static str, resource: &'static str, known: Known, part: Part) -> Member {
-    Member { group, kind, resource, known, part }
+const fn member(
+    group: &'static str,
+    kind: &'static str,
+    resource: &'static str,
+    known: Known,
+    part: Part,
+) -> Member {
+    Member {
+        group,
+        kind,
+        resource,
+        known,
+        part,
+    }
 }
 
 /// Where the engine lives.
@@ -83,8 +171,17 @@ pub struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        let paths = ["fluxVersion", "flux.version", "cli.tag", "flux.cli.tag", "flux2.cli.tag"];
-        Self { namespaces: vec!["flux-system".to_owned()], values_paths: paths.map(str::to_owned).to_vec() }
+        let paths = [
+            "fluxVersion",
+            "flux.version",
+            "cli.tag",
+            "flux.cli.tag",
+            "flux2.cli.tag",
+        ];
+        Self {
+            namespaces: vec!["flux-system".to_owned()],
+            values_paths: paths.map(str::to_owned).to_vec(),
+        }
     }
 }
 
@@ -110,7 +207,10 @@ pub fn is_controller(name: &str) -> bool {
 /// Whether a CRD name or an API group is one of Flux's.
 #[must_use]
 pub fn is_flux_group(name: &str) -> bool {
-    let ends = |group: &str| name.strip_suffix(group).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let ends = |group: &str| {
+        name.strip_suffix(group)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
     GROUPS.into_iter().any(ends)
 }
 
@@ -125,16 +225,20 @@ impl Engine {
     /// creates and removes on its own.
     #[must_use]
     pub fn part(&self, object: &Object) -> Option<Part> {
-        let is_kind = |member: &&Member| member.kind == object.kind && member.group == object.group();
+        let is_kind =
+            |member: &&Member| member.kind == object.kind && member.group == object.group();
         let member = MEMBERS.iter().find(is_kind).filter(|_| !object.is_hook())?;
-        self.knows(member.known, object).then(|| member.weight(&object.name))
+        self.knows(member.known, object)
+            .then(|| member.weight(&object.name))
     }
 
     /// The engine, which may live where a release goes, too: a policy that does not name that namespace would
     /// leave Flux's objects there to themselves, and nobody is told.
     #[must_use]
     pub fn also_in(mut self, namespace: Option<&str>) -> Self {
-        let new = namespace.filter(|namespace| !self.is_home(namespace)).map(str::to_owned);
+        let new = namespace
+            .filter(|namespace| !self.is_home(namespace))
+            .map(str::to_owned);
         self.namespaces.extend(new);
         self
     }
@@ -149,9 +253,17 @@ impl Engine {
     /// appends the namespace.
     #[must_use]
     pub fn cluster_wide(&self, names: &[&str]) -> Vec<String> {
-        let appended =
-            |name: &&str| self.namespaces.iter().map(move |home| format!("{name}-{home}")).collect::<Vec<_>>();
-        names.iter().map(|name| (*name).to_owned()).chain(names.iter().flat_map(appended)).collect()
+        let appended = |name: &&str| {
+            self.namespaces
+                .iter()
+                .map(move |home| format!("{name}-{home}"))
+                .collect::<Vec<_>>()
+        };
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(names.iter().flat_map(appended))
+            .collect()
     }
 
     fn knows(&self, known: Known, object: &Object) -> bool {
@@ -159,7 +271,9 @@ impl Engine {
         match known {
             Known::Group => is_flux_group(name),
             Known::Home => self.is_home(name),
-            Known::Inside(names) => self.is_inside(object) && (names.contains(&name) || is_labelled(object)),
+            Known::Inside(names) => {
+                self.is_inside(object) && (names.contains(&name) || is_labelled(object))
+            }
             Known::ClusterWide(names) => {
                 self.cluster_wide(names).iter().any(|known| known == name) || is_labelled(object)
             }
@@ -167,7 +281,10 @@ impl Engine {
     }
 
     fn is_inside(&self, object: &Object) -> bool {
-        object.namespace.as_deref().is_some_and(|namespace| self.is_home(namespace))
+        object
+            .namespace
+            .as_deref()
+            .is_some_and(|namespace| self.is_home(namespace))
     }
 }
 
@@ -176,7 +293,9 @@ impl Member {
     #[must_use]
     pub fn weight(&self, name: &str) -> Part {
         match self.part {
-            Part::Vital if OPTIONAL.iter().any(|optional| name.starts_with(optional)) => Part::Optional,
+            Part::Vital if OPTIONAL.iter().any(|optional| name.starts_with(optional)) => {
+                Part::Optional
+            }
             Part::Vital if self.kind == "ClusterRole" && is_aggregated(name) => Part::Shield,
             part => part,
         }
@@ -186,5 +305,8 @@ impl Member {
 /// Whether an object says of itself that it is part of Flux.
 #[must_use]
 pub fn is_labelled(object: &Object) -> bool {
-    object.labels.get(PART_OF).is_some_and(|part| part == "flux")
+    object
+        .labels
+        .get(PART_OF)
+        .is_some_and(|part| part == "flux")
 }

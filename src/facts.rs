@@ -35,20 +35,32 @@ impl Facts {
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
         let objects = objects.into_iter().map(established);
-        let objects = objects.map(|object| (object.key(), Arc::new(object))).collect();
-        Self { objects: Arc::new(objects), heard: None }
+        let objects = objects
+            .map(|object| (object.key(), Arc::new(object)))
+            .collect();
+        Self {
+            objects: Arc::new(objects),
+            heard: None,
+        }
     }
 
     /// The same facts, which hold only as long as the cluster is heard. Others hold for good.
     #[must_use]
     pub fn as_heard(self, heard: Heard) -> Self {
-        Self { heard: Some(heard), ..self }
+        Self {
+            heard: Some(heard),
+            ..self
+        }
     }
 
     /// What was silent for longer than the bound, if anything was.
     #[must_use]
     pub fn stale(&self, now: Timestamp) -> Option<Heard> {
-        let is_old = |heard: &Heard| heard.at.is_none_or(|at| now.duration_since(at) > heard.bound);
+        let is_old = |heard: &Heard| {
+            heard
+                .at
+                .is_none_or(|at| now.duration_since(at) > heard.bound)
+        };
         self.heard.filter(is_old)
     }
 
@@ -95,7 +107,8 @@ impl Facts {
 
     /// The objects of the engine.
     pub fn engine<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = &'a Object> {
-        self.objects().filter(|object| engine.part(object).is_some())
+        self.objects()
+            .filter(|object| engine.part(object).is_some())
     }
 
     /// The Flux that runs in the cluster, told by the images of its controllers.
@@ -108,19 +121,27 @@ impl Facts {
     /// optional controller does not.
     #[must_use]
     pub fn owners(&self, engine: &Engine) -> BTreeSet<Owner> {
-        let carries = |object: &&Object| matches!(engine.part(object), Some(Part::Definition | Part::Vital));
-        self.objects().filter(carries).filter_map(Object::owner).collect()
+        let carries =
+            |object: &&Object| matches!(engine.part(object), Some(Part::Definition | Part::Vital));
+        self.objects()
+            .filter(carries)
+            .filter_map(Object::owner)
+            .collect()
     }
 
     /// The HelmReleases of which helm-controller makes this Helm release: one, unless two compete.
     pub fn helm_releases<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Object> {
-        self.objects().filter(move |object| object.installs().as_ref() == Some(owner))
+        self.objects()
+            .filter(move |object| object.installs().as_ref() == Some(owner))
     }
 
     /// The core controllers whose Deployment was seen, and those whose was not.
     #[must_use]
     pub fn controllers(&self, engine: &Engine) -> (Vec<&'static str>, Vec<&'static str>) {
-        let seen = |name: &&str| self.engine(engine).any(|object| object.kind == "Deployment" && object.name == **name);
+        let seen = |name: &&str| {
+            self.engine(engine)
+                .any(|object| object.kind == "Deployment" && object.name == **name)
+        };
         engine::CORE.into_iter().partition(seen)
     }
 }
@@ -130,7 +151,11 @@ impl Facts {
 fn established(mut object: Object) -> Object {
     if let Body::Definition(definition) = &mut object.body {
         if definition.stored.is_empty() {
-            definition.stored = definition.storage().map(str::to_owned).into_iter().collect();
+            definition.stored = definition
+                .storage()
+                .map(str::to_owned)
+                .into_iter()
+                .collect();
         }
         definition.stored.shrink_to_fit();
         definition.versions.shrink_to_fit();
@@ -158,16 +183,30 @@ mod tests {
         assert!(facts.put(named("b")) && !facts.put(named("b")));
         facts.remove(&named("a").key());
         facts.retain(|_| true);
-        assert_eq!((view, facts), (Facts::of([named("a")]), Facts::of([named("b")])));
+        assert_eq!(
+            (view, facts),
+            (Facts::of([named("a")]), Facts::of([named("b")]))
+        );
     }
 
     #[test]
     fn facts_are_stale_when_the_cluster_was_silent_for_longer_than_the_bound() {
         let (now, bound) = (Timestamp::UNIX_EPOCH, SignedDuration::from_mins(5));
-        let heard = |at| Facts::default().as_heard(Heard { resource: "namespaces", at, bound }).stale(now);
+        let heard = |at| {
+            Facts::default()
+                .as_heard(Heard {
+                    resource: "namespaces",
+                    at,
+                    bound,
+                })
+                .stale(now)
+        };
         assert!(heard(Some(now - bound)).is_none());
         assert!(heard(Some(now - bound - SignedDuration::from_secs(1))).is_some());
         assert!(heard(None).is_some(), "what was never read is not known");
-        assert!(Facts::default().stale(now).is_none(), "a snapshot does not age");
+        assert!(
+            Facts::default().stale(now).is_none(),
+            "a snapshot does not age"
+        );
     }
 }

@@ -66,9 +66,17 @@ impl Subject {
     /// Whether this object is meant, in whatever version of its API it was read.
     #[must_use]
     pub fn is(&self, object: &Object) -> bool {
-        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        let group = self
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
         (group, &self.kind, &self.namespace, &self.name)
-            == (object.group(), &object.kind, &object.namespace, &object.name)
+            == (
+                object.group(),
+                &object.kind,
+                &object.namespace,
+                &object.name,
+            )
     }
 }
 
@@ -188,8 +196,18 @@ impl fmt::Display for Subject {
 /// `rule-id: Kind ns/name at path: what is wrong, with the value. What to do. link`
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, object, path, message, remedy, .. } = self;
+        let Self {
+            rule,
+            object,
+            path,
+            message,
+            remedy,
+            ..
+        } = self;
         let at = if path.is_empty() { "" } else { " at " };
-        write!(out, "{rule}: {object}{at}{path}: {message}. {remedy}. {RULES_URL}{rule}")
+        write!(
+            out,
+            "{rule}: {object}{at}{path}: {message}. {remedy}. {RULES_URL}{rule}"
+        )
     }
 }

@@ -33,28 +33,43 @@ impl Flux {
             let known = controllers.entry(name).or_insert_with(|| version.clone());
             *known = version.min(known.clone());
         }
-        (!controllers.is_empty()).then(|| Self { versions: fitting(&controllers), controllers })
+        (!controllers.is_empty()).then(|| Self {
+            versions: fitting(&controllers),
+            controllers,
+        })
     }
 
     /// What a release of the catalogue consists of.
     #[must_use]
     pub fn of_release(release: &Release) -> Self {
-        let one = |controller: &crate::catalogue::Controller| (controller.name.clone(), controller.version.clone());
+        let one = |controller: &crate::catalogue::Controller| {
+            (controller.name.clone(), controller.version.clone())
+        };
         let controllers = release.controllers.iter().map(one).collect();
-        Self { versions: vec![release.version.clone()], controllers }
+        Self {
+            versions: vec![release.version.clone()],
+            controllers,
+        }
     }
 
     /// A Flux known by its version alone; the catalogue adds the controllers where it can.
     #[must_use]
     pub fn of_version(version: &Version) -> Self {
-        let unknown = || Self { versions: vec![version.clone()], controllers: BTreeMap::new() };
-        Catalogue::built_in().release(version).map_or_else(unknown, Self::of_release)
+        let unknown = || Self {
+            versions: vec![version.clone()],
+            controllers: BTreeMap::new(),
+        };
+        Catalogue::built_in()
+            .release(version)
+            .map_or_else(unknown, Self::of_release)
     }
 
     /// The newest version of the community's chart that carries it, where one release fits alone.
     #[must_use]
     pub fn chart(&self) -> Option<&'static Version> {
-        let [only] = self.versions.as_slice() else { return None };
+        let [only] = self.versions.as_slice() else {
+            return None;
+        };
         Catalogue::built_in().release(only)?.charts.last()
     }
 
@@ -62,7 +77,8 @@ impl Flux {
     /// None when neither tells.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        self.by_controllers(other).or_else(|| self.by_version(other))
+        self.by_controllers(other)
+            .or_else(|| self.by_version(other))
     }
 
     /// The minor that it is of, where every release that fits agrees.
@@ -70,23 +86,30 @@ impl Flux {
     pub fn minor(&self) -> Option<(u64, u64)> {
         let minor = |version: &Version| (version.major, version.minor);
         let first = self.versions.first().map(minor)?;
-        self.versions.iter().all(|version| minor(version) == first).then_some(first)
+        self.versions
+            .iter()
+            .all(|version| minor(version) == first)
+            .then_some(first)
     }
 
     /// One controller that is older counts more than another that is newer: the move down is what
     /// breaks.
     fn by_controllers(&self, other: &Self) -> Option<Ordering> {
         let pairs = self.controllers.iter();
-        pairs.filter_map(|(name, version)| Some(version.cmp(other.controllers.get(name)?))).reduce(
-            |left, right| match (left, right) {
+        pairs
+            .filter_map(|(name, version)| Some(version.cmp(other.controllers.get(name)?)))
+            .reduce(|left, right| match (left, right) {
                 (Ordering::Less, _) | (_, Ordering::Less) => Ordering::Less,
                 (Ordering::Equal, other) | (other, _) => other,
-            },
-        )
+            })
     }
 
     fn by_version(&self, other: &Self) -> Option<Ordering> {
-        if self.versions.iter().any(|version| other.versions.contains(version)) {
+        if self
+            .versions
+            .iter()
+            .any(|version| other.versions.contains(version))
+        {
             return Some(Ordering::Equal);
         }
         Some(self.versions.last()?.cmp(other.versions.first()?))
@@ -109,10 +132,15 @@ impl fmt::Display for Flux {
 /// The controller and its version that an image names: the last segment of its repository, and its
 /// tag. A mirror keeps both; who builds the image anew puts the project's name before it.
 fn controller(image: &str) -> Option<(String, Version)> {
-    let tagged = image.split_once('@').map_or(image, |(tagged, _digest)| tagged);
+    let tagged = image
+        .split_once('@')
+        .map_or(image, |(tagged, _digest)| tagged);
     let last = tagged.rsplit('/').next()?;
     let (name, tag) = last.split_once(':')?;
-    let name = ["flux-", "fluxcd-"].iter().find_map(|project| name.strip_prefix(project)).unwrap_or(name);
+    let name = ["flux-", "fluxcd-"]
+        .iter()
+        .find_map(|project| name.strip_prefix(project))
+        .unwrap_or(name);
     engine::is_controller(name).then_some(())?;
     Some((name.to_owned(), released(range::version(tag)?)))
 }
@@ -120,20 +148,36 @@ fn controller(image: &str) -> Option<(String, Version)> {
 /// A mirror's variant, like `v1.4.1-fips`, is the version that it was built from; Flux's own
 /// pre-releases come before theirs.
 fn released(version: Version) -> Version {
-    let own = ["rc", "beta", "alpha"].iter().any(|stage| version.pre.starts_with(stage));
-    if own { version } else { Version { pre: Prerelease::EMPTY, build: BuildMetadata::EMPTY, ..version } }
+    let own = ["rc", "beta", "alpha"]
+        .iter()
+        .any(|stage| version.pre.starts_with(stage));
+    if own {
+        version
+    } else {
+        Version {
+            pre: Prerelease::EMPTY,
+            build: BuildMetadata::EMPTY,
+            ..version
+        }
+    }
 }
 
 /// The releases of the catalogue that ship every one of these controllers.
 fn fitting(controllers: &BTreeMap<String, Version>) -> Vec<Version> {
     let ships = |release: &&Release| {
         let has = |name: &String, version: &Version| {
-            release.controllers.iter().any(|one| one.name == *name && one.version == *version)
+            release
+                .controllers
+                .iter()
+                .any(|one| one.name == *name && one.version == *version)
         };
         controllers.iter().all(|(name, version)| has(name, version))
     };
     let releases = Catalogue::built_in().releases().iter();
-    releases.filter(ships).map(|release| release.version.clone()).collect()
+    releases
+        .filter(ships)
+        .map(|release| release.version.clone())
+        .collect()
 }
 
 #[cfg(test)]
@@ -144,8 +188,14 @@ mod tests {
 
     fn flux(images: &[&str]) -> Option<Flux> {
         let images = images.iter().map(|image| (*image).to_owned()).collect();
-        let body = Body::Workload(Workload { images, ..Workload::default() });
-        Flux::of(&[Object { body, ..Object::default() }])
+        let body = Body::Workload(Workload {
+            images,
+            ..Workload::default()
+        });
+        Flux::of(&[Object {
+            body,
+            ..Object::default()
+        }])
     }
 
     #[test]
@@ -159,22 +209,38 @@ mod tests {
         ] {
             assert_eq!(flux(&[image]).unwrap().to_string(), "Flux 2.4.0", "{image}");
         }
-        assert_eq!(flux(&["nginx:1.27", "helm-controller", "helm-controller@sha256:0123"]), None);
+        assert_eq!(
+            flux(&[
+                "nginx:1.27",
+                "helm-controller",
+                "helm-controller@sha256:0123"
+            ]),
+            None
+        );
     }
 
     #[test]
     fn several_patches_may_fit_and_an_unknown_one_is_named_by_its_controller() {
-        assert_eq!(flux(&["notification-controller:v1.2.4"]).unwrap().to_string(), "Flux 2.2.3");
+        assert_eq!(
+            flux(&["notification-controller:v1.2.4"])
+                .unwrap()
+                .to_string(),
+            "Flux 2.2.3"
+        );
         let unknown = flux(&["source-controller:v99.0.0"]).unwrap();
-        assert_eq!(unknown.to_string(), "an unknown Flux with source-controller 99.0.0");
+        assert_eq!(
+            unknown.to_string(),
+            "an unknown Flux with source-controller 99.0.0"
+        );
         assert_eq!(unknown.minor(), None);
     }
 
     #[test]
     fn of_a_controller_in_several_versions_the_oldest_counts() {
-        for images in
-            [["helm-controller:v1.0.1", "helm-controller:v1.1.0"], ["helm-controller:v1.1.0", "helm-controller:v1.0.1"]]
-        {
+        for images in [
+            ["helm-controller:v1.0.1", "helm-controller:v1.1.0"],
+            ["helm-controller:v1.1.0", "helm-controller:v1.0.1"],
+        ] {
             assert_eq!(flux(&images).unwrap().to_string(), "Flux 2.3.0");
         }
     }
@@ -187,7 +253,15 @@ mod tests {
         assert_eq!(mixed.compare(&running), Some(Ordering::Less));
         assert_eq!(newer.compare(&running), Some(Ordering::Greater));
         assert_eq!(running.compare(&running), Some(Ordering::Equal));
-        assert_eq!(flux(&["kustomize-controller:v99.0.0"]).unwrap().compare(&running), None);
-        assert_eq!(Flux::of_version(&Version::new(2, 3, 0)).compare(&running), Some(Ordering::Less));
+        assert_eq!(
+            flux(&["kustomize-controller:v99.0.0"])
+                .unwrap()
+                .compare(&running),
+            None
+        );
+        assert_eq!(
+            Flux::of_version(&Version::new(2, 3, 0)).compare(&running),
+            Some(Ordering::Less)
+        );
     }
 }

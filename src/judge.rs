@@ -15,9 +15,17 @@ use crate::verdict::{Abstained, Verdict};
 /// same verdict, whatever the order of a release's objects.
 #[must_use]
 pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
-    let case = Case { request, facts, policy, now };
+    let case = Case {
+        request,
+        facts,
+        policy,
+        now,
+    };
     let mut verdict = Verdict::default();
-    for rule in RULES.iter().filter(|rule| rule.doors.contains(&request.door)) {
+    for rule in RULES
+        .iter()
+        .filter(|rule| rule.doors.contains(&request.door))
+    {
         let level = rule.weight(policy);
         if level != Level::Off {
             add(&mut verdict, rule, level, (rule.check)(&case));
@@ -26,7 +34,9 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     for finding in &mut verdict.findings {
         excuse(finding, &case);
     }
-    verdict.findings.sort_by(|left, right| left.order().cmp(&right.order()));
+    verdict
+        .findings
+        .sort_by(|left, right| left.order().cmp(&right.order()));
     verdict.findings.dedup();
     verdict.abstained.sort();
     verdict
@@ -37,9 +47,15 @@ fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
         Ok(findings) => {
             verdict
                 .findings
-                .extend(findings.into_iter().map(|found| Finding { rule: rule.id, ..found.at_most(level) }));
+                .extend(findings.into_iter().map(|found| Finding {
+                    rule: rule.id,
+                    ..found.at_most(level)
+                }));
         }
-        Err(needs) => verdict.abstained.push(Abstained { rule: rule.id, needs }),
+        Err(needs) => verdict.abstained.push(Abstained {
+            rule: rule.id,
+            needs,
+        }),
     }
 }
 

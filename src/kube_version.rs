@@ -54,12 +54,17 @@ mod tests {
     fn names_are_ordered_as_kubernetes_prefers_them() {
         let order = [
             "", "bar", "foo", "v", "v0", "v01", "v1Alpha1", "v1gamma1", "vbeta1", //
-            "v1alpha1", "v1alpha2", "v2alpha1", "v1beta1", "v1beta2", "v1beta10", "v3beta1", //
+            "v1alpha1", "v1alpha2", "v2alpha1", "v1beta1", "v1beta2", "v1beta10",
+            "v3beta1", //
             "v1", "v2", "v10",
         ];
         for (at, left) in order.iter().enumerate() {
             for (other, right) in order.iter().enumerate() {
-                assert_eq!(compare(left, right), at.cmp(&other), "{left} against {right}");
+                assert_eq!(
+                    compare(left, right),
+                    at.cmp(&other),
+                    "{left} against {right}"
+                );
             }
         }
     }

@@ -18,7 +18,12 @@ use crate::threads::Crew;
 use crate::yaml::{Document, Lean, Unread};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
-const CLUSTER_SCOPED: [&str; 4] = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace"];
+const CLUSTER_SCOPED: [&str; 4] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "Namespace",
+];
 
 /// Ten times the objects that the largest charts render; etcd holds no larger release.
 pub const MOST_DOCUMENTS: usize = 10_000;
@@ -43,7 +48,10 @@ pub struct Reading<'a> {
 /// # Errors
 /// At the first document that is not readable, with its place in the stream.
 pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
-    Ok(find(text, reading)?.into_iter().map(|found| found.object).collect())
+    Ok(find(text, reading)?
+        .into_iter()
+        .map(|found| found.object)
+        .collect())
 }
 
 /// An object, and where in the stream it stands.
@@ -64,17 +72,34 @@ pub struct Found<'a> {
 /// # Errors
 /// As [`read`].
 pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
-    gather(gather::pieces(text.as_bytes()).map(Ok), reading, &Crew::default()).map_err(|unfit: Unfit| match unfit {
+    gather(
+        gather::pieces(text.as_bytes()).map(Ok),
+        reading,
+        &Crew::default(),
+    )
+    .map_err(|unfit: Unfit| match unfit {
         Unfit::Document { unread, .. } => unread,
         // Never of what is a text.
-        Unfit::NotText { line } => Unread { line, column: 1, message: unfit.to_string() },
+        Unfit::NotText { line } => Unread {
+            line,
+            column: 1,
+            message: unfit.to_string(),
+        },
     })
 }
 
 fn too_many(document: &Document<'_>, objects: usize) -> Unread {
-    let (most, of) = if objects > MOST_ITEMS { (MOST_ITEMS, "list") } else { (MOST_DOCUMENTS, "stream") };
+    let (most, of) = if objects > MOST_ITEMS {
+        (MOST_ITEMS, "list")
+    } else {
+        (MOST_DOCUMENTS, "stream")
+    };
     let message = format!("more than {most} objects in one {of}; split it");
-    Unread { line: document.line, column: 1, message }
+    Unread {
+        line: document.line,
+        column: 1,
+        message,
+    }
 }
 
 /// The objects of one document: one, none, or the items of a list.
@@ -122,7 +147,10 @@ fn unquoted(value: &str) -> &str {
 }
 
 fn as_kind(document: &Lean<'_>, head: &Head) -> Result<Object, Unread> {
-    let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
+    let group = head
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
     by_kind!(body_kind(group, &head.kind), one(document))
 }
 
@@ -138,7 +166,9 @@ struct List<T> {
 }
 
 /// As many items as there may be, and one more; what follows is passed over.
-fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     struct First<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
@@ -151,7 +181,9 @@ fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
             let mut items = Vec::new();
             while items.len() <= MOST_ITEMS {
-                let Some(item) = seq.next_element()? else { return Ok(items) };
+                let Some(item) = seq.next_element()? else {
+                    return Ok(items);
+                };
                 items.push(item);
             }
             while seq.next_element::<IgnoredAny>()?.is_some() {}
@@ -166,20 +198,34 @@ fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
 fn items(document: &Lean<'_>) -> Result<Vec<Object>, Unread> {
     if document.is_json() {
         let texts = document.read::<List<Box<RawValue>>>()?.items;
-        let object =
-            |(index, text): (usize, &RawValue)| item(text.get()).map_err(|error| document.unread(index, &error));
-        return texts.iter().map(AsRef::as_ref).enumerate().map(object).collect();
+        let object = |(index, text): (usize, &RawValue)| {
+            item(text.get()).map_err(|error| document.unread(index, &error))
+        };
+        return texts
+            .iter()
+            .map(AsRef::as_ref)
+            .enumerate()
+            .map(object)
+            .collect();
     }
-    let values = document.read::<List<Value>>()?.items.into_iter().enumerate();
-    let object =
-        |(index, value): (usize, Value)| item(&value.to_string()).map_err(|error| document.unread(index, &error));
+    let values = document
+        .read::<List<Value>>()?
+        .items
+        .into_iter()
+        .enumerate();
+    let object = |(index, value): (usize, Value)| {
+        item(&value.to_string()).map_err(|error| document.unread(index, &error))
+    };
     values.map(object).collect()
 }
 
 fn item(text: &str) -> Result<Object, serde_json::Error> {
     let head: Head = serde_json::from_str(text)?;
     let object = shaped(text, &head)?;
-    Ok(Object { listed: true, ..object })
+    Ok(Object {
+        listed: true,
+        ..object
+    })
 }
 
 /// Reads one object in JSON that is of this version and kind: the apiserver leaves both out where
@@ -189,20 +235,33 @@ fn item(text: &str) -> Result<Object, serde_json::Error> {
 /// When it is not readable: where, and what is wrong, without the value.
 pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
     let object = shaped(text, &head).map_err(|error| shape(&error))?;
-    Ok(Object { api_version: head.api_version, kind: head.kind, ..object })
+    Ok(Object {
+        api_version: head.api_version,
+        kind: head.kind,
+        ..object
+    })
 }
 
 fn shaped(text: &str, head: &Head) -> Result<Object, serde_json::Error> {
-    let group = head.api_version.split_once('/').map_or("", |(group, _)| group);
+    let group = head
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
     by_kind!(body_kind(group, &head.kind), parsed(text))
 }
 
-fn parsed<W: FromWire + for<'de> Deserialize<'de>>(text: &str) -> Result<Object, serde_json::Error> {
+fn parsed<W: FromWire + for<'de> Deserialize<'de>>(
+    text: &str,
+) -> Result<Object, serde_json::Error> {
     serde_json::from_str::<W>(text).map(FromWire::object)
 }
 
 fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> Object {
-    object.source = reading.file.map(|file| Source { file: file.to_owned(), line: document.content, column: 1 });
+    object.source = reading.file.map(|file| Source {
+        file: file.to_owned(),
+        line: document.content,
+        column: 1,
+    });
     if CLUSTER_SCOPED.contains(&object.kind.as_str()) {
         object.namespace = None;
     } else if object.namespace.as_deref().is_none_or(str::is_empty) {

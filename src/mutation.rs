@@ -36,12 +36,17 @@ pub enum Unpatched {
 #[must_use]
 pub fn is_due(case: &Case<'_>) -> bool {
     let new = case.change().and_then(|change| change.new.as_ref());
-    let Some((object, release)) = new.and_then(|new| Some((new, new.helm_release()?))) else { return false };
+    let Some((object, release)) = new.and_then(|new| Some((new, new.helm_release()?))) else {
+        return false;
+    };
     if release.keeps_everything() || !offer::holds(object, case.facts, case.engine()) {
         return false;
     }
     let unkept = Finding::about(object, "/spec/postRenderers", String::new(), String::new());
-    let unkept = Finding { rule: engine_object_unkept::RULE.id, ..unkept };
+    let unkept = Finding {
+        rule: engine_object_unkept::RULE.id,
+        ..unkept
+    };
     !matches!(overrides::claim(&unkept, case), Some(Ok(_)))
 }
 
@@ -69,7 +74,10 @@ pub fn patch(object: &Value) -> Result<Patch, Unpatched> {
 }
 
 fn add<'a>(path: impl IntoIterator<Item = &'a str>, value: Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value })
+    PatchOperation::Add(AddOperation {
+        path: PointerBuf::from_tokens(path),
+        value,
+    })
 }
 
 #[cfg(test)]
@@ -98,17 +106,28 @@ mod tests {
             object["spec"]["interval"] = json!("1h");
             let after = patched(&object);
             let spec = json!({"interval": "1h", "postRenderers": expected});
-            assert_eq!(after, json!({"metadata": {"name": "flux", "annotations": told}, "spec": spec}), "{had}");
+            assert_eq!(
+                after,
+                json!({"metadata": {"name": "flux", "annotations": told}, "spec": spec}),
+                "{had}"
+            );
             assert!(HelmRelease::new(Some(after["spec"].clone())).keeps_everything());
         }
     }
 
     #[test]
     fn annotations_stay_and_a_null_counts_as_none() {
-        let with = |annotations: Value| json!({"metadata": {"annotations": annotations}, "spec": {}});
+        let with =
+            |annotations: Value| json!({"metadata": {"annotations": annotations}, "spec": {}});
         let told = |object: Value| patched(&object)["metadata"]["annotations"].clone();
-        assert_eq!(told(with(json!({"a/b": "c"}))), json!({"a/b": "c", "fluxkeep.io/added": "spec.postRenderers"}));
-        assert_eq!(told(with(Value::Null)), json!({"fluxkeep.io/added": "spec.postRenderers"}));
+        assert_eq!(
+            told(with(json!({"a/b": "c"}))),
+            json!({"a/b": "c", "fluxkeep.io/added": "spec.postRenderers"})
+        );
+        assert_eq!(
+            told(with(Value::Null)),
+            json!({"fluxkeep.io/added": "spec.postRenderers"})
+        );
     }
 
     #[test]

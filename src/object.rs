@@ -130,31 +130,46 @@ impl Object {
     /// Its API group, empty for the core group.
     #[must_use]
     pub fn group(&self) -> &str {
-        self.api_version.split_once('/').map_or("", |(group, _)| group)
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
     }
 
     /// The CustomResourceDefinition that it is, if it is one.
     #[must_use]
     pub fn definition(&self) -> Option<&Definition> {
-        if let Body::Definition(definition) = &self.body { Some(definition) } else { None }
+        if let Body::Definition(definition) = &self.body {
+            Some(definition)
+        } else {
+            None
+        }
     }
 
     /// The HelmRelease that it is, if it is one.
     #[must_use]
     pub fn helm_release(&self) -> Option<&HelmRelease> {
-        if let Body::HelmRelease(release) = &self.body { Some(release) } else { None }
+        if let Body::HelmRelease(release) = &self.body {
+            Some(release)
+        } else {
+            None
+        }
     }
 
     /// The Helm release that helm-controller makes of it, if it is a HelmRelease about this cluster.
     #[must_use]
     pub fn installs(&self) -> Option<Owner> {
-        self.helm_release()?.release(self.namespace.as_deref().unwrap_or_default(), &self.name)
+        self.helm_release()?
+            .release(self.namespace.as_deref().unwrap_or_default(), &self.name)
     }
 
     /// The images that it runs, if it runs any.
     #[must_use]
     pub fn images(&self) -> &[String] {
-        if let Body::Workload(workload) = &self.body { &workload.images } else { &[] }
+        if let Body::Workload(workload) = &self.body {
+            &workload.images
+        } else {
+            &[]
+        }
     }
 
     /// The pods that it means, if it is a Service or a NetworkPolicy.
@@ -204,7 +219,12 @@ impl fmt::Display for Key {
 }
 
 /// `Kind namespace/name`, or `Kind name` for what is cluster-scoped.
-fn place(out: &mut fmt::Formatter<'_>, kind: &str, namespace: Option<&str>, name: &str) -> fmt::Result {
+fn place(
+    out: &mut fmt::Formatter<'_>,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> fmt::Result {
     match namespace {
         Some(namespace) => write!(out, "{kind} {namespace}/{name}"),
         None => write!(out, "{kind} {name}"),

@@ -66,16 +66,24 @@ fn declared<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
     let Some(object) = case.change().and_then(|change| change.new.as_ref()) else {
         return Ok(None);
     };
-    let Some(release) = object.helm_release().filter(|release| !release.is_remote() && !release.is_suspended()) else {
+    let Some(release) = object
+        .helm_release()
+        .filter(|release| !release.is_remote() && !release.is_suspended())
+    else {
         return Ok(None);
     };
-    intended(object, release, case.engine()).map(Some).ok_or(Need::ChartFlux)
+    intended(object, release, case.engine())
+        .map(Some)
+        .ok_or(Need::ChartFlux)
 }
 
 /// Whether the cluster runs a Flux newer than any that the catalogue knows.
 fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
     let newest = Catalogue::built_in().newest().map(Flux::of_release);
-    let order = case.running()?.zip(newest).and_then(|(running, newest)| running.compare(&newest));
+    let order = case
+        .running()?
+        .zip(newest)
+        .and_then(|(running, newest)| running.compare(&newest));
     Ok(order == Some(Ordering::Greater))
 }
 
@@ -83,7 +91,9 @@ fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
 /// what runs, or it says that it brings Flux. The community's chart does whatever its version.
 #[must_use]
 pub fn holds(object: &Object, facts: &Facts, engine: &Engine) -> bool {
-    let Some((release, owner)) = object.helm_release().zip(object.installs()) else { return false };
+    let Some((release, owner)) = object.helm_release().zip(object.installs()) else {
+        return false;
+    };
     release.chart() == Some(CHART)
         || facts.owners(engine).contains(&owner)
         || intended(object, release, engine).is_some()
@@ -104,26 +114,49 @@ pub fn holds_engine(case: &Case<'_>) -> Result<bool, Need> {
 /// The Flux that a HelmRelease declares by annotation, chart or values, in this order. Values count
 /// where the release goes to the engine's namespace: elsewhere they are about something else.
 #[must_use]
-pub fn intended<'a>(object: &'a Object, release: &HelmRelease, engine: &Engine) -> Option<Offer<'a>> {
-    let offer = |flux, told, path: &str| Offer { flux, told, path: path.to_owned(), object, is_range: false };
+pub fn intended<'a>(
+    object: &'a Object,
+    release: &HelmRelease,
+    engine: &Engine,
+) -> Option<Offer<'a>> {
+    let offer = |flux, told, path: &str| Offer {
+        flux,
+        told,
+        path: path.to_owned(),
+        object,
+        is_range: false,
+    };
     if let Some(text) = object.annotations.get(FLUX_VERSION) {
         let version = range::version(text)?;
         let path = "/metadata/annotations/fluxkeep.io~1flux-version";
-        return Some(offer(Flux::of_version(&version), format!("annotation {FLUX_VERSION}"), path));
+        return Some(offer(
+            Flux::of_version(&version),
+            format!("annotation {FLUX_VERSION}"),
+            path,
+        ));
     }
     if release.chart() == Some(CHART) {
         let (chart, flux) = newest(release.chart_version())?;
         let is_range = range::version(release.chart_version()).as_ref() != Some(&chart);
         let told = format!("chart {CHART} {chart}");
-        return Some(Offer { is_range, ..offer(Flux::of_release(flux), told, "/spec/chart/spec/version") });
+        return Some(Offer {
+            is_range,
+            ..offer(Flux::of_release(flux), told, "/spec/chart/spec/version")
+        });
     }
     let namespace = object.namespace.as_deref().unwrap_or_default();
-    let goes_home = release.release(namespace, &object.name).is_some_and(|owner| engine.is_home(&owner.namespace));
+    let goes_home = release
+        .release(namespace, &object.name)
+        .is_some_and(|owner| engine.is_home(&owner.namespace));
     let mut values = engine.values_paths.iter().filter(|_| goes_home);
     values.find_map(|path| {
         let version = range::version(&release.value(path)?)?;
         let pointer = format!("/spec/values/{}", path.replace('.', "/"));
-        Some(offer(Flux::of_version(&version), format!("value {path}"), &pointer))
+        Some(offer(
+            Flux::of_version(&version),
+            format!("value {path}"),
+            &pointer,
+        ))
     })
 }
 
@@ -140,7 +173,15 @@ fn newest(text: &str) -> Option<(Version, &'static Release)> {
 fn shipped<'a>(case: &Case<'a>) -> Option<Offer<'a>> {
     let objects = || case.engine_written().map(|(_, new, _)| new);
     let flux = Flux::of(objects())?;
-    let object = objects().filter(|object| Flux::of([*object]).is_some()).min_by_key(|object| object.key())?;
+    let object = objects()
+        .filter(|object| Flux::of([*object]).is_some())
+        .min_by_key(|object| object.key())?;
     let path = "/spec/template/spec/containers/0/image".to_owned();
-    Some(Offer { flux, told: "the images of its controllers".to_owned(), path, object, is_range: false })
+    Some(Offer {
+        flux,
+        told: "the images of its controllers".to_owned(),
+        path,
+        object,
+        is_range: false,
+    })
 }

@@ -25,10 +25,16 @@ pub type Claim = Result<Override, String>;
 #[must_use]
 pub fn claim(finding: &Finding, case: &Case<'_>) -> Option<Claim> {
     let now = case.now;
-    let standing = case.policy.overrides.iter().filter(|one| meets(one, finding));
+    let standing = case
+        .policy
+        .overrides
+        .iter()
+        .filter(|one| meets(one, finding));
     let standing = standing.map(|one| ended(one, now));
     let holders = holders(finding, case).into_iter();
-    let noted = holders.filter_map(|object| Some(noted(object, finding.rule, now)?.and_then(by_hand(object, case))));
+    let noted = holders.filter_map(|object| {
+        Some(noted(object, finding.rule, now)?.and_then(by_hand(object, case)))
+    });
     let mut claims: Vec<Claim> = standing.chain(noted).collect();
     claims.sort_by_key(Result::is_err);
     claims.into_iter().next()
@@ -36,8 +42,15 @@ pub fn claim(finding: &Finding, case: &Case<'_>) -> Option<Claim> {
 
 /// How many overrides stand in policy and cluster, by rule and by whether they count now.
 #[must_use]
-pub fn tally(facts: &Facts, policy: &Policy, now: Timestamp) -> BTreeMap<(&'static str, bool), i64> {
-    let standing = policy.overrides.iter().map(|one| (one.rule, ended(one, now).is_ok()));
+pub fn tally(
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> BTreeMap<(&'static str, bool), i64> {
+    let standing = policy
+        .overrides
+        .iter()
+        .map(|one| (one.rule, ended(one, now).is_ok()));
     let noted = facts.objects().flat_map(|object| {
         let rules = RULES.into_iter().map(|rule| rule.id);
         rules.filter_map(|rule| Some((rule, noted(object, rule, now)?.is_ok())))
@@ -52,7 +65,10 @@ pub fn tally(facts: &Facts, policy: &Policy, now: Timestamp) -> BTreeMap<(&'stat
 fn meets(standing: &Standing, finding: &Finding) -> bool {
     let object = &finding.object;
     let short = format!("{}/{}", object.kind, object.name);
-    let full = object.namespace.as_ref().map(|space| format!("{}/{space}/{}", object.kind, object.name));
+    let full = object
+        .namespace
+        .as_ref()
+        .map(|space| format!("{}/{space}/{}", object.kind, object.name));
     standing.rule == finding.rule
         && (full.as_ref() == Some(&standing.object) || full.is_none() && short == standing.object)
 }
@@ -64,30 +80,58 @@ fn ended(standing: &Standing, now: Timestamp) -> Claim {
 /// The objects whose annotations may excuse a finding.
 fn holders<'a>(finding: &Finding, case: &Case<'a>) -> Vec<&'a Object> {
     let about = |object: &Object| finding.object.is(object);
-    let live = case.change().and_then(|change| change.old.as_ref()).filter(|old| about(old));
+    let live = case
+        .change()
+        .and_then(|change| change.old.as_ref())
+        .filter(|old| about(old));
     let fact = || case.facts.objects().find(|object| about(object));
-    let home = case.facts.objects().filter(|object| covers(object, finding, case.engine()));
-    live.or_else(fact).into_iter().chain(own(case).filter(|new| about(new))).chain(home).collect()
+    let home = case
+        .facts
+        .objects()
+        .filter(|object| covers(object, finding, case.engine()));
+    live.or_else(fact)
+        .into_iter()
+        .chain(own(case).filter(|new| about(new)))
+        .chain(home)
+        .collect()
 }
 
 /// Whether a Namespace is that of the engine which is deleted: of several, each stands for its own.
 /// What is cluster-wide, or deletes the engine from elsewhere, belongs to all of them.
 fn covers(object: &Object, finding: &Finding, engine: &Engine) -> bool {
     let is_home = |object: &Object| object.kind == "Namespace" && engine.is_home(&object.name);
-    let Subject { kind, namespace, name, .. } = &finding.object;
-    let space = if kind == "Namespace" { Some(name) } else { namespace.as_ref() };
+    let Subject {
+        kind,
+        namespace,
+        name,
+        ..
+    } = &finding.object;
+    let space = if kind == "Namespace" {
+        Some(name)
+    } else {
+        namespace.as_ref()
+    };
     let space = space.filter(|space| engine.is_home(space));
-    finding.rule == engine_deleted::RULE.id && is_home(object) && space.is_none_or(|space| *space == object.name)
+    finding.rule == engine_deleted::RULE.id
+        && is_home(object)
+        && space.is_none_or(|space| *space == object.name)
 }
 
 /// A rendered manifest that carries an override may have put it on the live object before.
 fn by_hand(object: &Object, case: &Case<'_>) -> impl FnOnce(Override) -> Claim {
-    let brought = case.release().into_iter().flat_map(|release| &release.objects);
-    let mut brought = brought.filter(|new| new.key() == object.key() && new.annotations.contains_key(ALLOW));
+    let brought = case
+        .release()
+        .into_iter()
+        .flat_map(|release| &release.objects);
+    let mut brought =
+        brought.filter(|new| new.key() == object.key() && new.annotations.contains_key(ALLOW));
     let slipped = brought.next().is_some();
     move |counts| {
         if slipped {
-            Err(format!("the override on {} does not count: the release brings it", counts.by))
+            Err(format!(
+                "the override on {} does not count: the release brings it",
+                counts.by
+            ))
         } else {
             Ok(counts)
         }
@@ -100,37 +144,63 @@ fn own<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Object> {
         && case.request.operation != Operation::Delete
         && !case.request.writer.is_helm();
     let new = case.change().and_then(|change| change.new.as_ref());
-    let by_hand = |object: &&Object| object.labels.get(MANAGED_BY).is_none_or(|tool| tool != "Helm");
+    let by_hand = |object: &&Object| {
+        object
+            .labels
+            .get(MANAGED_BY)
+            .is_none_or(|tool| tool != "Helm")
+    };
     new.filter(|_| meant).filter(by_hand).into_iter()
 }
 
 /// What an object's annotations say of a rule, if they say anything.
 fn noted(object: &Object, rule: &str, now: Timestamp) -> Option<Claim> {
     let rules = object.annotations.get(ALLOW)?;
-    rules.split(',').any(|one| one.trim() == rule).then(|| read(object, now))
+    rules
+        .split(',')
+        .any(|one| one.trim() == rule)
+        .then(|| read(object, now))
 }
 
 fn read(object: &Object, now: Timestamp) -> Claim {
-    let text = |key: &str| object.annotations.get(key).map(|text| text.trim()).unwrap_or_default();
+    let text = |key: &str| {
+        object
+            .annotations
+            .get(key)
+            .map(|text| text.trim())
+            .unwrap_or_default()
+    };
     if text(REASON).is_empty() {
-        return Err(format!("the override on {object} does not count: {REASON} is missing"));
+        return Err(format!(
+            "the override on {object} does not count: {REASON} is missing"
+        ));
     }
     if text(UNTIL).is_empty() {
-        return Err(format!("the override on {object} does not count: {UNTIL} is missing"));
+        return Err(format!(
+            "the override on {object} does not count: {UNTIL} is missing"
+        ));
     }
-    let until = text(UNTIL)
-        .parse()
-        .map_err(|_| format!("the override on {object} does not count: {UNTIL} is no RFC 3339 time"))?;
+    let until = text(UNTIL).parse().map_err(|_| {
+        format!("the override on {object} does not count: {UNTIL} is no RFC 3339 time")
+    })?;
     limited(text(REASON), until, &object.to_string(), now)
 }
 
 /// Whether an end is ahead, and near enough.
 fn limited(reason: &str, until: Timestamp, by: &str, now: Timestamp) -> Claim {
     if until <= now {
-        return Err(format!("the override on {by} does not count: it ended at {until}"));
+        return Err(format!(
+            "the override on {by} does not count: it ended at {until}"
+        ));
     }
     if until.duration_since(now) > LONGEST {
-        return Err(format!("the override on {by} does not count: {until} is more than 30 days away"));
+        return Err(format!(
+            "the override on {by} does not count: {until} is more than 30 days away"
+        ));
     }
-    Ok(Override { reason: reason.to_owned(), until, by: by.to_owned() })
+    Ok(Override {
+        reason: reason.to_owned(),
+        until,
+        by: by.to_owned(),
+    })
 }

@@ -79,10 +79,18 @@ pub fn read(text: &str, now: Timestamp) -> Result<Policy, Invalid> {
     }
     let file: File = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
     Ok(Policy {
-        levels: file.levels.into_iter().map(|(rule, level)| (rule.0, level)).collect(),
+        levels: file
+            .levels
+            .into_iter()
+            .map(|(rule, level)| (rule.0, level))
+            .collect(),
         engine: place(file.engine)?,
         mutates_helm_releases: file.mutate.helm_releases,
-        overrides: file.overrides.iter().map(|one| standing(one, now)).collect::<Result<_, Invalid>>()?,
+        overrides: file
+            .overrides
+            .iter()
+            .map(|one| standing(one, now))
+            .collect::<Result<_, Invalid>>()?,
     })
 }
 
@@ -90,20 +98,34 @@ fn place(place: Place) -> Result<Engine, Invalid> {
     let default = Engine::default();
     let namespaces = match place.namespaces {
         None => default.namespaces,
-        Some(list) if list.value.is_empty() || list.value.iter().any(|name| name.trim().is_empty()) => {
-            return Err(at(&list.referenced, "engine.namespaces must name one at least".to_owned()));
+        Some(list)
+            if list.value.is_empty() || list.value.iter().any(|name| name.trim().is_empty()) =>
+        {
+            return Err(at(
+                &list.referenced,
+                "engine.namespaces must name one at least".to_owned(),
+            ));
         }
         Some(list) => list.value,
     };
-    Ok(Engine { namespaces, values_paths: place.values_paths.unwrap_or(default.values_paths) })
+    Ok(Engine {
+        namespaces,
+        values_paths: place.values_paths.unwrap_or(default.values_paths),
+    })
 }
 
 fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
     if one.reason.value.trim().is_empty() {
-        return Err(at(&one.reason.referenced, "an override needs a reason".to_owned()));
+        return Err(at(
+            &one.reason.referenced,
+            "an override needs a reason".to_owned(),
+        ));
     }
     if !one.object.value.contains('/') {
-        let message = format!("{:?} is no object; write Kind/name or Kind/namespace/name", one.object.value);
+        let message = format!(
+            "{:?} is no object; write Kind/name or Kind/namespace/name",
+            one.object.value
+        );
         return Err(at(&one.object.referenced, message));
     }
     let until = end(&one.until, now)?;
@@ -118,18 +140,26 @@ fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
 /// An end that has passed is no error: a policy must stay loadable after its overrides ended.
 fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, Invalid> {
     let wrong = |message: String| at(&until.referenced, message);
-    let time: Timestamp = until
-        .value
-        .parse()
-        .map_err(|_| wrong(format!("{:?} is no RFC 3339 time, like 2026-12-31T12:00:00Z", until.value)))?;
+    let time: Timestamp = until.value.parse().map_err(|_| {
+        wrong(format!(
+            "{:?} is no RFC 3339 time, like 2026-12-31T12:00:00Z",
+            until.value
+        ))
+    })?;
     if time.duration_since(now) > LONGEST {
-        return Err(wrong(format!("{time} is more than 30 days away; an override must end sooner")));
+        return Err(wrong(format!(
+            "{time} is more than 30 days away; an override must end sooner"
+        )));
     }
     Ok(time)
 }
 
 fn at(location: &Location, message: String) -> Invalid {
-    Invalid { line: location.line(), column: location.column(), message }
+    Invalid {
+        line: location.line(),
+        column: location.column(),
+        message,
+    }
 }
 
 fn unreadable(error: &serde_saphyr::Error) -> Invalid {
@@ -137,7 +167,11 @@ fn unreadable(error: &serde_saphyr::Error) -> Invalid {
     let message = text.lines().next().unwrap_or("not readable").to_owned();
     match error.location() {
         Some(location) => at(&location, message),
-        None => Invalid { line: 0, column: 0, message },
+        None => Invalid {
+            line: 0,
+            column: 0,
+            message,
+        },
     }
 }
 
@@ -155,7 +189,9 @@ mod tests {
     }
 
     fn exception(until: &str, more: &str) -> String {
-        format!("overrides:\n  - {{rule: foreign-owner, object: Deployment/a/b, until: \"{until}\"{more}}}\n")
+        format!(
+            "overrides:\n  - {{rule: foreign-owner, object: Deployment/a/b, until: \"{until}\"{more}}}\n"
+        )
     }
 
     #[test]
@@ -169,14 +205,23 @@ mod tests {
     fn levels_engine_and_overrides_are_read() {
         let text = "levels: {flux-minor-skipped: enforce, foreign-owner: \"off\"}\n\
                     engine: {namespaces: [flux], valuesPaths: [a.b]}\n";
-        let policy = read(&(text.to_owned() + &exception("2026-12-01T00:00:00Z", ", reason: \" x \"")), now());
+        let policy = read(
+            &(text.to_owned() + &exception("2026-12-01T00:00:00Z", ", reason: \" x \"")),
+            now(),
+        );
         let policy = policy.unwrap();
         assert_eq!(policy.levels["flux-minor-skipped"], Level::Enforce);
         assert_eq!(policy.levels["foreign-owner"], Level::Off);
         assert_eq!(policy.levels.get("engine-deleted"), None);
         assert_eq!(
-            (policy.engine.namespaces.as_slice(), policy.engine.values_paths.as_slice()),
-            (["flux".to_owned()].as_slice(), ["a.b".to_owned()].as_slice())
+            (
+                policy.engine.namespaces.as_slice(),
+                policy.engine.values_paths.as_slice()
+            ),
+            (
+                ["flux".to_owned()].as_slice(),
+                ["a.b".to_owned()].as_slice()
+            )
         );
         assert_eq!(policy.overrides.first().unwrap().reason, "x");
     }
@@ -185,10 +230,18 @@ mod tests {
     fn nothing_is_mutated_unless_the_file_says_so() {
         let mutates = |text: &str| read(text, now()).unwrap().mutates_helm_releases;
         assert!(mutates("mutate: {helmReleases: true}\n"));
-        for text in ["mutate: {helmReleases: false}\n", "mutate: {}\n", "levels: {}\n"] {
+        for text in [
+            "mutate: {helmReleases: false}\n",
+            "mutate: {}\n",
+            "levels: {}\n",
+        ] {
             assert!(!mutates(text), "{text}");
         }
-        for text in ["mutate: {helmRelease: true}\n", "mutate: {helmReleases: often}\n", "mutate: true\n"] {
+        for text in [
+            "mutate: {helmRelease: true}\n",
+            "mutate: {helmReleases: often}\n",
+            "mutate: true\n",
+        ] {
             assert!(refusal(text).starts_with("line 1, column "), "{text}");
         }
     }
@@ -197,15 +250,22 @@ mod tests {
     fn unknown_keys_and_rules_are_refused_with_their_place() {
         let text = refusal("levels:\n  flux-minor-skiped: warn\n");
         assert!(
-            text.starts_with("line 2, column 3: ") && text.contains("did you mean \"flux-minor-skipped\""),
+            text.starts_with("line 2, column 3: ")
+                && text.contains("did you mean \"flux-minor-skipped\""),
             "{text}"
         );
         let text = refusal("engine:\n  namespace: flux\n");
-        assert!(text.starts_with("line 2, column 3: ") && text.contains("namespace"), "{text}");
+        assert!(
+            text.starts_with("line 2, column 3: ") && text.contains("namespace"),
+            "{text}"
+        );
         let text = refusal("levels: {foreign-owner: loud}\n");
         assert!(text.starts_with("line 1, column 25: "), "{text}");
         for none in ["[]", "['']", "[flux-system, ' ']"] {
-            assert!(refusal(&format!("engine: {{namespaces: {none}}}\n")).contains("one at least"), "{none}");
+            assert!(
+                refusal(&format!("engine: {{namespaces: {none}}}\n")).contains("one at least"),
+                "{none}"
+            );
         }
         assert!(refusal("levels: [\n").starts_with("line "));
     }
@@ -213,10 +273,19 @@ mod tests {
     #[test]
     fn an_override_needs_a_reason_an_object_and_a_near_end() {
         let text = refusal(&exception("2026-12-01T00:00:00Z", ""));
-        assert!(text.starts_with("line 2") && text.contains("reason"), "{text}");
-        assert!(refusal(&exception("2026-12-01T00:00:00Z", ", reason: \" \"")).contains("needs a reason"));
+        assert!(
+            text.starts_with("line 2") && text.contains("reason"),
+            "{text}"
+        );
+        assert!(
+            refusal(&exception("2026-12-01T00:00:00Z", ", reason: \" \""))
+                .contains("needs a reason")
+        );
         let text = refusal(&exception("2027-01-01T00:00:00Z", ", reason: x"));
-        assert!(text.contains("line 2, column") && text.contains("more than 30 days away"), "{text}");
+        assert!(
+            text.contains("line 2, column") && text.contains("more than 30 days away"),
+            "{text}"
+        );
         assert!(refusal(&exception("tomorrow", ", reason: x")).contains("RFC 3339"));
         let text = exception("2026-12-01T00:00:00Z", ", reason: x").replace("Deployment/a/b", "b");
         assert!(refusal(&text).contains("Kind/name"));

@@ -26,7 +26,13 @@ pub enum Door {
 
 impl Door {
     /// Every door of the admission server, as metrics label it.
-    pub const ADMISSION: [Self; 5] = [Self::HelmRelease, Self::ReleaseRecord, Self::Crd, Self::CrdStatus, Self::Engine];
+    pub const ADMISSION: [Self; 5] = [
+        Self::HelmRelease,
+        Self::ReleaseRecord,
+        Self::Crd,
+        Self::CrdStatus,
+        Self::Engine,
+    ];
 
     /// Its name in metrics, documents and findings.
     #[must_use]

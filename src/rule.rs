@@ -105,13 +105,21 @@ impl<'a> Case<'a> {
     /// The change of one object, if the request is one.
     #[must_use]
     pub fn change(&self) -> Option<&'a Change> {
-        if let Subject::Change(change) = &self.request.subject { Some(change) } else { None }
+        if let Subject::Change(change) = &self.request.subject {
+            Some(change)
+        } else {
+            None
+        }
     }
 
     /// The release, if the request is one.
     #[must_use]
     pub fn release(&self) -> Option<&'a Release> {
-        if let Subject::Release(release) = &self.request.subject { Some(release) } else { None }
+        if let Subject::Release(release) = &self.request.subject {
+            Some(release)
+        } else {
+            None
+        }
     }
 
     /// What is written, each with the object as it lives. A change knows its own old object; only
@@ -120,7 +128,9 @@ impl<'a> Case<'a> {
         let (facts, change, release) = (self.facts, self.change(), self.release());
         let single = change.and_then(|change| Some((change.new.as_ref()?, change.old.as_ref())));
         let many = release.into_iter().flat_map(|release| &release.objects);
-        single.into_iter().chain(many.map(|new| (new, facts.live(&new.key()))))
+        single
+            .into_iter()
+            .chain(many.map(|new| (new, facts.live(&new.key()))))
     }
 
     /// What is written over an object that lives.
@@ -131,7 +141,8 @@ impl<'a> Case<'a> {
     /// The engine's objects that are written, with their part and the object as it lives.
     pub fn engine_written(&self) -> impl Iterator<Item = (Part, &'a Object, Option<&'a Object>)> {
         let engine = self.engine();
-        self.written().filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
+        self.written()
+            .filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
     }
 
     /// The Flux that runs in the cluster; none where the cluster has no Flux. Of several, the one in
@@ -141,7 +152,10 @@ impl<'a> Case<'a> {
     /// When the facts hold parts of the engine and none of its controllers.
     pub fn running(&self) -> Result<Option<Flux>, Need> {
         let home = self.owner().map(|owner| owner.namespace);
-        let near = self.facts.engine(self.engine()).filter(|object| object.namespace == home);
+        let near = self
+            .facts
+            .engine(self.engine())
+            .filter(|object| object.namespace == home);
         match Flux::of(near).or_else(|| self.facts.running(self.engine())) {
             None if self.facts.engine(self.engine()).next().is_some() => Err(Need::RunningFlux),
             running => Ok(running),
@@ -156,7 +170,11 @@ impl<'a> Case<'a> {
         let owners = self.facts.owners(self.engine());
         let (controllers, _) = self.facts.controllers(self.engine());
         let unseen = controllers.is_empty() && self.facts.engine(self.engine()).next().is_some();
-        if owners.is_empty() && unseen { Err(Need::RunningFlux) } else { Ok(owners) }
+        if owners.is_empty() && unseen {
+            Err(Need::RunningFlux)
+        } else {
+            Ok(owners)
+        }
     }
 
     /// The name and namespace of the release that is installed or upgraded.

@@ -35,7 +35,10 @@ impl Crew {
     /// the caller's does the work.
     #[must_use]
     pub const fn of(most: usize) -> Self {
-        Self { most, pool: OnceLock::new() }
+        Self {
+            most,
+            pool: OnceLock::new(),
+        }
     }
 
     /// What `work` makes of each piece, in their order. One thread awaits the pieces, and works where the others fall
@@ -48,7 +51,9 @@ impl Crew {
         let begin: Vec<_> = pieces.by_ref().take(2).collect();
         let pool = if begin.len() > 1 { self.pool() } else { None };
         let pieces = begin.into_iter().chain(pieces);
-        let Some(pool) = pool else { return pieces.map(work).collect() };
+        let Some(pool) = pool else {
+            return pieces.map(work).collect();
+        };
         let (sender, done) = mpsc::channel();
         let (work, waiting) = (&work, &AtomicUsize::new(0));
         pool.scope_fifo(|scope| {
@@ -60,7 +65,9 @@ impl Crew {
                     // The receiver is there for longer.
                     let _ = sender.send((number, work(piece)));
                 });
-                while waiting.load(Ordering::Relaxed) > AHEAD && yield_local() == Some(Yield::Executed) {}
+                while waiting.load(Ordering::Relaxed) > AHEAD
+                    && yield_local() == Some(Yield::Executed)
+                {}
             }
         });
         drop(sender);
@@ -70,7 +77,11 @@ impl Crew {
     }
 
     /// What `work` makes of each piece, in their order; shared out where threads run already.
-    pub fn map<T: Sync, R: Send>(&self, pieces: &[T], work: impl Fn(&T) -> R + Send + Sync) -> Vec<R> {
+    pub fn map<T: Sync, R: Send>(
+        &self,
+        pieces: &[T],
+        work: impl Fn(&T) -> R + Send + Sync,
+    ) -> Vec<R> {
         match self.pool.get() {
             Some(Some(pool)) => pool.install(|| pieces.par_iter().map(work).collect()),
             _ => pieces.iter().map(work).collect(),
@@ -78,7 +89,11 @@ impl Crew {
     }
 
     /// Two works, at the same time where threads run already; else one after the other.
-    pub fn both<A: Send, B: Send>(&self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+    pub fn both<A: Send, B: Send>(
+        &self,
+        one: impl FnOnce() -> A + Send,
+        other: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
         match self.pool.get() {
             Some(Some(pool)) => pool.join(one, other),
             _ => (one(), other()),
@@ -87,13 +102,22 @@ impl Crew {
 
     fn pool(&self) -> Option<&ThreadPool> {
         let several = || {
-            let most = available_parallelism().map_or(1, NonZero::get).min(self.most);
+            let most = available_parallelism()
+                .map_or(1, NonZero::get)
+                .min(self.most);
             let pool = || ThreadPoolBuilder::new().num_threads(most).stack_size(STACK);
             // A thread stays in its first pool for good, even one that could not be built.
-            let built = || pool().use_current_thread().build().or_else(|_| pool().build());
+            let built = || {
+                pool()
+                    .use_current_thread()
+                    .build()
+                    .or_else(|_| pool().build())
+            };
             if most > 1 { built().ok() } else { None }
         };
-        self.pool.get_or_init(|| if self.most > 1 { several() } else { None }).as_ref()
+        self.pool
+            .get_or_init(|| if self.most > 1 { several() } else { None })
+            .as_ref()
     }
 }
 
@@ -105,9 +129,13 @@ mod tests {
     #[test]
     fn what_is_shared_out_comes_back_in_order() {
         let can_share = available_parallelism().is_ok_and(|threads| threads.get() > 1);
-        for (count, most, are_several) in
-            [(0, 3, false), (1, 3, false), (2, 3, true), (1_000, 1, false), (1_000, 3, true)]
-        {
+        for (count, most, are_several) in [
+            (0, 3, false),
+            (1, 3, false),
+            (2, 3, true),
+            (1_000, 1, false),
+            (1_000, 3, true),
+        ] {
             // Once more where the first one keeps the thread.
             for _ in 0..2 {
                 let crew = Crew::of(most);
@@ -118,7 +146,10 @@ mod tests {
                     are_several && can_share,
                     "{count} pieces, {most} threads"
                 );
-                assert_eq!(crew.map(&after, |piece| piece - 1), (0..count).collect::<Vec<_>>());
+                assert_eq!(
+                    crew.map(&after, |piece| piece - 1),
+                    (0..count).collect::<Vec<_>>()
+                );
                 assert_eq!(crew.both(|| count, || most), (count, most));
             }
         }
@@ -128,8 +159,14 @@ mod tests {
     fn no_more_is_awaited_than_is_worked_on_soon() {
         let begun = AtomicUsize::new(0);
         let most = AHEAD + 4;
-        let pieces = (0..1_000).inspect(|taken| assert!(*taken <= begun.load(Ordering::Relaxed) + most));
-        assert_eq!(Crew::of(3).stream(pieces, |_| begun.fetch_add(1, Ordering::Relaxed)).len(), 1_000);
+        let pieces =
+            (0..1_000).inspect(|taken| assert!(*taken <= begun.load(Ordering::Relaxed) + most));
+        assert_eq!(
+            Crew::of(3)
+                .stream(pieces, |_| begun.fetch_add(1, Ordering::Relaxed))
+                .len(),
+            1_000
+        );
     }
 
     #[test]

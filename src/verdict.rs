@@ -58,11 +58,15 @@ impl Verdict {
 
     /// The findings that no override lets through.
     pub fn standing(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.excused.is_none())
+        self.findings
+            .iter()
+            .filter(|finding| finding.excused.is_none())
     }
 
     /// The findings with this outcome.
     pub fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(move |finding| finding.outcome() == outcome)
+        self.findings
+            .iter()
+            .filter(move |finding| finding.outcome() == outcome)
     }
 }

@@ -7,9 +7,16 @@ fn main() {
     println!("cargo::rerun-if-env-changed=FLUXKEEP_COMMIT");
     // Git appends to this file whenever HEAD moves. A missing one would rebuild every time.
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists());
-    println!("cargo::rerun-if-changed={}", log.as_deref().unwrap_or("build.rs"));
-    let asked = std::env::var("FLUXKEEP_COMMIT").ok().filter(|commit| !commit.is_empty());
-    let commit = asked.or_else(|| git(&["rev-parse", "--short=12", "HEAD"])).unwrap_or_else(|| "unknown".to_owned());
+    println!(
+        "cargo::rerun-if-changed={}",
+        log.as_deref().unwrap_or("build.rs")
+    );
+    let asked = std::env::var("FLUXKEEP_COMMIT")
+        .ok()
+        .filter(|commit| !commit.is_empty());
+    let commit = asked
+        .or_else(|| git(&["rev-parse", "--short=12", "HEAD"]))
+        .unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=FLUXKEEP_COMMIT={commit}");
     let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|actual| actual == value);
     if is("CARGO_PKG_NAME", "fluxkeep-postrenderer")

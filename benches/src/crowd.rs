@@ -53,13 +53,31 @@ pub(crate) fn measure(table: &mut Table, review: &[u8]) -> anyhow::Result<()> {
     let [alone, crowded] = Runtime::new()?.block_on(crowd(&review))?;
     let title = format!("with {IDLE} idle connections and {SLOW} slow clients");
     let mut wait = |what: &str, crowded: Duration, alone: Duration| {
-        table.row(&format!("{title}: {what}"), &text(crowded), &format!("alone: {}", text(alone)), IN_TIME);
+        table.row(
+            &format!("{title}: {what}"),
+            &text(crowded),
+            &format!("alone: {}", text(alone)),
+            IN_TIME,
+        );
     };
     wait("median wait for an answer", crowded.median, alone.median);
-    wait(&format!("longest of {ASKED} waits"), crowded.longest, alone.longest);
-    wait("a new connection and its first answer", crowded.new, alone.new);
+    wait(
+        &format!("longest of {ASKED} waits"),
+        crowded.longest,
+        alone.longest,
+    );
+    wait(
+        "a new connection and its first answer",
+        crowded.new,
+        alone.new,
+    );
     let holds = |waits: &Waits| format!("{:.0} MiB, {} sockets", waits.memory, waits.sockets);
-    table.row(&format!("{title}: memory"), &holds(&crowded), &format!("alone: {}", holds(&alone)), "");
+    table.row(
+        &format!("{title}: memory"),
+        &holds(&crowded),
+        &format!("alone: {}", holds(&alone)),
+        "",
+    );
     Ok(())
 }
 
@@ -71,14 +89,24 @@ async fn crowd(review: &Bytes) -> anyhow::Result<[Waits; 2]> {
     let connector = connector(&served.authority)?;
     let mut idle = Vec::with_capacity(IDLE);
     for index in 0..IDLE {
-        idle.push(connected(&connector, served.port).await.with_context(|| format!("idle connection {index}"))?);
+        idle.push(
+            connected(&connector, served.port)
+                .await
+                .with_context(|| format!("idle connection {index}"))?,
+        );
     }
     let mut slow = Vec::with_capacity(SLOW);
     for index in 0..SLOW {
-        slow.push(tokio::spawn(drip(slow_client(index, &connector, served.port).await?)));
+        slow.push(tokio::spawn(drip(
+            slow_client(index, &connector, served.port).await?,
+        )));
     }
     let crowded = waits(&served, &kept, review).await?;
-    anyhow::ensure!(crowded.sockets > IDLE, "the server held only {} sockets of the crowd", crowded.sockets);
+    anyhow::ensure!(
+        crowded.sockets > IDLE,
+        "the server held only {} sockets of the crowd",
+        crowded.sockets
+    );
     slow.iter().for_each(tokio::task::JoinHandle::abort);
     Ok([alone, crowded])
 }
@@ -90,9 +118,19 @@ async fn waits(served: &Served, kept: &Client, review: &Bytes) -> anyhow::Result
         waits.push(wait(served, kept, review).await?);
     }
     waits.sort();
-    let (median, longest) = waits.get(ASKED / 2).copied().zip(waits.last().copied()).context("waits")?;
+    let (median, longest) = waits
+        .get(ASKED / 2)
+        .copied()
+        .zip(waits.last().copied())
+        .context("waits")?;
     let process = served.process();
-    Ok(Waits { median, longest, new, memory: mib(&process, Memory::Now)?, sockets: sockets(&process)? })
+    Ok(Waits {
+        median,
+        longest,
+        new,
+        memory: mib(&process, Memory::Now)?,
+        sockets: sockets(&process)?,
+    })
 }
 
 async fn wait(served: &Served, client: &Client, review: &Bytes) -> anyhow::Result<Duration> {
@@ -113,7 +151,9 @@ fn connector(authority: &str) -> anyhow::Result<TlsConnector> {
 
 async fn connected(connector: &TlsConnector, port: u16) -> anyhow::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    Ok(connector.connect(ServerName::try_from("localhost")?, stream).await?)
+    Ok(connector
+        .connect(ServerName::try_from("localhost")?, stream)
+        .await?)
 }
 
 /// A stream on which a client is slow, and what it is slow with.
@@ -122,9 +162,13 @@ type Slow = (Box<dyn AsyncWrite + Send + Unpin>, &'static [u8]);
 /// By turns slow with its handshake, its headers, its body.
 async fn slow_client(index: usize, connector: &TlsConnector, port: u16) -> anyhow::Result<Slow> {
     const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
-    const HEADERS: &[u8] = b"POST /validate HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n";
+    const HEADERS: &[u8] =
+        b"POST /validate HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n";
     if index.is_multiple_of(3) {
-        return Ok((Box::new(TcpStream::connect(("127.0.0.1", port)).await?), HELLO));
+        return Ok((
+            Box::new(TcpStream::connect(("127.0.0.1", port)).await?),
+            HELLO,
+        ));
     }
     let mut stream = connected(connector, port).await?;
     if index % 3 == 1 {

@@ -56,21 +56,47 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn measure(table: &mut Table, review: &[u8]) -> anyhow::Result<()> {
-    anyhow::ensure!(review.len() <= AT_ONCE, "the review has {} bytes; the most is {AT_ONCE}", review.len());
+    anyhow::ensure!(
+        review.len() <= AT_ONCE,
+        "the review has {} bytes; the most is {AT_ONCE}",
+        review.len()
+    );
     let body = Bytes::copy_from_slice(review);
     let kinds = [Kind::Fluxkeep, Kind::Floor, Kind::Value, Kind::Typed];
-    let mut servers = kinds.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut servers = kinds
+        .into_iter()
+        .map(start)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     for _ in 0..ROUNDS {
         for server in &mut servers {
             let took = runtime.block_on(round(server, &body))?;
             server.fastest = server.fastest.min(took);
         }
     }
-    let [ours, floor, value, typed] = servers.as_slice() else { anyhow::bail!("four servers") };
-    let title = format!("the same over HTTPS, kept connection, {} kB: CPU per request", body.len() / 1000);
-    table.time(&title, ours.fastest, "axum, body unread (the floor)", floor.fastest, "≤ 1.54 × (0.65 of its rate)");
-    table.time(&title, ours.fastest, "axum, serde_json::Value", value.fastest, "≤ 0.28 × (3.5 times its rate)");
+    let [ours, floor, value, typed] = servers.as_slice() else {
+        anyhow::bail!("four servers")
+    };
+    let title = format!(
+        "the same over HTTPS, kept connection, {} kB: CPU per request",
+        body.len() / 1000
+    );
+    table.time(
+        &title,
+        ours.fastest,
+        "axum, body unread (the floor)",
+        floor.fastest,
+        "≤ 1.54 × (0.65 of its rate)",
+    );
+    table.time(
+        &title,
+        ours.fastest,
+        "axum, serde_json::Value",
+        value.fastest,
+        "≤ 0.28 × (3.5 times its rate)",
+    );
     table.time(&title, ours.fastest, "axum, typed CRDs", typed.fastest, "");
     Ok(())
 }
@@ -80,11 +106,18 @@ async fn round(server: &Server, body: &Bytes) -> anyhow::Result<Duration> {
     let url = format!("{}/validate", server.url);
     let first = server.client.post(&url, body.clone()).await?;
     let said = String::from_utf8_lossy(first.body());
-    anyhow::ensure!(said.contains(r#""allowed":true"#), "a server answered {said}");
+    anyhow::ensure!(
+        said.contains(r#""allowed":true"#),
+        "a server answered {said}"
+    );
     let before = cpu(&server.thread)?;
     for _ in 0..REQUESTS {
         let answer = server.client.post(&url, body.clone()).await?;
-        anyhow::ensure!(answer.status() == 200, "a server answered {}", answer.status());
+        anyhow::ensure!(
+            answer.status() == 200,
+            "a server answered {}",
+            answer.status()
+        );
     }
     Ok(cpu(&server.thread)?.saturating_sub(before) / REQUESTS)
 }
@@ -99,7 +132,10 @@ pub(crate) fn start(kind: Kind) -> anyhow::Result<Server> {
                 other => baseline(other, &tell).await,
             }
         };
-        runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve)
+        runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(serve)
     });
     told.recv().context("a server that starts")
 }
@@ -117,14 +153,19 @@ async fn baseline(kind: Kind, tell: &mpsc::Sender<Server>) -> anyhow::Result<()>
     let current = Current::new(authority.leaf(&["localhost".to_owned()], now, &terms)?);
     let tls = TlsAcceptor::from(Arc::new(server_config(current)?));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    tell.send(server(listener.local_addr()?.port(), &authority.certificate().pem())?)?;
+    tell.send(server(
+        listener.local_addr()?.port(),
+        &authority.certificate().pem(),
+    )?)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let (tls, service) = (tls.clone(), TowerToHyperService::new(router(kind)));
         tokio::spawn(async move {
             if let Ok(stream) = tls.accept(stream).await {
-                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                let _ = Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
             }
         });
     }
@@ -140,15 +181,22 @@ fn router(kind: Kind) -> Router {
         }
         ([(CONTENT_TYPE, "application/json")], allowed(&body))
     };
-    Router::new().route("/validate", post(answer)).route("/mutate", post(answer))
+    Router::new()
+        .route("/validate", post(answer))
+        .route("/mutate", post(answer))
 }
 
 /// What allows a review.
 fn allowed(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(body.get(..HEAD).unwrap_or(body));
-    let uid = head.split_once(r#""uid":""#).and_then(|(_, rest)| rest.split_once('"')).map_or("", |(uid, _)| uid);
+    let uid = head
+        .split_once(r#""uid":""#)
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map_or("", |(uid, _)| uid);
     let response = format!(r#"{{"uid":"{uid}","allowed":true}}"#);
-    format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{response}}}"#)
+    format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{response}}}"#
+    )
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) {
@@ -158,5 +206,11 @@ fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) {
 fn server(port: u16, authority: &str) -> anyhow::Result<Server> {
     let (url, authority) = (format!("https://localhost:{port}"), authority.to_owned());
     let client = Client::trusting(&authority, Http::One)?;
-    Ok(Server { thread: thread()?, url, authority, client, fastest: Duration::MAX })
+    Ok(Server {
+        thread: thread()?,
+        url,
+        authority,
+        client,
+        fastest: Duration::MAX,
+    })
 }

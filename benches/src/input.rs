@@ -43,16 +43,27 @@ impl Inputs {
         let manifest = files.manifest.as_deref().map_or_else(manifest, text)?;
         let packed = packed(&manifest)?;
         let record = stored(secret(&packed)).bytes();
-        Ok(Self { update: redefined(old, new).bytes(), manifest, packed, record })
+        Ok(Self {
+            update: redefined(old, new).bytes(),
+            manifest,
+            packed,
+            record,
+        })
     }
 }
 
 /// The HelmRelease CRD of a file, as a cluster holds it.
 fn helm_releases(path: &Path) -> anyhow::Result<Value> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(&text(path)?)?;
-    let named = |object: &Value| object.pointer("/metadata/name").is_some_and(|name| name == HELM_RELEASES);
-    let mut crd =
-        objects.into_iter().find(named).with_context(|| format!("{} has no {HELM_RELEASES}", path.display()))?;
+    let named = |object: &Value| {
+        object
+            .pointer("/metadata/name")
+            .is_some_and(|name| name == HELM_RELEASES)
+    };
+    let mut crd = objects
+        .into_iter()
+        .find(named)
+        .with_context(|| format!("{} has no {HELM_RELEASES}", path.display()))?;
     if let Some(crd) = crd.as_object_mut() {
         crd.insert("status".to_owned(), json!({"storedVersions": ["v2"]}));
     }
@@ -86,8 +97,9 @@ pub(crate) fn crd(word: &str) -> Value {
 /// of the bytes long descriptions.
 fn schema(word: &str, fields: usize, depth: usize) -> Value {
     let field = |index: usize| {
-        let about =
-            format!("Names what \"this\" is about in {word}; it's [one] of {{many}} fields: see the reference.\n");
+        let about = format!(
+            "Names what \"this\" is about in {word}; it's [one] of {{many}} fields: see the reference.\n"
+        );
         let value = if depth > 0 && index.is_multiple_of(6) {
             schema(word, fields / 2, depth - 1)
         } else {
@@ -102,14 +114,31 @@ fn schema(word: &str, fields: usize, depth: usize) -> Value {
 
 /// What the chart flux2 renders: the engine's objects, their CRDs with schemas, about 670 kB of YAML.
 fn manifest() -> anyhow::Result<String> {
-    let objects: Vec<Value> = serde_saphyr::from_multiple(BUILT_IN).context("reading the built-in snapshot")?;
+    let objects: Vec<Value> =
+        serde_saphyr::from_multiple(BUILT_IN).context("reading the built-in snapshot")?;
     let full = |mut object: Value| {
-        let versions = object.pointer_mut("/spec/versions").and_then(Value::as_array_mut);
-        for version in versions.into_iter().flatten().filter_map(Value::as_object_mut) {
-            let name = version.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            version.insert("schema".to_owned(), json!({"openAPIV3Schema": schema(&name, 24, 1)}));
+        let versions = object
+            .pointer_mut("/spec/versions")
+            .and_then(Value::as_array_mut);
+        for version in versions
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+        {
+            let name = version
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            version.insert(
+                "schema".to_owned(),
+                json!({"openAPIV3Schema": schema(&name, 24, 1)}),
+            );
         }
-        format!("---\n# Source: flux2/templates/one.yaml\n{}", yaml(&object, 0))
+        format!(
+            "---\n# Source: flux2/templates/one.yaml\n{}",
+            yaml(&object, 0)
+        )
     };
     Ok(objects.into_iter().map(full).collect())
 }

@@ -23,7 +23,12 @@ pub(crate) fn measure(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> 
         &beside,
         "≤ 12 MiB above",
     );
-    table.row(&format!("{CRDS} CRDs in the snapshot: memory"), &crds(rest)?, &beside, "≤ 4 MiB above");
+    table.row(
+        &format!("{CRDS} CRDs in the snapshot: memory"),
+        &crds(rest)?,
+        &beside,
+        "≤ 4 MiB above",
+    );
     Ok(())
 }
 
@@ -33,14 +38,20 @@ fn record(served: &Served, inputs: &Inputs) -> anyhow::Result<String> {
     let idle = mib(&process, Memory::Now)?;
     forget_peak(&process)?;
     let review = Bytes::from(inputs.record.clone());
-    runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let client = served.client()?;
-        for _ in 0..RECORDS {
-            served.ask(&client, &review).await?;
-        }
-        anyhow::Ok(())
-    })?;
-    Ok(format!("{:.1} MiB above at most", mib(&process, Memory::Peak)? - idle))
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let client = served.client()?;
+            for _ in 0..RECORDS {
+                served.ask(&client, &review).await?;
+            }
+            anyhow::Ok(())
+        })?;
+    Ok(format!(
+        "{:.1} MiB above at most",
+        mib(&process, Memory::Peak)? - idle
+    ))
 }
 
 /// What the facts of a snapshot use.
@@ -48,11 +59,20 @@ fn crds(idle: f64) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("snapshot.json");
     let items: Vec<Value> = (0..CRDS).map(crd).collect();
-    std::fs::write(&path, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
-    anyhow::ensure!(Snapshot::load(&path)?.facts().objects().count() == CRDS, "all CRDs are read");
+    std::fs::write(
+        &path,
+        json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string(),
+    )?;
+    anyhow::ensure!(
+        Snapshot::load(&path)?.facts().objects().count() == CRDS,
+        "all CRDs are read"
+    );
     let served = Served::start(Some(&path))?;
     let process = served.process();
-    let (now, peak) = (mib(&process, Memory::Now)? - idle, mib(&process, Memory::Peak)? - idle);
+    let (now, peak) = (
+        mib(&process, Memory::Now)? - idle,
+        mib(&process, Memory::Peak)? - idle,
+    );
     Ok(format!("{now:.1} MiB above, {peak:.1} while loading"))
 }
 

@@ -88,8 +88,16 @@ pub(crate) fn update(table: &mut Table, body: &[u8]) -> anyhow::Result<()> {
     let [ours, bare, value, typed] = fastest([
         &|| answered(body, &facts),
         &|| partial(body),
-        &|| Ok(serde_json::from_slice::<Value>(body)?.as_object().map_or(0, Map::len)),
-        &|| Ok(size_of_val(&serde_json::from_slice::<Review<CustomResourceDefinition>>(body)?)),
+        &|| {
+            Ok(serde_json::from_slice::<Value>(body)?
+                .as_object()
+                .map_or(0, Map::len))
+        },
+        &|| {
+            Ok(size_of_val(&serde_json::from_slice::<
+                Review<CustomResourceDefinition>,
+            >(body)?))
+        },
     ])?;
     let title = format!("UPDATE review of a CRD, {} kB: answer", body.len() / 1000);
     table.time(&title, ours, "bare partial parse", bare, "≤ 1.3 ×");
@@ -99,7 +107,12 @@ pub(crate) fn update(table: &mut Table, body: &[u8]) -> anyhow::Result<()> {
 }
 
 pub(crate) fn record(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> {
-    let Inputs { manifest, packed, record, .. } = inputs;
+    let Inputs {
+        manifest,
+        packed,
+        record,
+        ..
+    } = inputs;
     let facts = Snapshot::built_in()?.facts();
     let [ours, unpacked, read, parsed] = fastest([
         &|| answered(record, &facts),
@@ -107,23 +120,44 @@ pub(crate) fn record(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> {
         &|| Ok(manifest::read(manifest, Reading::default())?.len()),
         &|| parsed(manifest),
     ])?;
-    let title = format!("CREATE review of a flux2 release record, {} kB of manifest: answer", manifest.len() / 1000);
-    table.time(&title, ours, "unpack to values, parse all YAML", unpacked, "≤ 3 ms");
-    table.time("its manifest alone: read", read, "parse all YAML", parsed, "");
+    let title = format!(
+        "CREATE review of a flux2 release record, {} kB of manifest: answer",
+        manifest.len() / 1000
+    );
+    table.time(
+        &title,
+        ours,
+        "unpack to values, parse all YAML",
+        unpacked,
+        "≤ 3 ms",
+    );
+    table.time(
+        "its manifest alone: read",
+        read,
+        "parse all YAML",
+        parsed,
+        "",
+    );
     Ok(())
 }
 
 /// The server's own seam.
 fn answered(body: &[u8], facts: &Facts) -> anyhow::Result<usize> {
     let answer = answer(body, facts, &Policy::default(), now());
-    anyhow::ensure!(matches!(answer.outcome, Outcome::Judged(_)), "a review that is judged, not {:?}", answer.outcome);
+    anyhow::ensure!(
+        matches!(answer.outcome, Outcome::Judged(_)),
+        "a review that is judged, not {:?}",
+        answer.outcome
+    );
     Ok(answer.body.len())
 }
 
 /// Touches every field, so that none is left out.
 fn partial(body: &[u8]) -> anyhow::Result<usize> {
     let size = |one: &Partial<'_>| {
-        let version = |version: &Version<'_>| version.name.len() + usize::from(version.served != version.storage);
+        let version = |version: &Version<'_>| {
+            version.name.len() + usize::from(version.served != version.storage)
+        };
         let versions: usize = one.spec.versions.iter().map(version).sum();
         one.spec.group.len() + one.spec.scope.len() + versions + one.status.stored_versions.len()
     };
@@ -136,10 +170,17 @@ fn unpacked(packed: &str) -> anyhow::Result<usize> {
     let mut json = Vec::new();
     GzDecoder::new(STANDARD.decode(STANDARD.decode(packed)?)?.as_slice()).read_to_end(&mut json)?;
     let release: Value = serde_json::from_slice(&json)?;
-    parsed(release.get("manifest").and_then(Value::as_str).context("a manifest")?)
+    parsed(
+        release
+            .get("manifest")
+            .and_then(Value::as_str)
+            .context("a manifest")?,
+    )
 }
 
 fn parsed(manifest: &str) -> anyhow::Result<usize> {
-    let read = documents(manifest).into_iter().map(|one| serde_saphyr::from_str::<Value>(one.text));
+    let read = documents(manifest)
+        .into_iter()
+        .map(|one| serde_saphyr::from_str::<Value>(one.text));
     Ok(read.collect::<Result<Vec<_>, _>>()?.len())
 }

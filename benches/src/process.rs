@@ -20,7 +20,10 @@ pub(crate) fn mib(process: &str, memory: Memory) -> anyhow::Result<f64> {
         Memory::Peak => "VmHWM:",
     };
     let status = fs::read_to_string(format!("/proc/{process}/status")).context("reading /proc")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("a figure of memory")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .context("a figure of memory")?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib / 1024.0)
 }
@@ -34,17 +37,29 @@ pub(crate) fn forget_peak(process: &str) -> anyhow::Result<()> {
 pub(crate) fn sockets(process: &str) -> anyhow::Result<usize> {
     let files = fs::read_dir(format!("/proc/{process}/fd")).context("reading /proc")?;
     let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
-    Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
+    Ok(targets
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count())
 }
 
 /// The CPU time that a thread of this process has used.
 pub(crate) fn cpu(thread: &str) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).context("reading /proc")?;
-    Ok(Duration::from_nanos(stat.split(' ').next().context("a figure of time")?.parse()?))
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))
+        .context("reading /proc")?;
+    Ok(Duration::from_nanos(
+        stat.split(' ')
+            .next()
+            .context("a figure of time")?
+            .parse()?,
+    ))
 }
 
 /// The calling thread.
 pub(crate) fn thread() -> anyhow::Result<String> {
     let link = fs::read_link("/proc/thread-self").context("reading /proc")?;
-    Ok(link.file_name().context("a thread")?.to_string_lossy().into_owned())
+    Ok(link
+        .file_name()
+        .context("a thread")?
+        .to_string_lossy()
+        .into_owned())
 }

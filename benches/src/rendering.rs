@@ -32,7 +32,10 @@ pub(crate) fn measure(table: &mut Table, manifest: &str) -> anyhow::Result<()> {
         let rendered = repeated(&templated(manifest), size);
         std::fs::write(&input, &rendered)?;
         std::fs::write(folder.path().join("kustomization.yaml"), KUSTOMIZATION)?;
-        let title = format!("post-rendering {} kB, from stdin to stdout", rendered.len() / 1000);
+        let title = format!(
+            "post-rendering {} kB, from stdin to stdout",
+            rendered.len() / 1000
+        );
         let [ours, cat] = alternate(&input, rounds)?;
         table.time(&title, ours, "cat", cat, bar);
         let kustomize = kustomized(folder.path(), &input)?;
@@ -61,11 +64,16 @@ fn entry(key: &str, quoted: &str) -> Option<String> {
     let text: String = serde_json::from_str(&format!("\"{quoted}")).ok()?;
     if let Some(lines) = text.strip_suffix('\n') {
         let indent = " ".repeat(key.len() - key.trim_start_matches([' ', '-']).len() + 2);
-        let lines: Vec<_> = lines.lines().map(|line| format!("{indent}{line}\n")).collect();
+        let lines: Vec<_> = lines
+            .lines()
+            .map(|line| format!("{indent}{line}\n"))
+            .collect();
         return Some(format!("{key}: |\n{}", lines.concat()));
     }
     let is_word = text.starts_with(|one: char| one.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte));
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte));
     is_word.then(|| format!("{key}: {text}\n"))
 }
 
@@ -73,7 +81,8 @@ fn entry(key: &str, quoted: &str) -> Option<String> {
 fn repeated(manifest: &str, size: usize) -> String {
     let mut all = String::with_capacity(size);
     // No chart holds the namespace that it goes to.
-    let is_charts = |document: &&str| !document.is_empty() && !document.contains("\nkind: Namespace\n");
+    let is_charts =
+        |document: &&str| !document.is_empty() && !document.contains("\nkind: Namespace\n");
     let documents: Vec<_> = manifest.split("---\n").filter(is_charts).collect();
     for (number, document) in documents.iter().cycle().enumerate() {
         if all.len() >= size {
@@ -100,7 +109,11 @@ fn alternate(input: &Path, rounds: usize) -> anyhow::Result<[Duration; 2]> {
 /// The program as it is released.
 fn ours() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("fluxkeep-postrenderer");
-    ensure!(path.exists(), "{} is missing; run cargo build --release", path.display());
+    ensure!(
+        path.exists(),
+        "{} is missing; run cargo build --release",
+        path.display()
+    );
     Ok(path)
 }
 
@@ -111,7 +124,10 @@ fn kustomized(folder: &Path, input: &Path) -> anyhow::Result<Duration> {
     let (time, theirs) = run(command, input)?;
     let (_, ours) = run(Command::new(ours()?), input)?;
     let [theirs, ours] = [theirs, ours].map(|text| text.matches(KEEP).count());
-    ensure!(theirs == ours, "kustomize made {theirs} edits where the post-renderer made {ours}");
+    ensure!(
+        theirs == ours,
+        "kustomize made {theirs} edits where the post-renderer made {ours}"
+    );
     Ok(time)
 }
 
@@ -126,8 +142,13 @@ fn run(command: Command, input: &Path) -> anyhow::Result<(Duration, String)> {
 }
 
 fn spawn(mut command: Command, input: &Path) -> anyhow::Result<(Child, ChildStdout)> {
-    command.stdin(File::open(input)?).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+    command
+        .stdin(File::open(input)?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("starting {command:?}"))?;
     let output = child.stdout.take().context("its output")?;
     Ok((child, output))
 }
@@ -141,6 +162,11 @@ fn memory(table: &mut Table, title: &str, input: &Path) -> anyhow::Result<()> {
     ensure!(child.wait()?.success(), "it ends well");
     let size = f64::from(u32::try_from(std::fs::metadata(input)?.len())?) / f64::from(1 << 20);
     let told = format!("{peak:.1} MiB = input + {:.1} MiB", peak - size);
-    table.row(&format!("{title}: memory at most"), &told, &format!("input: {size:.1} MiB"), "≤ input + 8 MiB");
+    table.row(
+        &format!("{title}: memory at most"),
+        &told,
+        &format!("input: {size:.1} MiB"),
+        "≤ input + 8 MiB",
+    );
     Ok(())
 }

@@ -24,11 +24,19 @@ impl Served {
     /// Starts one on a snapshot, by default the built-in one.
     pub(crate) fn start(snapshot: Option<&Path>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg("serve").args(snapshot).stdout(Stdio::piped()).spawn()?;
+        let mut child = command
+            .arg("serve")
+            .args(snapshot)
+            .stdout(Stdio::piped())
+            .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("its output")?).read_line(&mut line)?;
         let (port, authority) = serde_json::from_str(&line).context("a server that starts")?;
-        Ok(Self { child, port, authority })
+        Ok(Self {
+            child,
+            port,
+            authority,
+        })
     }
 
     /// What Linux calls the process.
@@ -43,8 +51,17 @@ impl Served {
 
     /// Posts a review that must be judged.
     pub(crate) async fn ask(&self, client: &Client, review: &Bytes) -> anyhow::Result<()> {
-        let answer = client.post(&format!("https://localhost:{}/validate", self.port), review.clone()).await?;
-        anyhow::ensure!(answer.status() == 200, "the server answered {}", answer.status());
+        let answer = client
+            .post(
+                &format!("https://localhost:{}/validate", self.port),
+                review.clone(),
+            )
+            .await?;
+        anyhow::ensure!(
+            answer.status() == 200,
+            "the server answered {}",
+            answer.status()
+        );
         Ok(())
     }
 }
@@ -62,7 +79,10 @@ pub(crate) fn serve(snapshot: Option<&Path>) -> anyhow::Result<()> {
     let snapshot = Arc::new(snapshot.map_or_else(Snapshot::built_in, Snapshot::load)?);
     tokio::runtime::Runtime::new()?.block_on(async {
         let bound = Bound::bind(Settings::loopback(), snapshot).await?;
-        let told = (bound.admission_address()?.port(), bound.authority_pem().context("an authority")?);
+        let told = (
+            bound.admission_address()?.port(),
+            bound.authority_pem().context("an authority")?,
+        );
         writeln!(std::io::stdout(), "{}", serde_json::to_string(&told)?)?;
         Ok(bound.serve(std::future::pending()).await?)
     })

@@ -11,9 +11,21 @@ pub(crate) struct Table {
 
 impl Table {
     /// A time beside its baseline's, and the ratio between them.
-    pub(crate) fn time(&mut self, what: &str, ours: Duration, baseline: &str, theirs: Duration, bar: &str) {
+    pub(crate) fn time(
+        &mut self,
+        what: &str,
+        ours: Duration,
+        baseline: &str,
+        theirs: Duration,
+        bar: &str,
+    ) {
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-        self.row(what, &format!("{} = {ratio:.2} ×", text(ours)), &format!("{baseline}: {}", text(theirs)), bar);
+        self.row(
+            what,
+            &format!("{} = {ratio:.2} ×", text(ours)),
+            &format!("{baseline}: {}", text(theirs)),
+            bar,
+        );
     }
 
     /// Any other measurement.
@@ -35,5 +47,9 @@ impl Table {
 /// Three digits at most.
 pub(crate) fn text(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
-    if micros < 1000.0 { format!("{micros:.0} µs") } else { format!("{:.2} ms", micros / 1000.0) }
+    if micros < 1000.0 {
+        format!("{micros:.0} µs")
+    } else {
+        format!("{:.2} ms", micros / 1000.0)
+    }
 }

@@ -25,12 +25,30 @@ const ASKED: [&str; 3] = ["fluxkeep", "floor", "nobody"];
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let [fluxkeep, floor, nobody] = Runtime::new()?.block_on(alternate())?;
-    let title = format!("UPDATE of such a CRD, {} kB, through kube-apiserver", crd("").to_string().len() / 1000);
+    let title = format!(
+        "UPDATE of such a CRD, {} kB, through kube-apiserver",
+        crd("").to_string().len() / 1000
+    );
     let mut row = |what: &str, of: fn(&[Duration]) -> Option<Duration>| {
         let [fluxkeep, floor, nobody] = [&fluxkeep, &floor, &nobody].map(|waits| of(waits));
-        let (fluxkeep, title) = (fluxkeep.context("a wait")?, format!("{title}: {what} of {ROUNDS}"));
-        table.time(&title, fluxkeep, "axum, body unread (the floor)", floor.context("a wait")?, "≤ 1.1 ×");
-        table.time(&title, fluxkeep, "no webhook", nobody.context("a wait")?, "");
+        let (fluxkeep, title) = (
+            fluxkeep.context("a wait")?,
+            format!("{title}: {what} of {ROUNDS}"),
+        );
+        table.time(
+            &title,
+            fluxkeep,
+            "axum, body unread (the floor)",
+            floor.context("a wait")?,
+            "≤ 1.1 ×",
+        );
+        table.time(
+            &title,
+            fluxkeep,
+            "no webhook",
+            nobody.context("a wait")?,
+            "",
+        );
         anyhow::Ok(())
     };
     row("median", |waits| waits.get(waits.len() / 2).copied())?;
@@ -48,7 +66,10 @@ async fn alternate() -> anyhow::Result<[Vec<Duration>; 3]> {
     let servers = [start(Kind::Fluxkeep)?, start(Kind::Floor)?];
     for (server, who) in servers.iter().zip(ASKED) {
         cluster.apply_all(&registration(server, who)).await;
-        eventually(&format!("{who} is asked"), async || is_asked(&cluster, who).await).await;
+        eventually(&format!("{who} is asked"), async || {
+            is_asked(&cluster, who).await
+        })
+        .await;
     }
     let mut waits = [(); 3].map(|()| Vec::new());
     for round in 0..ROUNDS {
@@ -61,7 +82,10 @@ async fn alternate() -> anyhow::Result<[Vec<Duration>; 3]> {
     }
     for who in ["fluxkeep", "floor"] {
         let asked = asked(&cluster, who).await?;
-        anyhow::ensure!(asked > ROUNDS, "{who} was asked {asked} times, not at each of {ROUNDS} writes");
+        anyhow::ensure!(
+            asked > ROUNDS,
+            "{who} was asked {asked} times, not at each of {ROUNDS} writes"
+        );
     }
     for waits in &mut waits {
         waits.sort_unstable();
@@ -73,15 +97,27 @@ async fn alternate() -> anyhow::Result<[Vec<Duration>; 3]> {
 fn definition(who: &str) -> Value {
     let mut object = crd("new");
     object["metadata"] = json!({"name": format!("{who}s.{GROUP}"), "labels": {LABEL: who}});
-    object["spec"]["names"] = json!({"kind": who, "listKind": format!("{who}List"), "plural": format!("{who}s")});
+    object["spec"]["names"] =
+        json!({"kind": who, "listKind": format!("{who}List"), "plural": format!("{who}s")});
     object
 }
 
 /// As fluxkeep registers itself, but for a selector.
 fn registration(server: &Server, who: &str) -> Vec<Value> {
-    let (address, authority) = (Address::Url(server.url.clone()), Some(server.authority.clone()));
-    let manifests = Registration { address, authority, release: None }.manifests(&Policy::default());
-    manifests.into_iter().map(|manifest| narrowed(manifest.body, who)).collect()
+    let (address, authority) = (
+        Address::Url(server.url.clone()),
+        Some(server.authority.clone()),
+    );
+    let manifests = Registration {
+        address,
+        authority,
+        release: None,
+    }
+    .manifests(&Policy::default());
+    manifests
+        .into_iter()
+        .map(|manifest| narrowed(manifest.body, who))
+        .collect()
 }
 
 /// The policies stay as they are, and count for all.
@@ -89,7 +125,12 @@ fn narrowed(mut object: Value, who: &str) -> Value {
     if object["webhooks"].is_array() {
         object["metadata"]["name"] = who.into();
     }
-    for webhook in object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
+    for webhook in object
+        .get_mut("webhooks")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         webhook["name"] = format!("{who}.{}", webhook["name"].as_str().unwrap_or_default()).into();
         webhook["objectSelector"] = json!({"matchLabels": {LABEL: who}});
     }
@@ -97,29 +138,55 @@ fn narrowed(mut object: Value, who: &str) -> Value {
 }
 
 async fn is_asked(cluster: &Cluster, who: &str) -> Result<(), String> {
-    let before = asked(cluster, who).await.map_err(|error| error.to_string())?;
-    write(cluster, who, &format!("try {:?}", Instant::now())).await.map_err(|error| format!("{error:#}"))?;
-    let after = asked(cluster, who).await.map_err(|error| error.to_string())?;
-    if after > before { Ok(()) } else { Err(format!("it was asked {after} times")) }
+    let before = asked(cluster, who)
+        .await
+        .map_err(|error| error.to_string())?;
+    write(cluster, who, &format!("try {:?}", Instant::now()))
+        .await
+        .map_err(|error| format!("{error:#}"))?;
+    let after = asked(cluster, who)
+        .await
+        .map_err(|error| error.to_string())?;
+    if after > before {
+        Ok(())
+    } else {
+        Err(format!("it was asked {after} times"))
+    }
 }
 
 /// How often the apiserver says that it was asked and answered.
 async fn asked(cluster: &Cluster, who: &str) -> anyhow::Result<usize> {
-    let metrics = cluster.client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
+    let metrics = cluster
+        .client
+        .request_text(http::Request::get("/metrics").body(Vec::new())?)
+        .await?;
     let name = format!("name=\"{who}.");
     let answered = |line: &&str| {
-        line.starts_with("apiserver_admission_webhook_request_total{code=\"200\"") && line.contains(&name)
+        line.starts_with("apiserver_admission_webhook_request_total{code=\"200\"")
+            && line.contains(&name)
     };
-    let count = |line: &str| line.rsplit(' ').next().and_then(|count| count.parse::<usize>().ok());
+    let count = |line: &str| {
+        line.rsplit(' ')
+            .next()
+            .and_then(|count| count.parse::<usize>().ok())
+    };
     Ok(metrics.lines().filter(answered).filter_map(count).sum())
 }
 
 /// Changes every schema of a CRD.
 async fn write(cluster: &Cluster, who: &str, word: &str) -> anyhow::Result<Duration> {
-    let versions = json!({"spec": {"versions": crd(word)["spec"]["versions"]}}).to_string().into_bytes();
+    let versions = json!({"spec": {"versions": crd(word)["spec"]["versions"]}})
+        .to_string()
+        .into_bytes();
     let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{who}s.{GROUP}");
-    let request = http::Request::patch(path).header("content-type", "application/merge-patch+json").body(versions)?;
+    let request = http::Request::patch(path)
+        .header("content-type", "application/merge-patch+json")
+        .body(versions)?;
     let start = Instant::now();
-    cluster.client.request_text(request).await.with_context(|| format!("updating the CRD that asks {who}"))?;
+    cluster
+        .client
+        .request_text(request)
+        .await
+        .with_context(|| format!("updating the CRD that asks {who}"))?;
     Ok(start.elapsed())
 }

@@ -27,13 +27,26 @@ impl Authorities {
     pub fn read(data: &BTreeMap<String, Vec<u8>>, origin: &str) -> (Self, Vec<Error>) {
         let mut unusable = Vec::new();
         let mut authority = |role: &str| {
-            let (certificate, key) = (data.get(&format!("{role}.crt"))?, data.get(&format!("{role}.key"))?);
+            let (certificate, key) = (
+                data.get(&format!("{role}.crt"))?,
+                data.get(&format!("{role}.key"))?,
+            );
             let read = Authority::read(certificate, key, &format!("{origin} ({role})"));
             read.map_err(|error| unusable.push(error)).ok()
         };
         let (current, next) = (authority("current"), authority("next"));
-        let previous = data.get("previous.crt").map(|pem| Bundle::read(pem)).unwrap_or_default();
-        (Self { current, next, previous }, unusable)
+        let previous = data
+            .get("previous.crt")
+            .map(|pem| Bundle::read(pem))
+            .unwrap_or_default();
+        (
+            Self {
+                current,
+                next,
+                previous,
+            },
+            unusable,
+        )
     }
 
     /// What is to be kept: texts in PEM, keys among them.
@@ -52,32 +65,53 @@ impl Authorities {
     /// The certificates of all of them.
     #[must_use]
     pub fn bundle(&self) -> Bundle {
-        let used = [&self.current, &self.next].into_iter().flatten().map(Authority::certificate);
+        let used = [&self.current, &self.next]
+            .into_iter()
+            .flatten()
+            .map(Authority::certificate);
         used.chain(self.previous.iter()).cloned().collect()
     }
 
     /// With another one to follow.
     #[must_use]
     pub fn followed_by(self, next: Authority) -> Self {
-        Self { next: Some(next), ..self }
+        Self {
+            next: Some(next),
+            ..self
+        }
     }
 
     /// What was next is current; of what was current, only the certificate stays.
     #[must_use]
     pub fn switched(self) -> Self {
         let retired = self.current.as_ref().map(Authority::certificate);
-        let previous = self.previous.iter().chain(retired).cloned().collect::<Bundle>().newest(REMEMBERED);
-        Self { current: self.next, next: None, previous }
+        let previous = self
+            .previous
+            .iter()
+            .chain(retired)
+            .cloned()
+            .collect::<Bundle>()
+            .newest(REMEMBERED);
+        Self {
+            current: self.next,
+            next: None,
+            previous,
+        }
     }
 
     /// Without previous ones whose life is over.
     #[must_use]
     pub fn living(self, now: SystemTime) -> Self {
-        Self { previous: self.previous.living(now), ..self }
+        Self {
+            previous: self.previous.living(now),
+            ..self
+        }
     }
 
     /// Whether a previous one's life is over.
     pub(crate) fn remember_dead(&self, now: SystemTime) -> bool {
-        self.previous.iter().any(|certificate: &Certificate| certificate.life().is_over(now))
+        self.previous
+            .iter()
+            .any(|certificate: &Certificate| certificate.life().is_over(now))
     }
 }

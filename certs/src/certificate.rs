@@ -23,7 +23,10 @@ impl Certificate {
     /// None where it is no certificate.
     pub(crate) fn of(der: &[u8]) -> Option<Self> {
         let (_, certificate) = parse_x509_certificate(der).ok()?;
-        Some(Self { life: life(&certificate), der: der.to_vec() })
+        Some(Self {
+            life: life(&certificate),
+            der: der.to_vec(),
+        })
     }
 
     /// When it is valid.
@@ -42,7 +45,9 @@ impl Certificate {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Certificate").field("life", &self.life).finish_non_exhaustive()
+        out.debug_struct("Certificate")
+            .field("life", &self.life)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,7 +59,10 @@ impl Bundle {
     /// Reads PEM; whatever is no certificate in it is passed over.
     #[must_use]
     pub fn read(pem: &[u8]) -> Self {
-        CertificateDer::pem_slice_iter(pem).flatten().filter_map(|der| Certificate::of(&der)).collect()
+        CertificateDer::pem_slice_iter(pem)
+            .flatten()
+            .filter_map(|der| Certificate::of(&der))
+            .collect()
     }
 
     /// PEM, the oldest first: the same set is always the same text.
@@ -106,13 +114,23 @@ impl FromIterator<Certificate> for Bundle {
 
 pub(crate) fn life(certificate: &X509Certificate<'_>) -> Life {
     let validity = certificate.validity();
-    let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    Life { not_before: moment(not_before), not_after: moment(not_after) }
+    let (not_before, not_after) = (
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    );
+    Life {
+        not_before: moment(not_before),
+        not_after: moment(not_after),
+    }
 }
 
 fn moment(seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let epoch = SystemTime::UNIX_EPOCH;
-    let moment = if seconds < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+    let moment = if seconds < 0 {
+        epoch.checked_sub(distance)
+    } else {
+        epoch.checked_add(distance)
+    };
     moment.unwrap_or(epoch)
 }

@@ -19,18 +19,26 @@ impl Current {
     /// Serves this identity until another one is put in.
     #[must_use]
     pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self { identity: RwLock::new(Some(identity)) })
+        Arc::new(Self {
+            identity: RwLock::new(Some(identity)),
+        })
     }
 
     /// Serves another identity from the next connection on.
     pub fn swap(&self, identity: Identity) {
-        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+        *self
+            .identity
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
     /// The identity that is served; without one, handshakes fail.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
-        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.identity
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -46,9 +54,13 @@ impl ResolvesServerCert for Current {
 /// When the crypto provider lacks what TLS 1.2 or 1.3 needs.
 pub fn server_config(current: Arc<Current>) -> Result<ServerConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let mut config = versions
-        .map_err(|error| Error::Unusable { origin: "the TLS provider".to_owned(), reason: error.to_string() })?
+        .map_err(|error| Error::Unusable {
+            origin: "the TLS provider".to_owned(),
+            reason: error.to_string(),
+        })?
         .with_no_client_auth()
         .with_cert_resolver(current);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

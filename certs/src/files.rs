@@ -21,7 +21,13 @@ impl Files {
     pub fn load(directory: &Path) -> Result<(Self, Identity), Error> {
         let pair = read(directory)?;
         let identity = identity(directory, &pair)?;
-        Ok((Self { directory: directory.to_owned(), taken: pair }, identity))
+        Ok((
+            Self {
+                directory: directory.to_owned(),
+                taken: pair,
+            },
+            identity,
+        ))
     }
 
     /// The new identity, if there is one.
@@ -42,7 +48,9 @@ impl Files {
 
 impl std::fmt::Debug for Files {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Files").field("directory", &self.directory).finish_non_exhaustive()
+        out.debug_struct("Files")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,7 +26,10 @@ impl Identity {
     /// When one of them is missing, or when they do not fit each other. A certificate that has
     /// expired is taken: whoever serves it reports its end.
     pub fn from_pem(certificates: &[u8], key: &[u8], origin: &str) -> Result<Self, Error> {
-        let missing = |wanted| Error::NotPem { origin: origin.to_owned(), wanted };
+        let missing = |wanted| Error::NotPem {
+            origin: origin.to_owned(),
+            wanted,
+        };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificates).collect();
         let chain = chain.map_err(|_| missing("certificate"))?;
         if chain.is_empty() {
@@ -41,11 +44,17 @@ impl Identity {
         key: PrivateKeyDer<'static>,
         origin: &str,
     ) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Unusable { origin: origin.to_owned(), reason };
+        let unusable = |reason: String| Error::Unusable {
+            origin: origin.to_owned(),
+            reason,
+        };
         let life = life(&chain).ok_or_else(|| unusable("no X.509 certificate".to_owned()))?;
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { certified: Arc::new(certified), life })
+        Ok(Self {
+            certified: Arc::new(certified),
+            life,
+        })
     }
 
     /// When its certificate is valid.
@@ -57,7 +66,9 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Identity").field("life", &self.life).finish_non_exhaustive()
+        out.debug_struct("Identity")
+            .field("life", &self.life)
+            .finish_non_exhaustive()
     }
 }
 

@@ -28,8 +28,13 @@ impl Life {
     /// at all yet, as after a jump of the clock.
     #[must_use]
     pub fn is_due(self, now: SystemTime) -> bool {
-        let (life, age) = (self.not_after.duration_since(self.not_before), now.duration_since(self.not_before));
-        let (Ok(life), Ok(age)) = (life, age) else { return true };
+        let (life, age) = (
+            self.not_after.duration_since(self.not_before),
+            now.duration_since(self.not_before),
+        );
+        let (Ok(life), Ok(age)) = (life, age) else {
+            return true;
+        };
         age >= life * 2 / 3
     }
 }
@@ -52,7 +57,10 @@ impl Terms {
     /// For an authority that ends with its process and is never renewed: ten years.
     #[must_use]
     pub fn of_a_process() -> Self {
-        Self { authority: Duration::from_hours(10 * 365 * 24), ..Self::default() }
+        Self {
+            authority: Duration::from_hours(10 * 365 * 24),
+            ..Self::default()
+        }
     }
 }
 
@@ -77,20 +85,38 @@ mod tests {
     #[test]
     fn a_certificate_is_due_at_two_thirds_of_its_life_and_after_a_jump_of_the_clock() {
         let start = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
-        let life = Life { not_before: start, not_after: start + Duration::from_mins(5) };
-        let cases = [(0, false), (199, false), (200, true), (300, true), (100_000, true)];
+        let life = Life {
+            not_before: start,
+            not_after: start + Duration::from_mins(5),
+        };
+        let cases = [
+            (0, false),
+            (199, false),
+            (200, true),
+            (300, true),
+            (100_000, true),
+        ];
         for (age, due) in cases {
             assert_eq!(life.is_due(start + Duration::from_secs(age)), due, "{age}");
         }
-        assert!(life.is_due(start - Duration::from_secs(1)), "the clock went back");
-        let backwards = Life { not_before: life.not_after, not_after: life.not_before };
+        assert!(
+            life.is_due(start - Duration::from_secs(1)),
+            "the clock went back"
+        );
+        let backwards = Life {
+            not_before: life.not_after,
+            not_after: life.not_before,
+        };
         assert!(backwards.is_due(start), "a life that ends before it begins");
     }
 
     #[test]
     fn both_ends_belong_to_a_life() {
         let start = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
-        let life = Life { not_before: start, not_after: start + Duration::from_mins(1) };
+        let life = Life {
+            not_before: start,
+            not_after: start + Duration::from_mins(1),
+        };
         let second = Duration::from_secs(1);
         for (now, holds, over) in [
             (life.not_before - second, false, false),
@@ -98,7 +124,11 @@ mod tests {
             (life.not_after, true, false),
             (life.not_after + second, false, true),
         ] {
-            assert_eq!((life.holds(now), life.is_over(now)), (holds, over), "{now:?}");
+            assert_eq!(
+                (life.holds(now), life.is_over(now)),
+                (holds, over),
+                "{now:?}"
+            );
         }
     }
 }

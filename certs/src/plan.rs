@@ -87,7 +87,9 @@ impl State<'_> {
     /// Whether clients accept what this replica serves.
     #[must_use]
     pub fn is_trusted(&self, now: SystemTime) -> bool {
-        let trusted = |leaf: &Leaf| leaf.life.holds(now) && self.bundles.iter().all(|one| one.contains(&leaf.issuer));
+        let trusted = |leaf: &Leaf| {
+            leaf.life.holds(now) && self.bundles.iter().all(|one| one.contains(&leaf.issuer))
+        };
         self.leaf.is_some_and(trusted)
     }
 
@@ -109,7 +111,12 @@ impl State<'_> {
     /// serve from it, as from an authority that was lost, or from another source of certificates.
     fn wanted(&self, now: SystemTime) -> Bundle {
         let shared = self.authorities.bundle();
-        let there = self.bundles.iter().flat_map(Bundle::iter).filter(|one| !shared.contains(one)).cloned();
+        let there = self
+            .bundles
+            .iter()
+            .flat_map(Bundle::iter)
+            .filter(|one| !shared.contains(one))
+            .cloned();
         let there = there.collect::<Bundle>().living(now).newest(REMEMBERED);
         shared.living(now).and(there)
     }
@@ -135,7 +142,10 @@ fn make(state: &State<'_>, now: SystemTime) -> Planned {
 fn publish(state: &State<'_>, now: SystemTime) -> Planned {
     let wanted = state.wanted(now);
     let differ = state.bundles.iter().any(|bundle| *bundle != wanted);
-    differ.then_some((Step::Publish(wanted), "a registration does not hold exactly what is to be trusted"))
+    differ.then_some((
+        Step::Publish(wanted),
+        "a registration does not hold exactly what is to be trusted",
+    ))
 }
 
 fn serve(state: &State<'_>, now: SystemTime) -> Planned {
@@ -145,7 +155,9 @@ fn serve(state: &State<'_>, now: SystemTime) -> Planned {
 
 fn switch(state: &State<'_>, now: SystemTime) -> Planned {
     let next = state.next(now)?;
-    state.may_serve_from(next, now).then_some((Step::Switch, "the next authority is trusted everywhere"))
+    state
+        .may_serve_from(next, now)
+        .then_some((Step::Switch, "the next authority is trusted everywhere"))
 }
 
 fn renew(state: &State<'_>, now: SystemTime) -> Planned {
@@ -156,14 +168,25 @@ fn renew(state: &State<'_>, now: SystemTime) -> Planned {
     }
     // One that ends with its authority cannot be bettered by it: that would be tried for ever.
     let is_last = leaf.life.not_after >= current.certificate().life().not_after;
-    (leaf.life.is_due(now) && !is_last).then_some((Step::Issue, "two thirds of the certificate's life are over"))
+    (leaf.life.is_due(now) && !is_last)
+        .then_some((Step::Issue, "two thirds of the certificate's life are over"))
 }
 
 fn forget(state: &State<'_>, now: SystemTime) -> Planned {
-    state.authorities.remember_dead(now).then_some((Step::Forget, "a previous authority's life is over"))
+    state
+        .authorities
+        .remember_dead(now)
+        .then_some((Step::Forget, "a previous authority's life is over"))
 }
 
 fn rest(state: &State<'_>) -> (Step, &'static str) {
     let waiting = state.authorities.next.is_some();
-    (Step::Rest, if waiting { "clients are still learning to trust the next authority" } else { "nothing is due" })
+    (
+        Step::Rest,
+        if waiting {
+            "clients are still learning to trust the next authority"
+        } else {
+            "nothing is due"
+        },
+    )
 }

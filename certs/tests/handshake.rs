@@ -22,9 +22,13 @@ fn pair() -> (String, String) {
 /// The leaf that a client of `current` is given, if it trusts `authority`.
 async fn leaf(current: &Arc<Current>, authority: &str, name: &str) -> std::io::Result<Vec<u8>> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let client = client.with_root_certificates(roots).with_no_client_auth();
     let acceptor = TlsAcceptor::from(Arc::new(server_config(current.clone()).unwrap()));
     let (near, far) = tokio::io::duplex(16 << 10);
@@ -32,7 +36,14 @@ async fn leaf(current: &Arc<Current>, authority: &str, name: &str) -> std::io::R
     let connector = TlsConnector::from(Arc::new(client));
     let (stream, _) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
     let stream = stream?;
-    Ok(stream.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec())
+    Ok(stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .unwrap()
+        .first()
+        .unwrap()
+        .to_vec())
 }
 
 fn write(directory: &Path, pair: &(String, String)) {
@@ -44,19 +55,34 @@ fn write(directory: &Path, pair: &(String, String)) {
 async fn a_client_that_trusts_the_authority_reaches_every_name_of_the_leaf() {
     let authority = Authority::new(SystemTime::now(), &Terms::default()).unwrap();
     let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-    let current = Current::new(authority.leaf(&names, SystemTime::now(), &Terms::default()).unwrap());
+    let current = Current::new(
+        authority
+            .leaf(&names, SystemTime::now(), &Terms::default())
+            .unwrap(),
+    );
     let pem = authority.certificate().pem();
     leaf(&current, &pem, "localhost").await.unwrap();
     leaf(&current, &pem, "127.0.0.1").await.unwrap();
     assert!(leaf(&current, &pem, "example.org").await.is_err());
-    let stranger = Authority::new(SystemTime::now(), &Terms::default()).unwrap().certificate().pem();
+    let stranger = Authority::new(SystemTime::now(), &Terms::default())
+        .unwrap()
+        .certificate()
+        .pem();
     assert!(leaf(&current, &stranger, "localhost").await.is_err());
 }
 
 #[tokio::test]
 async fn the_next_connection_after_a_swap_sees_the_new_leaf() {
     let authority = Authority::new(SystemTime::now(), &Terms::default()).unwrap();
-    let make = || authority.leaf(&["localhost".to_owned()], SystemTime::now(), &Terms::default()).unwrap();
+    let make = || {
+        authority
+            .leaf(
+                &["localhost".to_owned()],
+                SystemTime::now(),
+                &Terms::default(),
+            )
+            .unwrap()
+    };
     let current = Current::new(make());
     let pem = authority.certificate().pem();
     let first = leaf(&current, &pem, "localhost").await.unwrap();
@@ -99,9 +125,17 @@ fn a_pair_that_does_not_fit_is_refused_and_the_old_one_stays() {
     let (mut files, _) = Files::load(root.path()).unwrap();
     std::fs::write(root.path().join("tls.crt"), &new.0).unwrap();
     let error = files.look().unwrap_err();
-    assert!(error.to_string().contains("the key must be that of the first certificate"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the key must be that of the first certificate"),
+        "{error}"
+    );
     std::fs::write(root.path().join("tls.key"), &new.1).unwrap();
-    assert!(files.look().unwrap().is_some(), "half of a rotation is no end");
+    assert!(
+        files.look().unwrap().is_some(),
+        "half of a rotation is no end"
+    );
 }
 
 #[test]
@@ -110,7 +144,12 @@ fn what_is_missing_is_named() {
     let error = Files::load(root.path()).unwrap_err().to_string();
     assert!(error.contains("tls.crt"), "{error}");
     let (certificate, key) = pair();
-    for (chain, key) in [("", key.as_str()), (&certificate, ""), (&certificate, "hello"), ("junk", "junk")] {
+    for (chain, key) in [
+        ("", key.as_str()),
+        (&certificate, ""),
+        (&certificate, "hello"),
+        ("junk", "junk"),
+    ] {
         let error = Identity::from_pem(chain.as_bytes(), key.as_bytes(), "here").unwrap_err();
         assert!(matches!(error, Error::NotPem { .. }), "{error}");
     }

@@ -17,7 +17,12 @@ pub struct Access {
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
     /// A namespace of the engine; may be given more than once.
-    #[arg(long, env = "FLUXKEEP_ENGINE_NAMESPACE", value_name = "NAME", default_value = "flux-system")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_ENGINE_NAMESPACE",
+        value_name = "NAME",
+        default_value = "flux-system"
+    )]
     engine_namespace: Vec<String>,
 }
 
@@ -27,13 +32,17 @@ impl Access {
     /// # Errors
     /// When there is no kubeconfig, or it is not usable.
     pub async fn client(&self) -> anyhow::Result<Client> {
-        let client = connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        let client =
+            connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
         client.context("connecting to the cluster")
     }
 
     /// The engine, in the namespaces that were told.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        Engine { namespaces: self.engine_namespace.clone(), ..Engine::default() }
+        Engine {
+            namespaces: self.engine_namespace.clone(),
+            ..Engine::default()
+        }
     }
 }

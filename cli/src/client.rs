@@ -37,19 +37,24 @@ impl Client {
     /// # Errors
     /// When that is no certificate.
     pub fn trusting(authority: &str, http: Http) -> anyhow::Result<Self> {
-        let certificate = CertificateDer::from_pem_slice(authority.as_bytes()).context("reading the authority")?;
+        let certificate = CertificateDer::from_pem_slice(authority.as_bytes())
+            .context("reading the authority")?;
         let mut roots = RootCertStore::empty();
         roots.add(certificate).context("trusting the authority")?;
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+        let builder = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http();
         let connector = match http {
             Http::One => builder.enable_http1().build(),
             Http::Two => builder.enable_http2().build(),
         };
-        Ok(Self { pool: Pool::builder(TokioExecutor::new()).build(connector) })
+        Ok(Self {
+            pool: Pool::builder(TokioExecutor::new()).build(connector),
+        })
     }
 
     /// Posts JSON and waits for the whole answer.
@@ -57,8 +62,12 @@ impl Client {
     /// # Errors
     /// When the server cannot be reached or breaks off.
     pub async fn post(&self, url: &str, body: impl Into<Bytes>) -> anyhow::Result<Response<Bytes>> {
-        let request = Request::post(url).header(CONTENT_TYPE, "application/json").body(Full::new(body.into()));
-        self.send(request?).await.with_context(|| format!("posting to {url}"))
+        let request = Request::post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body.into()));
+        self.send(request?)
+            .await
+            .with_context(|| format!("posting to {url}"))
     }
 
     /// Gets a URL and waits for the whole answer.
@@ -67,7 +76,9 @@ impl Client {
     /// When the server cannot be reached or breaks off.
     pub async fn get(&self, url: &str) -> anyhow::Result<Response<Bytes>> {
         let request = Request::get(url).body(Full::default());
-        self.send(request?).await.with_context(|| format!("getting {url}"))
+        self.send(request?)
+            .await
+            .with_context(|| format!("getting {url}"))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {

@@ -60,9 +60,17 @@ impl Cli {
     pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         let called = arguments.first().map_or(Path::new(""), Path::new);
         // kubectl finds its plugins by this name; a person never types it.
-        let plugin = called.file_stem().is_some_and(|name| name == "kubectl-fluxkeep");
-        let name = if plugin { "kubectl fluxkeep" } else { "fluxkeep" };
-        let matches = Self::command().bin_name(name).try_get_matches_from(arguments)?;
+        let plugin = called
+            .file_stem()
+            .is_some_and(|name| name == "kubectl-fluxkeep");
+        let name = if plugin {
+            "kubectl fluxkeep"
+        } else {
+            "fluxkeep"
+        };
+        let matches = Self::command()
+            .bin_name(name)
+            .try_get_matches_from(arguments)?;
         Self::from_arg_matches(&matches)
     }
 

@@ -9,7 +9,9 @@ use fluxkeep_webhook::usage;
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli.run(),
-        Err(asked) if !asked.use_stderr() => asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
+        Err(asked) if !asked.use_stderr() => asked
+            .print()
+            .map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
         Err(asked) if asked.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // Nowhere to complain when even that cannot be written.
             let _ = asked.print();

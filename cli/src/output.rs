@@ -14,7 +14,10 @@ impl Output {
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { quiet, colour: stdout().is_terminal() && !refused }
+        Self {
+            quiet,
+            colour: stdout().is_terminal() && !refused,
+        }
     }
 
     /// Whether text may be coloured.
@@ -36,8 +39,16 @@ impl Output {
     /// # Errors
     /// As [`Output::text`].
     pub fn data(&mut self, text: &str) -> std::io::Result<()> {
-        let written = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
-        written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+        let written = stdout()
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout().flush());
+        written.or_else(|error| {
+            if error.kind() == ErrorKind::BrokenPipe {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        })
     }
 
     /// Writes a note to stderr, unless told to be quiet.

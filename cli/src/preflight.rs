@@ -47,7 +47,10 @@ pub struct Args {
 
 fn format(text: &str) -> Result<Format, String> {
     let known = Format::ALL.map(Format::name).join(", ");
-    Format::ALL.into_iter().find(|format| format.name() == text).ok_or(format!("write one of {known}"))
+    Format::ALL
+        .into_iter()
+        .find(|format| format.name() == text)
+        .ok_or(format!("write one of {known}"))
 }
 
 /// Judges the manifests and writes what was found.
@@ -55,7 +58,10 @@ fn format(text: &str) -> Result<Format, String> {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
-    ensure!(stdins(args) <= 1, "reading -: stdin can be read only once; give the other one as a file");
+    ensure!(
+        stdins(args) <= 1,
+        "reading -: stdin can be read only once; give the other one as a file"
+    );
     let now = Timestamp::now();
     let mut policy = policy(args.policy.as_deref(), now)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
@@ -65,22 +71,34 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     match &args.output {
         Some(path) => std::fs::write(path, render(&verdict, args.format, false))
             .with_context(|| format!("writing {}", path.display()))?,
-        None => output.text(&render(&verdict, args.format, output.colour())).context("writing to stdout")?,
+        None => output
+            .text(&render(&verdict, args.format, output.colour()))
+            .context("writing to stdout")?,
     }
     Ok(found(&verdict, args.strict))
 }
 
 fn stdins(args: &Args) -> usize {
-    args.snapshot.iter().chain(&args.manifests).filter(|path| path.as_os_str() == "-").count()
+    args.snapshot
+        .iter()
+        .chain(&args.manifests)
+        .filter(|path| path.as_os_str() == "-")
+        .count()
 }
 
 fn found(verdict: &Verdict, strict: bool) -> Found {
     let blind = strict && !verdict.abstained.is_empty();
-    if verdict.decision() == Decision::Refuse || blind { Found::Refusal } else { Found::Nothing }
+    if verdict.decision() == Decision::Refuse || blind {
+        Found::Refusal
+    } else {
+        Found::Nothing
+    }
 }
 
 fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
-    let Some(path) = path else { return Ok(Policy::default()) };
+    let Some(path) = path else {
+        return Ok(Policy::default());
+    };
     let context = || format!("reading policy {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
     policy_file::read(&text, now).with_context(context)
@@ -88,9 +106,14 @@ fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
 
 fn snapshot(args: &Args, output: &mut Output) -> anyhow::Result<Snapshot> {
     if args.snapshot.is_none() {
-        output.note("no --snapshot given; judging against the built-in one, Flux 2.4.0 by install.yaml");
+        output.note(
+            "no --snapshot given; judging against the built-in one, Flux 2.4.0 by install.yaml",
+        );
     }
-    let snapshot = args.snapshot.as_deref().map_or_else(Snapshot::built_in, Snapshot::load);
+    let snapshot = args
+        .snapshot
+        .as_deref()
+        .map_or_else(Snapshot::built_in, Snapshot::load);
     snapshot.context("loading the snapshot")
 }
 
@@ -101,7 +124,10 @@ fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
     for path in &args.manifests {
         objects.extend(documents(path, namespace).context("loading the manifests")?);
     }
-    let owner = args.release_name.clone().zip(args.release_namespace.clone());
+    let owner = args
+        .release_name
+        .clone()
+        .zip(args.release_namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
     let subject = Subject::Release(Release { owner, objects });
     Ok(Request {

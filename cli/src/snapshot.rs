@@ -23,14 +23,18 @@ pub struct Args {
 /// # Errors
 /// When the cluster cannot be reached or refuses a list, or the file cannot be written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let snapshot = runtime.block_on(async {
         let client = args.access.client().await?;
         anyhow::Ok(gather(&client, &args.access.engine()).await?)
     });
     let text = serde_json::to_string_pretty(&snapshot.context("taking the snapshot")?)? + "\n";
     match &args.output {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?,
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?
+        }
         None => output.data(&text).context("writing to stdout")?,
     }
     Ok(Found::Nothing)

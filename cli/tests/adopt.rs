@@ -27,15 +27,33 @@ fn apiserver(conflicts: usize) -> (Cluster, Asked) {
             let (head, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
             let is_read = head.method == Method::GET;
-            let kind = if is_read { "GET" } else { head.headers["content-type"].to_str().unwrap() };
-            log.lock().unwrap().push((kind.to_owned(), serde_json::from_slice(&body).unwrap_or_default()));
-            let patches = log.lock().unwrap().iter().filter(|(kind, _)| kind != "GET").count();
+            let kind = if is_read {
+                "GET"
+            } else {
+                head.headers["content-type"].to_str().unwrap()
+            };
+            log.lock().unwrap().push((
+                kind.to_owned(),
+                serde_json::from_slice(&body).unwrap_or_default(),
+            ));
+            let patches = log
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|(kind, _)| kind != "GET")
+                .count();
             let (code, answer) = match head.method {
                 Method::PATCH if patches <= conflicts => (409, conflict()),
                 _ => (200, live(patches)),
             };
-            let response = Response::builder().status(code).header("content-type", "application/json");
-            Ok::<_, std::convert::Infallible>(response.body(Body::from(answer.to_string().into_bytes())).unwrap())
+            let response = Response::builder()
+                .status(code)
+                .header("content-type", "application/json");
+            Ok::<_, std::convert::Infallible>(
+                response
+                    .body(Body::from(answer.to_string().into_bytes()))
+                    .unwrap(),
+            )
         }
     });
     (Cluster::new(Client::new(service, "default")), asked)
@@ -78,13 +96,29 @@ async fn a_conflict_is_read_anew_and_what_has_to_go_goes_first() {
     let moved = cluster.bring(&stamp("u"), Way::Adopt).await.unwrap();
     assert_eq!((moved.done, moved.strange.len()), (Done::Changed, 0));
     let asked = asked.lock().unwrap().clone();
-    let kinds: Vec<_> = asked.iter().map(|(kind, _)| kind.trim_start_matches("application/")).collect();
+    let kinds: Vec<_> = asked
+        .iter()
+        .map(|(kind, _)| kind.trim_start_matches("application/"))
+        .collect();
     let merge = "merge-patch+json";
-    assert_eq!(kinds, ["GET", merge, "GET", merge, "GET", merge, "apply-patch+yaml"]);
-    let versions: Vec<_> = asked.iter().filter_map(|(_, body)| body["metadata"]["resourceVersion"].as_str()).collect();
-    assert_eq!(versions, ["0", "1", "2", "3"], "each write is for what was read last");
+    assert_eq!(
+        kinds,
+        ["GET", merge, "GET", merge, "GET", merge, "apply-patch+yaml"]
+    );
+    let versions: Vec<_> = asked
+        .iter()
+        .filter_map(|(_, body)| body["metadata"]["resourceVersion"].as_str())
+        .collect();
+    assert_eq!(
+        versions,
+        ["0", "1", "2", "3"],
+        "each write is for what was read last"
+    );
     assert_eq!(asked[5].1["metadata"]["labels"], json!({"tie": null}));
-    assert_eq!(asked[6].1["metadata"]["annotations"], json!({"keep": "keep"}));
+    assert_eq!(
+        asked[6].1["metadata"]["annotations"],
+        json!({"keep": "keep"})
+    );
     assert!(asked[6].1["metadata"]["labels"].is_null());
 }
 
@@ -95,21 +129,35 @@ async fn whoever_writes_all_the_time_is_told_of() {
     // The annotation was never written: there is nothing to undo.
     assert!(error.is_ok(), "{error:?}");
     assert_eq!(asked.lock().unwrap().len(), 1);
-    let error = cluster.bring(&stamp("u"), Way::Adopt).await.unwrap_err().to_string();
-    assert!(error.contains("has been modified; another writes it all the time"), "{error}");
+    let error = cluster
+        .bring(&stamp("u"), Way::Adopt)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("has been modified; another writes it all the time"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn another_object_by_the_same_name_is_not_touched() {
     let (cluster, asked) = apiserver(0);
     for way in [Way::Adopt, Way::Undo] {
-        assert_eq!(cluster.bring(&stamp("another"), way).await.unwrap().done, Done::Gone);
+        assert_eq!(
+            cluster.bring(&stamp("another"), way).await.unwrap().done,
+            Done::Gone
+        );
     }
     assert!(asked.lock().unwrap().iter().all(|(kind, _)| kind == "GET"));
 }
 
 fn refused(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_fluxkeep")).arg("adopt").args(args).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fluxkeep"))
+        .arg("adopt")
+        .args(args)
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -122,19 +170,45 @@ fn what_is_called_wrongly_says_what_to_do() {
     let bad = folder.path().join("bad.json");
     std::fs::write(&bad, "{\"release\": \"a/b\", \"objects\": [{\"kind\": 1}]}").unwrap();
     let bad = bad.to_str().unwrap();
-    let release = ["--release-name", "flux", "--release-namespace", "flux-system"];
+    let release = [
+        "--release-name",
+        "flux",
+        "--release-namespace",
+        "flux-system",
+    ];
     let with = |more: &[&'static str]| [&release, more].concat();
     for (args, parts) in [
         (vec![], vec!["--release-name", "--release-namespace"]),
-        (vec!["--release-name", "", "--release-namespace", "a"], vec!["--release-name", "lower-case"]),
-        (vec!["--release-name", "a", "--release-namespace", "../a"], vec!["--release-namespace", "lower-case"]),
+        (
+            vec!["--release-name", "", "--release-namespace", "a"],
+            vec!["--release-name", "lower-case"],
+        ),
+        (
+            vec!["--release-name", "a", "--release-namespace", "../a"],
+            vec!["--release-namespace", "lower-case"],
+        ),
         (with(&["--yes", "--dry-run"]), vec!["--dry-run", "--yes"]),
-        (with(&["--kubeconfig", "/nowhere/config"]), vec!["/nowhere/config"]),
-        (with(&["/nowhere/manifest.yaml"]), vec!["/nowhere/manifest.yaml"]),
-        (vec!["--undo", "/nowhere/undo.json"], vec!["reading the undo file /nowhere/undo.json"]),
-        (vec!["--undo", bad], vec!["bad.json", "fluxkeep adopt --yes", "line 1"]),
+        (
+            with(&["--kubeconfig", "/nowhere/config"]),
+            vec!["/nowhere/config"],
+        ),
+        (
+            with(&["/nowhere/manifest.yaml"]),
+            vec!["/nowhere/manifest.yaml"],
+        ),
+        (
+            vec!["--undo", "/nowhere/undo.json"],
+            vec!["reading the undo file /nowhere/undo.json"],
+        ),
+        (
+            vec!["--undo", bad],
+            vec!["bad.json", "fluxkeep adopt --yes", "line 1"],
+        ),
     ] {
         let said = refused(&args);
-        assert!(parts.iter().all(|part| said.contains(part)), "{args:?}: {said}");
+        assert!(
+            parts.iter().all(|part| said.contains(part)),
+            "{args:?}: {said}"
+        );
     }
 }

@@ -28,10 +28,12 @@ fn text(bytes: &[u8]) -> String {
 /// A snapshot and a manifest in which every Bucket stored as v1 is lost.
 fn files() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let (snapshot, manifest) = (folder.path().join("snapshot.yaml"), folder.path().join("manifest.yaml"));
+    let (snapshot, manifest) = (
+        folder.path().join("snapshot.yaml"),
+        folder.path().join("manifest.yaml"),
+    );
     std::fs::write(&snapshot, BUILT_IN).unwrap();
-    let head =
-        "# rendered\n---\n# Source: chart\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n";
+    let head = "# rendered\n---\n# Source: chart\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n";
     let rest = "metadata: {name: buckets.source.toolkit.fluxcd.io}\nspec:\n  group: source.toolkit.fluxcd.io\n  \
                 scope: Namespaced\n  names: {kind: Bucket, plural: buckets}\n  versions:\n  \
                 - {name: v1beta2, served: true, storage: true}\n";
@@ -40,7 +42,12 @@ fn files() -> (tempfile::TempDir, PathBuf, PathBuf) {
 }
 
 fn preflight(snapshot: &Path, manifest: &Path, more: &[&str]) -> Output {
-    let paths = ["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()];
+    let paths = [
+        "preflight",
+        "--snapshot",
+        snapshot.to_str().unwrap(),
+        manifest.to_str().unwrap(),
+    ];
     run(&[&paths, more].concat())
 }
 
@@ -49,10 +56,18 @@ fn every_story_ends_as_it_must() {
     for scenario in ["incident", "blocked-upgrade", "safe-bump", "strangers-crd"] {
         let output = run(&["replay", "--scenario", scenario]);
         let told = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{told}{}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{told}{}",
+            text(&output.stderr)
+        );
         assert!(told.contains("answers were as they must be."), "{told}");
         let last = told.lines().last().unwrap();
-        assert!(last.starts_with("fluxkeep_"), "the metrics are the last lines: {last}");
+        assert!(
+            last.starts_with("fluxkeep_"),
+            "the metrics are the last lines: {last}"
+        );
     }
 }
 
@@ -60,27 +75,48 @@ fn every_story_ends_as_it_must() {
 fn a_story_fits_the_page_and_cuts_nothing_that_a_person_would_copy() {
     let told = text(&run(&["replay"]).stdout);
     let story = told.split("What the server counted").next().unwrap();
-    assert!(story.lines().all(|line| line.chars().count() <= 100), "{story}");
-    for whole in
-        ["https://fluxkeep.io/rules/stored-version-dropped", "system:serviceaccount:flux-system:helm-controller"]
-    {
+    assert!(
+        story.lines().all(|line| line.chars().count() <= 100),
+        "{story}"
+    );
+    for whole in [
+        "https://fluxkeep.io/rules/stored-version-dropped",
+        "system:serviceaccount:flux-system:helm-controller",
+    ] {
         assert!(story.contains(whole), "{story}");
     }
 }
 
 #[tokio::test]
 async fn a_served_story_answers_the_curl_line_as_it_was_told_and_ends_on_an_interrupt() {
-    let mut child = fluxkeep(&["replay", "--serve"]).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let curl: Vec<String> = lines.skip_while(|line| !line.contains("curl --silent")).take(2).collect();
+    let mut child = fluxkeep(&["replay", "--serve"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let curl: Vec<String> = lines
+        .skip_while(|line| !line.contains("curl --silent"))
+        .take(2)
+        .collect();
     let curl = curl.join(" ");
     let words: Vec<&str> = curl.split_whitespace().collect();
     let after = |word| words[words.iter().position(|one| *one == word).unwrap() + 1];
     let authority = std::fs::read_to_string(after("--cacert")).unwrap();
     let review = std::fs::read(after("--data").trim_start_matches('@')).unwrap();
     let client = Client::trusting(&authority, Http::One).unwrap();
-    let answer = text(client.post(words.last().unwrap(), review).await.unwrap().body());
-    assert!(answer.contains(r#""allowed":false"#) && answer.contains("flux-version-mismatch"), "{answer}");
+    let answer = text(
+        client
+            .post(words.last().unwrap(), review)
+            .await
+            .unwrap()
+            .body(),
+    );
+    assert!(
+        answer.contains(r#""allowed":false"#) && answer.contains("flux-version-mismatch"),
+        "{answer}"
+    );
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
@@ -100,7 +136,9 @@ fn preflight_refuses_with_1_and_names_file_and_line() {
 fn an_install_manifest_is_a_snapshot_too_and_stores_what_it_says() {
     let (folder, _, manifest) = files();
     let installed = folder.path().join("install.yaml");
-    let lines = BUILT_IN.lines().filter(|line| !line.contains("status") && !line.contains("storedVersions"));
+    let lines = BUILT_IN
+        .lines()
+        .filter(|line| !line.contains("status") && !line.contains("storedVersions"));
     std::fs::write(&installed, lines.collect::<Vec<_>>().join("\n")).unwrap();
     let told = text(&preflight(&installed, &manifest, &[]).stdout);
     assert!(told.contains("refused stored-version-dropped"), "{told}");
@@ -109,16 +147,35 @@ fn an_install_manifest_is_a_snapshot_too_and_stores_what_it_says() {
 #[test]
 fn a_newer_install_manifest_is_an_adoption_only_where_a_release_is_named() {
     let (_folder, snapshot, manifest) = files();
-    let (v2_4_0, v2_5_1) = (["v1.1.0", "v1.4.0", "v1.4.1"], ["v1.2.0", "v1.5.0", "v1.5.0"]);
+    let (v2_4_0, v2_5_1) = (
+        ["v1.1.0", "v1.4.0", "v1.4.1"],
+        ["v1.2.0", "v1.5.0", "v1.5.0"],
+    );
     let kustomize = BUILT_IN.replace("kustomize-controller:v1.4.0", "kustomize-controller:v1.5.1");
-    let newer = v2_4_0.iter().zip(v2_5_1).fold(kustomize, |text, (from, to)| text.replace(from, to));
+    let newer = v2_4_0
+        .iter()
+        .zip(v2_5_1)
+        .fold(kustomize, |text, (from, to)| text.replace(from, to));
     std::fs::write(&manifest, newer).unwrap();
     let applied = preflight(&snapshot, &manifest, &[]);
     assert_eq!(applied.status.code(), Some(0), "{}", text(&applied.stdout));
-    assert!(text(&applied.stdout).contains("flux-version-mismatch abstained"), "{}", text(&applied.stdout));
-    let release = ["--release-name", "flux", "--release-namespace", "flux-system"];
+    assert!(
+        text(&applied.stdout).contains("flux-version-mismatch abstained"),
+        "{}",
+        text(&applied.stdout)
+    );
+    let release = [
+        "--release-name",
+        "flux",
+        "--release-namespace",
+        "flux-system",
+    ];
     let adopted = preflight(&snapshot, &manifest, &release);
-    assert!(text(&adopted.stdout).contains("refused flux-version-mismatch"), "{}", text(&adopted.stdout));
+    assert!(
+        text(&adopted.stdout).contains("refused flux-version-mismatch"),
+        "{}",
+        text(&adopted.stdout)
+    );
 }
 
 #[test]
@@ -126,9 +183,21 @@ fn the_engine_is_where_the_release_goes_whatever_the_policy_names() {
     let (_folder, snapshot, manifest) = files();
     let moved = BUILT_IN.replace("flux-system", "flux");
     std::fs::write(&snapshot, &moved).unwrap();
-    std::fs::write(&manifest, moved.replace("helm-controller:v1.1.0", "helm-controller:v1.0.1")).unwrap();
-    let told = preflight(&snapshot, &manifest, &["--release-name", "flux", "--release-namespace", "flux"]);
-    assert!(text(&told.stdout).contains("refused flux-"), "{}", text(&told.stdout));
+    std::fs::write(
+        &manifest,
+        moved.replace("helm-controller:v1.1.0", "helm-controller:v1.0.1"),
+    )
+    .unwrap();
+    let told = preflight(
+        &snapshot,
+        &manifest,
+        &["--release-name", "flux", "--release-namespace", "flux"],
+    );
+    assert!(
+        text(&told.stdout).contains("refused flux-"),
+        "{}",
+        text(&told.stdout)
+    );
 }
 
 #[test]
@@ -137,11 +206,19 @@ fn every_format_carries_the_same_refusal() {
     for format in ["text", "json", "sarif", "junit"] {
         let output = preflight(&snapshot, &manifest, &["--format", format]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(text(&output.stdout).contains("stored-version-dropped"), "{format}");
+        assert!(
+            text(&output.stdout).contains("stored-version-dropped"),
+            "{format}"
+        );
     }
-    let json: Value = serde_json::from_slice(&preflight(&snapshot, &manifest, &["--format", "json"]).stdout).unwrap();
+    let json: Value =
+        serde_json::from_slice(&preflight(&snapshot, &manifest, &["--format", "json"]).stdout)
+            .unwrap();
     assert_eq!(json["verdict"], "refuse");
-    assert_eq!(json["findings"][1]["object"]["name"], "buckets.source.toolkit.fluxcd.io");
+    assert_eq!(
+        json["findings"][1]["object"]["name"],
+        "buckets.source.toolkit.fluxcd.io"
+    );
     assert_eq!(json["findings"][1]["path"], "/status/storedVersions");
 }
 
@@ -157,20 +234,41 @@ fn a_manifest_equal_to_the_cluster_is_let_through_with_0() {
 fn quiet_says_nothing_and_the_exit_code_tells() {
     let (_folder, snapshot, manifest) = files();
     let output = preflight(&snapshot, &manifest, &["--quiet"]);
-    assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(1), 0, 0));
+    assert_eq!(
+        (
+            output.status.code(),
+            output.stdout.len(),
+            output.stderr.len()
+        ),
+        (Some(1), 0, 0)
+    );
 }
 
 #[test]
 fn a_rule_that_lacks_a_fact_fails_only_when_strict() {
     let folder = tempfile::tempdir().unwrap();
     let (snapshot, manifest) = (folder.path().join("s.yaml"), folder.path().join("m.yaml"));
-    std::fs::write(&snapshot, "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n").unwrap();
-    let crd = BUILT_IN.split("---\n").find(|text| text.contains("kind: CustomResourceDefinition")).unwrap();
+    std::fs::write(
+        &snapshot,
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n",
+    )
+    .unwrap();
+    let crd = BUILT_IN
+        .split("---\n")
+        .find(|text| text.contains("kind: CustomResourceDefinition"))
+        .unwrap();
     std::fs::write(&manifest, crd).unwrap();
     let lax = preflight(&snapshot, &manifest, &[]);
-    assert!(text(&lax.stdout).contains("stored-version-dropped abstained"), "{}", text(&lax.stdout));
+    assert!(
+        text(&lax.stdout).contains("stored-version-dropped abstained"),
+        "{}",
+        text(&lax.stdout)
+    );
     assert_eq!(lax.status.code(), Some(0));
-    assert_eq!(preflight(&snapshot, &manifest, &["--strict"]).status.code(), Some(1));
+    assert_eq!(
+        preflight(&snapshot, &manifest, &["--strict"]).status.code(),
+        Some(1)
+    );
 }
 
 #[test]
@@ -183,7 +281,12 @@ fn stdin_and_the_environment_are_read() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(&std::fs::read(manifest).unwrap()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&std::fs::read(manifest).unwrap())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).starts_with("{\n"));
@@ -199,20 +302,44 @@ fn what_cannot_be_done_is_one_line_and_2() {
     let none = folder.path().join("none.yaml");
     let cases: [(Output, &str); 9] = [
         (run(&["preflight"]), "required arguments were not provided"),
-        (preflight(&snapshot, &manifest, &["--format", "xml"]), "write one of text, json, sarif, junit"),
-        (preflight(&none, &manifest, &[]), "loading the snapshot: reading"),
-        (preflight(&snapshot, &none, &[]), "loading the manifests: reading"),
-        (preflight(&snapshot, &empty, &[]), "holds no Kubernetes object"),
-        (preflight(&snapshot, &manifest, &["--policy", bad.to_str().unwrap()]), "line 2, column 3"),
-        (run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]), "reading kubeconfig"),
-        (preflight(Path::new("-"), Path::new("-"), &[]), "stdin can be read only once"),
+        (
+            preflight(&snapshot, &manifest, &["--format", "xml"]),
+            "write one of text, json, sarif, junit",
+        ),
+        (
+            preflight(&none, &manifest, &[]),
+            "loading the snapshot: reading",
+        ),
+        (
+            preflight(&snapshot, &none, &[]),
+            "loading the manifests: reading",
+        ),
+        (
+            preflight(&snapshot, &empty, &[]),
+            "holds no Kubernetes object",
+        ),
+        (
+            preflight(&snapshot, &manifest, &["--policy", bad.to_str().unwrap()]),
+            "line 2, column 3",
+        ),
+        (
+            run(&["snapshot", "--kubeconfig", none.to_str().unwrap()]),
+            "reading kubeconfig",
+        ),
+        (
+            preflight(Path::new("-"), Path::new("-"), &[]),
+            "stdin can be read only once",
+        ),
         (run(&["preflight", "-", "-"]), "stdin can be read only once"),
     ];
     for (output, reason) in cases {
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
-        assert!(said.matches("os error").count() <= 1, "a cause is told once: {said}");
+        assert!(
+            said.matches("os error").count() <= 1,
+            "a cause is told once: {said}"
+        );
     }
 }
 
@@ -220,13 +347,27 @@ fn what_cannot_be_done_is_one_line_and_2() {
 fn switches_in_the_environment_are_on_by_1_and_off_by_0() {
     let (_folder, snapshot, manifest) = files();
     let told = |value: &str| {
-        let paths = ["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()];
-        let output = fluxkeep(&paths).env("FLUXKEEP_QUIET", value).output().unwrap();
+        let paths = [
+            "preflight",
+            "--snapshot",
+            snapshot.to_str().unwrap(),
+            manifest.to_str().unwrap(),
+        ];
+        let output = fluxkeep(&paths)
+            .env("FLUXKEEP_QUIET", value)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         !output.stdout.is_empty()
     };
-    assert_eq!(["1", "true", "0", "false", ""].map(told), [false, false, true, true, true]);
-    let replay = fluxkeep(&["replay", "--scenario", "safe-bump"]).env("FLUXKEEP_SERVE", "0").output().unwrap();
+    assert_eq!(
+        ["1", "true", "0", "false", ""].map(told),
+        [false, false, true, true, true]
+    );
+    let replay = fluxkeep(&["replay", "--scenario", "safe-bump"])
+        .env("FLUXKEEP_SERVE", "0")
+        .output()
+        .unwrap();
     assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
 }
 
@@ -236,23 +377,52 @@ fn as_a_plugin_it_calls_itself_what_the_person_typed() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = folder.path().join("kubectl-fluxkeep");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fluxkeep"), &plugin).unwrap();
-    let usage = |program: &Path| text(&Command::new(program).args(["preflight", "--help"]).output().unwrap().stdout);
-    assert!(usage(&plugin).contains("Usage: kubectl fluxkeep preflight"), "{}", usage(&plugin));
+    let usage = |program: &Path| {
+        text(
+            &Command::new(program)
+                .args(["preflight", "--help"])
+                .output()
+                .unwrap()
+                .stdout,
+        )
+    };
+    assert!(
+        usage(&plugin).contains("Usage: kubectl fluxkeep preflight"),
+        "{}",
+        usage(&plugin)
+    );
     assert!(usage(Path::new(env!("CARGO_BIN_EXE_fluxkeep"))).contains("Usage: fluxkeep preflight"));
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let (_folder, snapshot, manifest) = files();
-    let paths = ["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()];
+    let paths = [
+        "preflight",
+        "--snapshot",
+        snapshot.to_str().unwrap(),
+        manifest.to_str().unwrap(),
+    ];
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = fluxkeep(&paths).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), String::new()));
+    let output = fluxkeep(&paths)
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(1), String::new())
+    );
 }
 
 #[test]
 fn the_version_names_commit_and_newest_flux() {
     let said = text(&run(&["--version"]).stdout);
-    assert!(said.contains("commit ") && said.contains("knows Flux up to 2.9.4"), "{said}");
+    assert!(
+        said.contains("commit ") && said.contains("knows Flux up to 2.9.4"),
+        "{said}"
+    );
 }

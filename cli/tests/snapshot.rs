@@ -35,8 +35,10 @@ fn answer(mut stream: &TcpStream) {
         // The head ends with an empty line; a GET has no body.
         let _ = lines.by_ref().find(String::is_empty);
         let body = json!({"metadata": {}, "items": items(&asked)}).to_string();
-        let head =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         stream.write_all((head + &body).as_bytes()).unwrap();
     }
 }
@@ -52,7 +54,10 @@ fn items(asked: &str) -> Value {
 }
 
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fluxkeep")).args(args).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_fluxkeep"))
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -60,18 +65,39 @@ fn what_snapshot_writes_is_what_preflight_judges_against() {
     let (folder, kubeconfig) = apiserver();
     let snapshot = folder.path().join("snapshot.json");
     let manifest = folder.path().join("manifest.yaml");
-    let taken =
-        run(&["snapshot", "--kubeconfig", kubeconfig.to_str().unwrap(), "--output", snapshot.to_str().unwrap()]);
-    assert_eq!(taken.status.code(), Some(0), "{}", String::from_utf8_lossy(&taken.stderr));
+    let taken = run(&[
+        "snapshot",
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+        "--output",
+        snapshot.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        taken.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&taken.stderr)
+    );
     let text = std::fs::read_to_string(&snapshot).unwrap();
-    assert!(!text.contains("managedFields") && !text.contains("openAPIV3Schema"), "{text}");
+    assert!(
+        !text.contains("managedFields") && !text.contains("openAPIV3Schema"),
+        "{text}"
+    );
     std::fs::write(
         &manifest,
-        text.replace("\"v1\"", "\"v2\"").replace("apiextensions.k8s.io/v2", "apiextensions.k8s.io/v1"),
+        text.replace("\"v1\"", "\"v2\"")
+            .replace("apiextensions.k8s.io/v2", "apiextensions.k8s.io/v1"),
     )
     .unwrap();
     let judge = |manifest: &PathBuf| {
-        run(&["preflight", "--snapshot", snapshot.to_str().unwrap(), manifest.to_str().unwrap()]).status.code()
+        run(&[
+            "preflight",
+            "--snapshot",
+            snapshot.to_str().unwrap(),
+            manifest.to_str().unwrap(),
+        ])
+        .status
+        .code()
     };
     assert_eq!((judge(&snapshot), judge(&manifest)), (Some(0), Some(1)));
 }
@@ -79,17 +105,39 @@ fn what_snapshot_writes_is_what_preflight_judges_against() {
 #[test]
 fn a_quiet_snapshot_is_written_all_the_same() {
     let (_folder, kubeconfig) = apiserver();
-    let output = run(&["snapshot", "--quiet", "--kubeconfig", kubeconfig.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(&[
+        "snapshot",
+        "--quiet",
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(list.pointer("/items/0/metadata/name"), Some(&json!("things.example.org")));
+    assert_eq!(
+        list.pointer("/items/0/metadata/name"),
+        Some(&json!("things.example.org"))
+    );
 }
 
 #[test]
 fn a_context_that_is_not_there_is_named() {
     let (_folder, kubeconfig) = apiserver();
-    let output = run(&["snapshot", "--kubeconfig", kubeconfig.to_str().unwrap(), "--context", "elsewhere"]);
+    let output = run(&[
+        "snapshot",
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+        "--context",
+        "elsewhere",
+    ]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("elsewhere") && said.lines().count() == 1, "{said}");
+    assert!(
+        said.contains("elsewhere") && said.lines().count() == 1,
+        "{said}"
+    );
 }

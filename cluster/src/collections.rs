@@ -49,7 +49,11 @@ const HELM_RELEASES: Collection = Collection {
 /// The collections that these rules need; definitions come first.
 pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {
     let all = MEMBERS.iter().map(Collection::of).chain([HELM_RELEASES]);
-    all.filter(|collection| rules.iter().any(|rule| rule.needs.contains(&collection.serves)))
+    all.filter(|collection| {
+        rules
+            .iter()
+            .any(|rule| rule.needs.contains(&collection.serves))
+    })
 }
 
 impl Collection {
@@ -61,8 +65,20 @@ impl Collection {
             Known::Inside(_) => (Scope::Engine, Need::RunningFlux),
             Known::ClusterWide(_) => (Scope::Cluster, Need::RunningFlux),
         };
-        let Member { group, kind, resource, .. } = *member;
-        Self { group, version: Some("v1"), kind, resource, scope, serves }
+        let Member {
+            group,
+            kind,
+            resource,
+            ..
+        } = *member;
+        Self {
+            group,
+            version: Some("v1"),
+            kind,
+            resource,
+            scope,
+            serves,
+        }
     }
 
     /// The name of the definition that says in which versions it is served, if it is a custom one.
@@ -82,10 +98,23 @@ impl Collection {
     pub(crate) fn place(self, version: &str, namespace: &str) -> Place {
         let slash = if self.group.is_empty() { "" } else { "/" };
         let api_version = format!("{}{slash}{version}", self.group);
-        let root = if self.group.is_empty() { "/api" } else { "/apis" };
-        let inside = if self.scope == Scope::Engine { format!("/namespaces/{namespace}") } else { String::new() };
+        let root = if self.group.is_empty() {
+            "/api"
+        } else {
+            "/apis"
+        };
+        let inside = if self.scope == Scope::Engine {
+            format!("/namespaces/{namespace}")
+        } else {
+            String::new()
+        };
         let path = format!("{root}/{api_version}{inside}/{}", self.resource);
-        Place { collection: self, api_version, path, namespace: namespace.to_owned() }
+        Place {
+            collection: self,
+            api_version,
+            path,
+            namespace: namespace.to_owned(),
+        }
     }
 }
 
@@ -93,7 +122,9 @@ impl Collection {
 #[must_use]
 pub fn served(definition: &Definition) -> Option<&str> {
     let served = definition.versions.iter().filter(|version| version.served);
-    served.max_by_key(|version| version.storage).map(|version| version.name.as_str())
+    served
+        .max_by_key(|version| version.storage)
+        .map(|version| version.name.as_str())
 }
 
 /// A collection where it lies in a cluster.
@@ -113,12 +144,17 @@ impl Place {
 
     /// What its objects are.
     pub(crate) fn head(&self) -> Head {
-        Head { api_version: self.api_version.clone(), kind: self.collection.kind.to_owned() }
+        Head {
+            api_version: self.api_version.clone(),
+            kind: self.collection.kind.to_owned(),
+        }
     }
 
     /// Whether an object with this key lies here.
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        let Collection { group, kind, scope, .. } = self.collection;
+        let Collection {
+            group, kind, scope, ..
+        } = self.collection;
         let inside = match scope {
             Scope::Cluster | Scope::Everywhere => true,
             Scope::Home => key.name == self.namespace,
@@ -130,7 +166,8 @@ impl Place {
 
 /// Cluster roles are many, and strangers'; only the engine's belong to the facts.
 pub(crate) fn is_wanted(object: &Object, engine: &Engine) -> bool {
-    !matches!(object.kind.as_str(), "ClusterRole" | "ClusterRoleBinding") || engine.part(object).is_some()
+    !matches!(object.kind.as_str(), "ClusterRole" | "ClusterRoleBinding")
+        || engine.part(object).is_some()
 }
 
 #[cfg(test)]
@@ -145,32 +182,66 @@ mod tests {
     fn only_what_a_rule_needs_is_read() {
         assert_eq!(needed(&RULES).count(), MEMBERS.len() + 1);
         let storage = [find("stored-version-dropped").unwrap()];
-        let read: Vec<_> = needed(&storage).map(|collection| collection.resource).collect();
+        let read: Vec<_> = needed(&storage)
+            .map(|collection| collection.resource)
+            .collect();
         assert_eq!(read, ["customresourcedefinitions"]);
     }
 
     #[test]
     fn no_secret_is_read_and_each_resource_is_named_once() {
-        let names: BTreeSet<_> = needed(&RULES).map(|collection| collection.resource).collect();
+        let names: BTreeSet<_> = needed(&RULES)
+            .map(|collection| collection.resource)
+            .collect();
         assert_eq!(names.len(), MEMBERS.len() + 1);
         assert!(!names.contains("secrets"));
     }
 
     #[test]
     fn helm_releases_are_read_as_stored_unless_that_is_not_served() {
-        let version = |name: &str, served, storage| Version { name: name.to_owned(), served, storage };
-        let read =
-            |versions: Vec<Version>| served(&Definition { versions, ..Definition::default() }).map(str::to_owned);
-        assert_eq!(read(vec![version("v2", true, true), version("v2beta2", true, false)]).unwrap(), "v2");
-        assert_eq!(read(vec![version("v2", false, true), version("v2beta2", true, false)]).unwrap(), "v2beta2");
+        let version = |name: &str, served, storage| Version {
+            name: name.to_owned(),
+            served,
+            storage,
+        };
+        let read = |versions: Vec<Version>| {
+            served(&Definition {
+                versions,
+                ..Definition::default()
+            })
+            .map(str::to_owned)
+        };
+        assert_eq!(
+            read(vec![
+                version("v2", true, true),
+                version("v2beta2", true, false)
+            ])
+            .unwrap(),
+            "v2"
+        );
+        assert_eq!(
+            read(vec![
+                version("v2", false, true),
+                version("v2beta2", true, false)
+            ])
+            .unwrap(),
+            "v2beta2"
+        );
         assert_eq!(read(vec![version("v2", false, true)]), None);
     }
 
     #[test]
     fn a_place_knows_its_path_and_its_objects() {
-        let find = |kind| needed(&RULES).find(|collection| collection.kind == kind).unwrap();
+        let find = |kind| {
+            needed(&RULES)
+                .find(|collection| collection.kind == kind)
+                .unwrap()
+        };
         let deployments = find("Deployment").place("v1", "flux-system");
-        assert_eq!(deployments.path, "/apis/apps/v1/namespaces/flux-system/deployments");
+        assert_eq!(
+            deployments.path,
+            "/apis/apps/v1/namespaces/flux-system/deployments"
+        );
         let key = |group: &str, kind: &str, namespace: Option<&str>, name: &str| Key {
             group: group.to_owned(),
             kind: kind.to_owned(),
@@ -185,7 +256,8 @@ mod tests {
             ("/api/v1/namespaces", "metadata.name=flux-system")
         );
         assert!(
-            home.holds(&key("", "Namespace", None, "flux-system")) && !home.holds(&key("", "Namespace", None, "a"))
+            home.holds(&key("", "Namespace", None, "flux-system"))
+                && !home.holds(&key("", "Namespace", None, "a"))
         );
     }
 }

@@ -13,7 +13,9 @@ pub enum Unconnected {
     #[error("{0}; choose another with --kubeconfig")]
     Kubeconfig(String),
     /// This is no pod with a service account.
-    #[error("this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster")]
+    #[error(
+        "this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster"
+    )]
     NoPod(String),
     /// The credentials are not usable.
     #[error("using the credentials: {0}")]
@@ -25,8 +27,14 @@ pub enum Unconnected {
 ///
 /// # Errors
 /// When the file or what it names is not there or not usable.
-pub async fn by_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result<Client, Unconnected> {
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+pub async fn by_kubeconfig(
+    path: Option<&Path>,
+    context: Option<&str>,
+) -> Result<Client, Unconnected> {
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
     let config = match path.map(Kubeconfig::read_from) {
         Some(Ok(kubeconfig)) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
         Some(Err(error)) => Err(error),
@@ -52,11 +60,18 @@ fn client(config: Config) -> Result<Client, Unconnected> {
 fn told(error: &KubeconfigError) -> String {
     let unread = match error {
         KubeconfigError::Parse(unread) => unread,
-        KubeconfigError::ReadConfig(reason, path) => return format!("reading kubeconfig {}: {reason}", path.display()),
+        KubeconfigError::ReadConfig(reason, path) => {
+            return format!("reading kubeconfig {}: {reason}", path.display());
+        }
         other => return other.to_string(),
     };
-    let place = unread.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
-    format!("the kubeconfig is not readable{}", place.unwrap_or_default())
+    let place = unread
+        .location()
+        .map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    format!(
+        "the kubeconfig is not readable{}",
+        place.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -67,15 +82,24 @@ mod tests {
     #[test]
     fn a_kubeconfig_that_is_not_there_is_named() {
         let said = told(&Kubeconfig::read_from("/nowhere/config").unwrap_err());
-        assert!(said.starts_with("reading kubeconfig /nowhere/config: No such file"), "{said}");
+        assert!(
+            said.starts_with("reading kubeconfig /nowhere/config: No such file"),
+            "{said}"
+        );
     }
 
     #[test]
     fn what_stands_in_an_unreadable_kubeconfig_is_not_told() {
         let user = "users:\n- name: a\n  user:\n    token: made-up\n";
-        for (more, line) in [("    client-key-data: [\n", "line 5"), ("clusters: made-up\n", "line 5")] {
+        for (more, line) in [
+            ("    client-key-data: [\n", "line 5"),
+            ("clusters: made-up\n", "line 5"),
+        ] {
             let said = told(&Kubeconfig::from_yaml(&format!("{user}{more}")).unwrap_err());
-            assert!(said.contains(line) && !said.contains("made-up") && !said.contains('\n'), "{said}");
+            assert!(
+                said.contains(line) && !said.contains("made-up") && !said.contains('\n'),
+                "{said}"
+            );
         }
     }
 }

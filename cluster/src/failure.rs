@@ -43,10 +43,14 @@ impl Failure {
             Self::Refused(kube::Error::Api(status)) => match status.code {
                 401 => "; the credentials are wrong or have expired",
                 403 => "; the user needs this right",
-                410 => "; it ran out twice while it was read: try again when the cluster is less busy",
+                410 => {
+                    "; it ran out twice while it was read: try again when the cluster is less busy"
+                }
                 _ => "",
             },
-            Self::Refused(kube::Error::HyperError(_) | kube::Error::Service(_)) => unreached(&self.reason()),
+            Self::Refused(kube::Error::HyperError(_) | kube::Error::Service(_)) => {
+                unreached(&self.reason())
+            }
             _ => "",
         }
     }

@@ -32,7 +32,9 @@ pub struct Error {
 pub async fn gather(client: &Client, engine: &Engine) -> Result<Value, Error> {
     let mut items: Vec<Value> = Vec::new();
     for collection in needed(&RULES) {
-        let Some(version) = version(collection, &items) else { continue };
+        let Some(version) = version(collection, &items) else {
+            continue;
+        };
         for namespace in collection.namespaces(engine) {
             items.extend(collect(client, engine, &collection.place(&version, &namespace)).await?);
         }
@@ -46,13 +48,18 @@ fn version(collection: Collection, items: &[Value]) -> Option<String> {
         return Some(version.to_owned());
     }
     let name = json!(collection.definition());
-    let defining = items.iter().find(|item| item.pointer("/metadata/name") == Some(&name))?;
+    let defining = items
+        .iter()
+        .find(|item| item.pointer("/metadata/name") == Some(&name))?;
     served(object(defining)?.definition()?).map(str::to_owned)
 }
 
 fn object(item: &Value) -> Option<Object> {
     let text = item.to_string();
-    manifest::read(&text, manifest::Reading::default()).ok()?.into_iter().next()
+    manifest::read(&text, manifest::Reading::default())
+        .ok()?
+        .into_iter()
+        .next()
 }
 
 /// A place, lean. The apiserver forgets where a list was after some minutes, and the pages before
@@ -63,13 +70,18 @@ async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Vec<
         read => read,
     };
     let resource = place.collection.resource;
-    read.map_err(|failure| Error { resource, reason: failure.reason(), hint: failure.hint() })
+    read.map_err(|failure| Error {
+        resource,
+        reason: failure.reason(),
+        hint: failure.hint(),
+    })
 }
 
 async fn whole(client: &Client, engine: &Engine, place: &Place) -> Result<Vec<Value>, Failure> {
     let mut found = Vec::new();
     let show = |text: &str| {
-        let item = serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        let item =
+            serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
         let item = lean(&item, &place.head(), &engine.values_paths);
         if object(&item).is_some_and(|object| is_wanted(&object, engine)) {
             found.push(item);

@@ -53,8 +53,15 @@ pub(crate) fn lean(item: &Value, head: &Head, values: &[String]) -> Value {
     for part in ["/metadata/name", "/metadata/namespace", "/metadata/labels"] {
         copy(item, &mut lean, &segments(part));
     }
-    if let Some(annotations) = item.pointer("/metadata/annotations").and_then(Value::as_object) {
-        let kept: Map<_, _> = annotations.iter().filter(|(key, _)| is_kept(key)).map(clone).collect();
+    if let Some(annotations) = item
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object)
+    {
+        let kept: Map<_, _> = annotations
+            .iter()
+            .filter(|(key, _)| is_kept(key))
+            .map(clone)
+            .collect();
         if !kept.is_empty() {
             put(&mut lean, &["metadata", "annotations"], Value::Object(kept));
         }
@@ -64,7 +71,10 @@ pub(crate) fn lean(item: &Value, head: &Head, values: &[String]) -> Value {
     }
     if kind == "HelmRelease" {
         for path in values {
-            let path: Vec<&str> = ["spec", "values"].into_iter().chain(path.split('.')).collect();
+            let path: Vec<&str> = ["spec", "values"]
+                .into_iter()
+                .chain(path.split('.'))
+                .collect();
             copy_scalar(item, &mut lean, &path);
         }
     }
@@ -72,7 +82,9 @@ pub(crate) fn lean(item: &Value, head: &Head, values: &[String]) -> Value {
 }
 
 fn is_kept(annotation: &str) -> bool {
-    ["fluxkeep.io/", "meta.helm.sh/", "helm.sh/"].iter().any(|prefix| annotation.starts_with(prefix))
+    ["fluxkeep.io/", "meta.helm.sh/", "helm.sh/"]
+        .iter()
+        .any(|prefix| annotation.starts_with(prefix))
 }
 
 fn clone((key, value): (&String, &Value)) -> (String, Value) {
@@ -86,7 +98,10 @@ fn segments(pointer: &str) -> Vec<&str> {
 /// Copies what is at a path, if anything is.
 fn copy(from: &Value, to: &mut Value, path: &[&str]) {
     if let Some(star) = path.iter().position(|segment| *segment == "*") {
-        let (list, inner) = (path.get(..star).unwrap_or_default(), path.get(star + 1..).unwrap_or_default());
+        let (list, inner) = (
+            path.get(..star).unwrap_or_default(),
+            path.get(star + 1..).unwrap_or_default(),
+        );
         let Some(items) = at(from, list).and_then(Value::as_array) else {
             return;
         };
@@ -116,7 +131,10 @@ fn slot<'a>(to: &'a mut Value, list: &[&str], index: usize) -> Option<&'a mut Va
     if at(to, list).is_none() {
         put(to, list, json!([]));
     }
-    let items = list.iter().try_fold(to, |value, key| value.get_mut(key))?.as_array_mut()?;
+    let items = list
+        .iter()
+        .try_fold(to, |value, key| value.get_mut(key))?
+        .as_array_mut()?;
     while items.len() <= index {
         items.push(json!({}));
     }
@@ -144,7 +162,10 @@ mod tests {
     use super::*;
 
     fn head(api_version: &str, kind: &str) -> Head {
-        Head { api_version: api_version.to_owned(), kind: kind.to_owned() }
+        Head {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+        }
     }
 
     #[test]
@@ -154,7 +175,11 @@ mod tests {
             "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"x": 1}}]},
             "status": {"storedVersions": ["v1"], "conditions": []}});
         assert_eq!(
-            lean(&crd, &head("apiextensions.k8s.io/v1", "CustomResourceDefinition"), &[]),
+            lean(
+                &crd,
+                &head("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+                &[]
+            ),
             json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": "x"}},
                 "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true}]},
@@ -166,8 +191,15 @@ mod tests {
     fn of_a_helm_releases_values_only_the_version_is_kept() {
         let release = json!({"metadata": {"name": "a"}, "spec": {"suspend": true, "values": {
             "password": "s3cr3t", "flux": {"version": "2.4.0", "token": "s3cr3t"}}}});
-        let lean = lean(&release, &head("helm.toolkit.fluxcd.io/v2", "HelmRelease"), &["flux.version".to_owned()]);
-        assert_eq!(lean.pointer("/spec"), Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}})));
+        let lean = lean(
+            &release,
+            &head("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+            &["flux.version".to_owned()],
+        );
+        assert_eq!(
+            lean.pointer("/spec"),
+            Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}}))
+        );
     }
 
     #[test]
@@ -175,7 +207,12 @@ mod tests {
         let release = json!({"metadata": {"name": "a"}, "spec": {"values": {
             "fluxVersion": {"password": "s3cr3t"}, "cli": {"tag": ["s3cr3t"]}}}});
         let paths = ["fluxVersion", "cli.tag"].map(str::to_owned);
-        let lean = lean(&release, &head("helm.toolkit.fluxcd.io/v2", "HelmRelease"), &paths).to_string();
+        let lean = lean(
+            &release,
+            &head("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+            &paths,
+        )
+        .to_string();
         assert!(!lean.contains("s3cr3t"), "{lean}");
     }
 
@@ -185,7 +222,10 @@ mod tests {
             "template": {"metadata": {"labels": {"app": "a", "role": "r"}, "annotations": {"b": "s3cr3t"}},
                 "spec": {"containers": [{"name": "m", "image": "i", "env": [{"value": "s3cr3t"}]}]}}}});
         let lean = lean(&deployment, &head("apps/v1", "Deployment"), &[]).to_string();
-        assert!(lean.contains("\"image\":\"i\"") && lean.contains("\"role\":\"r\""), "{lean}");
+        assert!(
+            lean.contains("\"image\":\"i\"") && lean.contains("\"role\":\"r\""),
+            "{lean}"
+        );
         assert!(!lean.contains("s3cr3t"), "{lean}");
     }
 
@@ -193,9 +233,16 @@ mod tests {
     fn of_a_service_and_a_policy_it_is_kept_which_pods_they_mean() {
         let service = json!({"spec": {"clusterIP": "10.0.0.1", "selector": {"app": "a"}, "ports": [{"port": 1}]}});
         let kept = lean(&service, &head("v1", "Service"), &[]);
-        assert_eq!(kept.get("spec"), Some(&json!({"clusterIP": "10.0.0.1", "selector": {"app": "a"}})));
-        let policy = json!({"spec": {"podSelector": {"matchLabels": {"app": "a"}}, "ingress": [{}]}});
+        assert_eq!(
+            kept.get("spec"),
+            Some(&json!({"clusterIP": "10.0.0.1", "selector": {"app": "a"}}))
+        );
+        let policy =
+            json!({"spec": {"podSelector": {"matchLabels": {"app": "a"}}, "ingress": [{}]}});
         let kept = lean(&policy, &head("networking.k8s.io/v1", "NetworkPolicy"), &[]);
-        assert_eq!(kept.get("spec"), Some(&json!({"podSelector": {"matchLabels": {"app": "a"}}})));
+        assert_eq!(
+            kept.get("spec"),
+            Some(&json!({"podSelector": {"matchLabels": {"app": "a"}}}))
+        );
     }
 }

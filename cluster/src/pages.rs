@@ -42,11 +42,16 @@ pub(crate) async fn list(
     place: &Place,
     mut show: impl FnMut(&str) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
-    let mut params = ListParams { field_selector: place.fields(), ..ListParams::default() }.limit(PAGE);
+    let mut params = ListParams {
+        field_selector: place.fields(),
+        ..ListParams::default()
+    }
+    .limit(PAGE);
     let mut text = Vec::new();
     loop {
         fetch(client, place, &params, &mut text).await?;
-        let page: Page<'_> = serde_json::from_slice(&text).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        let page: Page<'_> = serde_json::from_slice(&text)
+            .map_err(|error| Failure::Unreadable(error.to_string()))?;
         for item in page.items.into_iter().flatten() {
             show(item.get())?;
         }
@@ -58,13 +63,24 @@ pub(crate) async fn list(
 }
 
 /// One page, into a buffer that all pages share.
-async fn fetch(client: &Client, place: &Place, params: &ListParams, text: &mut Vec<u8>) -> Result<(), Failure> {
-    let request = Request::new(place.path.clone()).list(params).map_err(kube::Error::BuildRequest)?;
+async fn fetch(
+    client: &Client,
+    place: &Place,
+    params: &ListParams,
+    text: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let request = Request::new(place.path.clone())
+        .list(params)
+        .map_err(kube::Error::BuildRequest)?;
     text.clear();
     let read = async {
         let mut body = pin!(client.request_stream(request).await?);
-        body.read_to_end(text).await.map_err(kube::Error::ReadEvents)
+        body.read_to_end(text)
+            .await
+            .map_err(kube::Error::ReadEvents)
     };
-    timeout(PATIENCE, read).await.map_err(|_| Failure::Silence(PATIENCE))??;
+    timeout(PATIENCE, read)
+        .await
+        .map_err(|_| Failure::Silence(PATIENCE))??;
     Ok(())
 }

@@ -26,7 +26,10 @@ pub fn engine_rules(rules: &[&Rule]) -> Vec<PolicyRule> {
 fn policy(collections: impl Iterator<Item = Collection>) -> Vec<PolicyRule> {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for collection in collections {
-        groups.entry(collection.group).or_default().push(collection.resource.to_owned());
+        groups
+            .entry(collection.group)
+            .or_default()
+            .push(collection.resource.to_owned());
     }
     let rule = |(group, resources): (&str, Vec<String>)| PolicyRule {
         api_groups: Some(vec![group.to_owned()]),
@@ -45,7 +48,10 @@ mod tests {
 
     fn written(rules: &[PolicyRule]) -> Vec<String> {
         let list = |texts: &Option<Vec<String>>| texts.clone().unwrap_or_default().join(",");
-        rules.iter().map(|rule| format!("{}/{}", list(&rule.api_groups), list(&rule.resources))).collect()
+        rules
+            .iter()
+            .map(|rule| format!("{}/{}", list(&rule.api_groups), list(&rule.resources)))
+            .collect()
     }
 
     #[test]
@@ -65,17 +71,32 @@ mod tests {
         ];
         assert_eq!(written(&engine_rules(&RULES)), expected);
         let storage = [find("stored-version-dropped").unwrap()];
-        assert_eq!(written(&cluster_rules(&storage)), ["apiextensions.k8s.io/customresourcedefinitions"]);
+        assert_eq!(
+            written(&cluster_rules(&storage)),
+            ["apiextensions.k8s.io/customresourcedefinitions"]
+        );
         assert!(engine_rules(&storage).is_empty());
     }
 
     #[test]
     fn all_that_is_read_is_listed_and_watched_and_nothing_is_written() {
         let rules = [cluster_rules(&RULES), engine_rules(&RULES)].concat();
-        assert!(rules.iter().all(|rule| rule.verbs == VERBS && rule.resource_names.is_none()));
-        let granted: Vec<_> = rules.iter().filter_map(|rule| rule.resources.clone()).flatten().collect();
+        assert!(
+            rules
+                .iter()
+                .all(|rule| rule.verbs == VERBS && rule.resource_names.is_none())
+        );
+        let granted: Vec<_> = rules
+            .iter()
+            .filter_map(|rule| rule.resources.clone())
+            .flatten()
+            .collect();
         for collection in needed(&RULES) {
-            assert!(granted.contains(&collection.resource.to_owned()), "{}", collection.resource);
+            assert!(
+                granted.contains(&collection.resource.to_owned()),
+                "{}",
+                collection.resource
+            );
         }
         assert_eq!(granted.len(), needed(&RULES).count());
     }

@@ -77,7 +77,10 @@ impl Snapshot {
     /// Never in a build whose tests passed: the data is part of it.
     pub fn built_in() -> Result<Self, Unloadable> {
         let path = Path::new("the built-in snapshot");
-        Ok(Self::of(manifest::read(BUILT_IN, Reading::default()).map_err(|reason| unreadable(path, BUILT_IN, reason))?))
+        Ok(Self::of(
+            manifest::read(BUILT_IN, Reading::default())
+                .map_err(|reason| unreadable(path, BUILT_IN, reason))?,
+        ))
     }
 
     /// Loads a file, a folder with all its .yaml, .yml and .json files, or `-` for stdin.
@@ -91,8 +94,14 @@ impl Snapshot {
     /// A snapshot of these objects.
     #[must_use]
     pub fn of(objects: Vec<Object>) -> Self {
-        let lean = objects.into_iter().map(|object| Object { source: None, ..object });
-        Self { facts: Arc::new(Facts::of(lean)), loaded: SystemTime::now() }
+        let lean = objects.into_iter().map(|object| Object {
+            source: None,
+            ..object
+        });
+        Self {
+            facts: Arc::new(Facts::of(lean)),
+            loaded: SystemTime::now(),
+        }
     }
 }
 
@@ -120,17 +129,29 @@ pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Un
     for file in files(path)? {
         let text = text(&file)?;
         let name = file.display().to_string();
-        let read = manifest::read(&text, Reading { file: Some(&name), namespace });
+        let read = manifest::read(
+            &text,
+            Reading {
+                file: Some(&name),
+                namespace,
+            },
+        );
         objects.extend(read.map_err(|reason| unreadable(&file, &text, reason))?);
     }
     if objects.is_empty() {
-        return Err(Unloadable::Empty { path: path.to_owned() });
+        return Err(Unloadable::Empty {
+            path: path.to_owned(),
+        });
     }
     Ok(objects)
 }
 
 fn unreadable(path: &Path, text: &str, reason: Unread) -> Unloadable {
-    Unloadable::Document { path: path.to_owned(), cure: cure(text, &reason), reason }
+    Unloadable::Document {
+        path: path.to_owned(),
+        cure: cure(text, &reason),
+        reason,
+    }
 }
 
 fn text(path: &Path) -> Result<String, Unloadable> {
@@ -142,7 +163,10 @@ fn text(path: &Path) -> Result<String, Unloadable> {
         }
         std::fs::read_to_string(path)
     };
-    read().map_err(|reason| Unloadable::File { path: path.to_owned(), reason })
+    read().map_err(|reason| Unloadable::File {
+        path: path.to_owned(),
+        reason,
+    })
 }
 
 /// The file itself, or what is in the folder and below it, in order; hidden files are left out.
@@ -150,9 +174,16 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let unreadable = |reason| Unloadable::File { path: path.to_owned(), reason };
+    let unreadable = |reason| Unloadable::File {
+        path: path.to_owned(),
+        reason,
+    };
     let entries: Result<Vec<_>, _> = std::fs::read_dir(path).map_err(unreadable)?.collect();
-    let mut paths: Vec<_> = entries.map_err(unreadable)?.iter().map(std::fs::DirEntry::path).collect();
+    let mut paths: Vec<_> = entries
+        .map_err(unreadable)?
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .collect();
     paths.sort();
     let mut found = Vec::new();
     for path in paths.iter().filter(|path| !is_hidden(path)) {
@@ -164,11 +195,13 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
 }
 
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
 }
 
 #[cfg(test)]
@@ -183,7 +216,13 @@ mod tests {
         let engine = Engine::default();
         assert_eq!(facts.running(&engine).unwrap().to_string(), "Flux 2.4.0");
         assert_eq!(facts.objects().count(), facts.engine(&engine).count());
-        assert_eq!(facts.objects().filter(|object| object.definition().is_some()).count(), 13);
+        assert_eq!(
+            facts
+                .objects()
+                .filter(|object| object.definition().is_some())
+                .count(),
+            13
+        );
         assert!(facts.owners(&engine).is_empty());
     }
 
@@ -195,12 +234,20 @@ mod tests {
             let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {object}}}\n");
             std::fs::write(root.path().join(name), text).unwrap();
         };
-        for (name, object) in
-            [("b.yaml", "two"), ("a.yml", "one"), ("more/c.json", "three"), (".d.yaml", "no"), ("e.txt", "no")]
-        {
+        for (name, object) in [
+            ("b.yaml", "two"),
+            ("a.yml", "one"),
+            ("more/c.json", "three"),
+            (".d.yaml", "no"),
+            ("e.txt", "no"),
+        ] {
             write(name, object);
         }
-        let names: Vec<_> = documents(root.path(), None).unwrap().into_iter().map(|one| one.name).collect();
+        let names: Vec<_> = documents(root.path(), None)
+            .unwrap()
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
         assert_eq!(names, ["one", "two", "three"]);
     }
 
@@ -213,14 +260,21 @@ mod tests {
         assert!(text(&path).contains("bad.yaml: line"), "{}", text(&path));
         assert!(text(&root.path().join("none.yaml")).contains("none.yaml"));
         let said_once = std::error::Error::source(&Snapshot::load(&path).unwrap_err()).is_none();
-        assert!(said_once, "whoever prints the chain of causes would repeat the reason");
-        std::fs::write(&path, "# nothing\n").unwrap();
         assert!(
-            text(root.path()).ends_with("holds no Kubernetes object; give a .yaml or .json file, or a folder of them")
+            said_once,
+            "whoever prints the chain of causes would repeat the reason"
         );
+        std::fs::write(&path, "# nothing\n").unwrap();
+        assert!(text(root.path()).ends_with(
+            "holds no Kubernetes object; give a .yaml or .json file, or a folder of them"
+        ));
         std::fs::write(&path, "kind: {{ .Values.kind }}\n").unwrap();
         assert!(text(&path).contains("`helm template`"), "{}", text(&path));
         std::fs::write(&path, "kind: A # {{ }}\n---\nkind: [\n").unwrap();
-        assert!(text(&path).ends_with("; write it as `kubectl get -o yaml` prints it"), "{}", text(&path));
+        assert!(
+            text(&path).ends_with("; write it as `kubectl get -o yaml` prints it"),
+            "{}",
+            text(&path)
+        );
     }
 }

@@ -56,10 +56,13 @@ fn client(asked: Asked, refused: fn(&[String]) -> Option<u16>) -> Client {
         let target = request.uri().to_string();
         asked.lock().unwrap().push(target.clone());
         let code = refused(&asked.lock().unwrap());
-        let status = |code| json!({"kind": "Status", "status": "Failure", "message": "no", "code": code});
+        let status =
+            |code| json!({"kind": "Status", "status": "Failure", "message": "no", "code": code});
         let body = code.map_or_else(|| answer(&target), status).to_string();
         async move {
-            let response = Response::builder().status(code.unwrap_or(200)).body(Body::from(body.into_bytes()));
+            let response = Response::builder()
+                .status(code.unwrap_or(200))
+                .body(Body::from(body.into_bytes()));
             Ok::<_, std::io::Error>(response.unwrap())
         }
     });
@@ -73,7 +76,10 @@ fn is_last(asked: &[String], part: &str) -> bool {
 #[tokio::test]
 async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
     let asked = Asked::default();
-    let snapshot = gather(&client(Arc::clone(&asked), |_| None), &Engine::default()).await.unwrap().to_string();
+    let snapshot = gather(&client(Arc::clone(&asked), |_| None), &Engine::default())
+        .await
+        .unwrap()
+        .to_string();
     let facts = Facts::of(manifest::read(&snapshot, Reading::default()).unwrap());
     let names: Vec<_> = facts.objects().map(ToString::to_string).collect();
     assert_eq!(
@@ -86,24 +92,48 @@ async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
             "ClusterRole flux-edit",
         ]
     );
-    assert!(!snapshot.contains("s3cr3t") && !snapshot.contains("openAPIV3Schema"), "{snapshot}");
-    assert!(!asked.lock().unwrap().iter().any(|target| target.contains("secrets")));
+    assert!(
+        !snapshot.contains("s3cr3t") && !snapshot.contains("openAPIV3Schema"),
+        "{snapshot}"
+    );
+    assert!(
+        !asked
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|target| target.contains("secrets"))
+    );
 }
 
 #[tokio::test]
 async fn a_refused_list_fails_the_whole_and_names_the_verb() {
-    let client = client(Asked::default(), |asked| is_last(asked, "deployments").then_some(403));
+    let client = client(Asked::default(), |asked| {
+        is_last(asked, "deployments").then_some(403)
+    });
     let error = gather(&client, &Engine::default()).await.unwrap_err();
-    assert_eq!(error.to_string(), "listing deployments: no; the user needs this right");
+    assert_eq!(
+        error.to_string(),
+        "listing deployments: no; the user needs this right"
+    );
 }
 
 #[tokio::test]
 async fn a_list_that_runs_out_between_pages_is_read_once_more_from_the_start() {
     let asked = Asked::default();
-    let client = client(Arc::clone(&asked), |asked| (is_last(asked, "continue") && asked.len() == 2).then_some(410));
+    let client = client(Arc::clone(&asked), |asked| {
+        (is_last(asked, "continue") && asked.len() == 2).then_some(410)
+    });
     let snapshot = gather(&client, &Engine::default()).await.unwrap();
-    let names: Vec<_> = snapshot["items"].as_array().unwrap().iter().map(|item| &item["metadata"]["name"]).collect();
-    assert_eq!(names[..2], ["helmreleases.helm.toolkit.fluxcd.io", "others.example.org"]);
+    let names: Vec<_> = snapshot["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["metadata"]["name"])
+        .collect();
+    assert_eq!(
+        names[..2],
+        ["helmreleases.helm.toolkit.fluxcd.io", "others.example.org"]
+    );
     assert_eq!(names.len(), 5, "the first page counts once: {names:?}");
     let asked = asked.lock().unwrap();
     assert_eq!(asked[..2], asked[2..4], "first page and second page, twice");
@@ -112,16 +142,31 @@ async fn a_list_that_runs_out_between_pages_is_read_once_more_from_the_start() {
 #[tokio::test]
 async fn a_list_that_runs_out_again_fails_and_says_so() {
     let asked = Asked::default();
-    let client = client(Arc::clone(&asked), |asked| is_last(asked, "continue").then_some(410));
-    let text = gather(&client, &Engine::default()).await.unwrap_err().to_string();
-    assert!(text.starts_with("listing customresourcedefinitions: no; it ran out twice"), "{text}");
+    let client = client(Arc::clone(&asked), |asked| {
+        is_last(asked, "continue").then_some(410)
+    });
+    let text = gather(&client, &Engine::default())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.starts_with("listing customresourcedefinitions: no; it ran out twice"),
+        "{text}"
+    );
     assert_eq!(asked.lock().unwrap().len(), 4);
 }
 
 #[tokio::test]
 async fn a_broken_connection_shows_its_deepest_cause() {
-    let service = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(std::io::Error::other("cable cut")) });
-    let error = gather(&Client::new(service, "default"), &Engine::default()).await.unwrap_err();
+    let service = service_fn(|_: Request<Body>| async {
+        Err::<Response<Body>, _>(std::io::Error::other("cable cut"))
+    });
+    let error = gather(&Client::new(service, "default"), &Engine::default())
+        .await
+        .unwrap_err();
     let text = error.to_string();
-    assert_eq!(text, "listing customresourcedefinitions: cable cut; is the apiserver reachable?");
+    assert_eq!(
+        text,
+        "listing customresourcedefinitions: cable cut; is the apiserver reachable?"
+    );
 }

@@ -15,7 +15,9 @@ use fluxkeep_cluster::{Snapshot, Source, connect};
 /// # Errors
 /// When it cannot be read.
 pub fn stored(path: &Path) -> anyhow::Result<Arc<Facts>> {
-    Ok(Snapshot::load(path).context("loading the snapshot")?.facts())
+    Ok(Snapshot::load(path)
+        .context("loading the snapshot")?
+        .facts())
 }
 
 /// Asks the cluster of a kubeconfig.
@@ -23,12 +25,16 @@ pub fn stored(path: &Path) -> anyhow::Result<Arc<Facts>> {
 /// # Errors
 /// When it cannot be reached, or refuses a list.
 pub fn live(kubeconfig: &Path, engine: &Engine) -> anyhow::Result<Arc<Facts>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let list = runtime.block_on(async {
         let client = connect::by_kubeconfig(Some(kubeconfig), None).await?;
         anyhow::Ok(gather(&client, engine).await?)
     });
     let list = list.with_context(|| format!("asking the cluster of {}", kubeconfig.display()))?;
     let objects = manifest::read(&list.to_string(), Reading::default());
-    Ok(Arc::new(Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?)))
+    Ok(Arc::new(Facts::of(objects.map_err(|unread| {
+        anyhow!("reading what the cluster said: {unread}")
+    })?)))
 }

@@ -43,10 +43,18 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     if !args.write {
         write(std::iter::once(after.leak().as_bytes())).context("writing to stdout")?;
     } else if after == text {
-        note(&format!("{}: {} has it already", path.display(), found.object));
+        note(&format!(
+            "{}: {} has it already",
+            path.display(),
+            found.object
+        ));
     } else {
         std::fs::write(path, after).with_context(context)?;
-        note(&format!("{}: {} keeps every object of its release now", path.display(), found.object));
+        note(&format!(
+            "{}: {} keeps every object of its release now",
+            path.display(),
+            found.object
+        ));
     }
     Ok(Done::Well)
 }
@@ -55,35 +63,52 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<Found<'a>> {
     let found = manifest::find(text, Reading::default())?;
     let is_meant = |found: &Found<'_>| {
-        matches!(found.object.body, Body::HelmRelease(_)) && name.is_none_or(|name| name == found.object.name)
+        matches!(found.object.body, Body::HelmRelease(_))
+            && name.is_none_or(|name| name == found.object.name)
     };
     let mut meant = found.into_iter().filter(is_meant);
     let first = meant.next().with_context(|| missing(name))?;
-    ensure!(meant.next().is_none(), "it holds several HelmReleases; choose with --name");
+    ensure!(
+        meant.next().is_none(),
+        "it holds several HelmReleases; choose with --name"
+    );
     Ok(first)
 }
 
 fn missing(name: Option<&str>) -> String {
-    let named = name.map(|name| format!(" called {name}")).unwrap_or_default();
+    let named = name
+        .map(|name| format!(" called {name}"))
+        .unwrap_or_default();
     format!("it holds no HelmRelease{named}; give the file that it is written in")
 }
 
 /// A text with the stanza in the HelmRelease that was found in it, or in its only document.
 fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
     let documents = fluxkeep::yaml::documents(text);
-    let (Some(document), item) = found.map_or((documents.first(), None), |found| (Some(&found.document), found.item))
-    else {
+    let (Some(document), item) = found.map_or((documents.first(), None), |found| {
+        (Some(&found.document), found.item)
+    }) else {
         bail!("it holds no document");
     };
     let value: Value = document.lean().read()?;
-    let value = item.map_or(Some(&value), |item| value.pointer(&format!("/items/{item}"))).unwrap_or(&Value::Null);
-    let spec = match value.pointer("/spec/postRenderers").and_then(Value::as_array) {
+    let value = item
+        .map_or(Some(&value), |item| {
+            value.pointer(&format!("/items/{item}"))
+        })
+        .unwrap_or(&Value::Null);
+    let spec = match value
+        .pointer("/spec/postRenderers")
+        .and_then(Value::as_array)
+    {
         Some(has) if has.iter().any(keeps) => return Ok(text.to_owned()),
         Some(has) if !has.is_empty() => json!({"postRenderers": {"-": stanza()}}),
         _ => json!({"postRenderers": [stanza()]}),
     };
     let patch = json!({"spec": spec});
-    let patch = item.map_or_else(|| patch.clone(), |item| json!({"items": {item.to_string(): patch}}));
+    let patch = item.map_or_else(
+        || patch.clone(),
+        |item| json!({"items": {item.to_string(): patch}}),
+    );
     Ok(splice(text, &edit(document, &patch)?))
 }
 
@@ -92,7 +117,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const HEAD: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: flux}\n";
+    const HEAD: &str =
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: flux}\n";
 
     fn after(text: &str) -> String {
         hooked(text, Some(&release(text, None).unwrap())).unwrap()
@@ -112,8 +138,14 @@ mod tests {
     fn a_file_keeps_its_comments_and_is_not_written_twice() {
         let text = format!("# c\n{HEAD}spec: # d\n  interval: 1h # e\n---\nkind: Other\n");
         let once = after(&text);
-        assert!(once.starts_with("# c\n") && once.contains("spec: # d\n  postRenderers:\n"), "{once}");
-        assert!(once.contains("  interval: 1h # e\n---\nkind: Other\n"), "{once}");
+        assert!(
+            once.starts_with("# c\n") && once.contains("spec: # d\n  postRenderers:\n"),
+            "{once}"
+        );
+        assert!(
+            once.contains("  interval: 1h # e\n---\nkind: Other\n"),
+            "{once}"
+        );
         assert_eq!(after(&once), once);
     }
 
@@ -124,23 +156,43 @@ mod tests {
         );
         let once = after(&text);
         assert!(
-            once.contains("      images: # c\n      - {name: a, newTag: b}\n  - kustomize:\n      patches:\n"),
+            once.contains(
+                "      images: # c\n      - {name: a, newTag: b}\n  - kustomize:\n      patches:\n"
+            ),
             "{once}"
         );
         assert!(once.ends_with("\n  interval: 1h\n"), "{once}");
         assert_eq!(after(&once), once);
-        let flow = after(&format!("{HEAD}spec: {{postRenderers: [{{kustomize: {{images: []}}}}]}}\n"));
-        assert!(flow.contains("[{kustomize: {images: []}}, {\"kustomize\": {\"patches\""), "{flow}");
+        let flow = after(&format!(
+            "{HEAD}spec: {{postRenderers: [{{kustomize: {{images: []}}}}]}}\n"
+        ));
+        assert!(
+            flow.contains("[{kustomize: {images: []}}, {\"kustomize\": {\"patches\""),
+            "{flow}"
+        );
         assert_eq!(after(&flow), flow);
     }
 
     #[test]
     fn of_several_helm_releases_one_has_to_be_named() {
         let text = format!("{HEAD}---\n{}", HEAD.replace("flux}", "other}"));
-        assert!(release(&text, None).unwrap_err().to_string().contains("--name"));
+        assert!(
+            release(&text, None)
+                .unwrap_err()
+                .to_string()
+                .contains("--name")
+        );
         assert_eq!(release(&text, Some("other")).unwrap().object.name, "other");
-        for (meant, told) in [(None, "it holds no HelmRelease; "), (Some("b"), "it holds no HelmRelease called b; ")] {
-            assert!(release("kind: A\n", meant).unwrap_err().to_string().starts_with(told));
+        for (meant, told) in [
+            (None, "it holds no HelmRelease; "),
+            (Some("b"), "it holds no HelmRelease called b; "),
+        ] {
+            assert!(
+                release("kind: A\n", meant)
+                    .unwrap_err()
+                    .to_string()
+                    .starts_with(told)
+            );
         }
     }
 }

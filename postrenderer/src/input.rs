@@ -15,7 +15,9 @@ pub enum Unfit {
     #[error("reading the manifest from stdin: {0}")]
     Stdin(#[from] std::io::Error),
     /// No release that long can be stored.
-    #[error("the manifest is longer than {MOST_DECOMPRESSED} bytes, which no release may be; split the chart")]
+    #[error(
+        "the manifest is longer than {MOST_DECOMPRESSED} bytes, which no release may be; split the chart"
+    )]
     TooLong,
 }
 
@@ -42,7 +44,10 @@ impl Room {
     /// When the system has no more.
     pub fn new(expected: Option<u64>) -> Result<Self, Unfit> {
         let bytes = MmapMut::map_anon(ROOM)?;
-        let expected = expected.and_then(|expected| usize::try_from(expected).ok()).unwrap_or(ROOM).min(ROOM);
+        let expected = expected
+            .and_then(|expected| usize::try_from(expected).ok())
+            .unwrap_or(ROOM)
+            .min(ROOM);
         let filled = (expected + HUGE_PAGE / 2) / HUGE_PAGE * HUGE_PAGE;
         // Where the system has no huge pages to give, small ones do.
         #[cfg(target_os = "linux")]
@@ -55,7 +60,13 @@ impl Room {
     pub fn pieces<I: Read>(&mut self, input: I) -> Pieces<'_, I> {
         let Self { bytes, length } = self;
         *length = 0;
-        Pieces { input, room: bytes, filled: 0, length, is_over: false }
+        Pieces {
+            input,
+            room: bytes,
+            filled: 0,
+            length,
+            is_over: false,
+        }
     }
 
     /// What was read.
@@ -89,7 +100,9 @@ impl<'a, I: Read> Pieces<'a, I> {
                 break end;
             }
         };
-        let (piece, room) = take(&mut self.room).split_at_mut_checked(end).unwrap_or_default();
+        let (piece, room) = take(&mut self.room)
+            .split_at_mut_checked(end)
+            .unwrap_or_default();
         (self.room, self.filled) = (room, self.filled - end);
         Ok(Some(&*piece).filter(|piece| !piece.is_empty()))
     }
@@ -98,10 +111,15 @@ impl<'a, I: Read> Pieces<'a, I> {
     fn fill(&mut self, end: usize) -> Result<bool, Unfit> {
         while self.filled < end {
             let end = end.min(self.room.len());
-            match self.input.read(self.room.get_mut(self.filled..end).unwrap_or_default()) {
+            match self
+                .input
+                .read(self.room.get_mut(self.filled..end).unwrap_or_default())
+            {
                 Ok(0) if *self.length > MOST_DECOMPRESSED => return Err(Unfit::TooLong),
                 Ok(0) => return Ok(false),
-                Ok(count) => (self.filled, *self.length) = (self.filled + count, *self.length + count),
+                Ok(count) => {
+                    (self.filled, *self.length) = (self.filled + count, *self.length + count)
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
@@ -132,7 +150,10 @@ mod tests {
 
     fn pieces(input: impl Read) -> Result<Vec<Vec<u8>>, String> {
         let mut room = Room::new(None).unwrap();
-        let pieces = room.pieces(input).map(|piece| piece.map(<[u8]>::to_vec)).collect::<Result<Vec<_>, _>>();
+        let pieces = room
+            .pieces(input)
+            .map(|piece| piece.map(<[u8]>::to_vec))
+            .collect::<Result<Vec<_>, _>>();
         let pieces = pieces.map_err(|error| error.to_string())?;
         assert_eq!(room.read(), pieces.concat());
         Ok(pieces)
@@ -152,21 +173,38 @@ mod tests {
     fn a_long_manifest_comes_in_pieces_of_whole_documents() {
         let document = format!("---\na: |\n{}", "  --- \n".repeat(PIECE / 10));
         let text = document.repeat(5);
-        for read in [pieces(text.as_bytes()), pieces(Slow(Cursor::new(text.as_bytes())))] {
+        for read in [
+            pieces(text.as_bytes()),
+            pieces(Slow(Cursor::new(text.as_bytes()))),
+        ] {
             let read = read.unwrap();
             assert_eq!(read.concat(), text.as_bytes());
             assert!(read.len() > 2, "{} pieces", read.len());
             assert!(read.iter().all(|piece| piece.starts_with(b"---\na")));
         }
-        assert_eq!(pieces(document.as_bytes()), Ok(vec![document.as_bytes().to_vec()]));
+        assert_eq!(
+            pieces(document.as_bytes()),
+            Ok(vec![document.as_bytes().to_vec()])
+        );
     }
 
     #[test]
     fn what_no_release_may_be_is_refused() {
         for bytes in [MOST_DECOMPRESSED + 1, ROOM, ROOM + 1] {
-            assert!(pieces(repeat(b'a').take(bytes as u64)).unwrap_err().contains("split the chart"), "{bytes} bytes");
+            assert!(
+                pieces(repeat(b'a').take(bytes as u64))
+                    .unwrap_err()
+                    .contains("split the chart"),
+                "{bytes} bytes"
+            );
         }
-        assert_eq!(pieces(repeat(b'a').take(MOST_DECOMPRESSED as u64)).unwrap().concat().len(), MOST_DECOMPRESSED);
+        assert_eq!(
+            pieces(repeat(b'a').take(MOST_DECOMPRESSED as u64))
+                .unwrap()
+                .concat()
+                .len(),
+            MOST_DECOMPRESSED
+        );
         assert_eq!(pieces(b"".as_slice()), Ok(Vec::new()));
     }
 }

@@ -23,7 +23,11 @@ use fluxkeep::catalogue::Catalogue;
 /// Keeps a Kubernetes cluster's Flux alive through Helm: writes what Helm must know into the rendered
 /// manifest, and refuses what would break. Reads the manifest on stdin, writes it to stdout.
 #[derive(Debug, Parser)]
-#[command(name = "fluxkeep-postrenderer", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "fluxkeep-postrenderer",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -71,13 +75,21 @@ impl Cli {
 /// One line: the program's name, its version and commit, the newest Flux release in the catalogue.
 #[must_use]
 pub fn version() -> String {
-    let newest = Catalogue::built_in().newest().map(|release| release.version.to_string());
+    let newest = Catalogue::built_in()
+        .newest()
+        .map(|release| release.version.to_string());
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("FLUXKEEP_COMMIT"));
-    format!("fluxkeep-postrenderer {version} (commit {commit}, knows Flux up to {})", newest.unwrap_or_default())
+    format!(
+        "fluxkeep-postrenderer {version} (commit {commit}, knows Flux up to {})",
+        newest.unwrap_or_default()
+    )
 }
 
 /// Writes to stderr, a prefix before each line. There is nowhere to complain when that fails.
 fn note(text: &str) {
-    let lines: Vec<_> = text.lines().map(|line| format!("fluxkeep: {line}\n")).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| format!("fluxkeep: {line}\n"))
+        .collect();
     let _ = stderr().write_all(lines.concat().as_bytes());
 }

@@ -12,7 +12,9 @@ fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => cli.run(),
         // Only whoever asks waits for the catalogue.
-        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => told(writeln!(stdout(), "{}", version())),
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => {
+            told(writeln!(stdout(), "{}", version()))
+        }
         Err(asked) if !asked.use_stderr() => told(asked.print()),
         Err(error) => wrong(&error),
     }
@@ -25,7 +27,11 @@ fn told(written: std::io::Result<()>) -> ExitCode {
 /// Tells in one line what is wrong with the call; nowhere to complain when even that cannot be written.
 fn wrong(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
-    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
     let line = lines.join(" ");
     let _ = writeln!(stderr(), "fluxkeep-postrenderer: {line}");
     if !wants_document(&std::env::args_os().collect::<Vec<_>>()) {
@@ -37,5 +43,7 @@ fn wrong(error: &clap::Error) -> ExitCode {
 
 /// Helm 4 hides a wrong call, too; the arguments that could not be read still say that it is Helm 4.
 fn wants_document(arguments: &[OsString]) -> bool {
-    arguments.windows(2).any(|pair| pair == ["--refusal", "document"])
+    arguments
+        .windows(2)
+        .any(|pair| pair == ["--refusal", "document"])
 }

@@ -21,9 +21,17 @@ pub(crate) fn write(pieces: impl Iterator<Item = &'static [u8]>) -> io::Result<(
     let _ = fcntl(stdout(), FcntlArg::F_SETPIPE_SZ(PIPE));
     // Stdout itself would look for the last line end in each piece, and write up to there.
     let out = stdout().as_fd().try_clone_to_owned().map(File::from);
-    let lend = |out: &mut File, pieces: &[IoSlice<'static>]| Ok(vmsplice(out, pieces, SpliceFFlags::empty())?);
+    let lend = |out: &mut File, pieces: &[IoSlice<'static>]| {
+        Ok(vmsplice(out, pieces, SpliceFFlags::empty())?)
+    };
     let written = out.and_then(|mut out| write_to(&mut out, lend, pieces));
-    written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+    written.or_else(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// Where pages cannot be lent, as to a file, everything is copied.
@@ -32,11 +40,18 @@ fn write_to<W: Write>(
     lend: impl Fn(&mut W, &[IoSlice<'static>]) -> io::Result<usize>,
     pieces: impl Iterator<Item = &'static [u8]>,
 ) -> io::Result<()> {
-    let mut pieces: Vec<_> = pieces.filter(|piece| !piece.is_empty()).map(IoSlice::new).collect();
+    let mut pieces: Vec<_> = pieces
+        .filter(|piece| !piece.is_empty())
+        .map(IoSlice::new)
+        .collect();
     let (mut left, mut lends) = (pieces.as_mut_slice(), true);
     while !left.is_empty() {
         let next = left.get(..left.len().min(SEGMENTS)).unwrap_or_default();
-        match if lends { lend(out, next) } else { out.write_vectored(next) } {
+        match if lends {
+            lend(out, next)
+        } else {
+            out.write_vectored(next)
+        } {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => IoSlice::advance_slices(&mut left, count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -81,7 +96,9 @@ mod tests {
     }
 
     fn pieces() -> impl Iterator<Item = &'static [u8]> {
-        ["one", "", "two and ", "three"].into_iter().map(str::as_bytes)
+        ["one", "", "two and ", "three"]
+            .into_iter()
+            .map(str::as_bytes)
     }
 
     #[test]
@@ -112,6 +129,9 @@ mod tests {
     fn a_reader_that_went_away_ends_it() {
         let gone = |_: &mut Vec<u8>, _: &[IoSlice<'_>]| Err(ErrorKind::BrokenPipe.into());
         let written = write_to(&mut Vec::new(), gone, pieces());
-        assert_eq!(written.map_err(|error| error.kind()), Err(ErrorKind::BrokenPipe));
+        assert_eq!(
+            written.map_err(|error| error.kind()),
+            Err(ErrorKind::BrokenPipe)
+        );
     }
 }

@@ -25,7 +25,8 @@ pub struct Args {
 /// When it holds something else, or cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let program = std::env::current_exe().context("looking for this program's own file")?;
-    lay(&args.folder, &program).with_context(|| format!("writing the plugin into {}", args.folder.display()))?;
+    lay(&args.folder, &program)
+        .with_context(|| format!("writing the plugin into {}", args.folder.display()))?;
     note(&format!(
         "{} is ready. Once: helm plugin install {0}; Helm links to the folder, so leave it there. Then: helm upgrade … \
          --post-renderer fluxkeep --post-renderer-args=--release-name=NAME \
@@ -39,7 +40,10 @@ fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let manifest = folder.join(MANIFEST);
     let before = std::fs::read_to_string(&manifest).unwrap_or_default();
-    ensure!(before.is_empty() || before.contains(PROGRAM), "it holds another plugin; choose an empty folder");
+    ensure!(
+        before.is_empty() || before.contains(PROGRAM),
+        "it holds another plugin; choose an empty folder"
+    );
     // A program that runs cannot be written over, but another can take its name.
     let copy = folder.join(PROGRAM).with_extension("new");
     std::fs::copy(program, &copy).with_context(|| format!("copying {}", program.display()))?;
@@ -73,15 +77,28 @@ mod tests {
         // The plugin renews itself, too.
         lay(&plugin, &plugin.join(PROGRAM)).unwrap();
         assert_eq!(std::fs::read_to_string(plugin.join(PROGRAM)).unwrap(), "x");
-        assert_eq!(std::fs::read_dir(&plugin).unwrap().count(), 2, "nothing is left over");
-        assert!(std::fs::read_to_string(plugin.join(MANIFEST)).unwrap().contains("type: postrenderer/v1"));
+        assert_eq!(
+            std::fs::read_dir(&plugin).unwrap().count(),
+            2,
+            "nothing is left over"
+        );
+        assert!(
+            std::fs::read_to_string(plugin.join(MANIFEST))
+                .unwrap()
+                .contains("type: postrenderer/v1")
+        );
     }
 
     #[test]
     fn another_plugin_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(MANIFEST), "name: other\n").unwrap();
-        assert!(lay(folder.path(), Path::new("/bin/sh")).unwrap_err().to_string().contains("another plugin"));
+        assert!(
+            lay(folder.path(), Path::new("/bin/sh"))
+                .unwrap_err()
+                .to_string()
+                .contains("another plugin")
+        );
         assert!(!folder.path().join(PROGRAM).exists());
     }
 }

@@ -10,7 +10,9 @@ const LONGEST: usize = 1_000;
 /// The refusing findings on one line, as many as there is room for; the first always.
 #[must_use]
 pub fn line(verdict: &Verdict) -> String {
-    let mut found = verdict.with(fluxkeep::finding::Outcome::Refused).map(ToString::to_string);
+    let mut found = verdict
+        .with(fluxkeep::finding::Outcome::Refused)
+        .map(ToString::to_string);
     let mut line = found.next().unwrap_or_default();
     let mut left = 0;
     for finding in found {
@@ -20,7 +22,11 @@ pub fn line(verdict: &Verdict) -> String {
             left += 1;
         }
     }
-    if left == 0 { line } else { format!("{line} | and {left} more") }
+    if left == 0 {
+        line
+    } else {
+        format!("{line} | and {left} more")
+    }
 }
 
 /// A document of a kind that no cluster has, with the refusal as its name. As JSON: what it says may
@@ -28,5 +34,7 @@ pub fn line(verdict: &Verdict) -> String {
 #[must_use]
 pub fn document(line: &str) -> String {
     let name = format!("fluxkeep refuses: {line}");
-    json!({"apiVersion": "fluxkeep.io/v1", "kind": "Refusal", "metadata": {"name": name}}).to_string() + "\n"
+    json!({"apiVersion": "fluxkeep.io/v1", "kind": "Refusal", "metadata": {"name": name}})
+        .to_string()
+        + "\n"
 }

@@ -38,7 +38,12 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
     /// The cluster's snapshot: a file or a folder. Without it and --kubeconfig nothing is known of the cluster.
-    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with = "kubeconfig")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_SNAPSHOT",
+        value_name = "PATH",
+        conflicts_with = "kubeconfig"
+    )]
     snapshot: Option<PathBuf>,
     /// A kubeconfig whose current cluster is asked.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
@@ -50,7 +55,12 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
     /// How a refusal reaches the user: as text on stderr, or as a document that Helm 4 cannot apply.
-    #[arg(long, env = "FLUXKEEP_REFUSAL", value_name = "HOW", default_value = "text")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_REFUSAL",
+        value_name = "HOW",
+        default_value = "text"
+    )]
     refusal: How,
     /// Reports nothing on stderr but refusals and errors.
     #[arg(long, short, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
@@ -83,28 +93,46 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     let mut policy = policy(args.policy.as_deref(), now)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
     let facts = known(args, &policy)?;
-    let owner = args.release_name.clone().zip(args.release_namespace.clone());
+    let owner = args
+        .release_name
+        .clone()
+        .zip(args.release_namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
-    let adopter = Adopter { facts: facts.as_deref(), engine: &policy.engine, owner: owner.as_ref() };
+    let adopter = Adopter {
+        facts: facts.as_deref(),
+        engine: &policy.engine,
+        owner: owner.as_ref(),
+    };
     // Stdin itself would read most of it into a buffer first.
-    let input = stdin().as_fd().try_clone_to_owned().context("reading the manifest from stdin")?;
+    let input = stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("reading the manifest from stdin")?;
     let input = File::from(input);
     let file = input.metadata().ok().filter(Metadata::is_file);
     // Neither ever changes again nor goes: see `write`.
     let room = Box::leak(Box::new(Room::new(file.map(|file| file.len()))?));
     let crew = Crew::of(MOST_THREADS);
     let rewritten = match rewrite(room.pieces(input), &adopter, &policy, now, &crew) {
-        Err(empty @ Unfit::Empty) => return refused(args.refusal, &empty.to_string(), &empty.to_string()),
+        Err(empty @ Unfit::Empty) => {
+            return refused(args.refusal, &empty.to_string(), &empty.to_string());
+        }
         rewritten => &*Box::leak(Box::new(rewritten?)),
     };
     if let Some(path) = &args.report {
         let json = report::json(rewritten, &adopter);
-        std::fs::write(path, json).with_context(|| format!("writing the report {}", path.display()))?;
+        std::fs::write(path, json)
+            .with_context(|| format!("writing the report {}", path.display()))?;
     }
     if rewritten.verdict.decision() == Decision::Refuse {
-        let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = stderr().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let short = refusal::line(&rewritten.verdict);
-        return refused(args.refusal, &render(&rewritten.verdict, Format::Text, colour), &short);
+        return refused(
+            args.refusal,
+            &render(&rewritten.verdict, Format::Text, colour),
+            &short,
+        );
     }
     let told = || {
         if !args.quiet {
@@ -128,12 +156,15 @@ fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
 
 fn told(line: &str) -> anyhow::Result<Done> {
     note(line);
-    write(std::iter::once(refusal::document(line).leak().as_bytes())).context("writing the refusal to stdout")?;
+    write(std::iter::once(refusal::document(line).leak().as_bytes()))
+        .context("writing the refusal to stdout")?;
     Ok(Done::Well)
 }
 
 fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
-    let Some(path) = path else { return Ok(Policy::default()) };
+    let Some(path) = path else {
+        return Ok(Policy::default());
+    };
     let context = || format!("reading policy {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
     policy_file::read(&text, now).with_context(context)

@@ -66,10 +66,18 @@ fn entry<'a>((object, Plan { standing, edits }): (&'a Object, &'a Plan)) -> Entr
         namespace: object.namespace.as_deref(),
         name: &object.name,
         standing: standing.name(),
-        owner: if let Standing::Foreign(owner) = standing { Some(owner) } else { None },
+        owner: if let Standing::Foreign(owner) = standing {
+            Some(owner)
+        } else {
+            None
+        },
         edits: edits
             .iter()
-            .map(|edit| Written { path: edit.path(), value: edit.value.as_deref(), reason: &edit.reason })
+            .map(|edit| Written {
+                path: edit.path(),
+                value: edit.value.as_deref(),
+                reason: &edit.reason,
+            })
             .collect(),
     }
 }
@@ -82,29 +90,59 @@ pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
     let edited = lines.len();
     lines.extend(warnings(&rewritten.verdict));
     let release = adopter.owner.map_or_else(
-        || "no release told, so no ownership written (--release-name, --release-namespace)".to_owned(),
+        || {
+            "no release told, so no ownership written (--release-name, --release-namespace)"
+                .to_owned()
+        },
         |owner| format!("release {owner}"),
     );
-    let facts = if adopter.facts.is_some() { "" } else { "; nothing known of the cluster (--snapshot, --kubeconfig)" };
+    let facts = if adopter.facts.is_some() {
+        ""
+    } else {
+        "; nothing known of the cluster (--snapshot, --kubeconfig)"
+    };
     let all = rewritten.objects.len();
-    lines.push(format!("{all} objects, {edited} edited, {} left alone; {release}{facts}", all - edited));
+    lines.push(format!(
+        "{all} objects, {edited} edited, {} left alone; {release}{facts}",
+        all - edited
+    ));
     lines.join("\n")
 }
 
 fn line((object, Plan { standing, edits }): (&Object, &Plan)) -> String {
-    let owner = if let Standing::Foreign(owner) = standing { format!(" ({owner})") } else { String::new() };
-    format!("{object}: {}{owner}: {}", standing.name(), edits.iter().map(short).collect::<Vec<_>>().join(" "))
+    let owner = if let Standing::Foreign(owner) = standing {
+        format!(" ({owner})")
+    } else {
+        String::new()
+    };
+    format!(
+        "{object}: {}{owner}: {}",
+        standing.name(),
+        edits.iter().map(short).collect::<Vec<_>>().join(" ")
+    )
 }
 
 /// What is written, and of what reaches pods also why.
 fn short(edit: &Edit) -> String {
     let sign = if edit.value.is_some() { "+" } else { "-" };
-    let pods = if edit.part == Part::PodLabels { format!(" (on its pods, {})", edit.reason) } else { String::new() };
+    let pods = if edit.part == Part::PodLabels {
+        format!(" (on its pods, {})", edit.reason)
+    } else {
+        String::new()
+    };
     format!("{sign}{}{pods}", edit.key)
 }
 
 fn warnings(verdict: &Verdict) -> impl Iterator<Item = String> {
-    let abstained = verdict.abstained.iter().map(|one| format!("{} abstained: it needs the {}", one.rule, one.needs));
-    let warned = verdict.with(fluxkeep::finding::Outcome::Warned).map(|finding| format!("warning: {finding}"));
-    warned.collect::<Vec<_>>().into_iter().chain(abstained.collect::<Vec<_>>())
+    let abstained = verdict
+        .abstained
+        .iter()
+        .map(|one| format!("{} abstained: it needs the {}", one.rule, one.needs));
+    let warned = verdict
+        .with(fluxkeep::finding::Outcome::Warned)
+        .map(|finding| format!("warning: {finding}"));
+    warned
+        .collect::<Vec<_>>()
+        .into_iter()
+        .chain(abstained.collect::<Vec<_>>())
 }

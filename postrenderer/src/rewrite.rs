@@ -46,7 +46,9 @@ pub enum Unfit {
     #[error(transparent)]
     Input(#[from] input::Unfit),
     /// It is binary, or another encoding.
-    #[error("line {line} of the manifest is not UTF-8; a post-renderer is given text, so look at what comes before it")]
+    #[error(
+        "line {line} of the manifest is not UTF-8; a post-renderer is given text, so look at what comes before it"
+    )]
     NotText {
         /// Line, from 1.
         line: u32,
@@ -101,34 +103,85 @@ pub fn rewrite<'a>(
     crew: &Crew,
 ) -> Result<Rewritten, Unfit> {
     let home = adopter.engine.namespaces.first();
-    let namespace = adopter.owner.map(|owner| &owner.namespace).or(home).map(String::as_str);
+    let namespace = adopter
+        .owner
+        .map(|owner| &owner.namespace)
+        .or(home)
+        .map(String::as_str);
     let pieces = pieces.map(|piece| piece.map_err(Unfit::from));
-    let found = gather(pieces, Reading { file: None, namespace }, crew)?;
+    let found = gather(
+        pieces,
+        Reading {
+            file: None,
+            namespace,
+        },
+        crew,
+    )?;
     if found.is_empty() {
         return Err(Unfit::Empty);
     }
     apart(&found)?;
     let plans = planned(&found, adopter, crew);
-    let (places, objects): (Vec<_>, Vec<_>) =
-        found.into_iter().zip(&plans).map(|(found, plan)| edited(found, plan)).unzip();
-    let release = Release { owner: adopter.owner.cloned(), objects };
+    let (places, objects): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .zip(&plans)
+        .map(|(found, plan)| edited(found, plan))
+        .unzip();
+    let release = Release {
+        owner: adopter.owner.cloned(),
+        objects,
+    };
     let (subject, writer) = (Subject::Release(release), Writer::default());
-    let request = Request { door: Door::PostRenderer, operation: Operation::Create, dry_run: false, writer, subject };
+    let request = Request {
+        door: Door::PostRenderer,
+        operation: Operation::Create,
+        dry_run: false,
+        writer,
+        subject,
+    };
     let nothing = fluxkeep::facts::Facts::default();
     let facts = adopter.facts.unwrap_or(&nothing);
-    let (splices, verdict) = crew.both(|| splices(&places, &plans, crew), || judge(&request, facts, policy, now));
-    let objects = if let Subject::Release(release) = request.subject { release.objects } else { Vec::new() };
-    Ok(Rewritten { splices: splices?, objects, plans, verdict })
+    let (splices, verdict) = crew.both(
+        || splices(&places, &plans, crew),
+        || judge(&request, facts, policy, now),
+    );
+    let objects = if let Subject::Release(release) = request.subject {
+        release.objects
+    } else {
+        Vec::new()
+    };
+    Ok(Rewritten {
+        splices: splices?,
+        objects,
+        plans,
+        verdict,
+    })
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.
 fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     let mut seen = HashMap::with_capacity(found.len());
-    for Found { object, document, number, .. } in found.iter().filter(|found| !found.object.is_hook()) {
-        let identity = (&object.name, &object.kind, object.group(), &object.namespace);
+    for Found {
+        object,
+        document,
+        number,
+        ..
+    } in found.iter().filter(|found| !found.object.is_hook())
+    {
+        let identity = (
+            &object.name,
+            &object.kind,
+            object.group(),
+            &object.namespace,
+        );
         if let Some(first) = seen.insert(identity, *number) {
             let (key, number, line) = (Box::new(object.key()), *number, document.content);
-            return Err(Unfit::Twice { key, first, number, line });
+            return Err(Unfit::Twice {
+                key,
+                first,
+                number,
+                line,
+            });
         }
     }
     Ok(())
@@ -139,7 +192,10 @@ fn planned(found: &[Found<'_>], adopter: &Adopter<'_>, crew: &Crew) -> Vec<Plan>
     crew.map(found, |Found { object, .. }| {
         let mut edits = adopter.plan(object);
         edits.extend(selecting.plan(adopter.engine, object));
-        Plan { standing: adopter.standing(object), edits }
+        Plan {
+            standing: adopter.standing(object),
+            edits,
+        }
     })
 }
 
@@ -152,26 +208,52 @@ struct Place<'a> {
 
 /// The object as it will be, and where it stands.
 fn edited<'a>(found: Found<'a>, plan: &Plan) -> (Place<'a>, Object) {
-    let Found { document, number, item, mut object } = found;
+    let Found {
+        document,
+        number,
+        item,
+        mut object,
+    } = found;
     for edit in &plan.edits {
         edit.make(&mut object);
     }
-    (Place { document, number, item }, object)
+    (
+        Place {
+            document,
+            number,
+            item,
+        },
+        object,
+    )
 }
 
 /// What is to be written. The objects of one document are edited together.
 fn splices(places: &[Place<'_>], plans: &[Plan], crew: &Crew) -> Result<Vec<Splice>, Unfit> {
     let members: Vec<_> = places.iter().zip(plans).collect();
-    let documents: Vec<_> = members.chunk_by(|(one, _), (next, _)| one.number == next.number).collect();
+    let documents: Vec<_> = members
+        .chunk_by(|(one, _), (next, _)| one.number == next.number)
+        .collect();
     let splices = crew.map(&documents, |members| spliced(members));
-    Ok(splices.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    Ok(splices
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
 fn spliced(members: &[(&Place<'_>, &Plan)]) -> Result<Vec<Splice>, Unfit> {
-    let patches = members.iter().map(|(place, plan)| (place.item, plan.edits.as_slice()));
+    let patches = members
+        .iter()
+        .map(|(place, plan)| (place.item, plan.edits.as_slice()));
     let wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
-    let (Some((first, _)), Some(wants)) = (members.first(), wants) else { return Ok(Vec::new()) };
-    edit(&first.document, &wants).map_err(|unread| Unfit::Document { number: first.number, unread })
+    let (Some((first, _)), Some(wants)) = (members.first(), wants) else {
+        return Ok(Vec::new());
+    };
+    edit(&first.document, &wants).map_err(|unread| Unfit::Document {
+        number: first.number,
+        unread,
+    })
 }
 
 /// One patch for a document: that of its object, or one for each item of a list.

@@ -9,8 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-const SERVICE: &str =
-    "---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata:\n  name: source-controller # c\nspec: {}\n";
+const SERVICE: &str = "---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata:\n  name: source-controller # c\nspec: {}\n";
 const OTHER: &str = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes}\n";
 const CRD: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: \
                    buckets.source.toolkit.fluxcd.io\nspec:\n  group: source.toolkit.fluxcd.io\n  scope: Namespaced\n  names: \
@@ -19,7 +18,11 @@ const CRD: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefi
 /// Runs the program over a manifest.
 fn run(arguments: &[&str], input: &[u8]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fluxkeep-postrenderer"));
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
@@ -47,41 +50,96 @@ fn snapshot(folder: &Path, text: &str) -> String {
 #[test]
 fn what_is_the_engines_is_kept_and_owned_and_all_else_stays_byte_for_byte() {
     let manifest = format!("{OTHER}{SERVICE}");
-    let release = ["--release-name", "flux", "--release-namespace", "flux-system"];
+    let release = [
+        "--release-name",
+        "flux",
+        "--release-namespace",
+        "flux-system",
+    ];
     let output = run(&release, manifest.as_bytes());
     let expected = format!(
         "{OTHER}---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata:\n  annotations:\n    \
          helm.sh/resource-policy: keep\n    meta.helm.sh/release-name: flux\n    meta.helm.sh/release-namespace: \
          flux-system\n  labels:\n    app.kubernetes.io/managed-by: Helm\n  name: source-controller # c\nspec: {{}}\n"
     );
-    assert_eq!((output.status.code(), out(&output)), (Some(0), expected.clone()));
-    assert!(err(&output).contains("2 objects, 1 edited, 1 left alone; release flux-system/flux"), "{}", err(&output));
-    assert_eq!(out(&run(&release, expected.as_bytes())), expected, "rendered again");
+    assert_eq!(
+        (output.status.code(), out(&output)),
+        (Some(0), expected.clone())
+    );
+    assert!(
+        err(&output).contains("2 objects, 1 edited, 1 left alone; release flux-system/flux"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(
+        out(&run(&release, expected.as_bytes())),
+        expected,
+        "rendered again"
+    );
 }
 
 #[test]
 fn without_a_release_nothing_is_guessed_and_the_report_says_so() {
     let output = run(&[], SERVICE.as_bytes());
-    assert!(!out(&output).contains("meta.helm.sh") && out(&output).contains("helm.sh/resource-policy: keep"));
-    assert!(err(&output).contains("no release told") && err(&output).contains("nothing known of the cluster"));
+    assert!(
+        !out(&output).contains("meta.helm.sh")
+            && out(&output).contains("helm.sh/resource-policy: keep")
+    );
+    assert!(
+        err(&output).contains("no release told")
+            && err(&output).contains("nothing known of the cluster")
+    );
     assert_eq!(err(&run(&["--quiet"], SERVICE.as_bytes())), "");
 }
 
 #[test]
 fn the_report_as_json_tells_every_object_with_its_reasons() {
     let folder = tempfile::tempdir().expect("a folder");
-    let live = format!("{SERVICE}---\n{}", CRD.replace("VERSION", "v1"))
-        .replace("metadata:\n  name: source", "metadata:\n  namespace: flux-system\n  name: source");
-    let (path, live) = (folder.path().join("report.json"), snapshot(folder.path(), &live));
+    let live = format!("{SERVICE}---\n{}", CRD.replace("VERSION", "v1")).replace(
+        "metadata:\n  name: source",
+        "metadata:\n  namespace: flux-system\n  name: source",
+    );
+    let (path, live) = (
+        folder.path().join("report.json"),
+        snapshot(folder.path(), &live),
+    );
     let report = path.display().to_string();
-    let arguments =
-        ["--report", &report, "--snapshot", &live, "--release-name", "a", "--release-namespace", "flux-system"];
-    assert!(run(&arguments, format!("{SERVICE}{OTHER}").as_bytes()).status.success());
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect("a report")).expect("JSON");
-    let at = |pointer: &str| report.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    assert_eq!((at("/objects/0/standing"), at("/objects/1/standing")), ("unowned".to_owned(), "unknown".to_owned()));
-    assert_eq!(at("/objects/0/edits/0/path"), "/metadata/annotations/helm.sh~1resource-policy");
-    assert_eq!((at("/release"), at("/judgement/verdict")), ("flux-system/a".to_owned(), "allow".to_owned()));
+    let arguments = [
+        "--report",
+        &report,
+        "--snapshot",
+        &live,
+        "--release-name",
+        "a",
+        "--release-namespace",
+        "flux-system",
+    ];
+    assert!(
+        run(&arguments, format!("{SERVICE}{OTHER}").as_bytes())
+            .status
+            .success()
+    );
+    let report: Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).expect("a report")).expect("JSON");
+    let at = |pointer: &str| {
+        report
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(
+        (at("/objects/0/standing"), at("/objects/1/standing")),
+        ("unowned".to_owned(), "unknown".to_owned())
+    );
+    assert_eq!(
+        at("/objects/0/edits/0/path"),
+        "/metadata/annotations/helm.sh~1resource-policy"
+    );
+    assert_eq!(
+        (at("/release"), at("/judgement/verdict")),
+        ("flux-system/a".to_owned(), "allow".to_owned())
+    );
 }
 
 #[test]
@@ -91,12 +149,27 @@ fn a_refusal_leaves_stdout_empty_or_becomes_a_document() {
     let manifest = CRD.replace("VERSION", "v1beta2");
     let output = run(&["--snapshot", &live], manifest.as_bytes());
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
-    assert!(err(&output).contains("stored-version-dropped"), "{}", err(&output));
-    let output = run(&["--snapshot", &live, "--refusal", "document"], manifest.as_bytes());
+    assert!(
+        err(&output).contains("stored-version-dropped"),
+        "{}",
+        err(&output)
+    );
+    let output = run(
+        &["--snapshot", &live, "--refusal", "document"],
+        manifest.as_bytes(),
+    );
     assert_eq!(output.status.code(), Some(0));
     let document: Value = serde_json::from_str(&out(&output)).expect("one document");
-    let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    assert!(name.starts_with("fluxkeep refuses: stored-version-dropped: CustomResourceDefinition buckets"), "{name}");
+    let name = document
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    assert!(
+        name.starts_with(
+            "fluxkeep refuses: stored-version-dropped: CustomResourceDefinition buckets"
+        ),
+        "{name}"
+    );
 }
 
 #[test]
@@ -111,7 +184,10 @@ fn what_can_never_change_is_refused_with_both_values() {
     let live = snapshot(folder.path(), &binding("cluster-admin"));
     let output = run(&["--snapshot", &live], binding("admin").as_bytes());
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
-    assert!(err(&output).contains("ClusterRole/cluster-admin") && err(&output).contains("ClusterRole/admin"));
+    assert!(
+        err(&output).contains("ClusterRole/cluster-admin")
+            && err(&output).contains("ClusterRole/admin")
+    );
 }
 
 #[test]
@@ -130,12 +206,27 @@ fn bad_input_is_told_with_document_and_line_and_nothing_comes_out() {
     ];
     for (input, code, expected) in cases {
         let output = run(&[], input);
-        let shown = String::from_utf8_lossy(input).chars().take(60).collect::<String>();
-        assert_eq!((output.status.code(), out(&output).as_str()), (Some(code), ""), "{shown:?}: {}", err(&output));
-        assert!(err(&output).contains(expected), "{shown:?}: {}", err(&output));
+        let shown = String::from_utf8_lossy(input)
+            .chars()
+            .take(60)
+            .collect::<String>();
+        assert_eq!(
+            (output.status.code(), out(&output).as_str()),
+            (Some(code), ""),
+            "{shown:?}: {}",
+            err(&output)
+        );
+        assert!(
+            err(&output).contains(expected),
+            "{shown:?}: {}",
+            err(&output)
+        );
         let output = run(&["--refusal", "document"], input);
         assert_eq!(
-            (output.status.code(), out(&output).matches("\"kind\":\"Refusal\"").count()),
+            (
+                output.status.code(),
+                out(&output).matches("\"kind\":\"Refusal\"").count()
+            ),
             (Some(0), 1),
             "{shown:?}"
         );
@@ -145,11 +236,19 @@ fn bad_input_is_told_with_document_and_line_and_nothing_comes_out() {
 #[test]
 fn a_reader_that_goes_away_is_no_crash() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fluxkeep-postrenderer"));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     drop(child.stdout.take());
     let manifest = SERVICE.to_owned() + "data: " + &"a".repeat(1 << 20) + "\n";
-    child.stdin.take().expect("a pipe").write_all(manifest.as_bytes()).expect("it reads everything");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(manifest.as_bytes())
+        .expect("it reads everything");
     let output = child.wait_with_output().expect("the program ends");
     assert_eq!(output.status.code(), Some(0));
     assert!(!err(&output).contains("panicked"), "{}", err(&output));
@@ -158,15 +257,29 @@ fn a_reader_that_goes_away_is_no_crash() {
 /// More than fits into a pipe, in more pieces than Linux takes at once.
 #[test]
 fn what_goes_to_a_pipe_is_what_goes_to_a_file() {
-    let one = |number: usize| format!("---\n{}", CRD.replace("name: buckets.", &format!("name: buckets{number}.")));
+    let one = |number: usize| {
+        format!(
+            "---\n{}",
+            CRD.replace("name: buckets.", &format!("name: buckets{number}."))
+        )
+    };
     let manifest: String = (0..6_000).map(one).collect();
     let folder = tempfile::tempdir().expect("a folder");
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     std::fs::write(&from, &manifest).expect("a writable folder");
     let status = into(&from, File::create(&to).expect("a writable folder")).status;
     let written = std::fs::read_to_string(&to).expect("a readable file");
-    assert_eq!((status.code(), written.matches("resource-policy: keep").count()), (Some(0), 6_000));
-    assert!(out(&run(&["--quiet"], manifest.as_bytes())) == written, "they differ");
+    assert_eq!(
+        (
+            status.code(),
+            written.matches("resource-policy: keep").count()
+        ),
+        (Some(0), 6_000)
+    );
+    assert!(
+        out(&run(&["--quiet"], manifest.as_bytes())) == written,
+        "they differ"
+    );
 }
 
 #[test]
@@ -174,23 +287,44 @@ fn what_cannot_be_written_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let from = folder.path().join("from");
     std::fs::write(&from, SERVICE).expect("a writable folder");
-    let output = into(&from, File::options().write(true).open("/dev/full").expect("Linux has it"));
+    let output = into(
+        &from,
+        File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has it"),
+    );
     assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("writing the manifest to stdout"), "{}", err(&output));
+    assert!(
+        err(&output).contains("writing the manifest to stdout"),
+        "{}",
+        err(&output)
+    );
 }
 
 /// Runs the program over a file, into another.
 fn into(from: &Path, to: File) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fluxkeep-postrenderer"));
-    command.stdin(File::open(from).expect("a file")).stdout(to).stderr(Stdio::piped());
-    command.spawn().and_then(std::process::Child::wait_with_output).expect("the program ends")
+    command
+        .stdin(File::open(from).expect("a file"))
+        .stdout(to)
+        .stderr(Stdio::piped());
+    command
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .expect("the program ends")
 }
 
 #[test]
 fn a_wrong_call_is_told_in_one_line() {
     for args in [["--release-name", "a"], ["--release-namespace", "../a"]] {
         let output = run(&args, b"");
-        assert_eq!((output.status.code(), err(&output).lines().count()), (Some(2), 1), "{}", err(&output));
+        assert_eq!(
+            (output.status.code(), err(&output).lines().count()),
+            (Some(2), 1),
+            "{}",
+            err(&output)
+        );
     }
     assert!(out(&run(&["--version"], b"")).contains("knows Flux up to"));
 }
@@ -201,18 +335,33 @@ fn a_wrong_call_by_helm_4_is_told_in_a_document() {
     let output = run(&["--refusal", "document", "--release-name=a"], b"");
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let document: Value = serde_json::from_str(&out(&output)).expect("one document");
-    let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    assert!(name.starts_with("fluxkeep refuses: ") && name.contains("--release-namespace"), "{name}");
+    let name = document
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    assert!(
+        name.starts_with("fluxkeep refuses: ") && name.contains("--release-namespace"),
+        "{name}"
+    );
 }
 
 #[test]
 fn the_engine_is_where_the_release_goes_too() {
     for (namespace, told) in [("flux", "1 edited"), ("flux-system", "1 edited")] {
-        let output = run(&["--release-name", "a", "--release-namespace", namespace], SERVICE.as_bytes());
-        assert!(out(&output).contains("helm.sh/resource-policy: keep") && err(&output).contains(told), "{namespace}");
+        let output = run(
+            &["--release-name", "a", "--release-namespace", namespace],
+            SERVICE.as_bytes(),
+        );
+        assert!(
+            out(&output).contains("helm.sh/resource-policy: keep") && err(&output).contains(told),
+            "{namespace}"
+        );
     }
     let elsewhere = SERVICE.replace("metadata:\n", "metadata:\n  namespace: elsewhere\n");
-    let output = run(&["--release-name", "a", "--release-namespace", "flux"], elsewhere.as_bytes());
+    let output = run(
+        &["--release-name", "a", "--release-namespace", "flux"],
+        elsewhere.as_bytes(),
+    );
     assert_eq!(out(&output), elsewhere);
 }
 
@@ -225,9 +374,16 @@ fn hook_prints_the_stanza_and_writes_it_into_a_file_once() {
     std::fs::write(&path, text).expect("a writable folder");
     let file = path.display().to_string();
     let once = out(&run(&["hook", "--for", &file], b""));
-    assert!(once.starts_with("# mine\n") && once.ends_with("  interval: 1h # often\n"), "{once}");
+    assert!(
+        once.starts_with("# mine\n") && once.ends_with("  interval: 1h # often\n"),
+        "{once}"
+    );
     for _ in 0..2 {
-        assert!(run(&["hook", "--for", &file, "--write"], b"").status.success());
+        assert!(
+            run(&["hook", "--for", &file, "--write"], b"")
+                .status
+                .success()
+        );
         assert_eq!(std::fs::read_to_string(&path).expect("the file"), once);
     }
 }

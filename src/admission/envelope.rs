@@ -67,12 +67,18 @@ impl Envelope {
         if seen.is_other() {
             return Err(seen.not_a_review());
         }
-        let broken = end.err().filter(|_| !seen.reached_objects).map(|error| shape(&error));
+        let broken = end
+            .err()
+            .filter(|_| !seen.reached_objects)
+            .map(|error| shape(&error));
         match broken {
             Some(why) if seen.envelope.uid.is_empty() => Err(Malformed::NotJson(why)),
             _ if seen.envelope.uid.is_empty() => Err(Malformed::NoUid),
             None if !seen.is_review() => Err(seen.not_a_review()),
-            broken => Ok(Self { broken, ..seen.envelope }),
+            broken => Ok(Self {
+                broken,
+                ..seen.envelope
+            }),
         }
     }
 
@@ -115,7 +121,10 @@ impl Envelope {
 
     /// Who asks.
     pub(super) fn writer(&self) -> Writer {
-        Writer { user: self.user.clone(), field_manager: String::new() }
+        Writer {
+            user: self.user.clone(),
+            field_manager: String::new(),
+        }
     }
 
     /// Helm names its records `sh.helm.release.v1.NAME.vN`, in Secrets and in ConfigMaps.
@@ -129,9 +138,15 @@ impl Envelope {
 impl fmt::Display for Envelope {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The apiserver says of a Namespace that it is in itself.
-        let space = self.namespace.as_deref().filter(|space| !space.is_empty() && self.kind != "Namespace");
+        let space = self
+            .namespace
+            .as_deref()
+            .filter(|space| !space.is_empty() && self.kind != "Namespace");
         let place = space.map(|space| format!("{space}/")).unwrap_or_default();
-        let text: String = format!("{} {place}{}", self.kind, self.name).chars().take(200).collect();
+        let text: String = format!("{} {place}{}", self.kind, self.name)
+            .chars()
+            .take(200)
+            .collect();
         out.write_str(&text)
     }
 }
@@ -151,19 +166,31 @@ impl Seen {
 
     /// Whether what was read says that this is something else.
     fn is_other(&self) -> bool {
-        self.api_version.as_deref().is_some_and(|version| version != API_VERSION)
+        self.api_version
+            .as_deref()
+            .is_some_and(|version| version != API_VERSION)
             || self.kind.as_deref().is_some_and(|kind| kind != KIND)
     }
 
     fn not_a_review(&self) -> Malformed {
-        let short = |text: &Option<String>| text.iter().flat_map(|text| text.chars()).take(64).collect();
-        Malformed::NotAReview { api_version: short(&self.api_version), kind: short(&self.kind) }
+        let short =
+            |text: &Option<String>| text.iter().flat_map(|text| text.chars()).take(64).collect();
+        Malformed::NotAReview {
+            api_version: short(&self.api_version),
+            kind: short(&self.kind),
+        }
     }
 
     /// Whether the objects are all that is still to come.
     fn is_complete(&self) -> bool {
         let envelope = &self.envelope;
-        let filled = [&envelope.uid, &envelope.kind, &envelope.resource, &envelope.operation, &envelope.user];
+        let filled = [
+            &envelope.uid,
+            &envelope.kind,
+            &envelope.resource,
+            &envelope.operation,
+            &envelope.user,
+        ];
         self.is_review() && filled.iter().all(|text| !text.is_empty())
     }
 }
@@ -244,7 +271,8 @@ impl<'de> Visitor<'de> for Asked<'_> {
                 "uid" => envelope.uid = map.next_value()?,
                 "kind" => {
                     let kind: GroupVersionKind = map.next_value()?;
-                    (envelope.group, envelope.version, envelope.kind) = (kind.group, kind.version, kind.kind);
+                    (envelope.group, envelope.version, envelope.kind) =
+                        (kind.group, kind.version, kind.kind);
                 }
                 "resource" => {
                     envelope.resource = map.next_value::<GroupVersionResource>()?.resource;
@@ -273,7 +301,13 @@ mod tests {
     fn an_object_is_told_with_its_namespace_and_a_namespace_without() {
         let told = |kind: &str| {
             let (kind, name) = (kind.to_owned(), "flux-system".to_owned());
-            Envelope { kind, namespace: Some(name.clone()), name, ..Envelope::default() }.to_string()
+            Envelope {
+                kind,
+                namespace: Some(name.clone()),
+                name,
+                ..Envelope::default()
+            }
+            .to_string()
         };
         assert_eq!(told("HelmRelease"), "HelmRelease flux-system/flux-system");
         assert_eq!(told("Namespace"), "Namespace flux-system");

@@ -34,7 +34,10 @@ fn pruned<S: Simd>(simd: S, body: &[u8]) -> Option<Vec<u8>> {
     let mut rest = body;
     while let Some(key) = memmem::find(rest, KEY) {
         let (head, schema) = rest.split_at_checked(key + KEY.len() - 1)?;
-        let known = passed.iter().find(|known| schema.starts_with(known)).map(|known| known.len());
+        let known = passed
+            .iter()
+            .find(|known| schema.starts_with(known))
+            .map(|known| known.len());
         let (schema, behind) = schema.split_at_checked(known.or_else(|| object(simd, schema))?)?;
         if known.is_none() {
             passed.push(schema);
@@ -59,7 +62,10 @@ fn object<S: Simd>(simd: S, text: &[u8]) -> Option<usize> {
             // In the middle of a description: most of a schema.
             continue;
         }
-        let (opening, closing) = (mask(simd, &block, b'{') & outside, mask(simd, &block, b'}') & outside);
+        let (opening, closing) = (
+            mask(simd, &block, b'{') & outside,
+            mask(simd, &block, b'}') & outside,
+        );
         if opening | closing == 0 {
             continue;
         }
@@ -68,7 +74,11 @@ fn object<S: Simd>(simd: S, text: &[u8]) -> Option<usize> {
             continue;
         }
         for bit in bits(opening | closing) {
-            depth = if opening >> bit & 1 == 1 { depth + 1 } else { depth.checked_sub(1)? };
+            depth = if opening >> bit & 1 == 1 {
+                depth + 1
+            } else {
+                depth.checked_sub(1)?
+            };
             if depth == 0 {
                 return Some(index * 64 + bit as usize + 1);
             }
@@ -131,7 +141,11 @@ mod tests {
     /// Any JSON, with texts full of what could be mistaken for structure.
     fn json() -> impl Strategy<Value = Value> {
         let text = "[\"\\\\{}:,a ]{0,90}";
-        let leaf = prop_oneof![Just(Value::Null), any::<u32>().prop_map(Value::from), text.prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<u32>().prop_map(Value::from),
+            text.prop_map(Value::from)
+        ];
         leaf.prop_recursive(5, 60, 6, move |inner| {
             let map = prop::collection::btree_map(text, inner.clone(), 0..6);
             prop_oneof![
@@ -179,7 +193,11 @@ mod tests {
             Value::Array(items) => items.iter_mut().for_each(strip),
             Value::Object(map) => {
                 for (key, value) in map.iter_mut() {
-                    if key == "schema" && value.is_object() { *value = serde_json::json!({}) } else { strip(value) }
+                    if key == "schema" && value.is_object() {
+                        *value = serde_json::json!({})
+                    } else {
+                        strip(value)
+                    }
                 }
             }
             _ => {}

@@ -85,18 +85,38 @@ pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Ans
     if !policy.mutates_helm_releases || envelope.door() != Door::HelmRelease {
         return judged(body, &envelope, facts, policy, now);
     }
-    amended(body, &envelope, |request| mutation::is_due(&Case { request, facts, policy, now }))
-        .unwrap_or_else(|reason| unread(&envelope, reason))
+    amended(body, &envelope, |request| {
+        mutation::is_due(&Case {
+            request,
+            facts,
+            policy,
+            now,
+        })
+    })
+    .unwrap_or_else(|reason| unread(&envelope, reason))
 }
 
-fn judged(body: &[u8], envelope: &Envelope, facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
+fn judged(
+    body: &[u8],
+    envelope: &Envelope,
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Answer {
     match review::read(body, envelope) {
         Ok(None) => passed(envelope, None),
         Ok(Some(request)) => {
             let verdict = judge(&request, facts, policy, now);
             let body = response::judged(envelope, &verdict);
             let outcome = Outcome::Judged(verdict.decision());
-            Answer { status: 200, body, door: Some(request.door), outcome, verdict, request: Some(request) }
+            Answer {
+                status: 200,
+                body,
+                door: Some(request.door),
+                outcome,
+                verdict,
+                request: Some(request),
+            }
         }
         Err(reason) => unread(envelope, reason),
     }
@@ -104,28 +124,54 @@ fn judged(body: &[u8], envelope: &Envelope, facts: &Facts, policy: &Policy, now:
 
 /// Adds to an object what is due. What cannot be added is told: a HelmRelease that looks as if it were
 /// kept, and is not, is worse than one that is refused.
-fn amended(body: &[u8], envelope: &Envelope, is_due: impl Fn(&Request) -> bool) -> Result<Answer, String> {
+fn amended(
+    body: &[u8],
+    envelope: &Envelope,
+    is_due: impl Fn(&Request) -> bool,
+) -> Result<Answer, String> {
     let request = review::changed(body, envelope)?;
     if !request.as_ref().is_some_and(is_due) {
         return Ok(passed(envelope, request));
     }
-    let patch = mutation::patch(&review::object(body, envelope)?).map_err(|why| review::unpatched(envelope, &why))?;
+    let patch = mutation::patch(&review::object(body, envelope)?)
+        .map_err(|why| review::unpatched(envelope, &why))?;
     let body = response::amended(envelope, &patch);
     let (door, verdict) = (Some(envelope.door()), Verdict::default());
-    Ok(Answer { status: 200, body, door, outcome: Outcome::Amended, verdict, request })
+    Ok(Answer {
+        status: 200,
+        body,
+        door,
+        outcome: Outcome::Amended,
+        verdict,
+        request,
+    })
 }
 
 fn passed(envelope: &Envelope, request: Option<Request>) -> Answer {
     let verdict = Verdict::default();
     let body = response::judged(envelope, &verdict);
     let outcome = Outcome::Judged(Decision::Allow);
-    Answer { status: 200, body, door: Some(envelope.door()), outcome, verdict, request }
+    Answer {
+        status: 200,
+        body,
+        door: Some(envelope.door()),
+        outcome,
+        verdict,
+        request,
+    }
 }
 
 fn unread(envelope: &Envelope, reason: String) -> Answer {
     let body = response::unread(envelope, &reason);
     let (door, verdict) = (Some(envelope.door()), Verdict::default());
-    Answer { status: 200, body, door, outcome: Outcome::Unread(reason), verdict, request: None }
+    Answer {
+        status: 200,
+        body,
+        door,
+        outcome: Outcome::Unread(reason),
+        verdict,
+        request: None,
+    }
 }
 
 fn rejected(malformed: &Malformed) -> Answer {

@@ -88,21 +88,34 @@ pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
         allowed: decision != Decision::Refuse,
         status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict)),
         warnings: message::warnings(verdict.with(Outcome::Warned)),
-        audit_annotations: Audit { decision: decision.name(), rule: rules(verdict), added: "" },
+        audit_annotations: Audit {
+            decision: decision.name(),
+            rule: rules(verdict),
+            added: "",
+        },
         change: None,
     })
 }
 
 /// The answer to a review that could not be read: refused, with the reason.
 pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
-    let status =
-        Failure { status: "Failure", code: 400, reason: "BadRequest", message: reason.to_owned(), details: None };
+    let status = Failure {
+        status: "Failure",
+        code: 400,
+        reason: "BadRequest",
+        message: reason.to_owned(),
+        details: None,
+    };
     bytes(Response {
         uid: &envelope.uid,
         allowed: false,
         status: Some(status),
         warnings: Vec::new(),
-        audit_annotations: Audit { decision: "error", rule: String::new(), added: "" },
+        audit_annotations: Audit {
+            decision: "error",
+            rule: String::new(),
+            added: "",
+        },
         change: None,
     })
 }
@@ -116,13 +129,24 @@ pub(super) fn amended(envelope: &Envelope, patch: &Patch) -> Vec<u8> {
         allowed: true,
         status: None,
         warnings: vec![message::added(&envelope.to_string(), FIELD)],
-        audit_annotations: Audit { decision: Decision::Warn.name(), rule: String::new(), added: FIELD },
-        change: Some(Change { patch_type: "JSONPatch", patch }),
+        audit_annotations: Audit {
+            decision: Decision::Warn.name(),
+            rule: String::new(),
+            added: FIELD,
+        },
+        change: Some(Change {
+            patch_type: "JSONPatch",
+            patch,
+        }),
     })
 }
 
 fn bytes(response: Response<'_>) -> Vec<u8> {
-    let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    let review = Review {
+        api_version: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response,
+    };
     // Only strings, numbers and lists: nothing that serde_json could refuse.
     serde_json::to_vec(&review).unwrap_or_default()
 }
@@ -134,8 +158,12 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
         field: &finding.path,
         message: finding.to_string(),
     });
-    let details =
-        Details { group: &envelope.group, kind: &envelope.resource, name: &envelope.name, causes: causes.collect() };
+    let details = Details {
+        group: &envelope.group,
+        kind: &envelope.resource,
+        name: &envelope.name,
+        causes: causes.collect(),
+    };
     Failure {
         status: "Failure",
         code: 403,
@@ -146,7 +174,11 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
 }
 
 fn rules(verdict: &Verdict) -> String {
-    let mut rules: Vec<&str> = verdict.findings.iter().map(|finding| finding.rule).collect();
+    let mut rules: Vec<&str> = verdict
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
     rules.dedup();
     rules.join(",")
 }

@@ -74,7 +74,13 @@ pub(super) fn changed(body: &[u8], envelope: &Envelope) -> Result<Option<Request
     let mut writer = envelope.writer();
     writer.field_manager = field_manager;
     let subject = Subject::Change(Box::new(change));
-    Ok(Some(Request { door: envelope.door(), operation, writer, dry_run, subject }))
+    Ok(Some(Request {
+        door: envelope.door(),
+        operation,
+        writer,
+        dry_run,
+        subject,
+    }))
 }
 
 /// The object as it is written, whole.
@@ -88,7 +94,9 @@ pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> 
 
 /// Why nothing could be added to an object.
 pub(super) fn unpatched(envelope: &Envelope, why: &Unpatched) -> String {
-    format!("fluxkeep could not add {FIELD} to {envelope}: {why}; write it as a list, below a spec that is a map")
+    format!(
+        "fluxkeep could not add {FIELD} to {envelope}: {why}; write it as a list, below a spec that is a map"
+    )
 }
 
 /// CONNECT changes nothing; an operation that Kubernetes does not have hides what it changes.
@@ -96,7 +104,10 @@ fn other(envelope: &Envelope) -> Result<Option<Request>, String> {
     if envelope.operation == "CONNECT" {
         return Ok(None);
     }
-    Err(unreadable(envelope, "request.operation is missing or unknown"))
+    Err(unreadable(
+        envelope,
+        "request.operation is missing or unknown",
+    ))
 }
 
 /// The change, the field manager that the client names, and whether it is a dry run.
@@ -107,14 +118,28 @@ fn change<W: FromWire + for<'de> Deserialize<'de>>(
     let review: Review<W> = parsed(body, envelope)?;
     let object = |wire: W| named(wire.object(), envelope);
     let request = review.request;
-    let manager = request.options.and_then(|options| options.field_manager).unwrap_or_default();
+    let manager = request
+        .options
+        .and_then(|options| options.field_manager)
+        .unwrap_or_default();
     let dry_run = request.dry_run.unwrap_or_default();
-    Ok((Change { old: request.old_object.map(object), new: request.object.map(object) }, manager, dry_run))
+    Ok((
+        Change {
+            old: request.old_object.map(object),
+            new: request.object.map(object),
+        },
+        manager,
+        dry_run,
+    ))
 }
 
 fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], envelope: &Envelope) -> Result<T, String> {
     let is_definition = envelope.body_kind() == Kind::Definition;
-    let lean = if is_definition { lean(body) } else { Cow::Borrowed(body) };
+    let lean = if is_definition {
+        lean(body)
+    } else {
+        Cow::Borrowed(body)
+    };
     serde_json::from_slice(&lean).map_err(|error| unreadable(envelope, &shape(&error)))
 }
 
@@ -140,7 +165,9 @@ fn named(mut object: Object, envelope: &Envelope) -> Object {
 
 /// helm-controller writes finalizers and annotations of its own; only the intent is judged.
 fn is_same_spec(request: &Request) -> bool {
-    let Subject::Change(change) = &request.subject else { return false };
+    let Subject::Change(change) = &request.subject else {
+        return false;
+    };
     let spec = |object: &Option<Object>| object.as_ref().and_then(Object::helm_release).cloned();
     let both = spec(&change.old).zip(spec(&change.new));
     both.is_some_and(|(old, new)| old == new)
@@ -158,14 +185,26 @@ struct Data {
 
 /// Only a record's creation is judged: refusing its update leaves the release pending for ever. And
 /// only where it begins something.
-fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Option<Request>, String> {
+fn record(
+    body: &[u8],
+    envelope: &Envelope,
+    operation: Operation,
+) -> Result<Option<Request>, String> {
     if operation != Operation::Create {
         return Ok(None);
     }
     let review: Review<Stored> = parsed(body, envelope)?;
     let dry_run = review.request.dry_run.unwrap_or_default();
-    let stored = review.request.object.and_then(|stored| stored.data).and_then(|data| data.release);
-    let driver = if envelope.kind == "Secret" { Driver::Secret } else { Driver::ConfigMap };
+    let stored = review
+        .request
+        .object
+        .and_then(|stored| stored.data)
+        .and_then(|data| data.release);
+    let driver = if envelope.kind == "Secret" {
+        Driver::Secret
+    } else {
+        Driver::ConfigMap
+    };
     let record = record::read(&stored.unwrap_or_default(), driver);
     let record = record.map_err(|error| unreadable(envelope, &error.to_string()))?;
     if record.is_history() {
@@ -173,15 +212,28 @@ fn record(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Opti
     }
     let release = release(&record, envelope)?;
     let subject = Subject::Release(release);
-    Ok(Some(Request { door: Door::ReleaseRecord, operation, writer: envelope.writer(), dry_run, subject }))
+    Ok(Some(Request {
+        door: Door::ReleaseRecord,
+        operation,
+        writer: envelope.writer(),
+        dry_run,
+        subject,
+    }))
 }
 
 fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {
-    let home =
-        if record.namespace.is_empty() { envelope.namespace.as_deref() } else { Some(record.namespace.as_str()) };
-    let reading = Reading { namespace: home, ..Reading::default() };
+    let home = if record.namespace.is_empty() {
+        envelope.namespace.as_deref()
+    } else {
+        Some(record.namespace.as_str())
+    };
+    let reading = Reading {
+        namespace: home,
+        ..Reading::default()
+    };
     let read = |text: &str| {
-        manifest::read(text, reading).map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
+        manifest::read(text, reading)
+            .map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
     };
     let mut objects = read(&record.manifest)?;
     // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
@@ -192,5 +244,11 @@ fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {
         objects.extend(read(&hook.manifest)?);
     }
     let namespace = home.unwrap_or_default().to_owned();
-    Ok(Release { owner: Some(Owner { name: record.name.clone(), namespace }), objects })
+    Ok(Release {
+        owner: Some(Owner {
+            name: record.name.clone(),
+            namespace,
+        }),
+        objects,
+    })
 }

@@ -25,8 +25,13 @@ impl<'a> Selecting<'a> {
     #[must_use]
     pub fn after(facts: Option<&'a Facts>, release: impl Iterator<Item = &'a Object>) -> Self {
         let live = facts.into_iter().flat_map(Facts::objects);
-        let selecting = live.chain(release).filter(|object| object.selector().is_some());
-        Self { facts, objects: selecting.map(|object| (object.key(), object)).collect() }
+        let selecting = live
+            .chain(release)
+            .filter(|object| object.selector().is_some());
+        Self {
+            facts,
+            objects: selecting.map(|object| (object.key(), object)).collect(),
+        }
     }
 
     /// What has to stay on the pods of one of the engine's workloads.
@@ -34,17 +39,29 @@ impl<'a> Selecting<'a> {
     pub fn plan(&self, engine: &Engine, new: &Object) -> Vec<Edit> {
         let live = self.facts.and_then(|facts| facts.live(&new.key()));
         match (&new.body, live.map(|live| &live.body)) {
-            (Body::Workload(now), Some(Body::Workload(was))) if engine.part(new).is_some() => self.kept(new, now, was),
+            (Body::Workload(now), Some(Body::Workload(was))) if engine.part(new).is_some() => {
+                self.kept(new, now, was)
+            }
             _ => Vec::new(),
         }
     }
 
     fn kept(&self, new: &Object, now: &Workload, was: &Workload) -> Vec<Edit> {
         let mut edits = own(now, was);
-        for (object, selector) in self.near(new).filter(|(_, selector)| selector.matches(&was.labels)) {
+        for (object, selector) in self
+            .near(new)
+            .filter(|(_, selector)| selector.matches(&was.labels))
+        {
             let lost = selector.terms().filter(|term| !term.is_met(&now.labels));
-            for key in lost.map(|term| term.key).filter(|key| !self.is_taken(new, now, key)) {
-                edits.extend(keep(&was.labels, key, &format!("{object} still selects these pods")));
+            for key in lost
+                .map(|term| term.key)
+                .filter(|key| !self.is_taken(new, now, key))
+            {
+                edits.extend(keep(
+                    &was.labels,
+                    key,
+                    &format!("{object} still selects these pods"),
+                ));
             }
         }
         edits.sort_by(|one, other| one.key.cmp(&other.key));
@@ -54,27 +71,44 @@ impl<'a> Selecting<'a> {
 
     /// Whether another selector asks for the value that the template gives this label: two cannot have it.
     fn is_taken(&self, new: &Object, now: &Workload, key: &str) -> bool {
-        let fitting = self.near(new).filter(|(_, selector)| selector.matches(&now.labels));
-        now.labels.contains_key(key) && fitting.flat_map(|(_, selector)| selector.terms()).any(|term| term.key == key)
+        let fitting = self
+            .near(new)
+            .filter(|(_, selector)| selector.matches(&now.labels));
+        now.labels.contains_key(key)
+            && fitting
+                .flat_map(|(_, selector)| selector.terms())
+                .any(|term| term.key == key)
     }
 
     /// What selects in the namespace of an object.
     fn near(&self, new: &Object) -> impl Iterator<Item = (&'a Object, &'a Selector)> {
-        let near = self.objects.values().filter(|object| object.namespace == new.namespace);
+        let near = self
+            .objects
+            .values()
+            .filter(|object| object.namespace == new.namespace);
         near.filter_map(|object| Some((*object, object.selector()?)))
     }
 }
 
 /// The workload's own selector can never be changed: the apiserver refuses a template that does not fit.
 fn own(now: &Workload, was: &Workload) -> Vec<Edit> {
-    let lost = was.selector.iter().filter(|(key, value)| now.labels.get(key) != Some(value));
+    let lost = was
+        .selector
+        .iter()
+        .filter(|(key, value)| now.labels.get(key) != Some(value));
     let reason = "its own selector, which can never change, still selects its pods";
-    lost.filter_map(|(key, _)| keep(&was.labels, key, reason)).collect()
+    lost.filter_map(|(key, _)| keep(&was.labels, key, reason))
+        .collect()
 }
 
 fn keep(was: &Marks, key: &str, reason: &str) -> Option<Edit> {
     let value = Some(was.get(key)?.clone());
-    Some(Edit { part: Part::PodLabels, key: key.to_owned().into(), value, reason: format!("so that {reason}") })
+    Some(Edit {
+        part: Part::PodLabels,
+        key: key.to_owned().into(),
+        value,
+        reason: format!("so that {reason}"),
+    })
 }
 
 #[cfg(test)]
@@ -91,12 +125,28 @@ mod tests {
         );
         let more = [
             service.map(|selector| ("v1", "Service", format!("selector: {selector}"))),
-            policy.map(|selector| ("networking.k8s.io/v1", "NetworkPolicy", format!("podSelector:\n    {selector}"))),
+            policy.map(|selector| {
+                (
+                    "networking.k8s.io/v1",
+                    "NetworkPolicy",
+                    format!("podSelector:\n    {selector}"),
+                )
+            }),
         ];
         for (version, kind, selector) in more.into_iter().flatten() {
             let metadata = "metadata: {name: source-controller, namespace: flux-system}";
-            text += &["---\napiVersion: ", version, "\nkind: ", kind, "\n", metadata, "\nspec:\n  ", &selector, "\n"]
-                .concat();
+            text += &[
+                "---\napiVersion: ",
+                version,
+                "\nkind: ",
+                kind,
+                "\n",
+                metadata,
+                "\nspec:\n  ",
+                &selector,
+                "\n",
+            ]
+            .concat();
         }
         read(&text, Reading::default()).unwrap()
     }
@@ -106,7 +156,10 @@ mod tests {
         let facts = Facts::of(live.iter().cloned());
         let selecting = Selecting::after(Some(&facts), release.iter());
         let edits = selecting.plan(&Engine::default(), release.first().unwrap());
-        edits.iter().map(|edit| format!("{}={}", edit.key, edit.value.as_deref().unwrap_or_default())).collect()
+        edits
+            .iter()
+            .map(|edit| format!("{}={}", edit.key, edit.value.as_deref().unwrap_or_default()))
+            .collect()
     }
 
     const POLICY: Option<&str> = Some(
@@ -116,29 +169,71 @@ mod tests {
 
     #[test]
     fn what_live_selectors_rely_on_stays_dropped_or_altered() {
-        let live =
-            objects("{app: s, role: source, net: open, tier: a, idle: x}", Some("{app: s, role: source}"), POLICY);
-        assert_eq!(kept(&live, &objects("{app: s}", None, None)), ["net=open", "role=source", "tier=a"]);
-        assert_eq!(kept(&live, &objects("{role: other, net: wide, tier: b}", None, None)), ["app=s", "role=source"]);
+        let live = objects(
+            "{app: s, role: source, net: open, tier: a, idle: x}",
+            Some("{app: s, role: source}"),
+            POLICY,
+        );
+        assert_eq!(
+            kept(&live, &objects("{app: s}", None, None)),
+            ["net=open", "role=source", "tier=a"]
+        );
+        assert_eq!(
+            kept(
+                &live,
+                &objects("{role: other, net: wide, tier: b}", None, None)
+            ),
+            ["app=s", "role=source"]
+        );
         assert_eq!(kept(&live, &live), Vec::<String>::new());
     }
 
     #[test]
     fn what_the_release_selects_anew_needs_nothing_of_the_old() {
-        let live = objects("{app: s, role: source}", Some("{role: source}"), Some("matchLabels: {role: source}"));
-        let moved = objects("{app: s, part: p}", Some("{part: p}"), Some("matchLabels: {part: p}"));
+        let live = objects(
+            "{app: s, role: source}",
+            Some("{role: source}"),
+            Some("matchLabels: {role: source}"),
+        );
+        let moved = objects(
+            "{app: s, part: p}",
+            Some("{part: p}"),
+            Some("matchLabels: {part: p}"),
+        );
         assert_eq!(kept(&live, &moved), Vec::<String>::new());
         // Its NetworkPolicy stays as it is.
-        assert_eq!(kept(&live, &objects("{app: s, part: p}", Some("{part: p}"), None)), ["role=source"]);
+        assert_eq!(
+            kept(
+                &live,
+                &objects("{app: s, part: p}", Some("{part: p}"), None)
+            ),
+            ["role=source"]
+        );
         // A label has one value, and the release's Service asks for its own.
-        assert_eq!(kept(&live, &objects("{app: s, role: new}", Some("{role: new}"), None)), Vec::<String>::new());
+        assert_eq!(
+            kept(
+                &live,
+                &objects("{app: s, role: new}", Some("{role: new}"), None)
+            ),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
     fn who_selects_other_pods_or_all_relies_on_nothing() {
-        let live = objects("{app: s, role: source}", Some("{role: another}"), Some("{}"));
-        assert_eq!(kept(&live, &objects("{app: s}", None, None)), Vec::<String>::new());
+        let live = objects(
+            "{app: s, role: source}",
+            Some("{role: another}"),
+            Some("{}"),
+        );
+        assert_eq!(
+            kept(&live, &objects("{app: s}", None, None)),
+            Vec::<String>::new()
+        );
         let selecting = Selecting::after(None, live.iter());
-        assert_eq!(selecting.plan(&Engine::default(), live.first().unwrap()), []);
+        assert_eq!(
+            selecting.plan(&Engine::default(), live.first().unwrap()),
+            []
+        );
     }
 }

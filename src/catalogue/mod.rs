@@ -63,7 +63,8 @@ impl Catalogue {
     /// The catalogue that fluxkeep was built with.
     #[must_use]
     pub fn built_in() -> &'static Self {
-        static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(DATA).unwrap_or_default());
+        static BUILT_IN: LazyLock<Catalogue> =
+            LazyLock::new(|| Catalogue::read(DATA).unwrap_or_default());
         &BUILT_IN
     }
 
@@ -82,19 +83,26 @@ impl Catalogue {
     /// The release of this version.
     #[must_use]
     pub fn release(&self, version: &Version) -> Option<&Release> {
-        self.releases.iter().find(|release| release.version == *version)
+        self.releases
+            .iter()
+            .find(|release| release.version == *version)
     }
 
     /// The release that a version of the community's chart `flux2` carries.
     #[must_use]
     pub fn of_chart(&self, chart: &Version) -> Option<&Release> {
-        self.releases.iter().find(|release| release.charts.contains(chart))
+        self.releases
+            .iter()
+            .find(|release| release.charts.contains(chart))
     }
 
     fn read(data: &str) -> serde_json::Result<Self> {
         let entries: Vec<Entry> = serde_json::from_str(data)?;
         let mut crds = BTreeMap::new();
-        let releases = entries.into_iter().map(|entry| entry.release(&mut crds)).collect();
+        let releases = entries
+            .into_iter()
+            .map(|entry| entry.release(&mut crds))
+            .collect();
         Ok(Self { releases })
     }
 }
@@ -142,8 +150,13 @@ impl Entry {
             version: self.version,
             helm: self.helm,
             charts: self.charts,
-            controllers: controllers.map(|(name, version)| Controller { name, version }).collect(),
-            crds: crds.iter().filter_map(|(name, words)| offer(name, words)).collect(),
+            controllers: controllers
+                .map(|(name, version)| Controller { name, version })
+                .collect(),
+            crds: crds
+                .iter()
+                .filter_map(|(name, words)| offer(name, words))
+                .collect(),
         }
     }
 }
@@ -156,7 +169,11 @@ fn offer(name: &str, words: &[String]) -> Option<Offer> {
         storage: word.ends_with('*'),
     };
     let versions = versions.iter().map(version).collect();
-    Some(Offer { name: name.to_owned(), kind: kind.clone(), versions })
+    Some(Offer {
+        name: name.to_owned(),
+        kind: kind.clone(),
+        versions,
+    })
 }
 
 #[cfg(test)]
@@ -179,9 +196,21 @@ mod tests {
     #[test]
     fn every_release_has_the_core_controllers_and_no_strange_one() {
         for release in releases() {
-            let names: Vec<_> = release.controllers.iter().map(|one| one.name.as_str()).collect();
-            assert!(CORE.iter().all(|core| names.contains(core)), "{}", release.version);
-            assert!(names.iter().all(|name| is_controller(name)), "{}", release.version);
+            let names: Vec<_> = release
+                .controllers
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect();
+            assert!(
+                CORE.iter().all(|core| names.contains(core)),
+                "{}",
+                release.version
+            );
+            assert!(
+                names.iter().all(|name| is_controller(name)),
+                "{}",
+                release.version
+            );
         }
     }
 
@@ -189,7 +218,13 @@ mod tests {
     fn every_crd_stores_exactly_one_version() {
         for crd in releases().into_iter().flat_map(|release| release.crds) {
             assert!(is_flux_group(&crd.name), "{}", crd.name);
-            assert_eq!(crd.versions.iter().filter(|version| version.storage).count(), 1);
+            assert_eq!(
+                crd.versions
+                    .iter()
+                    .filter(|version| version.storage)
+                    .count(),
+                1
+            );
         }
     }
 
@@ -202,13 +237,24 @@ mod tests {
 
     #[test]
     fn the_incident_is_in_it() {
-        let chart = Catalogue::built_in().of_chart(&Version::new(2, 13, 0)).unwrap();
+        let chart = Catalogue::built_in()
+            .of_chart(&Version::new(2, 13, 0))
+            .unwrap();
         let bucket = |release: &Release| {
-            let crd = release.crds.iter().find(|crd| crd.kind == "Bucket").unwrap();
+            let crd = release
+                .crds
+                .iter()
+                .find(|crd| crd.kind == "Bucket")
+                .unwrap();
             crd.definition().storage().unwrap().to_owned()
         };
-        let running = Catalogue::built_in().release(&Version::new(2, 4, 0)).unwrap();
+        let running = Catalogue::built_in()
+            .release(&Version::new(2, 4, 0))
+            .unwrap();
         assert_eq!(chart.version, Version::new(2, 3, 0));
-        assert_eq!((bucket(chart).as_str(), bucket(running).as_str()), ("v1beta2", "v1"));
+        assert_eq!(
+            (bucket(chart).as_str(), bucket(running).as_str()),
+            ("v1beta2", "v1")
+        );
     }
 }

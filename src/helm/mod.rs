@@ -26,12 +26,18 @@ pub const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 pub fn name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(is_plain) && !label.starts_with('-') && !label.ends_with('-')
+        !label.is_empty()
+            && label.bytes().all(is_plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     if text.split('.').all(is_label) {
         return Ok(text.to_owned());
     }
-    Err("give lower-case letters, digits, - and . alone, with a letter or digit at either end".to_owned())
+    Err(
+        "give lower-case letters, digits, - and . alone, with a letter or digit at either end"
+            .to_owned(),
+    )
 }
 
 /// A Helm release, by name and namespace, as Helm writes it on what it owns.

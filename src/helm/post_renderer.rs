@@ -29,8 +29,13 @@ pub fn patch() -> String {
 /// whose target is any kind, without another condition.
 #[must_use]
 pub fn keeps(renderer: &Value) -> bool {
-    let patches = renderer.pointer("/kustomize/patches").and_then(Value::as_array);
-    patches.into_iter().flatten().any(|patch| meets_all(patch) && writes_keep(patch))
+    let patches = renderer
+        .pointer("/kustomize/patches")
+        .and_then(Value::as_array);
+    patches
+        .into_iter()
+        .flatten()
+        .any(|patch| meets_all(patch) && writes_keep(patch))
 }
 
 fn meets_all(patch: &Value) -> bool {
@@ -39,11 +44,18 @@ fn meets_all(patch: &Value) -> bool {
 
 /// Helm's uninstall trims and lower-cases the value; its upgrade and its rollback take it as it is.
 fn writes_keep(patch: &Value) -> bool {
-    let text = patch.get("patch").and_then(Value::as_str).unwrap_or_default();
+    let text = patch
+        .get("patch")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let documents = yaml::documents(text);
-    let read = documents.first().and_then(|document| document.lean().read::<Value>().ok()).unwrap_or_default();
-    let policy =
-        read.pointer("/metadata/annotations").and_then(|annotations| annotations.get(RESOURCE_POLICY)?.as_str());
+    let read = documents
+        .first()
+        .and_then(|document| document.lean().read::<Value>().ok())
+        .unwrap_or_default();
+    let policy = read
+        .pointer("/metadata/annotations")
+        .and_then(|annotations| annotations.get(RESOURCE_POLICY)?.as_str());
     policy == Some("keep")
 }
 
@@ -74,7 +86,12 @@ mod tests {
     #[test]
     fn only_a_patch_that_meets_every_object_and_keeps_it_does() {
         let kept = patch();
-        for target in [json!({"kind": "Deployment"}), json!({"kind": ".*", "name": "x"}), json!({}), Value::Null] {
+        for target in [
+            json!({"kind": "Deployment"}),
+            json!({"kind": ".*", "name": "x"}),
+            json!({}),
+            Value::Null,
+        ] {
             assert!(!with(&target, &kept), "{target}");
         }
         for patch in [
@@ -89,7 +106,12 @@ mod tests {
         ] {
             assert!(!with(&json!({"kind": ".*"}), patch), "{patch}");
         }
-        for other in [Value::Null, json!({}), json!("x"), json!({"kustomize": {"patches": "x"}})] {
+        for other in [
+            Value::Null,
+            json!({}),
+            json!("x"),
+            json!({"kustomize": {"patches": "x"}}),
+        ] {
             assert!(!keeps(&other), "{other}");
         }
     }

@@ -18,7 +18,9 @@ pub struct Range {
 
 /// Why a text is no version range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version range; write it as Helm wants it, for example \"~2.14.0\" or \">=2.13 <2.15\"")]
+#[error(
+    "{0:?} is no version range; write it as Helm wants it, for example \"~2.14.0\" or \">=2.13 <2.15\""
+)]
 pub struct NotARange(String);
 
 /// Reads a version as Helm does: a leading `v` and missing numbers are allowed.
@@ -31,12 +33,19 @@ pub struct NotARange(String);
 pub fn version(text: &str) -> Option<Version> {
     let (written, rest) = Written::read(text)?;
     rest.is_empty().then_some(())?;
-    let numbers = [Some(written.major), written.minor, written.patch].map(|part| number(part.unwrap_or("0")));
+    let numbers =
+        [Some(written.major), written.minor, written.patch].map(|part| number(part.unwrap_or("0")));
     let [Some(major), Some(minor), Some(patch)] = numbers else {
         return None;
     };
     let build = BuildMetadata::new(written.build.unwrap_or_default()).ok()?;
-    Some(Version { major, minor, patch, pre: prerelease(&written)?, build })
+    Some(Version {
+        major,
+        minor,
+        patch,
+        pre: prerelease(&written)?,
+        build,
+    })
 }
 
 impl Range {
@@ -51,7 +60,9 @@ impl Range {
         }
         let plain = without_hyphens(text);
         let alternatives: Option<_> = plain.split("||").map(comparators).collect();
-        alternatives.map(|alternatives| Self { alternatives }).ok_or_else(wrong)
+        alternatives
+            .map(|alternatives| Self { alternatives })
+            .ok_or_else(wrong)
     }
 
     /// Whether a version lies in the range.
@@ -65,8 +76,14 @@ impl Range {
 
     /// The newest of these versions that lies in the range, as Helm chooses.
     #[must_use]
-    pub fn newest<'a>(&self, versions: impl IntoIterator<Item = &'a Version>) -> Option<&'a Version> {
-        versions.into_iter().filter(|version| self.matches(version)).max_by(|left, right| order(left, right))
+    pub fn newest<'a>(
+        &self,
+        versions: impl IntoIterator<Item = &'a Version>,
+    ) -> Option<&'a Version> {
+        versions
+            .into_iter()
+            .filter(|version| self.matches(version))
+            .max_by(|left, right| order(left, right))
     }
 }
 
@@ -128,7 +145,8 @@ impl Comparator {
         let own = &self.version;
         let zero = (own.major, own.minor, own.patch) == (0, 0, 0);
         let any = zero && matches!(self.precision, Precision::Nothing | Precision::Full);
-        let same = version.major == own.major && (version.minor == own.minor || self.precision == Precision::Major);
+        let same = version.major == own.major
+            && (version.minor == own.minor || self.precision == Precision::Major);
         self.order(version).is_ge() && (any || same)
     }
 
@@ -151,7 +169,9 @@ impl Comparator {
         let own = &self.version;
         match self.precision {
             Precision::Major => version.major != own.major,
-            Precision::Minor => (version.major, version.minor) != (own.major, own.minor) || version.pre != own.pre,
+            Precision::Minor => {
+                (version.major, version.minor) != (own.major, own.minor) || version.pre != own.pre
+            }
             Precision::Full | Precision::Nothing => self.order(version).is_ne(),
         }
     }
@@ -173,7 +193,9 @@ impl Comparator {
         match self.precision {
             Precision::Full => self.order(version).is_le(),
             Precision::Major => version.major <= own.major,
-            Precision::Minor | Precision::Nothing => (version.major, version.minor) <= (own.major, own.minor),
+            Precision::Minor | Precision::Nothing => {
+                (version.major, version.minor) <= (own.major, own.minor)
+            }
         }
     }
 }
@@ -197,10 +219,23 @@ impl<'a> Written<'a> {
     fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (major, rest) = part(text.strip_prefix('v').unwrap_or(text))?;
         let (minor, rest) = after(rest, '.', part);
-        let (patch, rest) = if minor.is_some() { after(rest, '.', part) } else { (None, rest) };
+        let (patch, rest) = if minor.is_some() {
+            after(rest, '.', part)
+        } else {
+            (None, rest)
+        };
         let (pre, rest) = after(rest, '-', identifiers);
         let (build, rest) = after(rest, '+', identifiers);
-        Some((Self { major, minor, patch, pre, build }, rest))
+        Some((
+            Self {
+                major,
+                minor,
+                patch,
+                pre,
+                build,
+            },
+            rest,
+        ))
     }
 
     fn comparator(&self, operator: Operator) -> Option<Comparator> {
@@ -215,13 +250,26 @@ impl<'a> Written<'a> {
         let [Some(major), Some(minor), Some(patch)] = numbers.map(number) else {
             return None;
         };
-        let version = Version { major, minor, patch, pre: prerelease(self)?, build: BuildMetadata::EMPTY };
-        Some(Comparator { operator, version, precision })
+        let version = Version {
+            major,
+            minor,
+            patch,
+            pre: prerelease(self)?,
+            build: BuildMetadata::EMPTY,
+        };
+        Some(Comparator {
+            operator,
+            version,
+            precision,
+        })
     }
 }
 
 fn number(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 fn prerelease(written: &Written<'_>) -> Option<Prerelease> {
@@ -242,8 +290,11 @@ fn after<'a>(
 
 /// Digits or a wildcard; a mixture is read here and refused later, as Masterminds does.
 fn part(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|one: char| !(one.is_ascii_digit() || "|xX*".contains(one))).unwrap_or(text.len());
-    text.split_at_checked(end).filter(|(part, _)| !part.is_empty())
+    let end = text
+        .find(|one: char| !(one.is_ascii_digit() || "|xX*".contains(one)))
+        .unwrap_or(text.len());
+    text.split_at_checked(end)
+        .filter(|(part, _)| !part.is_empty())
 }
 
 /// Identifiers separated by dots.
@@ -297,7 +348,10 @@ fn operator(text: &str) -> (Operator, &str) {
         ("=", Operator::Equal),
     ];
     let named = |(sign, operator): &(&str, Operator)| Some((*operator, text.strip_prefix(sign)?));
-    OPERATORS.iter().find_map(named).unwrap_or((Operator::Equal, text))
+    OPERATORS
+        .iter()
+        .find_map(named)
+        .unwrap_or((Operator::Equal, text))
 }
 
 fn blank(one: char) -> bool {

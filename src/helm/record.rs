@@ -21,7 +21,13 @@ pub const MOST_COMPRESSED: usize = 3 << 20;
 pub const MOST_DECOMPRESSED: usize = 32 << 20;
 
 /// The statuses of a release that Helm has stored before. Source: Helm's `release.Status`.
-const HISTORY: [&str; 5] = ["deployed", "superseded", "failed", "uninstalling", "uninstalled"];
+const HISTORY: [&str; 5] = [
+    "deployed",
+    "superseded",
+    "failed",
+    "uninstalling",
+    "uninstalled",
+];
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 
@@ -114,7 +120,11 @@ pub fn read(data: &str, driver: Driver) -> Result<Record, Unreadable> {
         Driver::Secret => base64(&base64(bounded(data.as_bytes())?)?)?,
         Driver::ConfigMap => base64(bounded(data.as_bytes())?)?,
     };
-    let json = if packed.starts_with(&GZIP) { gunzip(&packed)? } else { packed };
+    let json = if packed.starts_with(&GZIP) {
+        gunzip(&packed)?
+    } else {
+        packed
+    };
     serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))
 }
 
@@ -145,7 +155,9 @@ fn bounded(data: &[u8]) -> Result<&[u8], Unreadable> {
 fn base64(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
     use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
     STANDARD.decode(data).map_err(|error| match error {
-        InvalidByte(at, _) | InvalidLastSymbol(at, _) | InvalidLength(at) => Unreadable::NotBase64(at),
+        InvalidByte(at, _) | InvalidLastSymbol(at, _) | InvalidLength(at) => {
+            Unreadable::NotBase64(at)
+        }
         InvalidPadding => Unreadable::NotBase64(data.len()),
     })
 }
@@ -154,14 +166,22 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
     // One byte over the bound tells a record that fits from one that does not.
     let mut reader = GzDecoder::new(packed).take(MOST_DECOMPRESSED as u64 + 1);
     let mut json = Vec::with_capacity(announced(packed));
-    reader.read_to_end(&mut json).map_err(|_| Unreadable::NotGzip)?;
-    if json.len() > MOST_DECOMPRESSED { Err(Unreadable::Bomb) } else { Ok(json) }
+    reader
+        .read_to_end(&mut json)
+        .map_err(|_| Unreadable::NotGzip)?;
+    if json.len() > MOST_DECOMPRESSED {
+        Err(Unreadable::Bomb)
+    } else {
+        Ok(json)
+    }
 }
 
 /// The length that gzip's last four bytes announce, plus one to see the end without growing. Memory
 /// that is announced and not written is not resident.
 fn announced(packed: &[u8]) -> usize {
-    let length = packed.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    let length = packed
+        .last_chunk()
+        .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
     length.saturating_add(1).min(MOST_DECOMPRESSED)
 }
 
@@ -192,7 +212,9 @@ fn long_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String
     use serde::de::Error as _;
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     let quoted = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
-    quoted.and_then(unescaped).ok_or_else(|| D::Error::custom("a manifest is text"))
+    quoted
+        .and_then(unescaped)
+        .ok_or_else(|| D::Error::custom("a manifest is text"))
 }
 
 /// The text of a JSON string, given without its quotes. None where half of a surrogate pair is missing.
@@ -221,8 +243,13 @@ fn unescaped(mut rest: &str) -> Option<String> {
 fn utf16(escape: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u16::from_str_radix(escape.get(at..at + 4)?, 16).ok();
     let first = unit(2)?;
-    let second = escape.get(6..8).filter(|next| *next == "\\u").and_then(|_| unit(8));
-    let character = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
+    let second = escape
+        .get(6..8)
+        .filter(|next| *next == "\\u")
+        .and_then(|_| unit(8));
+    let character = char::decode_utf16([first].into_iter().chain(second))
+        .next()?
+        .ok()?;
     Some((character, 6 * character.len_utf16()))
 }
 
@@ -250,7 +277,10 @@ mod tests {
 
     #[test]
     fn every_short_escape_is_known() {
-        assert_eq!(unescaped(r#"\"\\\/\b\f\n\r\té"#).unwrap(), "\"\\/\u{8}\u{c}\n\r\té");
+        assert_eq!(
+            unescaped(r#"\"\\\/\b\f\n\r\té"#).unwrap(),
+            "\"\\/\u{8}\u{c}\n\r\té"
+        );
     }
 
     #[test]
@@ -258,7 +288,13 @@ mod tests {
         for manifest in ["null", "1", "{}", r#""\ud800""#] {
             let json = format!(r#"{{"name": "a", "manifest": {manifest}}}"#);
             let data = STANDARD.encode(json);
-            assert!(matches!(read(&data, Driver::ConfigMap), Err(Unreadable::NotARelease(_))), "{manifest}");
+            assert!(
+                matches!(
+                    read(&data, Driver::ConfigMap),
+                    Err(Unreadable::NotARelease(_))
+                ),
+                "{manifest}"
+            );
         }
     }
 }

@@ -36,7 +36,9 @@ impl HelmRelease {
     /// Wraps a spec; none counts as empty.
     #[must_use]
     pub fn new(spec: Option<Value>) -> Self {
-        Self { spec: spec.unwrap_or_default() }
+        Self {
+            spec: spec.unwrap_or_default(),
+        }
     }
 
     /// The chart's name: `spec.chart.spec.chart` of a HelmRepository. None with a `chartRef`, and
@@ -44,8 +46,13 @@ impl HelmRelease {
     /// its version is whatever lies there.
     #[must_use]
     pub fn chart(&self) -> Option<&str> {
-        self.text("/chart/spec/sourceRef/kind").is_none_or(|kind| kind == "HelmRepository").then_some(())?;
-        self.text("/chart/spec/chart")?.trim_end_matches('/').rsplit('/').next()
+        self.text("/chart/spec/sourceRef/kind")
+            .is_none_or(|kind| kind == "HelmRepository")
+            .then_some(())?;
+        self.text("/chart/spec/chart")?
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
     }
 
     /// The chart's version or range, `spec.chart.spec.version`; `*` when it is left out.
@@ -57,8 +64,13 @@ impl HelmRelease {
     /// Where the chart comes from, for comparing: what is the same here is the same chart.
     #[must_use]
     pub fn chart_source(&self) -> [Option<&str>; 4] {
-        ["/chart/spec/sourceRef/kind", "/chart/spec/chart", "/chartRef/kind", "/chartRef/name"]
-            .map(|path| self.text(path))
+        [
+            "/chart/spec/sourceRef/kind",
+            "/chart/spec/chart",
+            "/chartRef/kind",
+            "/chartRef/name",
+        ]
+        .map(|path| self.text(path))
     }
 
     /// The Helm release that helm-controller makes, in this cluster, of a HelmRelease of this name
@@ -72,7 +84,9 @@ impl HelmRelease {
         let target = self.text("/targetNamespace");
         let default = || target.map_or(name.to_owned(), |target| format!("{target}-{name}"));
         Some(Owner {
-            name: self.text("/releaseName").map_or_else(default, str::to_owned),
+            name: self
+                .text("/releaseName")
+                .map_or_else(default, str::to_owned),
             namespace: target.unwrap_or(namespace).to_owned(),
         })
     }
@@ -80,7 +94,9 @@ impl HelmRelease {
     /// Whether it is about another cluster.
     #[must_use]
     pub fn is_remote(&self) -> bool {
-        self.spec.pointer("/kubeConfig").is_some_and(|config| !config.is_null())
+        self.spec
+            .pointer("/kubeConfig")
+            .is_some_and(|config| !config.is_null())
     }
 
     /// Where Helm keeps the release's records.
@@ -99,14 +115,18 @@ impl HelmRelease {
     /// unless `spec.upgrade.chartNameChangeStrategy` names another strategy.
     #[must_use]
     pub fn reinstalls_on_chart_change(&self) -> bool {
-        self.text("/upgrade/chartNameChangeStrategy").is_none_or(|how| how == "Reinstall")
+        self.text("/upgrade/chartNameChangeStrategy")
+            .is_none_or(|how| how == "Reinstall")
     }
 
     /// A scalar of `spec.values` at a dotted path, as text.
     #[must_use]
     pub fn value(&self, path: &str) -> Option<String> {
         let start = self.spec.get("values")?;
-        match path.split('.').try_fold(start, |value, key| value.get(key))? {
+        match path
+            .split('.')
+            .try_fold(start, |value, key| value.get(key))?
+        {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
@@ -119,14 +139,24 @@ impl HelmRelease {
     pub fn hazards(&self) -> Vec<Hazard> {
         let install = self.hazard(
             "/install",
-            ["/spec/install/remediation/retries", "/spec/install/remediation/remediateLastFailure"],
+            [
+                "/spec/install/remediation/retries",
+                "/spec/install/remediation/remediateLastFailure",
+            ],
             Action::Uninstall,
         );
         let rolls_back = self.text("/upgrade/remediation/strategy") != Some("uninstall");
         let upgrade = self.hazard(
             "/upgrade",
-            ["/spec/upgrade/remediation/retries", "/spec/upgrade/remediation/remediateLastFailure"],
-            if rolls_back { Action::Rollback } else { Action::Uninstall },
+            [
+                "/spec/upgrade/remediation/retries",
+                "/spec/upgrade/remediation/remediateLastFailure",
+            ],
+            if rolls_back {
+                Action::Rollback
+            } else {
+                Action::Uninstall
+            },
         );
         install.into_iter().chain(upgrade).collect()
     }
@@ -134,7 +164,10 @@ impl HelmRelease {
     /// Whether a post-renderer writes `helm.sh/resource-policy: keep` on every object.
     #[must_use]
     pub fn keeps_everything(&self) -> bool {
-        let renderers = self.spec.pointer("/postRenderers").and_then(Value::as_array);
+        let renderers = self
+            .spec
+            .pointer("/postRenderers")
+            .and_then(Value::as_array);
         renderers.into_iter().flatten().any(post_renderer::keeps)
     }
 
@@ -145,15 +178,26 @@ impl HelmRelease {
         let [retries_at, last_at] = paths;
         let retries = self.number(&format!("{phase}/remediation/retries"));
         if retries != 0 {
-            return Some(Hazard { path: retries_at, setting: format!("retries: {retries}"), action });
+            return Some(Hazard {
+                path: retries_at,
+                setting: format!("retries: {retries}"),
+                action,
+            });
         }
         let last = self.flag(&format!("{phase}/remediation/remediateLastFailure"));
         let setting = || "remediateLastFailure: true".to_owned();
-        last.then(|| Hazard { path: last_at, setting: setting(), action })
+        last.then(|| Hazard {
+            path: last_at,
+            setting: setting(),
+            action,
+        })
     }
 
     fn text(&self, path: &str) -> Option<&str> {
-        self.spec.pointer(path)?.as_str().filter(|text| !text.is_empty())
+        self.spec
+            .pointer(path)?
+            .as_str()
+            .filter(|text| !text.is_empty())
     }
 
     fn number(&self, path: &str) -> i64 {
@@ -161,13 +205,18 @@ impl HelmRelease {
     }
 
     fn flag(&self, path: &str) -> bool {
-        self.spec.pointer(path).and_then(Value::as_bool).unwrap_or(false)
+        self.spec
+            .pointer(path)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
     }
 }
 
 impl std::fmt::Debug for HelmRelease {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("HelmRelease").field("chart", &self.chart()).finish_non_exhaustive()
+        out.debug_struct("HelmRelease")
+            .field("chart", &self.chart())
+            .finish_non_exhaustive()
     }
 }
 
@@ -189,18 +238,30 @@ mod tests {
                 .map(str::to_owned)
         };
         assert_eq!(of("flux2", "HelmRepository").as_deref(), Some("flux2"));
-        assert_eq!(of("charts/flux2", "HelmRepository").as_deref(), Some("flux2"));
+        assert_eq!(
+            of("charts/flux2", "HelmRepository").as_deref(),
+            Some("flux2")
+        );
         assert_eq!(of("./charts/flux2", "GitRepository"), None);
         assert_eq!(of("charts/flux2", "Bucket"), None);
-        assert_eq!(release(json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}})).chart(), None);
+        assert_eq!(
+            release(json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}})).chart(),
+            None
+        );
     }
 
     #[test]
     fn names_default_as_in_helm_controller() {
-        let plain = release(json!({})).release("apps", "flux").unwrap().to_string();
+        let plain = release(json!({}))
+            .release("apps", "flux")
+            .unwrap()
+            .to_string();
         let target = release(json!({"targetNamespace": "flux-system"}));
         assert_eq!(plain, "apps/flux");
-        assert_eq!(target.release("apps", "flux").unwrap().to_string(), "flux-system/flux-system-flux");
+        assert_eq!(
+            target.release("apps", "flux").unwrap().to_string(),
+            "flux-system/flux-system-flux"
+        );
         let remote = release(json!({"kubeConfig": {"secretRef": {"name": "other-cluster"}}}));
         assert_eq!(remote.release("apps", "flux"), None);
     }
@@ -210,23 +271,48 @@ mod tests {
         let cases = [
             (json!({}), vec![]),
             (json!({"install": {"remediation": {"retries": 0}}}), vec![]),
-            (json!({"install": {"remediation": {"retries": -1}}}), vec![Action::Uninstall]),
-            (json!({"install": {"remediation": {"remediateLastFailure": true}}}), vec![Action::Uninstall]),
-            (json!({"upgrade": {"remediation": {"retries": 3}}}), vec![Action::Rollback]),
-            (json!({"upgrade": {"remediation": {"retries": 3, "strategy": "uninstall"}}}), vec![Action::Uninstall]),
-            (json!({"install": {"strategy": {"name": "RetryOnFailure"}, "remediation": {"retries": 3}}}), vec![]),
+            (
+                json!({"install": {"remediation": {"retries": -1}}}),
+                vec![Action::Uninstall],
+            ),
+            (
+                json!({"install": {"remediation": {"remediateLastFailure": true}}}),
+                vec![Action::Uninstall],
+            ),
+            (
+                json!({"upgrade": {"remediation": {"retries": 3}}}),
+                vec![Action::Rollback],
+            ),
+            (
+                json!({"upgrade": {"remediation": {"retries": 3, "strategy": "uninstall"}}}),
+                vec![Action::Uninstall],
+            ),
+            (
+                json!({"install": {"strategy": {"name": "RetryOnFailure"}, "remediation": {"retries": 3}}}),
+                vec![],
+            ),
         ];
         for (spec, expected) in cases {
             let hazards = release(spec.clone()).hazards();
-            assert_eq!(hazards.iter().map(|one| one.action).collect::<Vec<_>>(), expected, "{spec}");
+            assert_eq!(
+                hazards.iter().map(|one| one.action).collect::<Vec<_>>(),
+                expected,
+                "{spec}"
+            );
         }
     }
 
     #[test]
     fn one_post_renderer_among_others_keeps_everything() {
         let other = json!({"kustomize": {"images": [{"name": "a", "newTag": "b"}]}});
-        assert!(release(json!({"postRenderers": [other, post_renderer::stanza()]})).keeps_everything());
-        for none in [json!({}), json!({"postRenderers": [other]}), json!({"postRenderers": post_renderer::stanza()})] {
+        assert!(
+            release(json!({"postRenderers": [other, post_renderer::stanza()]})).keeps_everything()
+        );
+        for none in [
+            json!({}),
+            json!({"postRenderers": [other]}),
+            json!({"postRenderers": post_renderer::stanza()}),
+        ] {
             assert!(!release(none.clone()).keeps_everything(), "{none}");
         }
     }

@@ -60,7 +60,13 @@ pub fn gather<'a, E: From<Unfit> + Send>(
         piece
     };
     let pieces = crew.stream(pieces, |piece| piece.map(read));
-    let mut finder = Finder { reading, found: Vec::with_capacity(count.into_inner()), number: 0, bytes: 0, lines: 0 };
+    let mut finder = Finder {
+        reading,
+        found: Vec::with_capacity(count.into_inner()),
+        number: 0,
+        bytes: 0,
+        lines: 0,
+    };
     for piece in pieces {
         finder.take(piece?)?;
     }
@@ -74,7 +80,9 @@ pub(super) fn pieces(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
         let cut = loop {
             let from = seen;
             seen += PIECE;
-            let Some(begin) = rest.get(..seen) else { break rest.len() };
+            let Some(begin) = rest.get(..seen) else {
+                break rest.len();
+            };
             if let Some(cut) = yaml::whole(begin, from) {
                 break cut;
             }
@@ -104,27 +112,46 @@ impl<'a> Piece<'a> {
                 (str::from_utf8(good).unwrap_or_default(), true)
             }
         };
-        let whole = if is_cut { yaml::whole(good.as_bytes(), 0).unwrap_or_default() } else { good.len() };
+        let whole = if is_cut {
+            yaml::whole(good.as_bytes(), 0).unwrap_or_default()
+        } else {
+            good.len()
+        };
         let (text, rest) = good.split_at_checked(whole).unwrap_or_default();
         let (split, lines) = yaml::split(text);
         let mut documents = Vec::with_capacity(split.len().min(MOST_DOCUMENTS));
         // One more than there may be is as good as all of them.
         for document in split.into_iter().take(MOST_DOCUMENTS + 1) {
             documents.push((document, members(&document)));
-            if documents.last().is_some_and(|(_, objects)| objects.is_err()) {
+            if documents
+                .last()
+                .is_some_and(|(_, objects)| objects.is_err())
+            {
                 break;
             }
         }
-        Self { documents, bytes: good.len(), lines: lines + yaml::newlines(rest), is_cut }
+        Self {
+            documents,
+            bytes: good.len(),
+            lines: lines + yaml::newlines(rest),
+            is_cut,
+        }
     }
 
     /// Its objects, and the documents without any.
     fn count(&self) -> usize {
-        self.documents.iter().map(|(_, objects)| objects.as_ref().map_or(1, |objects| objects.len().max(1))).sum()
+        self.documents
+            .iter()
+            .map(|(_, objects)| objects.as_ref().map_or(1, |objects| objects.len().max(1)))
+            .sum()
     }
 
     fn fails(&self) -> bool {
-        self.is_cut || self.documents.last().is_some_and(|(_, objects)| objects.is_err())
+        self.is_cut
+            || self
+                .documents
+                .last()
+                .is_some_and(|(_, objects)| objects.is_err())
     }
 }
 
@@ -143,14 +170,31 @@ impl<'a> Finder<'a, '_> {
         for (document, objects) in piece.documents {
             let document = document.behind(self.bytes, self.lines);
             self.number += 1;
-            let objects = objects.map_err(|unread| Unread { line: unread.line + self.lines, ..unread });
-            self.add(document, objects).map_err(|unread| Unfit::Document { number: self.number, unread })?;
+            let objects = objects.map_err(|unread| Unread {
+                line: unread.line + self.lines,
+                ..unread
+            });
+            self.add(document, objects)
+                .map_err(|unread| Unfit::Document {
+                    number: self.number,
+                    unread,
+                })?;
         }
         (self.bytes, self.lines) = (self.bytes + piece.bytes, self.lines + piece.lines);
-        if piece.is_cut { Err(Unfit::NotText { line: self.lines + 1 }) } else { Ok(()) }
+        if piece.is_cut {
+            Err(Unfit::NotText {
+                line: self.lines + 1,
+            })
+        } else {
+            Ok(())
+        }
     }
 
-    fn add(&mut self, document: Document<'a>, objects: Result<Vec<Object>, Unread>) -> Result<(), Unread> {
+    fn add(
+        &mut self,
+        document: Document<'a>,
+        objects: Result<Vec<Object>, Unread>,
+    ) -> Result<(), Unread> {
         if self.number > MOST_DOCUMENTS {
             return Err(too_many(&document, 1));
         }
@@ -161,7 +205,12 @@ impl<'a> Finder<'a, '_> {
         for (place, object) in objects.into_iter().enumerate() {
             let item = object.listed.then_some(place);
             let object = placed(object, &document, self.reading);
-            self.found.push(Found { document, number: self.number, item, object });
+            self.found.push(Found {
+                document,
+                number: self.number,
+                item,
+                object,
+            });
         }
         Ok(())
     }

@@ -32,7 +32,12 @@ impl Marks {
     /// Writes a value under a key, and returns what stood there.
     pub fn insert(&mut self, key: String, value: String) -> Option<String> {
         let place = match self.place(&key) {
-            Ok(place) => return self.0.get_mut(place).map(|(_, old)| std::mem::replace(old, value)),
+            Ok(place) => {
+                return self
+                    .0
+                    .get_mut(place)
+                    .map(|(_, old)| std::mem::replace(old, value));
+            }
             Err(place) => place,
         };
         self.0.reserve_exact(1);
@@ -47,7 +52,8 @@ impl Marks {
 
     /// Where a key stands, or would stand.
     fn place(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(known, _)| known.as_str().cmp(key))
+        self.0
+            .binary_search_by(|(known, _)| known.as_str().cmp(key))
     }
 }
 

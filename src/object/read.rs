@@ -75,7 +75,10 @@ pub(crate) trait FromWire: for<'de> Deserialize<'de> {
 
 /// An object on the wire: what it holds of `spec`, `status` and `roleRef` depends on its kind.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound = "S: Deserialize<'de>, X: Deserialize<'de>, R: Deserialize<'de>")]
+#[serde(
+    rename_all = "camelCase",
+    bound = "S: Deserialize<'de>, X: Deserialize<'de>, R: Deserialize<'de>"
+)]
 pub(crate) struct Wire<S = IgnoredAny, X = IgnoredAny, R = IgnoredAny> {
     #[serde(default)]
     api_version: String,
@@ -166,8 +169,13 @@ struct PodMeta {
 impl Template {
     /// All of them: a selector may ask for any.
     fn labels(metadata: Option<PodMeta>) -> Marks {
-        let labels = metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
-        labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+        let labels = metadata
+            .and_then(|metadata| metadata.labels)
+            .unwrap_or_default();
+        labels
+            .into_iter()
+            .map(|(key, value)| (key, value.unwrap_or_default()))
+            .collect()
     }
 }
 
@@ -221,7 +229,9 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
                 plural: spec.names.plural,
                 scope: spec.scope,
                 versions: spec.versions,
-                stored: status.and_then(|status| status.stored_versions).unwrap_or_default(),
+                stored: status
+                    .and_then(|status| status.stored_versions)
+                    .unwrap_or_default(),
             })
         })
     }
@@ -238,7 +248,13 @@ impl FromWire for Wire<WorkloadSpec> {
         self.with(|spec, _, _| {
             let spec = spec.unwrap_or_default();
             Body::Workload(Workload {
-                images: spec.template.spec.containers.into_iter().map(|one| one.image).collect(),
+                images: spec
+                    .template
+                    .spec
+                    .containers
+                    .into_iter()
+                    .map(|one| one.image)
+                    .collect(),
                 selector: spec.selector.match_labels,
                 labels: Template::labels(spec.template.metadata),
             })
@@ -249,8 +265,12 @@ impl FromWire for Wire<WorkloadSpec> {
 impl FromWire for Wire<ServiceSpec> {
     fn object(self) -> Object {
         self.with(|spec, _, _| {
-            let (cluster_ip, selector) = spec.map_or((None, None), |spec| (spec.cluster_ip, spec.selector));
-            Body::Service(Service { cluster_ip, selector: Selector::of(selector.unwrap_or_default()) })
+            let (cluster_ip, selector) =
+                spec.map_or((None, None), |spec| (spec.cluster_ip, spec.selector));
+            Body::Service(Service {
+                cluster_ip,
+                selector: Selector::of(selector.unwrap_or_default()),
+            })
         })
     }
 }
@@ -293,7 +313,8 @@ pub(crate) use by_kind;
 /// The wire type of each [`Kind`].
 pub(crate) mod wire {
     use super::{
-        DefinitionSpec, DefinitionStatus, IgnoredAny, PolicySpec, RoleRef, ServiceSpec, Value, Wire, WorkloadSpec,
+        DefinitionSpec, DefinitionStatus, IgnoredAny, PolicySpec, RoleRef, ServiceSpec, Value,
+        Wire, WorkloadSpec,
     };
 
     pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;

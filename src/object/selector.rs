@@ -34,7 +34,12 @@ impl Selector {
 
     /// To the apiserver a label without a value is an empty one.
     pub(super) fn of(labels: BTreeMap<String, Option<String>>) -> Self {
-        Self(labels.into_iter().map(|(key, value)| (key, vec![value.unwrap_or_default()])).collect())
+        Self(
+            labels
+                .into_iter()
+                .map(|(key, value)| (key, vec![value.unwrap_or_default()]))
+                .collect(),
+        )
     }
 }
 
@@ -42,7 +47,9 @@ impl Term<'_> {
     /// Whether the label is there with a value that fits.
     #[must_use]
     pub fn is_met(self, labels: &Marks) -> bool {
-        labels.get(self.key).is_some_and(|value| self.values.is_empty() || self.values.contains(value))
+        labels
+            .get(self.key)
+            .is_some_and(|value| self.values.is_empty() || self.values.contains(value))
     }
 }
 
@@ -67,7 +74,9 @@ impl From<Wire> for Selector {
         let mut selector = Self::of(wire.match_labels.unwrap_or_default());
         let asked = wire.match_expressions.into_iter().flatten();
         let asked = asked.filter(|one| matches!(one.operator.as_str(), "In" | "Exists"));
-        selector.0.extend(asked.map(|one| (one.key, one.values.unwrap_or_default())));
+        selector
+            .0
+            .extend(asked.map(|one| (one.key, one.values.unwrap_or_default())));
         selector
     }
 }

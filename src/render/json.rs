@@ -50,7 +50,10 @@ struct Abstained {
 }
 
 pub(super) fn render(verdict: &Verdict) -> String {
-    let abstained = verdict.abstained.iter().map(|one| Abstained { rule: one.rule, needs: one.needs.name() });
+    let abstained = verdict.abstained.iter().map(|one| Abstained {
+        rule: one.rule,
+        needs: one.needs.name(),
+    });
     pretty(&Report {
         verdict: verdict.decision().name(),
         findings: verdict.findings.iter().map(entry).collect(),
@@ -77,5 +80,9 @@ fn entry(finding: &Finding) -> Entry<'_> {
 }
 
 fn place(source: &Source) -> Place<'_> {
-    Place { file: &source.file, line: source.line, column: source.column }
+    Place {
+        file: &source.file,
+        line: source.line,
+        column: source.column,
+    }
 }

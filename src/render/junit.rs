@@ -31,7 +31,11 @@ fn cases(verdict: &Verdict) -> BTreeMap<&'static str, Case<'_>> {
     let mut cases: BTreeMap<_, Case<'_>> = BTreeMap::new();
     for finding in &verdict.findings {
         let case = cases.entry(finding.rule).or_default();
-        let list = if finding.outcome() == Outcome::Refused { &mut case.refused } else { &mut case.told };
+        let list = if finding.outcome() == Outcome::Refused {
+            &mut case.refused
+        } else {
+            &mut case.told
+        };
         list.push(finding);
     }
     for abstained in &verdict.abstained {
@@ -41,7 +45,13 @@ fn cases(verdict: &Verdict) -> BTreeMap<&'static str, Case<'_>> {
 }
 
 fn document(xml: &mut Xml, cases: &BTreeMap<&'static str, Case<'_>>) -> io::Result<()> {
-    let count = |wanted: fn(&Case<'_>) -> bool| cases.values().filter(|case| wanted(case)).count().to_string();
+    let count = |wanted: fn(&Case<'_>) -> bool| {
+        cases
+            .values()
+            .filter(|case| wanted(case))
+            .count()
+            .to_string()
+    };
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let suite = xml.create_element("testsuite").with_attributes([
         ("name", "fluxkeep"),
@@ -49,25 +59,36 @@ fn document(xml: &mut Xml, cases: &BTreeMap<&'static str, Case<'_>>) -> io::Resu
         ("failures", count(|case| !case.refused.is_empty()).as_str()),
         ("skipped", count(|case| case.needs.is_some()).as_str()),
     ]);
-    suite.write_inner_content(|xml| cases.iter().try_for_each(|(rule, case)| one(xml, rule, case)))?;
+    suite.write_inner_content(|xml| {
+        cases
+            .iter()
+            .try_for_each(|(rule, case)| one(xml, rule, case))
+    })?;
     Ok(())
 }
 
 fn one(xml: &mut Xml, rule: &str, case: &Case<'_>) -> io::Result<()> {
-    let element = xml.create_element("testcase").with_attributes([("classname", "fluxkeep"), ("name", rule)]);
+    let element = xml
+        .create_element("testcase")
+        .with_attributes([("classname", "fluxkeep"), ("name", rule)]);
     element.write_inner_content(|xml| {
         if let Some(needs) = case.needs {
             let why = format!("abstained: it needs the {needs}");
-            xml.create_element("skipped").with_attribute(("message", why.as_str())).write_empty()?;
+            xml.create_element("skipped")
+                .with_attribute(("message", why.as_str()))
+                .write_empty()?;
         }
         for finding in &case.refused {
             let message = printable(&finding.message);
-            let failure = xml.create_element("failure").with_attribute(("message", message.as_str()));
+            let failure = xml
+                .create_element("failure")
+                .with_attribute(("message", message.as_str()));
             failure.write_text_content(BytesText::new(&printable(&finding.to_string())))?;
         }
         let told: Vec<String> = case.told.iter().map(|finding| line(finding)).collect();
         if !told.is_empty() {
-            xml.create_element("system-out").write_text_content(BytesText::new(&told.join("\n")))?;
+            xml.create_element("system-out")
+                .write_text_content(BytesText::new(&told.join("\n")))?;
         }
         Ok(())
     })?;

@@ -50,7 +50,13 @@ pub fn render(verdict: &Verdict, format: Format, colour: bool) -> String {
 
 /// Text without what would move a terminal's cursor or is not allowed in XML.
 fn printable(text: &str) -> String {
-    let plain = |one: char| if one.is_control() && one != '\n' { '\u{fffd}' } else { one };
+    let plain = |one: char| {
+        if one.is_control() && one != '\n' {
+            '\u{fffd}'
+        } else {
+            one
+        }
+    };
     text.chars().map(plain).collect()
 }
 

@@ -61,7 +61,10 @@ fn result(finding: &Finding) -> Value {
 }
 
 fn suppression(excuse: &Override) -> Value {
-    let why = format!("{} (until {}, by {})", excuse.reason, excuse.until, excuse.by);
+    let why = format!(
+        "{} (until {}, by {})",
+        excuse.reason, excuse.until, excuse.by
+    );
     json!({"kind": "external", "justification": why})
 }
 
@@ -69,7 +72,9 @@ fn suppression(excuse: &Override) -> Value {
 fn location(finding: &Finding) -> Value {
     let name = format!("{}{}", finding.object, finding.path);
     let logical = json!([{"fullyQualifiedName": name, "kind": "object"}]);
-    let Some(source) = &finding.source else { return json!({"logicalLocations": logical}) };
+    let Some(source) = &finding.source else {
+        return json!({"logicalLocations": logical});
+    };
     json!({
         "physicalLocation": {
             "artifactLocation": {"uri": uri(&source.file)},
@@ -82,7 +87,13 @@ fn location(finding: &Finding) -> Value {
 /// A path as a relative reference: what RFC 3986 does not allow in a path is percent-encoded.
 fn uri(path: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/@!$&'()*+,;=".contains(byte);
-    let encode = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let encode = |byte: u8| {
+        if plain(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
     path.bytes().map(encode).collect()
 }
 

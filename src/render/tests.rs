@@ -14,11 +14,24 @@ fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
         kind: "Deployment".to_owned(),
         namespace: Some("flux-system".to_owned()),
         name: name.to_owned(),
-        source: Some(Source { file: "a b/c.yaml".to_owned(), line: 3, column: 1 }),
+        source: Some(Source {
+            file: "a b/c.yaml".to_owned(),
+            line: 3,
+            column: 1,
+        }),
         ..Object::default()
     };
-    let found = Finding::about(&object, "/spec", "it is \"<1>\" ]]> & 2".to_owned(), "Make it 3".to_owned());
-    Finding { rule, level, ..found }
+    let found = Finding::about(
+        &object,
+        "/spec",
+        "it is \"<1>\" ]]> & 2".to_owned(),
+        "Make it 3".to_owned(),
+    );
+    Finding {
+        rule,
+        level,
+        ..found
+    }
 }
 
 /// One finding of each outcome, two that are alike, one without a place, and an abstention.
@@ -28,8 +41,14 @@ fn verdict() -> Verdict {
         until: "2026-12-01T00:00:00Z".parse().unwrap(),
         by: "the policy".to_owned(),
     };
-    let overridden = Finding { excused: Some(excused), ..finding("foreign-owner", Level::Enforce, "b") };
-    let evil = Finding { source: None, ..finding("stored-version-dropped", Level::Enforce, "e\u{1b}[2Jf") };
+    let overridden = Finding {
+        excused: Some(excused),
+        ..finding("foreign-owner", Level::Enforce, "b")
+    };
+    let evil = Finding {
+        source: None,
+        ..finding("stored-version-dropped", Level::Enforce, "e\u{1b}[2Jf")
+    };
     Verdict {
         findings: vec![
             finding("engine-object-unkept", Level::Warn, "a"),
@@ -38,7 +57,10 @@ fn verdict() -> Verdict {
             finding("storage-version-regressed", Level::Audit, "c"),
             evil,
         ],
-        abstained: vec![Abstained { rule: "flux-downgraded", needs: Need::ChartFlux }],
+        abstained: vec![Abstained {
+            rule: "flux-downgraded",
+            needs: Need::ChartFlux,
+        }],
     }
 }
 
@@ -51,7 +73,10 @@ fn text_groups_what_is_alike_and_ends_with_the_sum() {
 fn colour_is_only_there_when_asked_for() {
     assert!(render(&verdict(), Format::Text, true).contains("\u{1b}[1;31mrefused\u{1b}[0m"));
     assert!(!render(&verdict(), Format::Text, false).contains('\u{1b}'));
-    assert_eq!(render(&Verdict::default(), Format::Text, false), "allow: nothing found\n");
+    assert_eq!(
+        render(&Verdict::default(), Format::Text, false),
+        "allow: nothing found\n"
+    );
 }
 
 #[test]
@@ -64,10 +89,16 @@ fn sarif_names_rules_places_and_suppressions() {
     let sarif: Value = serde_json::from_str(&render(&verdict(), Format::Sarif, false)).unwrap();
     let run = &sarif["runs"][0];
     assert_eq!(sarif["version"], "2.1.0");
-    assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), crate::rules::RULES.len());
+    assert_eq!(
+        run["tool"]["driver"]["rules"].as_array().unwrap().len(),
+        crate::rules::RULES.len()
+    );
     for result in run["results"].as_array().unwrap() {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        assert_eq!(
+            run["tool"]["driver"]["rules"][index]["id"],
+            result["ruleId"]
+        );
         assert!(!result["message"]["text"].as_str().unwrap().is_empty());
     }
     insta::assert_snapshot!("sarif_results", pretty(&run["results"]));

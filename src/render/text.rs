@@ -11,7 +11,10 @@ pub(super) fn render(verdict: &Verdict, colour: bool) -> String {
         lines.push(String::new());
     }
     for abstained in &verdict.abstained {
-        lines.push(format!("{} abstained: it needs the {}", abstained.rule, abstained.needs));
+        lines.push(format!(
+            "{} abstained: it needs the {}",
+            abstained.rule, abstained.needs
+        ));
     }
     if !verdict.abstained.is_empty() {
         lines.push(String::new());
@@ -29,7 +32,9 @@ fn are_alike(left: &Finding, right: &Finding) -> bool {
 }
 
 fn told(group: &[Finding], colour: bool) -> Vec<String> {
-    let Some(first) = group.first() else { return Vec::new() };
+    let Some(first) = group.first() else {
+        return Vec::new();
+    };
     let head = format!("{} {}", paint(first, colour), first.rule);
     let mut lines = vec![head];
     lines.extend(group.iter().map(|finding| format!("  {}", place(finding))));
@@ -37,7 +42,11 @@ fn told(group: &[Finding], colour: bool) -> Vec<String> {
     lines.push(format!("    → {}.", printable(&first.remedy)));
     if let Some(excuse) = &first.excused {
         let why = printable(&excuse.reason);
-        lines.push(format!("    let through until {} by {}: {why}", excuse.until, printable(&excuse.by)));
+        lines.push(format!(
+            "    let through until {} by {}: {why}",
+            excuse.until,
+            printable(&excuse.by)
+        ));
     }
     lines.push(format!("    {}", first.url()));
     lines
@@ -48,7 +57,11 @@ fn place(finding: &Finding) -> String {
     let object = printable(&finding.object.to_string());
     let source = finding.source.as_ref();
     let source = source.map(|at| format!("  ({}:{}:{})", printable(&at.file), at.line, at.column));
-    let path = if finding.path.is_empty() { String::new() } else { format!(" {}", finding.path) };
+    let path = if finding.path.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", finding.path)
+    };
     format!("{object}{path}{}", source.unwrap_or_default())
 }
 
@@ -63,11 +76,20 @@ fn paint(finding: &Finding, colour: bool) -> String {
 }
 
 fn painted(word: &str, code: u8, colour: bool) -> String {
-    if colour { format!("\u{1b}[1;{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+    if colour {
+        format!("\u{1b}[1;{code}m{word}\u{1b}[0m")
+    } else {
+        word.to_owned()
+    }
 }
 
 fn sum(verdict: &Verdict, colour: bool) -> String {
-    let count = |level| verdict.standing().filter(|finding| finding.level == level).count();
+    let count = |level| {
+        verdict
+            .standing()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
     let overridden = verdict.with(Outcome::Overridden).count();
     let (word, code) = match verdict.decision() {
         Decision::Refuse => ("refuse", 31),
@@ -81,8 +103,15 @@ fn sum(verdict: &Verdict, colour: bool) -> String {
         (overridden, "overridden"),
         (verdict.abstained.len(), "not judged for lack of a fact"),
     ];
-    let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let parts = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"));
     let parts: Vec<String> = parts.collect();
-    let rest = if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") };
+    let rest = if parts.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        parts.join(", ")
+    };
     format!("{}: {rest}", painted(word, code, colour))
 }

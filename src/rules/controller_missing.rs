@@ -27,7 +27,12 @@ fn check(case: &Case<'_>) -> Found {
     };
     let others = deployments(case.facts.engine(case.engine()))
         .filter(|live| live.owner().is_none() || live.owner() != case.owner());
-    let known: Vec<&str> = brought.iter().copied().chain(others).map(|one| one.name.as_str()).collect();
+    let known: Vec<&str> = brought
+        .iter()
+        .copied()
+        .chain(others)
+        .map(|one| one.name.as_str())
+        .collect();
     let missing = CORE.into_iter().filter(|name| !known.contains(name));
     Ok(missing.map(|name| finding(sibling, name)).collect())
 }
@@ -38,8 +43,14 @@ fn deployments<'a>(objects: impl Iterator<Item = &'a Object>) -> impl Iterator<I
 }
 
 fn finding(sibling: &Object, name: &str) -> Finding {
-    let absent = Object { name: name.to_owned(), ..sibling.clone() };
-    let message = format!("the release brings {} and not {name}, and nothing else runs it", sibling.name);
+    let absent = Object {
+        name: name.to_owned(),
+        ..sibling.clone()
+    };
+    let message = format!(
+        "the release brings {} and not {name}, and nothing else runs it",
+        sibling.name
+    );
     let remedy = format!("Switch {name} on in the chart's values");
     Finding::about(&absent, "", message, remedy)
 }

@@ -23,7 +23,13 @@ fn check(case: &Case<'_>) -> Found {
 }
 
 fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
-    let message = format!("the scope is {} and would be {}; it can never change", live.scope, new.scope);
-    let remedy = format!("Keep scope: {}, or give the new definition another name", live.scope);
+    let message = format!(
+        "the scope is {} and would be {}; it can never change",
+        live.scope, new.scope
+    );
+    let remedy = format!(
+        "Keep scope: {}, or give the new definition another name",
+        live.scope
+    );
     (new.scope != live.scope).then(|| Finding::about(object, "/spec/scope", message, remedy))
 }

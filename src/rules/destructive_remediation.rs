@@ -32,17 +32,29 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     }
     let kept = release.keeps_everything();
-    Ok(hazards.iter().filter_map(|hazard| finding(object, hazard, kept)).collect())
+    Ok(hazards
+        .iter()
+        .filter_map(|hazard| finding(object, hazard, kept))
+        .collect())
 }
 
 fn finding(object: &Object, hazard: &Hazard, kept: bool) -> Option<Finding> {
     let (does, level) = match (hazard.action, kept) {
         (Action::Uninstall, true) => return None,
         (Action::Uninstall, false) => ("uninstalls Flux", Level::Enforce),
-        (Action::Rollback, true) => ("rolls Flux back, controllers down and up again,", Level::Warn),
-        (Action::Rollback, false) => ("rolls Flux back, deleting what only the new revision has,", Level::Enforce),
+        (Action::Rollback, true) => (
+            "rolls Flux back, controllers down and up again,",
+            Level::Warn,
+        ),
+        (Action::Rollback, false) => (
+            "rolls Flux back, deleting what only the new revision has,",
+            Level::Enforce,
+        ),
     };
-    let message = format!("{}: helm-controller {does} when the release fails", hazard.setting);
+    let message = format!(
+        "{}: helm-controller {does} when the release fails",
+        hazard.setting
+    );
     let field = hazard.path.rsplit('/').next().unwrap_or_default();
     let off = if field == "retries" { "0" } else { "false" };
     let at = hazard.path.trim_start_matches('/').replace('/', ".");

@@ -25,7 +25,10 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let deleted = case.request.operation == Operation::Delete;
-    let old = case.change().filter(|_| deleted).and_then(|change| change.old.as_ref());
+    let old = case
+        .change()
+        .filter(|_| deleted)
+        .and_then(|change| change.old.as_ref());
     let Some(object) = old else {
         return Ok(Vec::new());
     };
@@ -44,7 +47,11 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
         Part::Shield => "it shields Flux",
     };
     let message = format!("{} deletes a part of Flux: {what}", who(case));
-    let level = if part == Part::Optional { Level::Warn } else { Level::Enforce };
+    let level = if part == Part::Optional {
+        Level::Warn
+    } else {
+        Level::Enforce
+    };
     Finding::about(object, "", message, remedy(home(case.engine(), object))).at_most(level)
 }
 
@@ -61,7 +68,9 @@ pub fn remedy(home: &str) -> String {
 /// The namespace of the engine that an object belongs to; the first one's for what is cluster-wide.
 fn home<'a>(engine: &'a Engine, object: &'a Object) -> &'a str {
     let own = object.namespace.as_ref().unwrap_or(&object.name);
-    let home = Some(own).filter(|own| engine.is_home(own)).or(engine.namespaces.first());
+    let home = Some(own)
+        .filter(|own| engine.is_home(own))
+        .or(engine.namespaces.first());
     home.map_or("flux-system", String::as_str)
 }
 
@@ -69,12 +78,15 @@ fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
     if object.helm_release().is_none_or(HelmRelease::is_suspended) {
         return Ok(None);
     }
-    let Some(owner) = object.installs() else { return Ok(None) };
+    let Some(owner) = object.installs() else {
+        return Ok(None);
+    };
     if !case.owners()?.contains(&owner) {
         return Ok(None);
     }
     let namespace = object.namespace.as_deref().unwrap_or_default();
-    let message = format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
+    let message =
+        format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
     let remedy = format!(
         "Suspend it first, then deleting it leaves Flux alone: kubectl patch helmrelease -n {namespace} {} \
          --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'",

@@ -25,11 +25,22 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let change = case.change().filter(|_| case.request.operation == Operation::Update);
+    let change = case
+        .change()
+        .filter(|_| case.request.operation == Operation::Update);
     let pair = change.and_then(|change| Some((change.old.as_ref()?, change.new.as_ref()?)));
-    let level = if case.request.writer.is_helm() { Level::Warn } else { Level::Enforce };
-    let findings = pair.into_iter().flat_map(|(old, new)| [unlabelled(case, old, new), hooked(case, old, new)]);
-    Ok(findings.flatten().map(|finding| finding.at_most(level)).collect())
+    let level = if case.request.writer.is_helm() {
+        Level::Warn
+    } else {
+        Level::Enforce
+    };
+    let findings = pair
+        .into_iter()
+        .flat_map(|(old, new)| [unlabelled(case, old, new), hooked(case, old, new)]);
+    Ok(findings
+        .flatten()
+        .map(|finding| finding.at_most(level))
+        .collect())
 }
 
 fn unlabelled(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
@@ -39,7 +50,14 @@ fn unlabelled(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
     };
     let remedy = format!("Leave the label {PART_OF}=flux on it");
     let taken = is_known_by_label(case, old) && !is_labelled(new);
-    taken.then(|| Finding::about(new, "/metadata/labels/app.kubernetes.io~1part-of", message, remedy))
+    taken.then(|| {
+        Finding::about(
+            new,
+            "/metadata/labels/app.kubernetes.io~1part-of",
+            message,
+            remedy,
+        )
+    })
 }
 
 /// Helm creates and removes hooks on its own, so nothing guards them.
@@ -48,7 +66,12 @@ fn hooked(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
     let message = format!("{HOOK}={value:?} would make it a hook, which may be deleted");
     let remedy = format!("Leave the annotation {HOOK} off it");
     case.engine().part(old)?;
-    Some(Finding::about(new, "/metadata/annotations/helm.sh~1hook", message, remedy))
+    Some(Finding::about(
+        new,
+        "/metadata/annotations/helm.sh~1hook",
+        message,
+        remedy,
+    ))
 }
 
 fn is_known_by_label(case: &Case<'_>, old: &Object) -> bool {

@@ -27,12 +27,26 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     case.owners()?;
-    let stays = |live: &Object| release.objects.iter().any(|new| !new.is_hook() && new.key() == live.key());
-    let parts = case.facts.engine(case.engine()).filter(|live| live.owner().as_ref() == Some(&owner));
+    let stays = |live: &Object| {
+        release
+            .objects
+            .iter()
+            .any(|new| !new.is_hook() && new.key() == live.key())
+    };
+    let parts = case
+        .facts
+        .engine(case.engine())
+        .filter(|live| live.owner().as_ref() == Some(&owner));
     // Unlike its uninstall, Helm's upgrade reads the live annotation, and wants it exact.
-    let kept = |live: &Object| live.annotations.get(RESOURCE_POLICY).is_some_and(|policy| policy == "keep");
+    let kept = |live: &Object| {
+        live.annotations
+            .get(RESOURCE_POLICY)
+            .is_some_and(|policy| policy == "keep")
+    };
     let gone = parts.filter(|live| !kept(live) && !stays(live));
-    Ok(gone.filter_map(|live| Some(finding(live, case.engine().part(live)?))).collect())
+    Ok(gone
+        .filter_map(|live| Some(finding(live, case.engine().part(live)?)))
+        .collect())
 }
 
 fn finding(live: &Object, part: Part) -> Finding {
@@ -40,8 +54,14 @@ fn finding(live: &Object, part: Part) -> Finding {
         Part::Definition | Part::Vital => Level::Enforce,
         Part::Optional | Part::Shield => Level::Warn,
     };
-    let loss = if part == Part::Definition { ", and with it every custom resource of its kind" } else { "" };
-    let message = format!("the release owns it and its new revision lacks it: Helm deletes it{loss}");
-    let remedy = format!("Leave it in the chart, or annotate the live object {RESOURCE_POLICY}: keep first");
+    let loss = if part == Part::Definition {
+        ", and with it every custom resource of its kind"
+    } else {
+        ""
+    };
+    let message =
+        format!("the release owns it and its new revision lacks it: Helm deletes it{loss}");
+    let remedy =
+        format!("Leave it in the chart, or annotate the live object {RESOURCE_POLICY}: keep first");
     Finding::about(live, "", message, remedy).at_most(level)
 }

@@ -22,7 +22,10 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let written = case.engine_written().map(|(_, new, _)| new);
-    Ok(written.filter(|object| !object.is_kept()).map(finding).collect())
+    Ok(written
+        .filter(|object| !object.is_kept())
+        .map(finding)
+        .collect())
 }
 
 fn finding(object: &Object) -> Finding {
@@ -35,5 +38,10 @@ fn finding(object: &Object) -> Finding {
         }
     };
     let remedy = format!("Write {RESOURCE_POLICY}: keep on it with a post-renderer");
-    Finding::about(object, "/metadata/annotations/helm.sh~1resource-policy", message, remedy)
+    Finding::about(
+        object,
+        "/metadata/annotations/helm.sh~1resource-policy",
+        message,
+        remedy,
+    )
 }

@@ -31,13 +31,20 @@ fn check(case: &Case<'_>) -> Found {
         Door::ReleaseRecord => release(case),
         _ => deletion(case),
     };
-    Ok(about.map(|(object, level)| finding(object, &heard).at_most(level)).into_iter().collect())
+    Ok(about
+        .map(|(object, level)| finding(object, &heard).at_most(level))
+        .into_iter()
+        .collect())
 }
 
 /// A chart that hides whether it is Flux shows it at the next door, in its record.
 fn intent<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     let object = case.change()?.new.as_ref()?;
-    let level = if offer::holds_engine(case) == Ok(true) { Level::Enforce } else { Level::Warn };
+    let level = if offer::holds_engine(case) == Ok(true) {
+        Level::Enforce
+    } else {
+        Level::Warn
+    };
     acts(object).then_some((object, level))
 }
 
@@ -45,25 +52,39 @@ fn release<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     if let Some((_, part, _)) = case.engine_written().next() {
         return Some((part, Level::Enforce));
     }
-    let is_owner = case.owner().is_some_and(|owner| case.facts.owners(case.engine()).contains(&owner));
-    let level = if is_owner { Level::Enforce } else { Level::Warn };
+    let is_owner = case
+        .owner()
+        .is_some_and(|owner| case.facts.owners(case.engine()).contains(&owner));
+    let level = if is_owner {
+        Level::Enforce
+    } else {
+        Level::Warn
+    };
     Some((case.release()?.objects.first()?, level))
 }
 
 /// A part of the engine is known by its name. What may be missed is an override in the cluster, or
 /// that a HelmRelease has come to own the engine.
 fn deletion<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
-    let object = case.change().filter(|_| case.request.operation == Operation::Delete)?.old.as_ref()?;
+    let object = case
+        .change()
+        .filter(|_| case.request.operation == Operation::Delete)?
+        .old
+        .as_ref()?;
     (acts(object) || case.engine().part(object).is_some()).then_some((object, Level::Warn))
 }
 
 /// Whether it is a HelmRelease that does something in this cluster.
 fn acts(object: &Object) -> bool {
-    object.helm_release().is_some_and(|release| !release.is_suspended() && !release.is_remote())
+    object
+        .helm_release()
+        .is_some_and(|release| !release.is_suspended() && !release.is_remote())
 }
 
 fn finding(object: &Object, Heard { resource, at, .. }: &Heard) -> Finding {
-    let since = at.map_or("were never read".to_owned(), |at| format!("were not heard of since {at:.0}"));
+    let since = at.map_or("were never read".to_owned(), |at| {
+        format!("were not heard of since {at:.0}")
+    });
     let message = format!("{resource} {since}; whether Flux survives this cannot be known");
     let remedy = format!(
         "fluxkeep's log says why: mend its connection to the apiserver, or its right to list and watch {resource}; \

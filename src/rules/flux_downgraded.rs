@@ -34,12 +34,20 @@ fn check(case: &Case<'_>) -> Found {
     }
     let (level, why) = match lost(case, &offer) {
         Some(lost) if lost.is_empty() => (Level::Warn, "no stored version is lost".to_owned()),
-        Some(lost) => (Level::Enforce, format!("stored versions are lost: {}", lost.join(", "))),
-        None => (Level::Enforce, "whether stored versions are lost cannot be known".to_owned()),
+        Some(lost) => (
+            Level::Enforce,
+            format!("stored versions are lost: {}", lost.join(", ")),
+        ),
+        None => (
+            Level::Enforce,
+            "whether stored versions are lost cannot be known".to_owned(),
+        ),
     };
     let message = format!("{} would replace the running {running}; {why}", offer.flux);
     let remedy = format!("Install a release of {running} or newer");
-    Ok(vec![Finding::about(offer.object, &offer.path, message, remedy).at_most(level)])
+    Ok(vec![
+        Finding::about(offer.object, &offer.path, message, remedy).at_most(level),
+    ])
 }
 
 /// The stored versions that the older Flux does not offer, as `crd: version`; none when its CRDs or
@@ -68,11 +76,19 @@ fn lost(case: &Case<'_>, offer: &Offer<'_>) -> Option<Vec<String>> {
 /// A release brings its CRDs; one that it does not bring it does not change.
 fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
     let written = case.written().map(|(new, _)| new);
-    written.filter_map(|new| Some((new.name.clone(), new.definition()?.clone()))).collect()
+    written
+        .filter_map(|new| Some((new.name.clone(), new.definition()?.clone())))
+        .collect()
 }
 
 /// A HelmRelease shows no CRDs; the catalogue knows those of its Flux.
 fn known(offer: &Offer<'_>) -> Option<Vec<(String, Definition)>> {
     let release = Catalogue::built_in().release(offer.flux.versions.last()?)?;
-    Some(release.crds.iter().map(|crd| (crd.name.clone(), crd.definition())).collect())
+    Some(
+        release
+            .crds
+            .iter()
+            .map(|crd| (crd.name.clone(), crd.definition()))
+            .collect(),
+    )
 }

@@ -31,5 +31,10 @@ fn check(case: &Case<'_>) -> Found {
     }
     let message = format!("it goes from {running} to {} at once", offer.flux);
     let remedy = format!("Go minor by minor: Flux {}.{} is next", next.0, next.1);
-    Ok(vec![Finding::about(offer.object, &offer.path, message, remedy)])
+    Ok(vec![Finding::about(
+        offer.object,
+        &offer.path,
+        message,
+        remedy,
+    )])
 }

@@ -19,7 +19,12 @@ pub const RULE: Rule = Rule {
     catches: "a first adoption of a running engine by a release of another Flux version",
     breaks: "the apply fails half-way or moves every controller, with no release to go back to",
     doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
-    needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder, Need::ReleaseName],
+    needs: &[
+        Need::RunningFlux,
+        Need::ChartFlux,
+        Need::FluxOrder,
+        Need::ReleaseName,
+    ],
     check,
 };
 
@@ -40,11 +45,23 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
         return Ok(None);
     }
     order.ok_or(Need::FluxOrder)?;
-    let message =
-        format!("it would take over the running {running}, but carries {} (told by {})", offer.flux, offer.told);
-    let chart = running.chart().map(|chart| format!(" (chart flux2 {chart})")).unwrap_or_default();
-    let remedy = format!("First adopt the engine with a release of {running}{chart}; upgrade in a second step");
-    Ok(Some(Finding::about(offer.object, &offer.path, message, remedy)))
+    let message = format!(
+        "it would take over the running {running}, but carries {} (told by {})",
+        offer.flux, offer.told
+    );
+    let chart = running
+        .chart()
+        .map(|chart| format!(" (chart flux2 {chart})"))
+        .unwrap_or_default();
+    let remedy = format!(
+        "First adopt the engine with a release of {running}{chart}; upgrade in a second step"
+    );
+    Ok(Some(Finding::about(
+        offer.object,
+        &offer.path,
+        message,
+        remedy,
+    )))
 }
 
 /// Whether the release owns the engine already. What no release is named for may be no adoption at
@@ -59,8 +76,18 @@ fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
     let owner = case.owner()?;
     let object = case.facts.helm_releases(&owner).next()?;
     let declared = offer::intended(object, object.helm_release()?, case.engine())?;
-    let differs = !declared.is_range && declared.flux.compare(&offer.flux).is_some_and(Ordering::is_ne);
-    let message = format!("it declares {} ({}), but its release carries {}", declared.flux, declared.told, offer.flux);
-    let remedy = format!("Correct the declaration to what the chart carries: {}", offer.flux);
+    let differs = !declared.is_range
+        && declared
+            .flux
+            .compare(&offer.flux)
+            .is_some_and(Ordering::is_ne);
+    let message = format!(
+        "it declares {} ({}), but its release carries {}",
+        declared.flux, declared.told, offer.flux
+    );
+    let remedy = format!(
+        "Correct the declaration to what the chart carries: {}",
+        offer.flux
+    );
     differs.then(|| Finding::about(object, &declared.path, message, remedy).at_most(Level::Warn))
 }

@@ -22,8 +22,10 @@ pub const RULE: Rule = Rule {
 };
 
 /// On an object that a Kustomization applied: that one's namespace and name.
-pub(crate) const KUSTOMIZATION: [&str; 2] =
-    ["kustomize.toolkit.fluxcd.io/namespace", "kustomize.toolkit.fluxcd.io/name"];
+pub(crate) const KUSTOMIZATION: [&str; 2] = [
+    "kustomize.toolkit.fluxcd.io/namespace",
+    "kustomize.toolkit.fluxcd.io/name",
+];
 
 fn check(case: &Case<'_>) -> Found {
     let owner = case.owner();
@@ -32,7 +34,11 @@ fn check(case: &Case<'_>) -> Found {
         let Some(holder) = holder(live, owner.as_ref())? else {
             continue;
         };
-        let level = if case.engine().part(live).is_some() { Level::Enforce } else { Level::Warn };
+        let level = if case.engine().part(live).is_some() {
+            Level::Enforce
+        } else {
+            Level::Warn
+        };
         findings.push(finding(new, &holder).at_most(level));
     }
     Ok(findings)
@@ -66,17 +72,28 @@ pub(crate) fn holder(live: &Object, owner: Option<&Owner>) -> Result<Option<Hold
 
 fn finding(new: &Object, holder: &Holder) -> Finding {
     let way = match holder {
-        Holder::Release(owner) => format!("first end Helm release {owner}'s hold on it without deleting it"),
+        Holder::Release(owner) => {
+            format!("first end Helm release {owner}'s hold on it without deleting it")
+        }
         Holder::Kustomization(name) => freed(new, name),
     };
     let remedy = format!("Take it out of this release, or {way}");
-    Finding::about(new, "/metadata", format!("{holder} owns it in the cluster"), remedy)
+    Finding::about(
+        new,
+        "/metadata",
+        format!("{holder} owns it in the cluster"),
+        remedy,
+    )
 }
 
 /// Its labels stay behind when a Kustomization lets go of an object.
 fn freed(new: &Object, kustomization: &str) -> String {
     let [namespace, name] = KUSTOMIZATION;
-    let space = new.namespace.as_ref().map(|space| format!("-n {space} ")).unwrap_or_default();
+    let space = new
+        .namespace
+        .as_ref()
+        .map(|space| format!("-n {space} "))
+        .unwrap_or_default();
     let kind = new.kind.to_lowercase();
     format!(
         "take it out of Kustomization {kustomization} with prune: false, then: \

@@ -19,12 +19,16 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    Ok(case.rewritten().filter_map(|(new, live)| finding(new, live)).collect())
+    Ok(case
+        .rewritten()
+        .filter_map(|(new, live)| finding(new, live))
+        .collect())
 }
 
 fn finding(new: &Object, live: &Object) -> Option<Finding> {
     let (path, was, is) = difference(&new.body, &live.body)?;
-    let message = format!("it is {was} in the cluster and {is} in the release; it can never change");
+    let message =
+        format!("it is {was} in the cluster and {is} in the release; it can never change");
     let remedy = format!("Render {was} (the chart's values may have a setting for it)");
     Some(Finding::about(new, path, message, remedy))
 }
@@ -32,13 +36,19 @@ fn finding(new: &Object, live: &Object) -> Option<Finding> {
 /// What is left out of the manifest does not change the live object.
 fn difference(new: &Body, live: &Body) -> Option<(&'static str, String, String)> {
     let (path, was, is) = match (new, live) {
-        (Body::Workload(new), Body::Workload(live)) if !new.selector.is_empty() => {
-            ("/spec/selector/matchLabels", labels(&live.selector), labels(&new.selector))
-        }
+        (Body::Workload(new), Body::Workload(live)) if !new.selector.is_empty() => (
+            "/spec/selector/matchLabels",
+            labels(&live.selector),
+            labels(&new.selector),
+        ),
         (Body::Binding(new), Body::Binding(live)) => ("/roleRef", live.clone(), new.clone()),
         (Body::Service(new), Body::Service(live)) => {
             let (new, live) = (new.cluster_ip.as_ref(), live.cluster_ip.as_ref());
-            ("/spec/clusterIP", live?.clone(), new.filter(|new| !new.is_empty())?.clone())
+            (
+                "/spec/clusterIP",
+                live?.clone(),
+                new.filter(|new| !new.is_empty())?.clone(),
+            )
         }
         _ => return None,
     };
@@ -60,7 +70,12 @@ mod tests {
     fn told(head: &str, live: &str, new: &str) -> Option<(&'static str, String, String)> {
         let body = |rest: &str| {
             let text = format!("apiVersion: {head}\nmetadata: {{name: a}}\n{rest}\n");
-            read(&text, Reading::default()).unwrap().into_iter().next().unwrap().body
+            read(&text, Reading::default())
+                .unwrap()
+                .into_iter()
+                .next()
+                .unwrap()
+                .body
         };
         difference(&body(new), &body(live))
     }
@@ -72,9 +87,19 @@ mod tests {
         let address = |ip: &str| format!("spec: {{clusterIP: {ip}}}");
         let binding = "rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding";
         for (head, path, live, new) in [
-            ("apps/v1\nkind: Deployment", "/spec/selector/matchLabels", selector("a"), selector("b")),
+            (
+                "apps/v1\nkind: Deployment",
+                "/spec/selector/matchLabels",
+                selector("a"),
+                selector("b"),
+            ),
             (binding, "/roleRef", role("a"), role("b")),
-            ("v1\nkind: Service", "/spec/clusterIP", address("10.0.0.1"), address("None")),
+            (
+                "v1\nkind: Service",
+                "/spec/clusterIP",
+                address("10.0.0.1"),
+                address("None"),
+            ),
         ] {
             assert_eq!(told(head, &live, &new).unwrap().0, path);
             assert_eq!(told(head, &live, &live), None);
@@ -82,6 +107,9 @@ mod tests {
         for new in ["spec: {}", "spec: {clusterIP: ''}"] {
             assert_eq!(told("v1\nkind: Service", &address("10.0.0.1"), new), None);
         }
-        assert_eq!(told("apps/v1\nkind: Deployment", &selector("a"), "spec: {}"), None);
+        assert_eq!(
+            told("apps/v1\nkind: Deployment", &selector("a"), "spec: {}"),
+            None
+        );
     }
 }

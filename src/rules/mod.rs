@@ -61,10 +61,18 @@ pub fn find(id: &str) -> Option<&'static Rule> {
 pub fn nearest(id: &str) -> &'static str {
     let alike = |rule: &&Rule| {
         let words = rule.id.split('-').filter(|word| id.contains(word)).count();
-        let start = rule.id.bytes().zip(id.bytes()).take_while(|(left, right)| left == right).count();
+        let start = rule
+            .id
+            .bytes()
+            .zip(id.bytes())
+            .take_while(|(left, right)| left == right)
+            .count();
         (words, start)
     };
-    RULES.into_iter().max_by_key(alike).map_or("", |rule| rule.id)
+    RULES
+        .into_iter()
+        .max_by_key(alike)
+        .map_or("", |rule| rule.id)
 }
 
 /// A CRD that is written over one that lives.
@@ -78,13 +86,20 @@ struct Redefined<'a> {
 /// The CRDs that are written over one that lives. A change carries its own old definition; a release
 /// that brings definitions needs those of the cluster.
 fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>, Need> {
-    let release = case.release().into_iter().flat_map(|release| &release.objects);
+    let release = case
+        .release()
+        .into_iter()
+        .flat_map(|release| &release.objects);
     let mut brought = release.filter(|object| object.definition().is_some());
     if brought.next().is_some() && !case.facts.knows_definitions() {
         return Err(Need::Definitions);
     }
     let pair = |(object, live): (&'a Object, &'a Object)| {
-        Some(Redefined { object, new: object.definition()?, live: live.definition()? })
+        Some(Redefined {
+            object,
+            new: object.definition()?,
+            live: live.definition()?,
+        })
     };
     Ok(case.rewritten().filter_map(pair))
 }

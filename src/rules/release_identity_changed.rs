@@ -31,7 +31,9 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let namespace = old.namespace.as_deref().unwrap_or_default();
-    let Some((from, to)) = old.installs().zip(new.installs()) else { return Ok(Vec::new()) };
+    let Some((from, to)) = old.installs().zip(new.installs()) else {
+        return Ok(Vec::new());
+    };
     if !case.owners()?.contains(&from) {
         return Ok(Vec::new());
     }
@@ -41,12 +43,19 @@ fn check(case: &Case<'_>) -> Found {
         ("/spec/targetNamespace", from.namespace, to.namespace),
         ("/spec/storageNamespace", storage(was), storage(is)),
     ];
-    let changed: Vec<Changed> = fields.into_iter().filter(|(_, from, to)| from != to).collect();
+    let changed: Vec<Changed> = fields
+        .into_iter()
+        .filter(|(_, from, to)| from != to)
+        .collect();
     let chart = chart(was, is);
     if changed.is_empty() && chart.is_err() {
         return Err(Need::ChartName);
     }
-    Ok(changed.into_iter().chain(chart.ok().flatten()).map(|changed| finding(new, changed)).collect())
+    Ok(changed
+        .into_iter()
+        .chain(chart.ok().flatten())
+        .map(|changed| finding(new, changed))
+        .collect())
 }
 
 /// Path, old value, new value.
@@ -62,7 +71,11 @@ fn chart(was: &HelmRelease, is: &HelmRelease) -> Result<Option<Changed>, Need> {
 }
 
 fn finding(object: &Object, (path, from, to): Changed) -> Finding {
-    let message = format!("{from:?} would become {to:?}: helm-controller uninstalls the release that owns Flux");
-    let remedy = format!("Keep {from:?}; to move Flux to another release, suspend this one and adopt with the new one");
+    let message = format!(
+        "{from:?} would become {to:?}: helm-controller uninstalls the release that owns Flux"
+    );
+    let remedy = format!(
+        "Keep {from:?}; to move Flux to another release, suspend this one and adopt with the new one"
+    );
     Finding::about(object, path, message, remedy)
 }

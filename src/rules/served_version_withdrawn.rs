@@ -22,24 +22,39 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let findings = redefined(case)?.flat_map(|of| {
-        let withdrawn = of.live.versions.iter().filter(move |version| version.served && !of.new.serves(&version.name));
+        let withdrawn = of
+            .live
+            .versions
+            .iter()
+            .filter(move |version| version.served && !of.new.serves(&version.name));
         withdrawn.filter_map(move |version| finding(case, of, &version.name))
     });
     Ok(findings.collect())
 }
 
 /// A version that is stored and gone altogether is `stored-version-dropped`'s.
-fn finding(case: &Case<'_>, Redefined { object, new, live }: Redefined<'_>, version: &str) -> Option<Finding> {
+fn finding(
+    case: &Case<'_>,
+    Redefined { object, new, live }: Redefined<'_>,
+    version: &str,
+) -> Option<Finding> {
     if live.stored.iter().any(|stored| stored == version) && !new.offers(version) {
         return None;
     }
     let user = user(case, live, version)?;
-    let served = new.versions.iter().filter(|one| one.served).map(|one| one.name.as_str());
+    let served = new
+        .versions
+        .iter()
+        .filter(|one| one.served)
+        .map(|one| one.name.as_str());
     let served: Vec<_> = served.collect();
     let message = format!("{version} is no longer served, but {user}");
     let remedy = match served.as_slice() {
         [] => "Serve one version at least".to_owned(),
-        _ => format!("Move what uses it to a version that stays served ({}) first", served.join(", ")),
+        _ => format!(
+            "Move what uses it to a version that stays served ({}) first",
+            served.join(", ")
+        ),
     };
     Some(Finding::about(object, "/spec/versions", message, remedy))
 }
@@ -49,7 +64,12 @@ fn user(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
         return Some("the cluster's controllers store their objects in it".to_owned());
     }
     let api_version = format!("{}/{version}", live.group);
-    let written = case.written().map(|(new, _)| new).chain(case.facts.objects());
+    let written = case
+        .written()
+        .map(|(new, _)| new)
+        .chain(case.facts.objects());
     let users = written.filter(|one| one.api_version == api_version && one.kind == live.kind);
-    users.min_by_key(|one| one.key()).map(|one| format!("{one} is written in it"))
+    users
+        .min_by_key(|one| one.key())
+        .map(|one| format!("{one} is written in it"))
 }

@@ -26,7 +26,10 @@ fn check(case: &Case<'_>) -> Found {
 
 fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
     let (to, from) = (new.storage()?, live.storage()?);
-    let message = format!("objects are stored as {from} now and would be stored as {to}, which is older");
+    let message =
+        format!("objects are stored as {from} now and would be stored as {to}, which is older");
     let remedy = format!("Install a release whose definition stores {from}, or a newer version");
-    compare(to, from).is_lt().then(|| Finding::about(object, "/spec/versions", message, remedy))
+    compare(to, from)
+        .is_lt()
+        .then(|| Finding::about(object, "/spec/versions", message, remedy))
 }

@@ -18,7 +18,12 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a CRD that no longer offers a version in `status.storedVersions`",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
-    doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight, Door::PostRenderer],
+    doors: &[
+        Door::ReleaseRecord,
+        Door::Crd,
+        Door::Preflight,
+        Door::PostRenderer,
+    ],
     needs: &[Need::Definitions],
     check,
 };
@@ -35,9 +40,21 @@ fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
         missing.join(", "),
         new.offered()
     );
-    let older = new.versions.iter().all(|offer| compare(&offer.name, first).is_lt());
-    let remedy = if older { stay(first) } else { migrate(object, new, live, &missing) };
-    Some(Finding::about(object, "/status/storedVersions", message, remedy))
+    let older = new
+        .versions
+        .iter()
+        .all(|offer| compare(&offer.name, first).is_lt());
+    let remedy = if older {
+        stay(first)
+    } else {
+        migrate(object, new, live, &missing)
+    };
+    Some(Finding::about(
+        object,
+        "/status/storedVersions",
+        message,
+        remedy,
+    ))
 }
 
 fn stay(version: &str) -> String {
@@ -48,7 +65,8 @@ fn stay(version: &str) -> String {
 fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str]) -> String {
     let kind = format!("{}.{}", live.plural, live.group);
     let target = live.storage().filter(|storage| !missing.contains(storage));
-    let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage))) else {
+    let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage)))
+    else {
         return step(object, new, missing);
     };
     format!(
@@ -62,14 +80,23 @@ fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str
 /// No version is on both sides, so a release between has to offer both.
 fn step(object: &Object, new: &Definition, missing: &[&str]) -> String {
     let bridges = |release: &&Release| {
-        let offers = |version: &str| release.crd(&object.name).is_some_and(|crd| crd.definition().offers(version));
+        let offers = |version: &str| {
+            release
+                .crd(&object.name)
+                .is_some_and(|crd| crd.definition().offers(version))
+        };
         new.storage().is_some_and(offers) && missing.iter().all(|version| offers(version))
     };
     let (versions, storage) = (missing.join(", "), new.storage().unwrap_or("the new one"));
     match Catalogue::built_in().releases().iter().rfind(bridges) {
         Some(release) => {
-            format!("Install Flux {} first, which offers {versions} and {storage}, and migrate there", release.version)
+            format!(
+                "Install Flux {} first, which offers {versions} and {storage}, and migrate there",
+                release.version
+            )
         }
-        None => format!("Install a release between that offers {versions} and {storage} first, and migrate there"),
+        None => format!(
+            "Install a release between that offers {versions} and {storage} first, and migrate there"
+        ),
     }
 }

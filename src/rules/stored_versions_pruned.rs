@@ -25,7 +25,9 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let change = case.change().filter(|_| !case.request.writer.is_apiserver());
+    let change = case
+        .change()
+        .filter(|_| !case.request.writer.is_apiserver());
     let pair = change.and_then(|change| Some((change.old.as_ref()?, change.new.as_ref()?)));
     let Some((old, new)) = pair else {
         return Ok(Vec::new());
@@ -37,31 +39,57 @@ fn check(case: &Case<'_>) -> Found {
     if was.stored == is.stored {
         return Ok(Vec::new());
     }
-    let findings = [without_storage(new, was, is), unknown(new, was, is), pruned(new, was, is)];
+    let findings = [
+        without_storage(new, was, is),
+        unknown(new, was, is),
+        pruned(new, was, is),
+    ];
     Ok(findings.into_iter().flatten().collect())
 }
 
 /// A status write cannot change the spec, so the old object's is the one that counts.
 fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
-    let storage = was.storage().filter(|storage| !is.stored.iter().any(|stored| stored == storage))?;
-    let message = format!("storedVersions [{}] lacks {storage}, in which objects are stored", is.stored.join(", "));
+    let storage = was
+        .storage()
+        .filter(|storage| !is.stored.iter().any(|stored| stored == storage))?;
+    let message = format!(
+        "storedVersions [{}] lacks {storage}, in which objects are stored",
+        is.stored.join(", ")
+    );
     let remedy = format!("Leave {storage} in the list");
-    Some(Finding::about(object, "/status/storedVersions", message, remedy))
+    Some(Finding::about(
+        object,
+        "/status/storedVersions",
+        message,
+        remedy,
+    ))
 }
 
 fn unknown(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
     let lacking: Vec<_> = crate::crd::dropped(&is.stored, was).collect();
     let first = lacking.first()?;
-    let message = format!("storedVersions names {}, but spec.versions has {}", lacking.join(", "), was.offered());
+    let message = format!(
+        "storedVersions names {}, but spec.versions has {}",
+        lacking.join(", "),
+        was.offered()
+    );
     let remedy = format!("Leave {first} out of the list, or add it to spec.versions first");
-    Some(Finding::about(object, "/status/storedVersions", message, remedy))
+    Some(Finding::about(
+        object,
+        "/status/storedVersions",
+        message,
+        remedy,
+    ))
 }
 
 fn pruned(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
     let storage = was.storage()?;
     let gone = |version: &&String| version.as_str() != storage && !is.stored.contains(version);
     let gone: Vec<_> = was.stored.iter().filter(gone).map(String::as_str).collect();
-    let message = format!("{} is taken off storedVersions; objects still stored so become unreadable", gone.join(", "));
+    let message = format!(
+        "{} is taken off storedVersions; objects still stored so become unreadable",
+        gone.join(", ")
+    );
     let remedy = format!(
         "Be sure that every object was rewritten as {storage}: kubectl get {}.{} -A -o json | kubectl replace -f -",
         was.plural, was.group

@@ -78,17 +78,35 @@ impl<'a> Margin<'a> {
     fn at_level(level: Level, text: &'a str, column: usize, seek: Seek) -> Self {
         let width = u32::try_from(column + 1).unwrap_or(u32::MAX);
         let (text, steps, before) = (text.as_bytes(), steps(width), Before::default());
-        let sweep = Sweep { text, width, steps, seek, next: 0, before };
-        let mut margin = Self { level, sweep, window: [0; WINDOW], length: 0, index: 0, base: 0, hits: 0 };
+        let sweep = Sweep {
+            text,
+            width,
+            steps,
+            seek,
+            next: 0,
+            before,
+        };
+        let mut margin = Self {
+            level,
+            sweep,
+            window: [0; WINDOW],
+            length: 0,
+            index: 0,
+            base: 0,
+            hits: 0,
+        };
         margin.begin(0);
         margin
     }
 
     /// Goes on at an offset at which a line begins.
     pub(super) fn go(&mut self, at: usize) {
-        let place = at.checked_sub(self.base).map(|ahead| (ahead / 64, ahead % 64));
+        let place = at
+            .checked_sub(self.base)
+            .map(|ahead| (ahead / 64, ahead % 64));
         let seen = place.filter(|(index, _)| *index < self.length);
-        match seen.and_then(|(index, bit)| Some((index, self.window.get(index)? & u64::MAX << bit))) {
+        match seen.and_then(|(index, bit)| Some((index, self.window.get(index)? & u64::MAX << bit)))
+        {
             Some((index, hits)) => (self.index, self.hits) = (index, hits),
             None => self.begin(at),
         }
@@ -96,7 +114,11 @@ impl<'a> Margin<'a> {
 
     fn begin(&mut self, at: usize) {
         self.sweep.next = at;
-        self.sweep.before = Before { end: 1, open: 1, ..Before::default() };
+        self.sweep.before = Before {
+            end: 1,
+            open: 1,
+            ..Before::default()
+        };
         self.length = SHORT / 2;
         self.more();
     }
@@ -192,7 +214,11 @@ impl Iterator for Margin<'_> {
     fn next(&mut self) -> Option<usize> {
         while self.hits == 0 {
             self.index += 1;
-            match self.window.get(self.index).filter(|_| self.index < self.length) {
+            match self
+                .window
+                .get(self.index)
+                .filter(|_| self.index < self.length)
+            {
                 Some(hits) => self.hits = *hits,
                 None if self.sweep.next < self.sweep.text.len() => self.more(),
                 None => return None,
@@ -213,19 +239,30 @@ mod tests {
     /// As [`Margin`] finds them, one byte after another.
     fn simply(text: &str, column: usize, seek: Seek) -> Vec<usize> {
         let byte = |at: usize| text.as_bytes().get(at).copied();
-        let blanks: &[char] = if seek == Seek::Values { &[' ', '\t'] } else { &[' '] };
+        let blanks: &[char] = if seek == Seek::Values {
+            &[' ', '\t']
+        } else {
+            &[' ']
+        };
         let is_hit = |at: &usize| {
-            let before = text.as_bytes().get(..*at).map(String::from_utf8_lossy).unwrap_or_default();
+            let before = text
+                .as_bytes()
+                .get(..*at)
+                .map(String::from_utf8_lossy)
+                .unwrap_or_default();
             let in_line = at - before.rfind('\n').map_or(0, |end| end + 1);
             let lead = before.trim_end_matches(blanks);
             let begins_line = lead.is_empty() || lead.ends_with('\n');
             let may_begin = begins_line || seek == Seek::Values && lead.ends_with([':', '-', '?']);
             let is_near = in_line <= column || column > 62;
-            let is_odd = byte(*at).is_some_and(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
+            let is_odd =
+                byte(*at).is_some_and(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
             match byte(*at) {
                 Some(b'\t') if seek == Seek::Values => may_begin,
                 Some(b' ') => false,
-                _ if begins_line || lead.len() < *at => may_begin && (is_near || seek == Seek::Values && is_odd),
+                _ if begins_line || lead.len() < *at => {
+                    may_begin && (is_near || seek == Seek::Values && is_odd)
+                }
                 _ => false,
             }
         };

@@ -72,21 +72,42 @@ impl<'a> Document<'a> {
     /// The same document in a stream that has so many bytes and lines more in front.
     #[must_use]
     pub(crate) fn behind(self, bytes: usize, lines: u32) -> Self {
-        let Self { offset, line, content, .. } = self;
-        Self { offset: offset + bytes, line: line + lines, content: content + lines, ..self }
+        let Self {
+            offset,
+            line,
+            content,
+            ..
+        } = self;
+        Self {
+            offset: offset + bytes,
+            line: line + lines,
+            content: content + lines,
+            ..self
+        }
     }
 
     /// The document without what is never read.
     #[must_use]
     pub fn lean(&self) -> Lean<'a> {
         let is_sure = self.lines_are_sure && !self.is_json;
-        Lean { document: *self, text: if is_sure { lean(self.text) } else { Cow::Borrowed(self.text) } }
+        Lean {
+            document: *self,
+            text: if is_sure {
+                lean(self.text)
+            } else {
+                Cow::Borrowed(self.text)
+            },
+        }
     }
 
     fn unread(&self, line: u64, column: u64, message: String) -> Unread {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let line = self.line.saturating_add(narrow(line)).saturating_sub(1);
-        Unread { line, column: narrow(column), message }
+        Unread {
+            line,
+            column: narrow(column),
+            message,
+        }
     }
 }
 
@@ -111,11 +132,16 @@ impl Lean<'_> {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
         if self.is_json() {
             let at = |error: serde_json::Error| {
-                self.document.unread(error.line() as u64, error.column() as u64, shape(&error))
+                self.document
+                    .unread(error.line() as u64, error.column() as u64, shape(&error))
             };
             return serde_json::from_str(&self.text).map_err(at);
         }
-        let node = self.document.lines_are_sure.then(|| plain::read(&self.text)).flatten();
+        let node = self
+            .document
+            .lines_are_sure
+            .then(|| plain::read(&self.text))
+            .flatten();
         if let Some(Ok(value)) = node.as_ref().map(T::deserialize) {
             return Ok(value);
         }
@@ -125,7 +151,9 @@ impl Lean<'_> {
         // The whole text once more: for the place of the error, for a key that stands twice (rare, and
         // slower to read), and in case only this one was bad.
         parse(self.document.text, DuplicateKeyPolicy::LastWins).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            let (line, column) = error
+                .location()
+                .map_or((1, 1), |at| (at.line(), at.column()));
             self.document.unread(line, column, reason(&error))
         })
     }
@@ -137,7 +165,10 @@ impl Lean<'_> {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<T, Box<Error>> {
+fn parse<T: DeserializeOwned>(
+    text: &str,
+    duplicate_keys: DuplicateKeyPolicy,
+) -> Result<T, Box<Error>> {
     let options = serde_saphyr::options! {
         budget: budget(),
         duplicate_keys: duplicate_keys,

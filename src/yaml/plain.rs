@@ -16,7 +16,11 @@ const MOST: usize = 200_000;
 /// could mean something else than it seems to, or a reader of YAML 1.1 could take a value for another than
 /// one of 1.2.
 pub(super) fn read(text: &str) -> Option<Node<'_>> {
-    let mut lines = Lines { scan: Scan::new(text), depth: 0, left: MOST };
+    let mut lines = Lines {
+        scan: Scan::new(text),
+        depth: 0,
+        left: MOST,
+    };
     lines.document().ok()
 }
 
@@ -47,7 +51,8 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
                 items.end().map(|()| value)
             }
             Node::Map(entries) => {
-                let mut entries = MapDeserializer::new(entries.iter().map(|(key, value)| (*key, value)));
+                let mut entries =
+                    MapDeserializer::new(entries.iter().map(|(key, value)| (*key, value)));
                 let value = visitor.visit_map(&mut entries)?;
                 entries.end().map(|()| value)
             }
@@ -55,7 +60,11 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if *self == Node::Null { visitor.visit_none() } else { visitor.visit_some(self) }
+        if *self == Node::Null {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -86,11 +95,20 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn document(&mut self) -> Sure<Node<'a>> {
         let line = self.scan.peek();
-        if line.indent == 0 && line.content.strip_prefix("---").is_some_and(|rest| matches!(value(rest), Ok(None))) {
+        if line.indent == 0
+            && line
+                .content
+                .strip_prefix("---")
+                .is_some_and(|rest| matches!(value(rest), Ok(None)))
+        {
             self.scan.go(line.next);
         }
         let map = self.map(0)?;
-        if self.scan.peek().content.is_empty() && !map.is_empty() { Ok(Node::Map(map)) } else { Err(Unsure) }
+        if self.scan.peek().content.is_empty() && !map.is_empty() {
+            Ok(Node::Map(map))
+        } else {
+            Err(Unsure)
+        }
     }
 
     /// The entries at this column.
@@ -98,7 +116,9 @@ impl<'a> Lines<'a> {
         self.depth += 1;
         let mut map = Vec::new();
         while let Some(line) = self.at(column)? {
-            let Some((name, rest)) = named(line.content) else { break };
+            let Some((name, rest)) = named(line.content) else {
+                break;
+            };
             self.scan.go(line.next);
             let value = match Self::inline(rest)? {
                 Some(value) => value,
@@ -141,7 +161,11 @@ impl<'a> Lines<'a> {
             return Ok(None);
         }
         self.left = self.left.checked_sub(1).ok_or(Unsure)?;
-        if line.indent == column && self.depth < DEEPEST { Ok(Some(line)) } else { Err(Unsure) }
+        if line.indent == column && self.depth < DEEPEST {
+            Ok(Some(line))
+        } else {
+            Err(Unsure)
+        }
     }
 
     /// What stands below a key at this column.
@@ -165,12 +189,16 @@ impl<'a> Lines<'a> {
                 _ => Err(Unsure),
             };
         }
-        let Some((_, text, style)) = value(rest)? else { return Ok(None) };
+        let Some((_, text, style)) = value(rest)? else {
+            return Ok(None);
+        };
         match text {
             _ if style != ScalarStyle::Plain || is_text(text) => Ok(Some(Node::Text(text))),
             "true" => Ok(Some(Node::Bool(true))),
             "false" => Ok(Some(Node::Bool(false))),
-            _ => number(text).map(|number| Some(Node::Number(number))).ok_or(Unsure),
+            _ => number(text)
+                .map(|number| Some(Node::Number(number)))
+                .ok_or(Unsure),
         }
     }
 }
@@ -181,12 +209,17 @@ fn named(content: &str) -> Option<(&str, &str)> {
         return key(content).filter(|(name, _)| is_text(name));
     };
     let (name, behind) = content.get(1..)?.split_once(char::from(quote))?;
-    let rest = behind.strip_prefix(':').filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
-    name.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\').then_some((name, rest))
+    let rest = behind
+        .strip_prefix(':')
+        .filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+    name.bytes()
+        .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\')
+        .then_some((name, rest))
 }
 
 /// A number that is one to every reader: `010` is eight to some.
 fn number(text: &str) -> Option<u32> {
-    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let is_decimal =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_decimal)
 }

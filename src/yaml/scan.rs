@@ -54,7 +54,11 @@ pub(super) fn is_item(content: &str) -> bool {
 
 impl<'a> Scan<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, lead: 0 }
+        Self {
+            text,
+            at: 0,
+            lead: 0,
+        }
     }
 
     /// Goes on with the line that begins at an offset.
@@ -74,12 +78,19 @@ impl<'a> Scan<'a> {
             let length = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
             let line = rest.get(..length).unwrap_or_default();
             let (spaces, content) = spaces(line);
-            let bare = content.strip_suffix('\n').map_or(content, |bare| bare.strip_suffix('\r').unwrap_or(bare));
+            let bare = content
+                .strip_suffix('\n')
+                .map_or(content, |bare| bare.strip_suffix('\r').unwrap_or(bare));
             if !line.is_empty() && (bare.is_empty() || bare.starts_with('#')) {
                 self.go(self.at + length);
                 continue;
             }
-            return Line { start: self.at + spaces, indent: self.lead + spaces, content: bare, next: self.at + length };
+            return Line {
+                start: self.at + spaces,
+                indent: self.lead + spaces,
+                content: bare,
+                next: self.at + length,
+            };
         }
     }
 }
@@ -88,8 +99,11 @@ impl<'a> Scan<'a> {
 pub(super) fn key(content: &str) -> Option<(&str, &str)> {
     let end = content.bytes().position(|byte| !is_part(byte))?;
     let (key, rest) = content.split_at_checked(end)?;
-    let behind = rest.strip_prefix(':').filter(|behind| behind.is_empty() || behind.starts_with(' '))?;
-    key.starts_with(|first: char| first.is_ascii_alphanumeric()).then_some((key, behind))
+    let behind = rest
+        .strip_prefix(':')
+        .filter(|behind| behind.is_empty() || behind.starts_with(' '))?;
+    key.starts_with(|first: char| first.is_ascii_alphanumeric())
+        .then_some((key, behind))
 }
 
 /// Whether a key without quotes may hold this byte, and still be one to every reader.
@@ -106,8 +120,12 @@ pub(super) fn value(rest: &str) -> Sure<Option<Scalar<'_>>> {
     match content.bytes().next() {
         None => Ok(None),
         Some(b'#') if start > 0 => Ok(None),
-        Some(b'\'') => quoted(content, start, '\'', ScalarStyle::SingleQuoted).map(Some).ok_or(Unsure),
-        Some(b'"') => quoted(content, start, '"', ScalarStyle::DoubleQuoted).map(Some).ok_or(Unsure),
+        Some(b'\'') => quoted(content, start, '\'', ScalarStyle::SingleQuoted)
+            .map(Some)
+            .ok_or(Unsure),
+        Some(b'"') => quoted(content, start, '"', ScalarStyle::DoubleQuoted)
+            .map(Some)
+            .ok_or(Unsure),
         Some(first) if first.is_ascii_alphanumeric() || b"./_".contains(&first) => {
             plain(content, start).map(Some).ok_or(Unsure)
         }
@@ -118,16 +136,20 @@ pub(super) fn value(rest: &str) -> Sure<Option<Scalar<'_>>> {
 fn plain(content: &str, start: usize) -> Option<Scalar<'_>> {
     let bytes = content.as_bytes();
     let comment = memchr::memchr_iter(b'#', bytes).find(|at| bytes.get(at - 1) == Some(&b' '));
-    let text = content.get(..comment.unwrap_or(content.len()))?.trim_ascii_end();
+    let text = content
+        .get(..comment.unwrap_or(content.len()))?
+        .trim_ascii_end();
     let mut colons = memchr::memchr_iter(b':', text.as_bytes());
-    let is_sure = colons.all(|at| bytes.get(at + 1).is_some_and(|next| *next != b' ') && at + 1 < text.len());
+    let is_sure =
+        colons.all(|at| bytes.get(at + 1).is_some_and(|next| *next != b' ') && at + 1 < text.len());
     is_sure.then_some((start..start + text.len(), text, ScalarStyle::Plain))
 }
 
 /// A scalar in quotes that holds nothing to be resolved, with a comment behind it at most.
 fn quoted(content: &str, start: usize, quote: char, style: ScalarStyle) -> Option<Scalar<'_>> {
     let (text, behind) = content.get(1..)?.split_once(quote)?;
-    let is_alone = behind.trim().is_empty() || behind.starts_with(' ') && behind.trim_start().starts_with('#');
+    let is_alone =
+        behind.trim().is_empty() || behind.starts_with(' ') && behind.trim_start().starts_with('#');
     let is_sure = is_alone && (quote == '\'' || !text.contains('\\'));
     is_sure.then_some((start..start + text.len() + 2, text, style))
 }
@@ -136,8 +158,11 @@ fn quoted(content: &str, start: usize, quote: char, style: ScalarStyle) -> Optio
 /// the like all begin with one of these.
 pub(super) fn is_text(plain: &str) -> bool {
     let special = |first: u8| first.is_ascii_digit() || b"+-.~=<".contains(&first);
-    !plain.bytes().next().is_none_or(special) && !WORDS.iter().any(|word| plain.eq_ignore_ascii_case(word))
+    !plain.bytes().next().is_none_or(special)
+        && !WORDS.iter().any(|word| plain.eq_ignore_ascii_case(word))
 }
 
 /// Words that some reader takes for a boolean or for nothing.
-const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"];
+const WORDS: [&str; 10] = [
+    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~",
+];

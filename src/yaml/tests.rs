@@ -33,10 +33,19 @@ fn node() -> impl Strategy<Value = Node> {
         prop_oneof![
             map.prop_map(|entries| (
                 String::new(),
-                entries.iter().flat_map(|(key, node, idle)| entry(key, node, idle)).collect()
+                entries
+                    .iter()
+                    .flat_map(|(key, node, idle)| entry(key, node, idle))
+                    .collect()
             )),
             items.prop_map(|(items, is_deep)| {
-                let lines = items.iter().flat_map(item).map(|line| if is_deep { line } else { format!("\u{8}{line}") });
+                let lines = items.iter().flat_map(item).map(|line| {
+                    if is_deep {
+                        line
+                    } else {
+                        format!("\u{8}{line}")
+                    }
+                });
                 (String::new(), lines.collect())
             }),
         ]
@@ -47,18 +56,26 @@ fn entry(key: &str, (head, lines): &Node, idle: &str) -> Vec<String> {
     let idle = if head.is_empty() { idle } else { "" };
     let mut all = vec![format!("{key}:{head}{idle}")];
     // A sequence may stand at its key's column.
-    all.extend(lines.iter().map(|line| line.strip_prefix('\u{8}').map_or_else(|| format!("  {line}"), str::to_owned)));
+    all.extend(lines.iter().map(|line| {
+        line.strip_prefix('\u{8}')
+            .map_or_else(|| format!("  {line}"), str::to_owned)
+    }));
     all
 }
 
 fn item((head, lines): &Node) -> Vec<String> {
-    let lines: Vec<_> = lines.iter().map(|line| line.strip_prefix('\u{8}').unwrap_or(line)).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| line.strip_prefix('\u{8}').unwrap_or(line))
+        .collect();
     match lines.split_first() {
         Some((first, rest)) if head.is_empty() => {
             let rest = rest.iter().map(|line| format!("  {line}"));
             std::iter::once(format!("- {first}")).chain(rest).collect()
         }
-        _ => std::iter::once(format!("-{head}")).chain(lines.iter().map(|line| format!("  {line}"))).collect(),
+        _ => std::iter::once(format!("-{head}"))
+            .chain(lines.iter().map(|line| format!("  {line}")))
+            .collect(),
     }
 }
 
@@ -66,7 +83,10 @@ fn document() -> impl Strategy<Value = String> {
     let key = "(a|kind|metadata|spec|data|schema|rules|values)";
     let entries = prop::collection::vec((key, node()), 1..5);
     ("(---\n)?(# c\n)?", entries, "\n?").prop_map(|(head, entries, end)| {
-        let lines: Vec<_> = entries.iter().flat_map(|(key, node)| entry(key, node, "")).collect();
+        let lines: Vec<_> = entries
+            .iter()
+            .flat_map(|(key, node)| entry(key, node, ""))
+            .collect();
         format!("{head}{}{end}", lines.join("\n"))
     })
 }
@@ -85,7 +105,13 @@ fn stripped(value: Value) -> Value {
         Value::Array(items) => items.into_iter().map(stripped).collect(),
         Value::Object(map) => {
             let kept = map.into_iter().filter(|(key, _)| !is_unread(key));
-            let read = kept.map(|(key, value)| if key == "values" { (key, value) } else { (key, stripped(value)) });
+            let read = kept.map(|(key, value)| {
+                if key == "values" {
+                    (key, value)
+                } else {
+                    (key, stripped(value))
+                }
+            });
             read.collect::<Map<_, _>>().into()
         }
         other => other,
@@ -138,11 +164,26 @@ fn most_documents_take_no_parser() {
 #[test]
 fn what_nobody_reads_is_left_out_whatever_it_looks_like() {
     for (text, left) in [
-        ("schema:\n  a: |-\n    b: \"c\n\n  # d\n  g: 'e\n    f' # h\nname: x\n", "schema:\nname: x\n"),
-        ("a:\n  rules:\n  - b: [c]\n  - \"d\"\n# e\n  name: x\n", "a:\n  rules:\n  name: x\n"),
-        ("- args: [\"a\", b]\n  \"c\": 'd'\n", "- args: \n  \"c\": 'd'\n"),
-        ("data:\n  a: |\n    b\n  c: >\n    d: [e\n  f: |\n    g\n  h: \"i\n    j\"\nname: x\n", "data:\nname: x\n"),
-        ("data:\n- |\n it: 'x\n- y\nvalues:\n  data:\n    a: b\n", "data:\nvalues:\n  data:\n    a: b\n"),
+        (
+            "schema:\n  a: |-\n    b: \"c\n\n  # d\n  g: 'e\n    f' # h\nname: x\n",
+            "schema:\nname: x\n",
+        ),
+        (
+            "a:\n  rules:\n  - b: [c]\n  - \"d\"\n# e\n  name: x\n",
+            "a:\n  rules:\n  name: x\n",
+        ),
+        (
+            "- args: [\"a\", b]\n  \"c\": 'd'\n",
+            "- args: \n  \"c\": 'd'\n",
+        ),
+        (
+            "data:\n  a: |\n    b\n  c: >\n    d: [e\n  f: |\n    g\n  h: \"i\n    j\"\nname: x\n",
+            "data:\nname: x\n",
+        ),
+        (
+            "data:\n- |\n it: 'x\n- y\nvalues:\n  data:\n    a: b\n",
+            "data:\nvalues:\n  data:\n    a: b\n",
+        ),
     ] {
         assert_eq!(lean(text), left);
     }
@@ -192,10 +233,19 @@ fn a_key_is_known_however_it_is_written() {
 fn lines_that_end_for_some_readers_only_are_left_to_the_parser() {
     for end in ["\r", "\u{85}", "\u{2028}", "\u{2029}"] {
         let text = format!("data:\n  a: x{end}b: 2\n");
-        assert!(documents(&text).iter().all(|document| document.lean().text() == text), "{end:?}");
+        assert!(
+            documents(&text)
+                .iter()
+                .all(|document| document.lean().text() == text),
+            "{end:?}"
+        );
     }
     let text = "data:\r\n  a: “é”\r\nb: 2\r\n";
-    assert!(documents(text).iter().all(|document| document.lean().text() == "data:\r\nb: 2\r\n"));
+    assert!(
+        documents(text)
+            .iter()
+            .all(|document| document.lean().text() == "data:\r\nb: 2\r\n")
+    );
 }
 
 /// A dash in plain text that goes on begins no item, so the quote behind it is a letter.
@@ -213,7 +263,12 @@ fn no_key_is_hidden_or_made_up() {
         "kind: X\ndata:\n  a: b\n   c #d: \"x\n  e: 'y\n   z\"\nkind: Y\ne: f'\n",
         "x:\n- # a: |\n    b: 'x\ndata:\n  c: d'\nkind: X\ne: f'\n",
     ] {
-        let read = documents(text).first().unwrap().lean().read::<Value>().map(stripped);
+        let read = documents(text)
+            .first()
+            .unwrap()
+            .lean()
+            .read::<Value>()
+            .map(stripped);
         assert_eq!(read.ok(), whole(text).map(stripped), "{text}");
         assert!(whole(text).is_some(), "{text}");
     }
@@ -222,7 +277,11 @@ fn no_key_is_hidden_or_made_up() {
 /// More than a minute if each were looked for to the end of the block, and all the memory there is if every one counted.
 #[test]
 fn many_of_a_kind_are_passed_in_one_go() {
-    for open in ["  a: \"x\n   y\"\n", "  a: |\n   b: \"c\n", "  a: |\n   b\n  c: 'd\n   e'\n"] {
+    for open in [
+        "  a: \"x\n   y\"\n",
+        "  a: |\n   b: \"c\n",
+        "  a: |\n   b\n  c: 'd\n   e'\n",
+    ] {
         let text = format!("data:\n{}b: c\n", open.repeat(200_000));
         assert_eq!(lean(&text), "data:\nb: c\n");
     }

@@ -24,12 +24,19 @@ impl Apiserver {
     #[must_use]
     pub fn asks(&self, body: &[u8]) -> Vec<String> {
         let review = Review::read(body);
-        let webhooks = self.manifests.iter().flat_map(|manifest| array(&manifest.body, "/webhooks"));
+        let webhooks = self
+            .manifests
+            .iter()
+            .flat_map(|manifest| array(&manifest.body, "/webhooks"));
         let asked = webhooks.filter(|webhook| {
-            let matched = array(webhook, "/rules").iter().any(|rule| review.is_about(rule));
+            let matched = array(webhook, "/rules")
+                .iter()
+                .any(|rule| review.is_about(rule));
             matched && review.meets(array(webhook, "/matchConditions"), None)
         });
-        asked.map(|webhook| text(webhook, "/name").to_owned()).collect()
+        asked
+            .map(|webhook| text(webhook, "/name").to_owned())
+            .collect()
     }
 
     /// What the policies refuse the review with this body by, while `home` is the engine's Namespace.
@@ -38,7 +45,9 @@ impl Apiserver {
         let review = Review::read(body);
         let policies = self.manifests.iter().map(|manifest| &manifest.body);
         let policies = policies.filter(|body| body["kind"] == "ValidatingAdmissionPolicy");
-        policies.filter_map(|policy| review.refused_by(policy, home)).collect()
+        policies
+            .filter_map(|policy| review.refused_by(policy, home))
+            .collect()
     }
 }
 
@@ -54,10 +63,15 @@ impl Review {
         let mut review: Value = serde_json::from_slice(body).expect("a review");
         let request = review["request"].take();
         let mut request = request.as_object().expect("a request").clone();
-        let [object, old] = ["object", "oldObject"].map(|key| request.remove(key).unwrap_or_default());
+        let [object, old] =
+            ["object", "oldObject"].map(|key| request.remove(key).unwrap_or_default());
         // What is empty is not there at all.
         request.retain(|_, value| *value != "");
-        Self { request: Value::Object(request), object, old }
+        Self {
+            request: Value::Object(request),
+            object,
+            old,
+        }
     }
 
     fn is_about(&self, rule: &Value) -> bool {
@@ -85,29 +99,48 @@ impl Review {
     }
 
     fn meets(&self, conditions: &[Value], params: Option<&Value>) -> bool {
-        conditions.iter().all(|condition| self.evaluated(text(condition, "/expression"), params) == true)
+        conditions
+            .iter()
+            .all(|condition| self.evaluated(text(condition, "/expression"), params) == true)
     }
 
     /// An error refuses the request where a webhook fails closed, so there must be none.
     fn evaluated(&self, expression: &str, params: Option<&Value>) -> Value {
-        let program = Program::compile(expression).unwrap_or_else(|error| panic!("{error}\n{expression}"));
+        let program =
+            Program::compile(expression).unwrap_or_else(|error| panic!("{error}\n{expression}"));
         let mut context = Context::default();
-        let variables = [("request", &self.request), ("object", &self.object), ("oldObject", &self.old)];
-        for (name, value) in variables.into_iter().chain(params.map(|params| ("params", params))) {
+        let variables = [
+            ("request", &self.request),
+            ("object", &self.object),
+            ("oldObject", &self.old),
+        ];
+        for (name, value) in variables
+            .into_iter()
+            .chain(params.map(|params| ("params", params)))
+        {
             context.add_variable(name, value).expect("JSON");
         }
         let value = program.execute(&context);
         let value = value.unwrap_or_else(|error| panic!("{error}\n{expression}\n{}", self.request));
-        value.json().unwrap_or_else(|error| panic!("{error:?}\n{expression}"))
+        value
+            .json()
+            .unwrap_or_else(|error| panic!("{error:?}\n{expression}"))
     }
 }
 
 fn array<'a>(value: &'a Value, path: &str) -> &'a [Value] {
-    value.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    value
+        .pointer(path)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 fn text<'a>(value: &'a Value, path: &str) -> &'a str {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(path)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A Namespace with these annotations.

@@ -93,11 +93,22 @@ impl Fixture {
     pub fn read(folder: &Path) -> Self {
         let [request, manifest, known] =
             ["request.yaml", "manifest.yaml", "facts.yaml"].map(|name| content(&folder.join(name)));
-        let asked: Asked =
-            serde_saphyr::from_str(&request).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        assert!(asked.release.is_some() != manifest.is_empty(), "{}: a release has a manifest.yaml", folder.display());
-        let base = if asked.base == Base::None { "" } else { BUILT_IN };
-        let facts_of = [base, &known].map(|text| objects(text, None)).into_iter().flatten();
+        let asked: Asked = serde_saphyr::from_str(&request)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        assert!(
+            asked.release.is_some() != manifest.is_empty(),
+            "{}: a release has a manifest.yaml",
+            folder.display()
+        );
+        let base = if asked.base == Base::None {
+            ""
+        } else {
+            BUILT_IN
+        };
+        let facts_of = [base, &known]
+            .map(|text| objects(text, None))
+            .into_iter()
+            .flatten();
         let facts = Facts::of(facts_of);
         Self {
             facts: match &asked.heard {
@@ -120,9 +131,15 @@ impl Fixture {
     #[must_use]
     pub fn release(&self) -> Option<fluxkeep::request::Release> {
         let Named { name, namespace } = self.asked.release.as_ref()?;
-        let owner = Owner { name: name.clone(), namespace: namespace.clone() };
+        let owner = Owner {
+            name: name.clone(),
+            namespace: namespace.clone(),
+        };
         let objects = objects(&self.manifest, Some(namespace));
-        Some(fluxkeep::request::Release { owner: Some(owner), objects })
+        Some(fluxkeep::request::Release {
+            owner: Some(owner),
+            objects,
+        })
     }
 
     /// The review's bytes.
@@ -132,9 +149,17 @@ impl Fixture {
         if let Some(release) = &asked.release {
             return stored(secret(release, &self.manifest)).bytes();
         }
-        let about = if asked.old.is_null() { &asked.new } else { &asked.old };
+        let about = if asked.old.is_null() {
+            &asked.new
+        } else {
+            &asked.old
+        };
         let text = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or_default();
-        let slash = if text("apiVersion").contains('/') { "" } else { "/" };
+        let slash = if text("apiVersion").contains('/') {
+            ""
+        } else {
+            "/"
+        };
         Review {
             kind: &format!("{slash}{}/{}", text("apiVersion"), text("kind")),
             resource: &plural(text("kind")),
@@ -152,7 +177,11 @@ impl Fixture {
 /// CRDs that were heard of then, and may be five minutes old.
 #[must_use]
 pub fn heard(at: Option<Timestamp>) -> Heard {
-    Heard { resource: "customresourcedefinitions", at, bound: SignedDuration::from_mins(5) }
+    Heard {
+        resource: "customresourcedefinitions",
+        at,
+        bound: SignedDuration::from_mins(5),
+    }
 }
 
 /// What an answer says to people and programs, as a snapshot shows it.
@@ -162,16 +191,44 @@ pub fn shown(answer: &Answer) -> String {
     let at = |path: &str| body.pointer(path).cloned().unwrap_or_default();
     let lines = |path: &str| at(path).as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut shown = vec![format!("{}: {}", answer.outcome.name(), at("/response/auditAnnotations"))];
-    shown.extend(at("/response/status/message").as_str().map(|message| format!("message:\n{message}")));
-    shown.extend(lines("/response/warnings").iter().map(|warning| format!("warning: {}", text(warning))));
+    let mut shown = vec![format!(
+        "{}: {}",
+        answer.outcome.name(),
+        at("/response/auditAnnotations")
+    )];
+    shown.extend(
+        at("/response/status/message")
+            .as_str()
+            .map(|message| format!("message:\n{message}")),
+    );
+    shown.extend(
+        lines("/response/warnings")
+            .iter()
+            .map(|warning| format!("warning: {}", text(warning))),
+    );
     for cause in lines("/response/status/details/causes") {
-        shown.push(format!("cause: {} at {}: {}", cause["reason"], cause["field"], text(&cause["message"])));
+        shown.push(format!(
+            "cause: {} at {}: {}",
+            cause["reason"],
+            cause["field"],
+            text(&cause["message"])
+        ));
     }
-    for finding in answer.verdict.findings.iter().filter(|finding| finding.outcome() != Outcome::Refused) {
+    for finding in answer
+        .verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.outcome() != Outcome::Refused)
+    {
         shown.push(format!("{}: {finding}", finding.outcome().name()));
     }
-    shown.extend(answer.verdict.abstained.iter().map(|one| format!("abstained: {} lacks the {}", one.rule, one.needs)));
+    shown.extend(
+        answer
+            .verdict
+            .abstained
+            .iter()
+            .map(|one| format!("abstained: {} lacks the {}", one.rule, one.needs)),
+    );
     shown.join("\n")
 }
 
@@ -184,14 +241,23 @@ fn content(path: &Path) -> String {
 
 fn plain(files: &[&str]) -> String {
     let lines = files.iter().flat_map(|text| text.lines());
-    lines.filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The objects of a stream that a test wrote itself.
 #[must_use]
 pub fn objects(text: &str, namespace: Option<&str>) -> Vec<Object> {
-    manifest::read(text, Reading { namespace, ..Reading::default() })
-        .unwrap_or_else(|error| panic!("{error} in\n{text}"))
+    manifest::read(
+        text,
+        Reading {
+            namespace,
+            ..Reading::default()
+        },
+    )
+    .unwrap_or_else(|error| panic!("{error} in\n{text}"))
 }
 
 fn secret(Named { name, namespace }: &Named, manifest: &str) -> Value {
@@ -205,5 +271,6 @@ fn secret(Named { name, namespace }: &Named, manifest: &str) -> Value {
 /// The resource of a kind, as far as fixtures go.
 fn plural(kind: &str) -> String {
     let kind = kind.to_lowercase();
-    kind.strip_suffix('y').map_or_else(|| format!("{kind}s"), |stem| format!("{stem}ies"))
+    kind.strip_suffix('y')
+        .map_or_else(|| format!("{kind}s"), |stem| format!("{stem}ies"))
 }

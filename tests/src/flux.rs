@@ -34,7 +34,11 @@ impl Flux {
     pub fn release(version: &str) -> Self {
         let version = version.parse().expect("a version");
         let release = Catalogue::built_in().release(&version);
-        Self { release: release.unwrap_or_else(|| panic!("the catalogue has no Flux {version}")).clone() }
+        Self {
+            release: release
+                .unwrap_or_else(|| panic!("the catalogue has no Flux {version}"))
+                .clone(),
+        }
     }
 
     /// The same with OCIRepository v1 beside what the release offers: the helm-controller of the tests
@@ -42,8 +46,14 @@ impl Flux {
     #[must_use]
     pub fn for_newer_controller(mut self) -> Self {
         let mut definitions = self.release.crds.iter_mut();
-        let oci = definitions.find(|crd| crd.kind == "OCIRepository").expect("every release has it");
-        oci.versions.push(Version { name: "v1".to_owned(), served: true, storage: false });
+        let oci = definitions
+            .find(|crd| crd.kind == "OCIRepository")
+            .expect("every release has it");
+        oci.versions.push(Version {
+            name: "v1".to_owned(),
+            served: true,
+            storage: false,
+        });
         self
     }
 
@@ -56,7 +66,11 @@ impl Flux {
     /// The newest version of the community's chart `flux2` that carries it.
     #[must_use]
     pub fn chart_version(&self) -> String {
-        self.release.charts.last().expect("a release with a chart").to_string()
+        self.release
+            .charts
+            .last()
+            .expect("a release with a chart")
+            .to_string()
     }
 
     /// What `install.yaml` holds, in the order in which kubectl applies it.
@@ -175,8 +189,8 @@ fn role_name(names: Names, name: &str) -> String {
 }
 
 fn roles(names: Names) -> Vec<Value> {
-    let groups =
-        ["source", "kustomize", "helm", "notification", "image"].map(|group| format!("{group}.toolkit.fluxcd.io"));
+    let groups = ["source", "kustomize", "helm", "notification", "image"]
+        .map(|group| format!("{group}.toolkit.fluxcd.io"));
     let of_flux = |verbs: &[&str]| json!({"apiGroups": groups, "resources": ["*"], "verbs": verbs});
     let core = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": [""], "resources": resources, "verbs": verbs});
     let role = |name: &str, rules: Vec<Value>| {
@@ -185,21 +199,34 @@ fn roles(names: Names) -> Vec<Value> {
     };
     let controller = vec![
         of_flux(&["*"]),
-        core(&["namespaces", "secrets", "configmaps", "serviceaccounts"], &["get", "list", "watch"]),
+        core(
+            &["namespaces", "secrets", "configmaps", "serviceaccounts"],
+            &["get", "list", "watch"],
+        ),
         core(&["events"], &["create", "patch"]),
         json!({"apiGroups": ["", "coordination.k8s.io"], "resources": ["configmaps", "configmaps/status", "leases"],
             "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]}),
     ];
     vec![
         role("crd-controller", controller),
-        role("flux-edit", vec![of_flux(&["create", "delete", "deletecollection", "patch", "update"])]),
+        role(
+            "flux-edit",
+            vec![of_flux(&[
+                "create",
+                "delete",
+                "deletecollection",
+                "patch",
+                "update",
+            ])],
+        ),
         role("flux-view", vec![of_flux(&["get", "list", "watch"])]),
     ]
 }
 
 fn bindings(names: Names, controllers: &[Controller]) -> [Value; 2] {
     let binding = |name: &str, role: &str, accounts: &[&str]| {
-        let subject = |account: &&str| json!({"kind": "ServiceAccount", "name": account, "namespace": HOME});
+        let subject =
+            |account: &&str| json!({"kind": "ServiceAccount", "name": account, "namespace": HOME});
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
             "metadata": {"name": role_name(names, name)},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
@@ -207,7 +234,11 @@ fn bindings(names: Names, controllers: &[Controller]) -> [Value; 2] {
     };
     let all: Vec<_> = controllers.iter().map(|one| one.name.as_str()).collect();
     [
-        binding("cluster-reconciler", "cluster-admin", &["kustomize-controller", "helm-controller"]),
+        binding(
+            "cluster-reconciler",
+            "cluster-admin",
+            &["kustomize-controller", "helm-controller"],
+        ),
         binding("crd-controller", &role_name(names, "crd-controller"), &all),
     ]
 }

@@ -64,8 +64,17 @@ impl Review<'_> {
     pub fn bytes(&self) -> Vec<u8> {
         let mut parts = self.kind.splitn(3, '/');
         let [group, version, kind] = [(); 3].map(|()| parts.next().unwrap_or_default());
-        let about = if self.old.is_null() { &self.object } else { &self.old };
-        let text = |path: &str| about.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let about = if self.old.is_null() {
+            &self.object
+        } else {
+            &self.old
+        };
+        let text = |path: &str| {
+            about
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         let head = format!(
             r#""uid":"{UID}","kind":{},"resource":{},"subResource":{},"name":{},"namespace":{},"operation":{},"userInfo":{}"#,
             json!({"group": group, "version": version, "kind": kind}),
@@ -99,12 +108,24 @@ pub const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 /// The Secret in which Helm keeps a release, as the first revision of `flux` in `flux-system`.
 #[must_use]
 pub fn record(manifest: &str, hooks: &[&str]) -> Value {
-    secret(&packed("flux", "flux-system", manifest, hooks, Driver::Secret))
+    secret(&packed(
+        "flux",
+        "flux-system",
+        manifest,
+        hooks,
+        Driver::Secret,
+    ))
 }
 
 /// A record's `data.release`.
 #[must_use]
-pub fn packed(name: &str, namespace: &str, manifest: &str, hooks: &[&str], driver: Driver) -> String {
+pub fn packed(
+    name: &str,
+    namespace: &str,
+    manifest: &str,
+    hooks: &[&str],
+    driver: Driver,
+) -> String {
     let hooks: Vec<_> = hooks.iter().map(|hook| json!({"manifest": hook})).collect();
     let release = json!({
         "name": name,
@@ -138,7 +159,13 @@ pub fn secret(data: &str) -> Value {
 /// The review of that Secret's creation.
 #[must_use]
 pub fn stored(secret: Value) -> Review<'static> {
-    Review { kind: "/v1/Secret", resource: "secrets", field_manager: "helm", object: secret, ..Review::default() }
+    Review {
+        kind: "/v1/Secret",
+        resource: "secrets",
+        field_manager: "helm",
+        object: secret,
+        ..Review::default()
+    }
 }
 
 /// A CustomResourceDefinition `things.example.org`; versions as `(name, served, storage)`.

@@ -1,14 +1,21 @@
 //! `fluxkeep adopt` on a real apiserver: a Helm that takes over nothing by itself installs over what was
 //! adopted, and what is undone is as it was.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Helm, Inventory, eventually, folder, own, said, umbrella};
+use fluxkeep_tests::control_plane::{
+    Cluster, ControlPlane, Helm, Inventory, eventually, folder, own, said, umbrella,
+};
 use fluxkeep_tests::flux::{Flux, HOME, Names};
 use serde_json::{Value, json};
 
@@ -31,7 +38,10 @@ impl Stage {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
         let mut installed = running().installed(Names::Install);
-        for service in installed.iter_mut().filter(|object| object["kind"] == "Service") {
+        for service in installed
+            .iter_mut()
+            .filter(|object| object["kind"] == "Service")
+        {
             merge(&mut service["metadata"]["labels"], labels);
             merge(&mut service["metadata"]["annotations"], annotations);
         }
@@ -41,7 +51,12 @@ impl Stage {
         std::fs::write(&file, list.to_string()).expect("a writable folder");
         let applied = cluster.kubectl(&["apply", "--filename", &file.to_string_lossy()]);
         assert!(applied.status.success(), "{}", said(&applied));
-        let stage = Self { cluster, plane, folder, installed };
+        let stage = Self {
+            cluster,
+            plane,
+            folder,
+            installed,
+        };
         stage.established().await;
         stage
     }
@@ -52,12 +67,29 @@ impl Stage {
 
     /// A definition's status is written until it is established.
     async fn established(&self) {
-        for definition in self.installed.iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
+        for definition in self
+            .installed
+            .iter()
+            .filter(|object| object["kind"] == "CustomResourceDefinition")
+        {
             eventually("the definition is established", async || {
-                let live = self.cluster.get(definition).await.map_err(|error| error.to_string())?;
-                let conditions = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
-                let is_done = conditions.iter().any(|one| one["type"] == "Established" && one["status"] == "True");
-                if is_done { Ok(()) } else { Err(json!(conditions).to_string()) }
+                let live = self
+                    .cluster
+                    .get(definition)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let conditions = live["status"]["conditions"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                let is_done = conditions
+                    .iter()
+                    .any(|one| one["type"] == "Established" && one["status"] == "True");
+                if is_done {
+                    Ok(())
+                } else {
+                    Err(json!(conditions).to_string())
+                }
             })
             .await;
         }
@@ -69,7 +101,11 @@ impl Stage {
 
     fn command(kubeconfig: &Path, more: &[&str]) -> Command {
         let mut command = Command::new(own("fluxkeep"));
-        command.arg("adopt").arg("--kubeconfig").arg(kubeconfig).args(more);
+        command
+            .arg("adopt")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(more);
         command
     }
 
@@ -79,20 +115,33 @@ impl Stage {
     }
 
     fn adopting_as(&self, kubeconfig: &Path, more: &[&str]) -> Command {
-        let release = ["--release-name", "flux", "--release-namespace", HOME, "--undo-file"];
+        let release = [
+            "--release-name",
+            "flux",
+            "--release-namespace",
+            HOME,
+            "--undo-file",
+        ];
         let mut command = Self::command(kubeconfig, &release);
         command.arg(self.undo_file()).args(more);
         command
     }
 
     fn adopts(&self, more: &[&str]) -> String {
-        succeeds(&self.adopting(&[&["--yes"], more].concat()).output().expect("fluxkeep"))
+        succeeds(
+            &self
+                .adopting(&[&["--yes"], more].concat())
+                .output()
+                .expect("fluxkeep"),
+        )
     }
 
     fn undone(&self) -> Output {
         let file = self.undo_file();
         let arguments = ["--yes", "--undo", &file.to_string_lossy()];
-        Self::command(&self.cluster.kubeconfig, &arguments).output().expect("fluxkeep")
+        Self::command(&self.cluster.kubeconfig, &arguments)
+            .output()
+            .expect("fluxkeep")
     }
 
     /// Every object of the engine, but for what each write moves: of a Deployment the generation counts
@@ -102,8 +151,13 @@ impl Stage {
         for object in &self.installed {
             let mut live = self.cluster.get(object).await.expect("what was installed");
             let metadata = live["metadata"].as_object_mut().expect("metadata");
-            metadata.retain(|key, _| !["generation", "managedFields", "resourceVersion"].contains(&key.as_str()));
-            found.insert(format!("{} {}", object["kind"], object["metadata"]["name"]), live);
+            metadata.retain(|key, _| {
+                !["generation", "managedFields", "resourceVersion"].contains(&key.as_str())
+            });
+            found.insert(
+                format!("{} {}", object["kind"], object["metadata"]["name"]),
+                live,
+            );
         }
         found
     }
@@ -111,9 +165,18 @@ impl Stage {
     /// What differs from what was, is said of the objects that do.
     async fn is_as(&self, before: &BTreeMap<String, Value>) {
         let after = self.objects().await;
-        let differing = before.iter().filter(|(name, was)| after.get(*name) != Some(*was));
-        let told: Vec<_> = differing.map(|(name, was)| format!("{name}: {was:#}\nis: {:#}", after[name])).collect();
-        assert!(told.is_empty(), "{} objects differ: {}", told.len(), told.join("\n"));
+        let differing = before
+            .iter()
+            .filter(|(name, was)| after.get(*name) != Some(*was));
+        let told: Vec<_> = differing
+            .map(|(name, was)| format!("{name}: {was:#}\nis: {:#}", after[name]))
+            .collect();
+        assert!(
+            told.is_empty(),
+            "{} objects differ: {}",
+            told.len(),
+            told.join("\n")
+        );
     }
 
     async fn inventory(&self) -> Inventory {
@@ -129,11 +192,20 @@ impl Stage {
                 && metadata["annotations"]["meta.helm.sh/release-namespace"] == HOME
                 && metadata["annotations"]["helm.sh/resource-policy"] == "keep"
         };
-        self.objects().await.into_iter().map(|(name, live)| (name, is_stamped(live))).collect()
+        self.objects()
+            .await
+            .into_iter()
+            .map(|(name, live)| (name, is_stamped(live)))
+            .collect()
     }
 
     async fn is_whole(&self) {
-        let missing: Vec<_> = self.adopted().await.into_iter().filter(|(_, stamped)| !stamped).collect();
+        let missing: Vec<_> = self
+            .adopted()
+            .await
+            .into_iter()
+            .filter(|(_, stamped)| !stamped)
+            .collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 
@@ -152,12 +224,21 @@ impl Stage {
         let kubeconfig = self.plane.account(&self.cluster, "default", "half").await;
         let asked = |verb: &str, what: &str| {
             let kubeconfig = kubeconfig.to_string_lossy().into_owned();
-            self.cluster.kubectl(&["--kubeconfig", &kubeconfig, "auth", "can-i", verb, what]).status.success()
+            self.cluster
+                .kubectl(&["--kubeconfig", &kubeconfig, "auth", "can-i", verb, what])
+                .status
+                .success()
         };
         eventually("the account has its rights", async || {
-            let seen =
-                (asked("patch", "customresourcedefinitions"), asked("list", "helmreleases.helm.toolkit.fluxcd.io"));
-            if seen == (true, true) { Ok(()) } else { Err(seen) }
+            let seen = (
+                asked("patch", "customresourcedefinitions"),
+                asked("list", "helmreleases.helm.toolkit.fluxcd.io"),
+            );
+            if seen == (true, true) {
+                Ok(())
+            } else {
+                Err(seen)
+            }
         })
         .await;
         kubeconfig
@@ -177,8 +258,12 @@ fn succeeds(output: &Output) -> String {
 
 /// Labels and annotations by which other tools would prune, and one that Helm wants otherwise.
 fn tied() -> (Value, Value) {
-    let labels = json!({"argocd.argoproj.io/instance": "flux", "app.kubernetes.io/managed-by": "somebody"});
-    (labels, json!({"kapp.k14s.io/identity": "v1;flux-system//Service/a;v1"}))
+    let labels =
+        json!({"argocd.argoproj.io/instance": "flux", "app.kubernetes.io/managed-by": "somebody"});
+    (
+        labels,
+        json!({"kapp.k14s.io/identity": "v1;flux-system//Service/a;v1"}),
+    )
 }
 
 #[tokio::test]
@@ -187,7 +272,10 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     let stage = Stage::set("adopt-dry-run", &labels, &annotations).await;
     let before = stage.inventory().await;
     let told = succeeds(&stage.adopting(&[]).output().expect("fluxkeep"));
-    let line = told.lines().find(|line| line.starts_with("Service flux-system/source-controller ")).expect("a row");
+    let line = told
+        .lines()
+        .find(|line| line.starts_with("Service flux-system/source-controller "))
+        .expect("a row");
     for part in [
         "unowned",
         "keep owner (over app.kubernetes.io/managed-by=somebody)",
@@ -196,7 +284,10 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
-    assert!(told.contains("nothing was touched; --yes does it"), "{told}");
+    assert!(
+        told.contains("nothing was touched; --yes does it"),
+        "{told}"
+    );
     assert_eq!(stage.inventory().await, before);
     assert!(!stage.undo_file().exists());
 }
@@ -204,9 +295,20 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
 #[tokio::test]
 async fn the_engine_is_looked_for_where_the_release_goes_too() {
     let stage = Stage::plain("adopt-namespace").await;
-    let told = succeeds(&stage.adopting(&["--engine-namespace", "elsewhere"]).output().expect("fluxkeep"));
-    for object in ["Service flux-system/source-controller ", "Deployment flux-system/helm-controller "] {
-        assert!(told.lines().any(|line| line.starts_with(object)), "{object}: {told}");
+    let told = succeeds(
+        &stage
+            .adopting(&["--engine-namespace", "elsewhere"])
+            .output()
+            .expect("fluxkeep"),
+    );
+    for object in [
+        "Service flux-system/source-controller ",
+        "Deployment flux-system/helm-controller ",
+    ] {
+        assert!(
+            told.lines().any(|line| line.starts_with(object)),
+            "{object}: {told}"
+        );
     }
 }
 
@@ -216,7 +318,9 @@ async fn where_the_undo_file_cannot_be_written_nothing_is() {
     let before = stage.inventory().await;
     let release = ["--release-name", "flux", "--release-namespace", HOME];
     let more = ["--yes", "--undo-file", "/nowhere/undo.json"];
-    let output = Stage::command(&stage.cluster.kubeconfig, &[&release[..], &more].concat()).output().expect("fluxkeep");
+    let output = Stage::command(&stage.cluster.kubeconfig, &[&release[..], &more].concat())
+        .output()
+        .expect("fluxkeep");
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(
         said(&output).contains("writing the undo file /nowhere/undo.json; nothing was touched"),
@@ -241,7 +345,10 @@ async fn helm_3_installs_over_what_was_adopted_without_taking_ownership_itself()
     assert!(deployed.contains("STATUS: deployed"), "{deployed}");
     let before = stage.inventory().await;
     let told = stage.adopts(&[]);
-    assert!(told.contains("were already") && !told.contains(": adopted"), "{told}");
+    assert!(
+        told.contains("were already") && !told.contains(": adopted"),
+        "{told}"
+    );
     assert_eq!(stage.inventory().await, before, "nothing is left to do");
 }
 
@@ -251,15 +358,32 @@ async fn what_the_release_does_not_hold_is_left_alone() {
     let stage = Stage::plain("adopt-held").await;
     let manifest = stage.folder.join("manifest.yaml");
     let chart = umbrella(&running());
-    let rendered = Helm::Three.run(&stage.cluster, &["template", "flux", &chart.to_string_lossy()]);
+    let rendered = Helm::Three.run(
+        &stage.cluster,
+        &["template", "flux", &chart.to_string_lossy()],
+    );
     std::fs::write(&manifest, &rendered.stdout).expect("a writable folder");
     let told = stage.adopts(&[&manifest.to_string_lossy()]);
     let orphans = "Not in the release, and left alone: Namespace flux-system, ResourceQuota flux-system/critical-pods";
     assert!(told.contains(orphans), "{told}");
-    let left: Vec<_> =
-        stage.adopted().await.into_iter().filter(|(_, stamped)| !stamped).map(|(name, _)| name).collect();
-    assert_eq!(left, ["\"Namespace\" \"flux-system\"", "\"ResourceQuota\" \"critical-pods\""]);
-    Helm::Three.runs(&stage.cluster, &["install", "flux", &chart.to_string_lossy()]);
+    let left: Vec<_> = stage
+        .adopted()
+        .await
+        .into_iter()
+        .filter(|(_, stamped)| !stamped)
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(
+        left,
+        [
+            "\"Namespace\" \"flux-system\"",
+            "\"ResourceQuota\" \"critical-pods\""
+        ]
+    );
+    Helm::Three.runs(
+        &stage.cluster,
+        &["install", "flux", &chart.to_string_lossy()],
+    );
 }
 
 /// Whoever may not write Deployments gets as far as those; whoever may does the rest and no more.
@@ -269,34 +393,66 @@ async fn an_adoption_that_was_refused_half_way_goes_on_and_is_undone_to_the_byte
     let stage = Stage::set("adopt-resumed", &labels, &annotations).await;
     let half = stage.half_entitled().await;
     let before = stage.objects().await;
-    let cut = stage.adopting_as(&half, &["--yes"]).output().expect("fluxkeep");
+    let cut = stage
+        .adopting_as(&half, &["--yes"])
+        .output()
+        .expect("fluxkeep");
     assert_eq!(cut.status.code(), Some(2), "{}", said(&cut));
     let why = String::from_utf8_lossy(&cut.stderr).into_owned();
     assert_eq!(why.lines().count(), 1, "{why}");
-    for part in ["adopting Deployment flux-system/", "run it again to go on", "the user needs the verbs get and patch"]
-    {
+    for part in [
+        "adopting Deployment flux-system/",
+        "run it again to go on",
+        "the user needs the verbs get and patch",
+    ] {
         assert!(why.contains(part), "{part}: {why}");
     }
-    let done = stage.adopted().await.into_values().filter(|stamped| *stamped).count();
-    assert!(done > 0 && done < stage.installed.len(), "{done} of {}", stage.installed.len());
+    let done = stage
+        .adopted()
+        .await
+        .into_values()
+        .filter(|stamped| *stamped)
+        .count();
+    assert!(
+        done > 0 && done < stage.installed.len(),
+        "{done} of {}",
+        stage.installed.len()
+    );
     let versions = stage.inventory().await;
     stage.adopts(&[]);
     stage.is_whole().await;
-    let kept = stage.inventory().await.into_iter().filter(|(key, version)| versions.get(key) == Some(version));
+    let kept = stage
+        .inventory()
+        .await
+        .into_iter()
+        .filter(|(key, version)| versions.get(key) == Some(version));
     assert!(kept.count() >= done, "what was done was not written again");
     let told = succeeds(&stage.undone());
     assert!(!told.contains("but for"), "{told}");
     stage.is_as(&before).await;
-    assert!(succeeds(&stage.undone()).lines().all(|line| line.ends_with(": as it was")));
+    assert!(
+        succeeds(&stage.undone())
+            .lines()
+            .all(|line| line.ends_with(": as it was"))
+    );
 }
 
 #[tokio::test]
 async fn an_adoption_that_was_killed_is_finished_by_the_next_and_can_be_undone() {
     let stage = Stage::plain("adopt-killed").await;
     let before = stage.objects().await;
-    let mut running = stage.adopting(&["--yes"]).stdout(Stdio::piped()).spawn().expect("fluxkeep");
-    let lines = BufReader::new(running.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-    assert!(lines.into_iter().any(|line| line.ends_with(": adopted")), "one object at least was written");
+    let mut running = stage
+        .adopting(&["--yes"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("fluxkeep");
+    let lines = BufReader::new(running.stdout.take().expect("a pipe"))
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        lines.into_iter().any(|line| line.ends_with(": adopted")),
+        "one object at least was written"
+    );
     running.kill().expect("a process");
     running.wait().expect("a process");
     stage.adopts(&[]);
@@ -309,22 +465,45 @@ async fn an_adoption_that_was_killed_is_finished_by_the_next_and_can_be_undone()
 async fn what_somebody_wrote_since_is_told_and_not_undone() {
     let stage = Stage::plain("adopt-written-since").await;
     stage.adopts(&[]);
-    let label = ["label", "--overwrite", "-n", HOME, "service/source-controller", "app.kubernetes.io/managed-by=me"];
+    let label = [
+        "label",
+        "--overwrite",
+        "-n",
+        HOME,
+        "service/source-controller",
+        "app.kubernetes.io/managed-by=me",
+    ];
     assert!(stage.cluster.kubectl(&label).status.success());
-    assert!(stage.cluster.kubectl(&["delete", "-n", HOME, "service/webhook-receiver"]).status.success());
+    assert!(
+        stage
+            .cluster
+            .kubectl(&["delete", "-n", HOME, "service/webhook-receiver"])
+            .status
+            .success()
+    );
     let undone = stage.undone();
     let told = said(&undone);
     assert_eq!(undone.status.code(), Some(1), "{told}");
     assert!(
-        told.contains("Service flux-system/source-controller: put back, but for app.kubernetes.io/managed-by"),
+        told.contains(
+            "Service flux-system/source-controller: put back, but for app.kubernetes.io/managed-by"
+        ),
         "{told}"
     );
-    assert!(told.contains("Service flux-system/webhook-receiver: gone"), "{told}");
-    let service =
-        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "source-controller", "namespace": HOME}});
+    assert!(
+        told.contains("Service flux-system/webhook-receiver: gone"),
+        "{told}"
+    );
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "source-controller", "namespace": HOME}});
     let live = stage.cluster.get(&service).await.expect("the Service");
-    assert_eq!(live["metadata"]["labels"]["app.kubernetes.io/managed-by"], "me");
-    assert_eq!(live["metadata"]["annotations"]["meta.helm.sh/release-name"], Value::Null);
+    assert_eq!(
+        live["metadata"]["labels"]["app.kubernetes.io/managed-by"],
+        "me"
+    );
+    assert_eq!(
+        live["metadata"]["annotations"]["meta.helm.sh/release-name"],
+        Value::Null
+    );
 }
 
 /// A Kustomization that applies the engine would write its labels anew, and prune by them.
@@ -342,14 +521,29 @@ async fn what_a_kustomization_applies_is_taken_over_once_that_is_suspended() {
     let refused = stage.adopting(&["--yes"]).output().expect("fluxkeep");
     let told = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("foreign (Kustomization flux-system/flux)"), "{told}");
-    assert!(told.contains("flux suspend kustomization flux -n flux-system"), "{told}");
+    assert!(
+        told.contains("foreign (Kustomization flux-system/flux)"),
+        "{told}"
+    );
+    assert!(
+        told.contains("flux suspend kustomization flux -n flux-system"),
+        "{told}"
+    );
     assert_eq!(stage.inventory().await, before);
     stage.cluster.apply_all(&[kustomization(true)]).await;
     let told = stage.adopts(&[]);
-    assert!(told.contains("take these objects out of its source before it is resumed"), "{told}");
+    assert!(
+        told.contains("take these objects out of its source before it is resumed"),
+        "{told}"
+    );
     stage.is_whole().await;
-    let labelled = said(&stage.cluster.kubectl(&["get", "services", "-A", "-l", "kustomize.toolkit.fluxcd.io/name"]));
+    let labelled = said(&stage.cluster.kubectl(&[
+        "get",
+        "services",
+        "-A",
+        "-l",
+        "kustomize.toolkit.fluxcd.io/name",
+    ]));
     assert!(labelled.contains("No resources found"), "{labelled}");
     succeeds(&stage.undone());
     stage.is_as(&objects).await;

@@ -1,6 +1,11 @@
 //! The post-renderer under real Helm 3 and 4: what is stored is kept, and what is refused is not stored.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -42,8 +47,7 @@ spec:
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
-const STRANGER: &str =
-    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stranger\ndata:\n  size: {{ .Values.size | quote }}\n";
+const STRANGER: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stranger\ndata:\n  size: {{ .Values.size | quote }}\n";
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -87,32 +91,52 @@ impl Helm {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a writable folder");
             std::fs::write(path, text).expect("a writable folder");
         };
-        write("Chart.yaml", "apiVersion: v2\nname: engine\nversion: 1.0.0\n");
+        write(
+            "Chart.yaml",
+            "apiVersion: v2\nname: engine\nversion: 1.0.0\n",
+        );
         write("values.yaml", "version: v1\nsize: small\n");
         write("templates/engine.yaml", ENGINE);
         write("templates/stranger.yaml", STRANGER);
         write("templates/hook.yaml", HOOK);
-        let mut helm = Self { program, home, kubeconfig: plane.kubeconfig(), renderer: Vec::new() };
+        let mut helm = Self {
+            program,
+            home,
+            kubeconfig: plane.kubeconfig(),
+            renderer: Vec::new(),
+        };
         let renderer = own("fluxkeep-postrenderer");
         if program == "helm-4" {
             let plugin = helm.home.join("plugin");
-            assert!(Command::new(&renderer).arg("plugin").arg(&plugin).status().expect("the program").success());
+            assert!(
+                Command::new(&renderer)
+                    .arg("plugin")
+                    .arg(&plugin)
+                    .status()
+                    .expect("the program")
+                    .success()
+            );
             succeeds(&helm.run(&["plugin", "install", &plugin.display().to_string()]));
             helm.renderer = vec!["--post-renderer".to_owned(), "fluxkeep".to_owned()];
         } else {
             helm.renderer = vec!["--post-renderer".to_owned(), renderer.display().to_string()];
         }
-        helm.told("--release-name=flux").told("--release-namespace=flux-system")
+        helm.told("--release-name=flux")
+            .told("--release-namespace=flux-system")
     }
 
     fn told(mut self, argument: &str) -> Self {
-        self.renderer.push(format!("--post-renderer-args={argument}"));
+        self.renderer
+            .push(format!("--post-renderer-args={argument}"));
         self
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program(self.program));
-        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).env("HOME", &self.home);
+        command
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.home);
         for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
             command.env(variable, self.home.join(variable));
         }
@@ -124,23 +148,45 @@ impl Helm {
         let chart = self.home.join("chart").display().to_string();
         let fixed = [verb, "flux", chart.as_str(), "--namespace", NAMESPACE];
         let renderer = self.renderer.iter().map(String::as_str);
-        self.run(&fixed.into_iter().chain(renderer).chain(more.iter().copied()).collect::<Vec<_>>())
+        self.run(
+            &fixed
+                .into_iter()
+                .chain(renderer)
+                .chain(more.iter().copied())
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
 fn succeeds(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// What kubectl prints, without a line end.
 fn shown(cluster: &Cluster, arguments: &[&str]) -> String {
-    String::from_utf8_lossy(&cluster.kubectl(arguments).stdout).trim().to_owned()
+    String::from_utf8_lossy(&cluster.kubectl(arguments).stdout)
+        .trim()
+        .to_owned()
 }
 
 /// The manifest that Helm stored for a revision.
 fn stored(cluster: &Cluster, revision: u32) -> String {
     let name = format!("secret/sh.helm.release.v1.flux.v{revision}");
-    let data = shown(cluster, &["get", "-n", NAMESPACE, &name, "-o", "jsonpath={.data.release}"]);
+    let data = shown(
+        cluster,
+        &[
+            "get",
+            "-n",
+            NAMESPACE,
+            &name,
+            "-o",
+            "jsonpath={.data.release}",
+        ],
+    );
     read(&data, Driver::Secret).expect("a record").manifest
 }
 
@@ -161,18 +207,42 @@ async fn survives(program: &'static str) {
     for revision in [1, 2] {
         let manifest = stored(&cluster, revision);
         assert_eq!(kept(&manifest), 3, "{manifest}");
-        assert!(manifest.contains("made-by: hand") && !manifest.contains("postrender-filename"), "{manifest}");
+        assert!(
+            manifest.contains("made-by: hand") && !manifest.contains("postrender-filename"),
+            "{manifest}"
+        );
     }
     succeeds(&helm.run(&["rollback", "flux", "1", "--namespace", NAMESPACE]));
-    let size = ["get", "-n", NAMESPACE, "service/source-controller", "-o", "jsonpath={.metadata.labels.size}"];
+    let size = [
+        "get",
+        "-n",
+        NAMESPACE,
+        "service/source-controller",
+        "-o",
+        "jsonpath={.metadata.labels.size}",
+    ];
     assert_eq!(shown(&cluster, &size), "small");
     succeeds(&helm.run(&["uninstall", "flux", "--namespace", NAMESPACE]));
-    for object in
-        ["service/source-controller", "crd/buckets.source.toolkit.fluxcd.io", "clusterrolebinding/cluster-reconciler"]
-    {
-        assert!(cluster.kubectl(&["get", "-n", NAMESPACE, object]).status.success(), "{object} stands");
+    for object in [
+        "service/source-controller",
+        "crd/buckets.source.toolkit.fluxcd.io",
+        "clusterrolebinding/cluster-reconciler",
+    ] {
+        assert!(
+            cluster
+                .kubectl(&["get", "-n", NAMESPACE, object])
+                .status
+                .success(),
+            "{object} stands"
+        );
     }
-    assert!(!cluster.kubectl(&["get", "-n", NAMESPACE, "configmap/stranger"]).status.success(), "the stranger is gone");
+    assert!(
+        !cluster
+            .kubectl(&["get", "-n", NAMESPACE, "configmap/stranger"])
+            .status
+            .success(),
+        "the stranger is gone"
+    );
 }
 
 /// A CRD that drops what is stored: Helm shows why, and nothing is written.
@@ -186,8 +256,11 @@ async fn refuses(program: &'static str) {
     let refused = helm.apply("upgrade", &["--set", "version=v1beta2"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success());
-    for part in ["stored-version-dropped", "CustomResourceDefinition buckets.source.toolkit.fluxcd.io", "stored as v1"]
-    {
+    for part in [
+        "stored-version-dropped",
+        "CustomResourceDefinition buckets.source.toolkit.fluxcd.io",
+        "stored as v1",
+    ] {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(cluster.inventory(&[]).await, before, "nothing was written");
@@ -198,8 +271,13 @@ async fn refuses(program: &'static str) {
 async fn a_label_that_a_live_service_relies_on_stays_on_the_pods() {
     let plane = ControlPlane::start().await;
     let cluster = cluster(&plane, "pod-labels").await;
-    let helm = Helm::new("helm-3", &plane).told(&format!("--kubeconfig={}", plane.kubeconfig().display()));
-    std::fs::write(helm.home.join("chart/templates/deployment.yaml"), DEPLOYMENT).expect("a writable folder");
+    let helm =
+        Helm::new("helm-3", &plane).told(&format!("--kubeconfig={}", plane.kubeconfig().display()));
+    std::fs::write(
+        helm.home.join("chart/templates/deployment.yaml"),
+        DEPLOYMENT,
+    )
+    .expect("a writable folder");
     succeeds(&helm.apply("install", &["--set", "label=metrics"]));
     let selector = json!({"app": "source-controller", "metrics": "yes"});
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics", "namespace": NAMESPACE},
@@ -208,17 +286,40 @@ async fn a_label_that_a_live_service_relies_on_stays_on_the_pods() {
     let report = helm.home.join("report.json");
     let helm = helm.told(&format!("--report={}", report.display()));
     succeeds(&helm.apply("upgrade", &["--set", "label=telemetry"]));
-    let labels =
-        ["get", "-n", NAMESPACE, "deployment/source-controller", "-o", "jsonpath={.spec.template.metadata.labels}"];
+    let labels = [
+        "get",
+        "-n",
+        NAMESPACE,
+        "deployment/source-controller",
+        "-o",
+        "jsonpath={.spec.template.metadata.labels}",
+    ];
     let labels: Value = serde_json::from_str(&shown(&cluster, &labels)).expect("JSON");
-    assert_eq!(labels, json!({"app": "source-controller", "metrics": "yes", "telemetry": "yes"}));
-    assert!(stored(&cluster, 2).contains("# The pods."), "the rest of the text is as it was");
-    let report: Value = serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
+    assert_eq!(
+        labels,
+        json!({"app": "source-controller", "metrics": "yes", "telemetry": "yes"})
+    );
+    assert!(
+        stored(&cluster, 2).contains("# The pods."),
+        "the rest of the text is as it was"
+    );
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
     let objects = report["objects"].as_array().cloned().unwrap_or_default();
-    let edits = objects.iter().filter_map(|object| object["edits"].as_array()).flatten();
-    let kept: Vec<_> = edits.filter(|edit| edit["path"] == "/spec/template/metadata/labels/metrics").collect();
+    let edits = objects
+        .iter()
+        .filter_map(|object| object["edits"].as_array())
+        .flatten();
+    let kept: Vec<_> = edits
+        .filter(|edit| edit["path"] == "/spec/template/metadata/labels/metrics")
+        .collect();
     let reason = "so that Service flux-system/metrics still selects these pods";
-    assert_eq!(kept, [&json!({"path": "/spec/template/metadata/labels/metrics", "value": "yes", "reason": reason})]);
+    assert_eq!(
+        kept,
+        [
+            &json!({"path": "/spec/template/metadata/labels/metrics", "value": "yes", "reason": reason})
+        ]
+    );
 }
 
 #[tokio::test]
@@ -251,7 +352,12 @@ async fn a_chart_that_renders_nothing_deletes_nothing() {
     empty(&helm.home.join("chart/templates"));
     let refused = helm.apply("upgrade", &[]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("holds no object"));
-    assert!(cluster.kubectl(&["get", "-n", NAMESPACE, "configmap/stranger"]).status.success());
+    assert!(
+        cluster
+            .kubectl(&["get", "-n", NAMESPACE, "configmap/stranger"])
+            .status
+            .success()
+    );
 }
 
 fn empty(folder: &Path) {

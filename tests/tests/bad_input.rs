@@ -1,6 +1,12 @@
 //! Whatever is sent, there is an answer with the right uid, or a 4xx with a reason.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,7 +38,10 @@ fn refusal(body: &[u8]) -> String {
     assert_eq!(review["response"]["uid"], UID);
     assert_eq!(review["response"]["allowed"], false, "{review}");
     assert!(matches!(answer.outcome, Outcome::Unread(_)));
-    review["response"]["status"]["message"].as_str().unwrap().to_owned()
+    review["response"]["status"]["message"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -43,7 +52,10 @@ fn an_empty_body_is_rejected() {
 #[test]
 fn what_is_not_json_is_rejected() {
     for body in ["hello", "<xml/>", "[]", "null", "\"text\"", "{", "\u{0}"] {
-        assert!(rejection(body.as_bytes()).contains("not readable as JSON"), "{body}");
+        assert!(
+            rejection(body.as_bytes()).contains("not readable as JSON"),
+            "{body}"
+        );
     }
 }
 
@@ -56,7 +68,9 @@ fn invalid_utf8_before_the_uid_is_rejected() {
 #[test]
 fn another_version_or_kind_is_rejected_by_its_name() {
     let beta = Review::default().bytes();
-    let beta = String::from_utf8(beta).unwrap().replace("k8s.io/v1\"", "k8s.io/v1beta1\"");
+    let beta = String::from_utf8(beta)
+        .unwrap()
+        .replace("k8s.io/v1\"", "k8s.io/v1beta1\"");
     assert!(rejection(beta.as_bytes()).contains("admission.k8s.io/v1beta1"));
     let other = json!({"apiVersion": "v1", "kind": "Pod", "request": {"uid": UID}});
     assert!(rejection(other.to_string().as_bytes()).contains("\"v1\" \"Pod\""));
@@ -72,7 +86,11 @@ fn a_review_that_says_no_version_is_rejected() {
 
 #[test]
 fn a_review_without_uid_is_rejected() {
-    for request in [json!({}), json!({"uid": ""}), json!({"operation": "CREATE"})] {
+    for request in [
+        json!({}),
+        json!({"uid": ""}),
+        json!({"operation": "CREATE"}),
+    ] {
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
         assert!(rejection(review.to_string().as_bytes()).contains("no request.uid"));
     }
@@ -84,7 +102,10 @@ fn a_review_without_uid_is_rejected() {
 fn a_review_cut_off_anywhere_after_its_uid_is_refused_with_that_uid() {
     let old = definition(&[("v1", true, true)], &["v1"]);
     let body = redefined(old.clone(), old).bytes();
-    let start = String::from_utf8(body.clone()).unwrap().find("\"kind\":{").unwrap();
+    let start = String::from_utf8(body.clone())
+        .unwrap()
+        .find("\"kind\":{")
+        .unwrap();
     for end in start..body.len() - 1 {
         let text = refusal(&body[..end]);
         assert!(text.contains("could not read the review"), "{end}: {text}");
@@ -119,9 +140,21 @@ fn ten_thousand_levels_of_nesting_are_no_crash() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let old = definition(&[("v1", true, true)], &["v1"]);
     let body = String::from_utf8(redefined(old.clone(), old).bytes()).unwrap();
-    let skipped = body.replacen("{\"openAPIV3Schema\"", &format!("{{\"deep\":{deep},\"openAPIV3Schema\""), 1);
-    assert_eq!(ask(skipped.as_bytes()).outcome.name(), "allow", "a schema is skipped, however deep");
-    let read = body.replacen("\"storedVersions\":[", &format!("\"storedVersions\":[{deep},"), 1);
+    let skipped = body.replacen(
+        "{\"openAPIV3Schema\"",
+        &format!("{{\"deep\":{deep},\"openAPIV3Schema\""),
+        1,
+    );
+    assert_eq!(
+        ask(skipped.as_bytes()).outcome.name(),
+        "allow",
+        "a schema is skipped, however deep"
+    );
+    let read = body.replacen(
+        "\"storedVersions\":[",
+        &format!("\"storedVersions\":[{deep},"),
+        1,
+    );
     assert!(refusal(read.as_bytes()).contains("could not read"));
     assert!(rejection(deep.as_bytes()).contains("not readable"));
 }
@@ -140,7 +173,11 @@ fn a_crd_without_versions_drops_every_stored_one() {
     let review = redefined(old, definition(&[], &[]));
     let answer = review.answer(&Facts::default());
     assert_eq!(answer.outcome.name(), "refuse");
-    assert!(String::from_utf8(answer.body).unwrap().contains("no version at all"));
+    assert!(
+        String::from_utf8(answer.body)
+            .unwrap()
+            .contains("no version at all")
+    );
 }
 
 #[test]
@@ -148,7 +185,8 @@ fn versions_with_odd_names_are_compared_and_no_crash() {
     let odd = ["", "💥", "v99999999999999999999", "v1\nv2", "../../etc"];
     for name in odd {
         let old = definition(&[("v1", true, true)], &["v1"]);
-        let answer = redefined(old, definition(&[(name, true, true)], &[])).answer(&Facts::default());
+        let answer =
+            redefined(old, definition(&[(name, true, true)], &[])).answer(&Facts::default());
         assert_eq!(answer.outcome.name(), "refuse", "{name}");
     }
 }
@@ -206,7 +244,11 @@ fn a_record_longer_than_any_helm_writes_is_refused() {
 fn a_record_that_is_not_json_or_has_no_manifest_is_refused() {
     assert!(broken_record(&packed(&gzip(b"hello"))).contains("it is not JSON"));
     assert!(broken_record(&packed(&gzip(b"{\"name\":\"flux\""))).contains("it ends too early"));
-    let without = write(&json!({"name": "flux", "config": {"token": "hunter2"}}), Driver::Secret).unwrap();
+    let without = write(
+        &json!({"name": "flux", "config": {"token": "hunter2"}}),
+        Driver::Secret,
+    )
+    .unwrap();
     let text = broken_record(&without);
     assert!(text.contains("missing field `manifest`"), "{text}");
     assert!(!text.contains("hunter2"));
@@ -218,16 +260,30 @@ fn a_manifest_of_a_hundred_thousand_documents_is_refused() {
     let text = refusal(&stored(record(&document.repeat(100_000), &[])).bytes());
     assert!(text.contains("more than 10000 objects"), "{text}");
     let text = refusal(&stored(record(&"---\na: 1\n".repeat(100_000), &[])).bytes());
-    assert!(text.contains("more than 10000 objects"), "documents without kind cost time too: {text}");
+    assert!(
+        text.contains("more than 10000 objects"),
+        "documents without kind cost time too: {text}"
+    );
 }
 
 #[test]
 fn a_list_of_more_objects_than_any_cluster_has_is_refused() {
-    let list = |count: usize| format!("{{\"kind\":\"List\",\"items\":[{}{{}}]}}\n", "{},".repeat(count));
+    let list = |count: usize| {
+        format!(
+            "{{\"kind\":\"List\",\"items\":[{}{{}}]}}\n",
+            "{},".repeat(count)
+        )
+    };
     let text = refusal(&stored(record(&list(100_000), &[])).bytes());
-    assert!(text.contains("more than 100000 objects in one list"), "{text}");
+    assert!(
+        text.contains("more than 100000 objects in one list"),
+        "{text}"
+    );
     let text = refusal(&stored(record(&format!("{}{}", list(20_000), list(1)), &[])).bytes());
-    assert!(text.contains("more than 10000 objects in one stream"), "{text}");
+    assert!(
+        text.contains("more than 10000 objects in one stream"),
+        "{text}"
+    );
     let yaml = format!("kind: List\nitems:\n{}", "- a:\n".repeat(2_000_000));
     let text = refusal(&stored(record(&yaml, &[])).bytes());
     assert!(text.contains("beyond all measure"), "{text}");
@@ -238,7 +294,14 @@ fn of_two_equal_keys_in_a_manifest_the_later_one_counts_as_for_helm() {
     let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: stranger\n  name: helm-controller\n  \
         annotations: {a: b}\n  annotations: {c: d}\nspec:\n  template: {spec: {containers: [{image: x, image: y}]}}\n";
     let answer = ask(&stored(record(manifest, &[])).bytes());
-    assert!(answer.verdict.findings.iter().any(|finding| finding.object.name == "helm-controller"), "{answer:?}");
+    assert!(
+        answer
+            .verdict
+            .findings
+            .iter()
+            .any(|finding| finding.object.name == "helm-controller"),
+        "{answer:?}"
+    );
     assert_ne!(answer.outcome.name(), "error");
 }
 
@@ -258,7 +321,10 @@ fn a_manifest_whose_aliases_explode_is_refused() {
 fn a_manifest_that_is_no_yaml_is_refused_with_its_place() {
     let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n---\nkind: [\n";
     let text = refusal(&stored(record(manifest, &[])).bytes());
-    assert!(text.contains("its manifest at line 6") || text.contains("its manifest at line 7"), "{text}");
+    assert!(
+        text.contains("its manifest at line 6") || text.contains("its manifest at line 7"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -272,8 +338,14 @@ fn a_change_without_its_objects_is_refused() {
 
 #[test]
 fn what_is_not_guarded_is_allowed() {
-    let review = Review { object: json!({"metadata": {"name": "x", "namespace": "y"}}), ..Review::default() };
+    let review = Review {
+        object: json!({"metadata": {"name": "x", "namespace": "y"}}),
+        ..Review::default()
+    };
     assert_eq!(review.answer(&Facts::default()).outcome.name(), "allow");
-    let connect = Review { operation: "CONNECT", ..review };
+    let connect = Review {
+        operation: "CONNECT",
+        ..review
+    };
     assert_eq!(connect.answer(&Facts::default()).outcome.name(), "allow");
 }

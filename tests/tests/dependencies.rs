@@ -13,15 +13,33 @@ fn metadata() -> Metadata {
 /// What a package depends on outside of its tests and build scripts, directly.
 fn direct(metadata: &Metadata) -> BTreeMap<&PackageId, Vec<&PackageId>> {
     let nodes = &metadata.resolve.as_ref().expect("a resolved graph").nodes;
-    let normal = |node: &cargo_metadata::NodeDep| node.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+    let normal = |node: &cargo_metadata::NodeDep| {
+        node.dep_kinds
+            .iter()
+            .any(|kind| kind.kind == DependencyKind::Normal)
+    };
     nodes
         .iter()
-        .map(|node| (&node.id, node.deps.iter().filter(|dep| normal(dep)).map(|dep| &dep.pkg).collect()))
+        .map(|node| {
+            (
+                &node.id,
+                node.deps
+                    .iter()
+                    .filter(|dep| normal(dep))
+                    .map(|dep| &dep.pkg)
+                    .collect(),
+            )
+        })
         .collect()
 }
 
 fn named<'a>(metadata: &'a Metadata, name: &str) -> &'a PackageId {
-    &metadata.packages.iter().find(|package| package.name == name).expect("the package").id
+    &metadata
+        .packages
+        .iter()
+        .find(|package| package.name == name)
+        .expect("the package")
+        .id
 }
 
 fn name<'a>(metadata: &'a Metadata, id: &PackageId) -> &'a str {
@@ -34,16 +52,31 @@ fn members_stand_on_each_other_in_one_direction_only() {
         ("fluxkeep", vec![]),
         ("fluxkeep-certs", vec![]),
         ("fluxkeep-cluster", vec!["fluxkeep"]),
-        ("fluxkeep-webhook", vec!["fluxkeep", "fluxkeep-certs", "fluxkeep-cluster"]),
-        ("fluxkeep-postrenderer", vec!["fluxkeep", "fluxkeep-cluster"]),
-        ("fluxkeep-cli", vec!["fluxkeep", "fluxkeep-cluster", "fluxkeep-webhook"]),
+        (
+            "fluxkeep-webhook",
+            vec!["fluxkeep", "fluxkeep-certs", "fluxkeep-cluster"],
+        ),
+        (
+            "fluxkeep-postrenderer",
+            vec!["fluxkeep", "fluxkeep-cluster"],
+        ),
+        (
+            "fluxkeep-cli",
+            vec!["fluxkeep", "fluxkeep-cluster", "fluxkeep-webhook"],
+        ),
     ];
     let metadata = metadata();
     let graph = direct(&metadata);
     for (member, allowed) in law {
-        let ours = graph[named(&metadata, member)].iter().map(|id| name(&metadata, id));
+        let ours = graph[named(&metadata, member)]
+            .iter()
+            .map(|id| name(&metadata, id));
         let ours: BTreeSet<_> = ours.filter(|name| name.starts_with("fluxkeep")).collect();
-        assert_eq!(ours, allowed.into_iter().collect(), "what {member} stands on");
+        assert_eq!(
+            ours,
+            allowed.into_iter().collect(),
+            "what {member} stands on"
+        );
     }
 }
 
@@ -60,7 +93,16 @@ fn nothing_in_the_cores_tree_opens_a_socket_or_waits() {
     }
     let tree: BTreeSet<_> = seen.iter().map(|id| name(&metadata, id)).collect();
     assert!(tree.contains("serde_json"), "the tree was walked");
-    for banned in ["tokio", "hyper", "kube", "kube-client", "axum", "rustls", "async-std", "mio"] {
+    for banned in [
+        "tokio",
+        "hyper",
+        "kube",
+        "kube-client",
+        "axum",
+        "rustls",
+        "async-std",
+        "mio",
+    ] {
         assert!(!tree.contains(banned), "the core depends on {banned}");
     }
 }

@@ -13,7 +13,10 @@ use fluxkeep_webhook::{Metrics, State};
 use std::sync::Arc;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 /// Writes the page when asked to, else compares it.
@@ -23,7 +26,10 @@ fn is_page(name: &str, text: &str) {
         std::fs::write(&path, text).expect("docs/ is writable");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "docs/{name} is out of date; run `make docs` and commit what it writes");
+    assert!(
+        found == text,
+        "docs/{name} is out of date; run `make docs` and commit what it writes"
+    );
 }
 
 fn names<T>(items: &[T], name: impl Fn(&T) -> &'static str) -> String {
@@ -41,15 +47,34 @@ fn the_rules_page_is_the_table() {
          that lacks a fact abstains by name and never passes silently.\n\n| rule | default | catches |\n|---|---|---|\n",
     );
     for rule in RULES {
-        page += &["| [", rule.id, "](#", rule.id, ") | `", rule.level.name(), "` | ", rule.catches, " |\n"].concat();
+        page += &[
+            "| [",
+            rule.id,
+            "](#",
+            rule.id,
+            ") | `",
+            rule.level.name(),
+            "` | ",
+            rule.catches,
+            " |\n",
+        ]
+        .concat();
     }
     for rule in RULES {
-        assert!(matches!(rule.level, Level::Enforce | Level::Warn), "{} is off or hidden by default", rule.id);
+        assert!(
+            matches!(rule.level, Level::Enforce | Level::Warn),
+            "{} is off or hidden by default",
+            rule.id
+        );
         let doors = names(rule.doors, |door| door.name());
         let needs = names(rule.needs, |need| need.name());
         let lines = [
             format!("\n## {}\n\nCatches {}.\n\n", rule.id, rule.catches),
-            format!("- Default level: `{}`\n- What breaks: {}\n", rule.level.name(), rule.breaks),
+            format!(
+                "- Default level: `{}`\n- What breaks: {}\n",
+                rule.level.name(),
+                rule.breaks
+            ),
             format!("- Doors: {doors}\n- Needs: {needs}\n"),
         ];
         page += &lines.concat();
@@ -69,10 +94,20 @@ fn the_metrics_page_is_what_the_server_registers() {
          plain port. Labels are rule ids, doors and decisions, never names of objects.\n\n| metric | type | help |\n\
          |---|---|---|\n",
     );
-    let about = |line: &str, kind: &str| line.strip_prefix(kind).and_then(|rest| rest.split_once(' ')).map(own);
-    let helps: Vec<_> = text.lines().filter_map(|line| about(line, "# HELP ")).collect();
+    let about = |line: &str, kind: &str| {
+        line.strip_prefix(kind)
+            .and_then(|rest| rest.split_once(' '))
+            .map(own)
+    };
+    let helps: Vec<_> = text
+        .lines()
+        .filter_map(|line| about(line, "# HELP "))
+        .collect();
     for (name, kind) in text.lines().filter_map(|line| about(line, "# TYPE ")) {
-        let help = helps.iter().find(|(of, _)| *of == name).map_or("", |(_, help)| help.as_str());
+        let help = helps
+            .iter()
+            .find(|(of, _)| *of == name)
+            .map_or("", |(_, help)| help.as_str());
         let suffix = if kind == "counter" {
             "_total"
         } else if kind == "info" {
@@ -94,11 +129,33 @@ fn the_registration_page_is_the_table_of_gates() {
          `matchPolicy: Equivalent`. They change nothing; [one more](#the-mutation) does, where the policy file wants it.\n\n| webhook | asks | when fluxkeep is down | because it is about |\n\
          |---|---|---|---|\n",
     );
-    for (gate, scope) in GATES.iter().flat_map(|gate| Scope::ALL.map(|scope| (gate, scope))) {
-        let why = if scope == Scope::Engine { gate.why_closed } else { gate.why_open };
-        let asks = format!("{}, {} phase", gate.operations.join(", "), gate.phase.name());
+    for (gate, scope) in GATES
+        .iter()
+        .flat_map(|gate| Scope::ALL.map(|scope| (gate, scope)))
+    {
+        let why = if scope == Scope::Engine {
+            gate.why_closed
+        } else {
+            gate.why_open
+        };
+        let asks = format!(
+            "{}, {} phase",
+            gate.operations.join(", "),
+            gate.phase.name()
+        );
         let after = format!("`{}` after {} s", scope.failure_policy(), scope.timeout());
-        page += &["| `", &gate.webhook(scope), "` | ", &asks, " | ", &after, " | ", why, " |\n"].concat();
+        page += &[
+            "| `",
+            &gate.webhook(scope),
+            "` | ",
+            &asks,
+            " | ",
+            &after,
+            " | ",
+            why,
+            " |\n",
+        ]
+        .concat();
     }
     page += &GATES.iter().map(gate_page).collect::<String>();
     page += &mutation_page();
@@ -150,10 +207,20 @@ Sent under all of these conditions:
 
 fn mutation_page() -> String {
     let engine = Engine::default();
-    let profile = Profile { engine: &engine, release: Some("fluxkeep") };
+    let profile = Profile {
+        engine: &engine,
+        release: Some("fluxkeep"),
+    };
     let conditions = mutation::conditions(&profile).into_iter();
     let conditions: String = conditions.map(condition).collect();
-    ["\n## The mutation\n\nWebhook `", &mutation::name(), "`.\n", MUTATION, &conditions].concat()
+    [
+        "\n## The mutation\n\nWebhook `",
+        &mutation::name(),
+        "`.\n",
+        MUTATION,
+        &conditions,
+    ]
+    .concat()
 }
 
 fn condition((name, expression): (&str, String)) -> String {
@@ -162,18 +229,38 @@ fn condition((name, expression): (&str, String)) -> String {
 
 fn gate_page(gate: &Gate) -> String {
     let engine = Engine::default();
-    let profile = Profile { engine: &engine, release: Some("fluxkeep") };
-    let rules: Vec<_> = gate.rules().map(|rule| format!("[{0}](rules.md#{0})", rule.id)).collect();
+    let profile = Profile {
+        engine: &engine,
+        release: Some("fluxkeep"),
+    };
+    let rules: Vec<_> = gate
+        .rules()
+        .map(|rule| format!("[{0}](rules.md#{0})", rule.id))
+        .collect();
     let mut resources = Vec::new();
     for (group, names) in (gate.resources)() {
-        resources
-            .extend(names.into_iter().map(|name| format!("`{}`", format!("{name}.{group}").trim_end_matches('.'))));
+        resources.extend(
+            names
+                .into_iter()
+                .map(|name| format!("`{}`", format!("{name}.{group}").trim_end_matches('.'))),
+        );
     }
-    let conditions = gate.conditions(Scope::Engine, &profile).into_iter().map(condition);
+    let conditions = gate
+        .conditions(Scope::Engine, &profile)
+        .into_iter()
+        .map(condition);
     let head = [
-        format!("\n## {}\n\nIn the {} phase: {}.\n\n", gate.name, gate.phase.name(), gate.why_then),
+        format!(
+            "\n## {}\n\nIn the {} phase: {}.\n\n",
+            gate.name,
+            gate.phase.name(),
+            gate.why_then
+        ),
         format!("- Door: `{}`\n- Rules: {}\n", gate.door, rules.join(", ")),
-        format!("- Resources: {}\n\nSent under all of these conditions:\n", resources.join(", ")),
+        format!(
+            "- Resources: {}\n\nSent under all of these conditions:\n",
+            resources.join(", ")
+        ),
     ];
     head.into_iter().chain(conditions).collect()
 }
@@ -189,7 +276,11 @@ fn the_readme_names_the_commands_that_ci_runs() {
     let (readme, ci, makefile) = (read("README.md"), read(".ci/run"), read("Makefile"));
     assert!(readme.contains("cargo run --release --bin fluxkeep -- replay"));
     assert!(readme.contains("\nmake test\n") && ci.contains("\nmake test\n"));
-    assert!(makefile.contains("\ntest:") && makefile.contains("\nlint:") && makefile.contains("\nbench:"));
+    assert!(
+        makefile.contains("\ntest:")
+            && makefile.contains("\nlint:")
+            && makefile.contains("\nbench:")
+    );
 }
 
 #[test]
@@ -202,9 +293,14 @@ fn every_link_between_pages_leads_somewhere() {
         "docs/registration.md",
         "docs/performance.md",
     ] {
-        let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|_| panic!("{page} is missing"));
+        let text = std::fs::read_to_string(root().join(page))
+            .unwrap_or_else(|_| panic!("{page} is missing"));
         let folder = root().join(page).parent().expect("a folder").to_owned();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = target.split('#').next().unwrap_or_default();
             let leads = file.is_empty() || target.starts_with("http") || folder.join(file).exists();
             assert!(leads, "{page} links to {target}, which is not there");

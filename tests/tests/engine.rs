@@ -33,15 +33,26 @@ fn written(field_manager: &str, old: Value, new: Value) -> Vec<String> {
         ..Review::default()
     };
     let answer = review.answer(&Snapshot::built_in().unwrap().facts());
-    answer.verdict.findings.iter().map(|one| format!("{} {} {}", one.outcome().name(), one.rule, one.path)).collect()
+    answer
+        .verdict
+        .findings
+        .iter()
+        .map(|one| format!("{} {} {}", one.outcome().name(), one.rule, one.path))
+        .collect()
 }
 
 #[test]
 fn marking_the_engine_as_a_hook_is_refused_as_the_first_step_to_deleting_it() {
     let hook = deployment(&json!({"annotations": {"helm.sh/hook": "pre-install"}}));
     let found = |manager| written(manager, deployment(&json!({})), hook.clone());
-    assert_eq!(found("kubectl"), ["refused engine-label-removed /metadata/annotations/helm.sh~1hook"]);
-    assert_eq!(found("helm"), ["warned engine-label-removed /metadata/annotations/helm.sh~1hook"]);
+    assert_eq!(
+        found("kubectl"),
+        ["refused engine-label-removed /metadata/annotations/helm.sh~1hook"]
+    );
+    assert_eq!(
+        found("helm"),
+        ["warned engine-label-removed /metadata/annotations/helm.sh~1hook"]
+    );
     assert!(written("kubectl", hook.clone(), hook.clone()).is_empty());
     assert!(written("kubectl", hook, deployment(&json!({}))).is_empty());
 }
@@ -52,9 +63,20 @@ fn marking_a_definition_of_the_engine_as_a_hook_is_refused_too() {
         json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": "buckets.source.toolkit.fluxcd.io", "annotations": annotations}})
     };
-    let marked = redefined(definition(json!({})), definition(json!({"helm.sh/hook": "x"})));
-    let answer = Review { user: "jane", ..marked }.answer(&Facts::default());
-    let rules: Vec<_> = answer.verdict.with(Outcome::Refused).map(|finding| finding.rule).collect();
+    let marked = redefined(
+        definition(json!({})),
+        definition(json!({"helm.sh/hook": "x"})),
+    );
+    let answer = Review {
+        user: "jane",
+        ..marked
+    }
+    .answer(&Facts::default());
+    let rules: Vec<_> = answer
+        .verdict
+        .with(Outcome::Refused)
+        .map(|finding| finding.rule)
+        .collect();
     assert_eq!(rules, ["engine-label-removed"]);
 }
 
@@ -71,20 +93,35 @@ fn helm_release_deleted(facts: &str, suspended: bool) -> Vec<&'static str> {
     };
     let verdict = review.answer(&Facts::of(objects(facts, None))).verdict;
     assert!(verdict.abstained.is_empty(), "{:?}", verdict.abstained);
-    verdict.with(Outcome::Refused).map(|finding| finding.rule).collect()
+    verdict
+        .with(Outcome::Refused)
+        .map(|finding| finding.rule)
+        .collect()
 }
 
 #[test]
 fn whoever_owns_the_engine_is_known_where_images_are_pinned_by_digest_alone() {
-    let facts = owned("helm-controller", "mirror.example.org/helm-controller@sha256:0123");
+    let facts = owned(
+        "helm-controller",
+        "mirror.example.org/helm-controller@sha256:0123",
+    );
     assert_eq!(helm_release_deleted(&facts, false), ["engine-deleted"]);
-    let removed = stored(record("", &[])).answer(&Facts::of(objects(&facts, None))).verdict;
-    assert!(removed.with(Outcome::Refused).any(|finding| finding.rule == "engine-object-removed"));
+    let removed = stored(record("", &[]))
+        .answer(&Facts::of(objects(&facts, None)))
+        .verdict;
+    assert!(
+        removed
+            .with(Outcome::Refused)
+            .any(|finding| finding.rule == "engine-object-removed")
+    );
 }
 
 #[test]
 fn whoever_owns_no_more_than_an_optional_controller_does_not_own_the_engine() {
-    let optional = owned("image-reflector-controller", "image-reflector-controller:v0.33.0");
+    let optional = owned(
+        "image-reflector-controller",
+        "image-reflector-controller:v0.33.0",
+    );
     assert!(helm_release_deleted(&(BUILT_IN.to_owned() + &optional), false).is_empty());
 }
 
@@ -104,20 +141,42 @@ fn deleted(
         old: json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}),
         ..Review::default()
     };
-    answer(&review.bytes(), facts, policy, now()).outcome.name().to_owned()
+    answer(&review.bytes(), facts, policy, now())
+        .outcome
+        .name()
+        .to_owned()
 }
 
 #[test]
 fn of_an_optional_controller_only_the_definitions_are_refused() {
     let facts = Facts::of(objects(BUILT_IN, None));
     for (api, kind, name, outcome) in [
-        ("apps/v1", "Deployment", "image-reflector-controller", "warn"),
-        ("/v1", "ServiceAccount", "image-reflector-controller", "warn"),
+        (
+            "apps/v1",
+            "Deployment",
+            "image-reflector-controller",
+            "warn",
+        ),
+        (
+            "/v1",
+            "ServiceAccount",
+            "image-reflector-controller",
+            "warn",
+        ),
         ("/v1", "Service", "source-watcher", "warn"),
-        ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "imagepolicies.image.toolkit.fluxcd.io", "refuse"),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            "imagepolicies.image.toolkit.fluxcd.io",
+            "refuse",
+        ),
         ("/v1", "ServiceAccount", "helm-controller", "refuse"),
     ] {
-        assert_eq!(deleted(api, kind, name, "flux-system", &facts, &Policy::default()), outcome, "{kind} {name}");
+        assert_eq!(
+            deleted(api, kind, name, "flux-system", &facts, &Policy::default()),
+            outcome,
+            "{kind} {name}"
+        );
     }
 }
 
@@ -129,15 +188,38 @@ fn of_several_engines_each_namespace_excuses_its_own() {
         fluxkeep.io/reason: moving, fluxkeep.io/until: '2026-11-25T12:00:00Z'}\n";
     let stranger = namespaces.replace("flux-b", "apps");
     let by_stranger = Facts::of(objects(&stranger, None));
-    let deleted_by = |kind, name| deleted("rbac.authorization.k8s.io/v1", kind, name, "", &by_stranger, &policy);
+    let deleted_by = |kind, name| {
+        deleted(
+            "rbac.authorization.k8s.io/v1",
+            kind,
+            name,
+            "",
+            &by_stranger,
+            &policy,
+        )
+    };
     assert_eq!(deleted_by("ClusterRole", "crd-controller"), "refuse");
     let facts = Facts::of(objects(namespaces, None));
     let of = |api, kind, name, namespace| deleted(api, kind, name, namespace, &facts, &policy);
-    assert_eq!(of("apps/v1", "Deployment", "helm-controller", "flux-a"), "refuse");
-    assert_eq!(of("apps/v1", "Deployment", "helm-controller", "flux-b"), "allow");
+    assert_eq!(
+        of("apps/v1", "Deployment", "helm-controller", "flux-a"),
+        "refuse"
+    );
+    assert_eq!(
+        of("apps/v1", "Deployment", "helm-controller", "flux-b"),
+        "allow"
+    );
     assert_eq!(of("/v1", "Namespace", "flux-a", ""), "refuse");
     assert_eq!(of("/v1", "Namespace", "flux-b", ""), "allow");
-    assert_eq!(of("rbac.authorization.k8s.io/v1", "ClusterRole", "crd-controller", ""), "allow");
+    assert_eq!(
+        of(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            "crd-controller",
+            ""
+        ),
+        "allow"
+    );
 }
 
 #[test]
@@ -146,17 +228,36 @@ fn an_object_that_does_not_say_what_it_is_is_what_the_request_says() {
     let whole = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "helm-controller",
         "namespace": "flux-system"}});
     let bare = json!({"metadata": {"namespace": "flux-system"}});
-    let review = Review { kind: "apps/v1/Deployment", operation: "DELETE", old: whole.clone(), ..Review::default() };
+    let review = Review {
+        kind: "apps/v1/Deployment",
+        operation: "DELETE",
+        old: whole.clone(),
+        ..Review::default()
+    };
     let text = String::from_utf8(review.bytes()).unwrap();
     let body = text.replace(&whole.to_string(), &bare.to_string());
     assert_ne!(body, text);
-    assert_eq!(answer(body.as_bytes(), &facts, &Policy::default(), now()).outcome.name(), "refuse");
+    assert_eq!(
+        answer(body.as_bytes(), &facts, &Policy::default(), now())
+            .outcome
+            .name(),
+        "refuse"
+    );
 }
 
 #[test]
 fn what_flux_bootstrap_names_after_the_namespace_is_the_engines_and_what_others_do_is_not() {
     let facts = Facts::of(objects(BUILT_IN, None));
-    let of = |name| deleted("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", name, "", &facts, &Policy::default());
+    let of = |name| {
+        deleted(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRoleBinding",
+            name,
+            "",
+            &facts,
+            &Policy::default(),
+        )
+    };
     assert_eq!(of("cluster-reconciler-flux-system"), "refuse");
     assert_eq!(of("cluster-reconciler-apps"), "allow");
 }

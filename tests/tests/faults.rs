@@ -1,11 +1,18 @@
 //! What a cluster goes through: servers die, stand still and are flooded. The engine stays guarded,
 //! nothing is lost, and what is known of the cluster is followed on.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::time::Duration;
 
-use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Inventory, Webhook, asked, eventually, said};
+use fluxkeep_tests::control_plane::{
+    Cluster, ControlPlane, Inventory, Webhook, asked, eventually, said,
+};
 use fluxkeep_tests::flux::{Flux, HOME, Names};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -24,10 +31,17 @@ impl Stage {
     async fn set(test: &str) -> Self {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
-        cluster.apply_all(&Flux::release("2.4.0").installed(Names::Install)).await;
+        cluster
+            .apply_all(&Flux::release("2.4.0").installed(Names::Install))
+            .await;
         let webhook = Webhook::guarding(&plane, &cluster).await;
         let before = cluster.inventory(&[]).await;
-        Self { cluster, plane, webhook, before }
+        Self {
+            cluster,
+            plane,
+            webhook,
+            before,
+        }
     }
 
     /// Waits until the server's log says this.
@@ -45,12 +59,22 @@ impl Stage {
         assert_eq!(self.cluster.inventory(&[]).await, self.before);
         let until = Timestamp::now() + SignedDuration::from_hours(1);
         let until = format!("fluxkeep.io/until={until}");
-        let why = ["fluxkeep.io/allow=engine-deleted", "fluxkeep.io/reason=a test", &until];
-        let annotated = self.cluster.kubectl(&[&["annotate", "namespace", HOME][..], &why].concat());
+        let why = [
+            "fluxkeep.io/allow=engine-deleted",
+            "fluxkeep.io/reason=a test",
+            &until,
+        ];
+        let annotated = self
+            .cluster
+            .kubectl(&[&["annotate", "namespace", HOME][..], &why].concat());
         assert!(annotated.status.success(), "{}", said(&annotated));
         eventually("an override is seen", async || {
             let active = r#"fluxkeep_overrides{rule="engine-deleted",state="active"}"#;
-            if self.webhook.counted(active).await > 0.0 { Ok(()) } else { Err(self.webhook.process.tail(5)) }
+            if self.webhook.counted(active).await > 0.0 {
+                Ok(())
+            } else {
+                Err(self.webhook.process.tail(5))
+            }
         })
         .await;
     }
@@ -62,13 +86,30 @@ fn controller() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_while_it_judges_lets_nothing_of_the_engine_through() {
-    let Stage { plane, cluster, mut webhook, .. } = Stage::set("killed_while_it_judges").await;
-    let deleted = webhook.killed_by(&cluster, cluster.delete(&controller())).await;
+    let Stage {
+        plane,
+        cluster,
+        mut webhook,
+        ..
+    } = Stage::set("killed_while_it_judges").await;
+    let deleted = webhook
+        .killed_by(&cluster, cluster.delete(&controller()))
+        .await;
     let refused = deleted.expect_err("nobody judged it").to_string();
-    assert!(refused.contains("failed calling webhook \"engine-deleted.engine.fluxkeep.io\""), "{refused}");
+    assert!(
+        refused.contains("failed calling webhook \"engine-deleted.engine.fluxkeep.io\""),
+        "{refused}"
+    );
     let _replacement = Webhook::guarding(&plane, &cluster).await;
-    let refused = cluster.delete(&controller()).await.expect_err("it is a part of Flux").to_string();
-    assert!(refused.contains("denied the request: engine-deleted: "), "{refused}");
+    let refused = cluster
+        .delete(&controller())
+        .await
+        .expect_err("it is a part of Flux")
+        .to_string();
+    assert!(
+        refused.contains("denied the request: engine-deleted: "),
+        "{refused}"
+    );
     cluster.get(&controller()).await.expect("it is there");
 }
 
@@ -92,7 +133,11 @@ async fn an_outage_of_the_apiserver_is_told_once_and_so_is_its_end() {
     stage.is_as_before().await;
     let log = std::fs::read_to_string(&stage.webhook.process.log).unwrap();
     let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
-    assert_eq!((told("cannot be followed"), told("followed again")), (1, 1), "{log}");
+    assert_eq!(
+        (told("cannot be followed"), told("followed again")),
+        (1, 1),
+        "{log}"
+    );
 }
 
 /// As on a node whose disk is full.
@@ -106,7 +151,12 @@ async fn a_server_whose_log_cannot_be_written_goes_on() {
 
     let observe = format!("127.0.0.1:{}", free_port());
     let mut command = Command::new(own("fluxkeep-webhook"));
-    command.args(["--snapshot=built-in", "--listen=127.0.0.1:0", "--observe", &observe]);
+    command.args([
+        "--snapshot=built-in",
+        "--listen=127.0.0.1:0",
+        "--observe",
+        &observe,
+    ]);
     let mut server = Process::start(command, Path::new("/dev/full"));
     // It has told that it serves before it answers.
     eventually("it answers", async || {
@@ -132,16 +182,40 @@ async fn of_five_hundred_definitions_that_are_applied_at_once_each_is_judged_by_
     const MANY: usize = 500;
     let stage = Stage::set("five_hundred_at_once").await;
     let applied = async |versions: &dyn Fn(usize) -> Vec<&'static str>| {
-        let objects: Vec<_> = (0..MANY).map(|number| definition(number, &versions(number))).collect();
+        let objects: Vec<_> = (0..MANY)
+            .map(|number| definition(number, &versions(number)))
+            .collect();
         join_all(objects.iter().map(|object| stage.cluster.apply(object))).await
     };
     let created = applied(&|_| vec!["v1"]).await;
-    assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|answer| answer.is_err()));
-    let changed = applied(&|number| if number % 2 == 0 { vec!["v1", "v2"] } else { vec!["v2"] }).await;
+    assert!(
+        created.iter().all(Result::is_ok),
+        "{:?}",
+        created.iter().find(|answer| answer.is_err())
+    );
+    let changed = applied(&|number| {
+        if number % 2 == 0 {
+            vec!["v1", "v2"]
+        } else {
+            vec!["v2"]
+        }
+    })
+    .await;
     for (number, answer) in changed.iter().enumerate() {
-        let refused = answer.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        let name = format!("stored-version-dropped: CustomResourceDefinition {}", name(number));
-        assert_eq!(refused.contains(&name), number % 2 == 1, "{number}: {refused}");
+        let refused = answer
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let name = format!(
+            "stored-version-dropped: CustomResourceDefinition {}",
+            name(number)
+        );
+        assert_eq!(
+            refused.contains(&name),
+            number % 2 == 1,
+            "{number}: {refused}"
+        );
         assert_eq!(refused.is_empty(), number % 2 == 0, "{number}: {refused}");
     }
 }

@@ -1,7 +1,12 @@
 //! A real cluster that is followed: all of it is read, its changes are seen, with no right too many,
 //! and what stops it is lived through.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -40,7 +45,9 @@ fn definition(plural: &str, versions: &[&str]) -> Value {
 
 /// Applies CRDs, 32 at a time.
 async fn apply(cluster: &Cluster, definitions: impl Iterator<Item = Value>) {
-    stream::iter(definitions).for_each_concurrent(32, async |one| drop(cluster.apply(&one).await.unwrap())).await;
+    stream::iter(definitions)
+        .for_each_concurrent(32, async |one| drop(cluster.apply(&one).await.unwrap()))
+        .await;
 }
 
 async fn followed(client: Client) -> Live {
@@ -54,7 +61,11 @@ async fn followed(client: Client) -> Live {
 async fn read(live: &Live) {
     eventually("everything is read", async || {
         let pending = live.pending();
-        if pending.is_empty() { Ok(()) } else { Err(pending) }
+        if pending.is_empty() {
+            Ok(())
+        } else {
+            Err(pending)
+        }
     })
     .await;
 }
@@ -63,9 +74,16 @@ async fn read(live: &Live) {
 async fn stores(live: &Live, name: &str, versions: &[&str]) {
     eventually("the versions that are stored are known", async || {
         let facts = live.facts();
-        let stored = facts.objects().filter(|object| object.name == name).find_map(|object| object.definition());
+        let stored = facts
+            .objects()
+            .filter(|object| object.name == name)
+            .find_map(|object| object.definition());
         let stored = stored.map(|definition| definition.stored.clone());
-        if stored.as_ref().is_some_and(|stored| stored == versions) { Ok(()) } else { Err(stored) }
+        if stored.as_ref().is_some_and(|stored| stored == versions) {
+            Ok(())
+        } else {
+            Err(stored)
+        }
     })
     .await;
 }
@@ -73,10 +91,17 @@ async fn stores(live: &Live, name: &str, versions: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_crds_are_read_and_what_they_store_is_seen_to_change() {
     let cluster = ControlPlane::shared().await.cluster("five-hundred").await;
-    let many = |versions: &'static [&str]| (0..MANY).map(move |number| definition(&format!("many{number}"), versions));
+    let many = |versions: &'static [&str]| {
+        (0..MANY).map(move |number| definition(&format!("many{number}"), versions))
+    };
     apply(&cluster, many(&["v1"])).await;
     let live = followed(cluster.client.clone()).await;
-    let known = |live: &Live| live.facts().objects().filter(|object| object.name.starts_with("many")).count();
+    let known = |live: &Live| {
+        live.facts()
+            .objects()
+            .filter(|object| object.name.starts_with("many"))
+            .count()
+    };
     assert_eq!(known(&live), MANY);
     assert!(live.facts().stale(jiff::Timestamp::now()).is_none());
     apply(&cluster, many(&["v1", "v2"])).await;
@@ -86,7 +111,11 @@ async fn five_hundred_crds_are_read_and_what_they_store_is_seen_to_change() {
     cluster.take_away(&definition("many7", &["v1"])).await;
     eventually("a CRD that is gone is not known", async || {
         let known = known(&live);
-        if known == MANY - 1 { Ok(()) } else { Err(known) }
+        if known == MANY - 1 {
+            Ok(())
+        } else {
+            Err(known)
+        }
     })
     .await;
 }
@@ -99,14 +128,27 @@ async fn an_apiserver_that_restarts_and_a_store_that_stops_are_lived_through() {
     cluster.apply(&definition("one", &["v1"])).await.unwrap();
     stores(&live, "one.example.org", &["v1"]).await;
     plane.restart_apiserver().await;
-    cluster.apply(&definition("one", &["v1", "v2"])).await.unwrap();
+    cluster
+        .apply(&definition("one", &["v1", "v2"]))
+        .await
+        .unwrap();
     stores(&live, "one.example.org", &["v1", "v2"]).await;
     plane.etcd.pause();
-    let written = timeout(Duration::from_secs(10), cluster.apply(&definition("two", &["v1"]))).await;
-    assert!(written.is_err(), "nothing is written while the store stands still");
+    let written = timeout(
+        Duration::from_secs(10),
+        cluster.apply(&definition("two", &["v1"])),
+    )
+    .await;
+    assert!(
+        written.is_err(),
+        "nothing is written while the store stands still"
+    );
     plane.etcd.resume();
     eventually("the store is back", async || {
-        cluster.apply(&definition("two", &["v1"])).await.map_err(|error| error.to_string())
+        cluster
+            .apply(&definition("two", &["v1"]))
+            .await
+            .map_err(|error| error.to_string())
     })
     .await;
     stores(&live, "two.example.org", &["v1"]).await;
@@ -118,18 +160,39 @@ async fn connections_that_are_cut_again_and_again_hide_no_change() {
     let plane = ControlPlane::shared().await;
     let cluster = plane.cluster("cut").await;
     let wire = Wire::to(plane.port).await;
-    let kubeconfig = plane.credentials.kubeconfig("cut.kubeconfig", wire.port, None);
-    let live = followed(connect::by_kubeconfig(Some(&kubeconfig), None).await.unwrap()).await;
+    let kubeconfig = plane
+        .credentials
+        .kubeconfig("cut.kubeconfig", wire.port, None);
+    let live = followed(
+        connect::by_kubeconfig(Some(&kubeconfig), None)
+            .await
+            .unwrap(),
+    )
+    .await;
     let versions = ["v1", "v2", "v3", "v4", "v5"];
     for count in 1..=versions.len() {
-        eventually("the cluster is watched", async || if wire.cut() > 0 { Ok(()) } else { Err(()) }).await;
-        cluster.apply(&definition("cut", &versions[..count])).await.unwrap();
+        eventually("the cluster is watched", async || {
+            if wire.cut() > 0 { Ok(()) } else { Err(()) }
+        })
+        .await;
+        cluster
+            .apply(&definition("cut", &versions[..count]))
+            .await
+            .unwrap();
         stores(&live, "cut.example.org", &versions[..count]).await;
     }
     cluster.take_away(&definition("cut", &versions)).await;
     assert!(wire.cut() > 0, "the cluster is watched");
     eventually("what went is not known", async || {
-        if live.facts().objects().any(|object| object.name == "cut.example.org") { Err(()) } else { Ok(()) }
+        if live
+            .facts()
+            .objects()
+            .any(|object| object.name == "cut.example.org")
+        {
+            Err(())
+        } else {
+            Ok(())
+        }
     })
     .await;
 }
@@ -141,22 +204,40 @@ async fn helm_releases_are_followed_from_the_moment_they_are_served() {
     let mut crd = definition("helmreleases", &["v2"]);
     crd["metadata"]["name"] = json!("helmreleases.helm.toolkit.fluxcd.io");
     crd["spec"]["group"] = json!("helm.toolkit.fluxcd.io");
-    crd["spec"]["names"] = json!({"kind": "HelmRelease", "plural": "helmreleases", "singular": "helmrelease"});
+    crd["spec"]["names"] =
+        json!({"kind": "HelmRelease", "plural": "helmreleases", "singular": "helmrelease"});
     cluster.apply(&crd).await.unwrap();
     cluster.namespace("apps").await;
     let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "app", "namespace": "apps"}, "spec": {"releaseName": "app"}});
     cluster.apply(&release).await.unwrap();
-    let seen = |live: &Live| live.facts().objects().any(|object| object.helm_release().is_some());
-    eventually("the HelmRelease is known", async || if seen(&live) { Ok(()) } else { Err(()) }).await;
+    let seen = |live: &Live| {
+        live.facts()
+            .objects()
+            .any(|object| object.helm_release().is_some())
+    };
+    eventually("the HelmRelease is known", async || {
+        if seen(&live) { Ok(()) } else { Err(()) }
+    })
+    .await;
     cluster.take_away(&crd).await;
-    eventually("it went with its CRD", async || if seen(&live) { Err(()) } else { Ok(()) }).await;
+    eventually("it went with its CRD", async || {
+        if seen(&live) { Err(()) } else { Ok(()) }
+    })
+    .await;
 }
 
 /// The client of fluxkeep's account, with these rights in all of the cluster and in the engine's namespace.
-async fn account(plane: &ControlPlane, cluster: &Cluster, everywhere: &[PolicyRule], inside: &[PolicyRule]) -> Client {
+async fn account(
+    plane: &ControlPlane,
+    cluster: &Cluster,
+    everywhere: &[PolicyRule],
+    inside: &[PolicyRule],
+) -> Client {
     let kubeconfig = plane.own_account_with(cluster, everywhere, inside).await;
-    connect::by_kubeconfig(Some(&kubeconfig), None).await.unwrap()
+    connect::by_kubeconfig(Some(&kubeconfig), None)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,19 +248,34 @@ async fn the_rights_that_the_rules_need_are_enough_and_without_one_it_is_told_wh
     let (everywhere, inside) = (rbac::cluster_rules(&RULES), rbac::engine_rules(&RULES));
     let client = account(plane, &cluster, &everywhere, &inside).await;
     let live = followed(client.clone()).await;
-    assert!(live.facts().objects().any(|object| object.kind == "Namespace"), "flux-system is known");
-    let secrets = http::Request::get("/api/v1/namespaces/flux-system/secrets").body(Vec::new()).unwrap();
+    assert!(
+        live.facts()
+            .objects()
+            .any(|object| object.kind == "Namespace"),
+        "flux-system is known"
+    );
+    let secrets = http::Request::get("/api/v1/namespaces/flux-system/secrets")
+        .body(Vec::new())
+        .unwrap();
     let refused = client.request_text(secrets).await.unwrap_err().to_string();
-    assert!(refused.contains("cannot list resource \"secrets\""), "{refused}");
-    let (gone, fewer): (Vec<_>, Vec<_>) =
-        inside.into_iter().partition(|rule| rule.api_groups == Some(vec!["apps".to_owned()]));
+    assert!(
+        refused.contains("cannot list resource \"secrets\""),
+        "{refused}"
+    );
+    let (gone, fewer): (Vec<_>, Vec<_>) = inside
+        .into_iter()
+        .partition(|rule| rule.api_groups == Some(vec!["apps".to_owned()]));
     let client = account(plane, &cluster, &everywhere, &fewer).await;
     cluster.until_may(&gone[0], false).await;
     let live = Live::new(client, Handle::current(), Duration::from_mins(5));
     live.follow(&Engine::default());
     eventually("all but Deployments is read", async || {
         let pending = live.pending();
-        if pending == BTreeSet::from(["deployments"]) { Ok(()) } else { Err(pending) }
+        if pending == BTreeSet::from(["deployments"]) {
+            Ok(())
+        } else {
+            Err(pending)
+        }
     })
     .await;
 }
@@ -193,14 +289,24 @@ async fn the_program_judges_a_release_by_what_the_cluster_stores_now() {
     let client = Browser::trusting(&webhook.authority, Http::One).unwrap();
     let review = stored(record(&new.to_string(), &[])).bytes();
     let judged = async || {
-        let answer = client.post(&format!("{}/validate", webhook.url), review.clone()).await.unwrap();
+        let answer = client
+            .post(&format!("{}/validate", webhook.url), review.clone())
+            .await
+            .unwrap();
         String::from_utf8_lossy(answer.body()).into_owned()
     };
-    assert!(judged().await.contains("\"allowed\":true"), "nothing is stored yet");
+    assert!(
+        judged().await.contains("\"allowed\":true"),
+        "nothing is stored yet"
+    );
     cluster.apply(&old).await.unwrap();
     eventually("what is stored as v1 would be lost", async || {
         let text = judged().await;
-        if text.contains("stored-version-dropped") { Ok(()) } else { Err(text) }
+        if text.contains("stored-version-dropped") {
+            Ok(())
+        } else {
+            Err(text)
+        }
     })
     .await;
 }

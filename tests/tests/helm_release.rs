@@ -15,7 +15,9 @@ fn release(more: &Value) -> Value {
     let mut spec = json!({"chart": chart, "releaseName": "flux", "targetNamespace": "flux-system",
         "install": {"remediation": {"retries": 3}}});
     for (key, value) in more.as_object().unwrap() {
-        spec.as_object_mut().unwrap().insert(key.clone(), value.clone());
+        spec.as_object_mut()
+            .unwrap()
+            .insert(key.clone(), value.clone());
     }
     json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec})
@@ -39,8 +41,7 @@ fn judged(facts: &Facts, old: Value, new: Value) -> Answer {
 
 /// The built-in cluster, its engine owned by Helm release `flux`.
 fn owned() -> Facts {
-    let owner =
-        "metadata:\n  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
+    let owner = "metadata:\n  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
     let text = BUILT_IN.replace("metadata:\n", owner);
     Facts::of(objects(&text, None))
 }
@@ -51,20 +52,39 @@ fn from(chart: &Value) -> Value {
 }
 
 fn refused(answer: &Answer) -> Vec<String> {
-    answer.verdict.with(Outcome::Refused).map(|one| format!("{} {}", one.rule, one.path)).collect()
+    answer
+        .verdict
+        .with(Outcome::Refused)
+        .map(|one| format!("{} {}", one.rule, one.path))
+        .collect()
 }
 
 #[test]
 fn a_bad_release_is_refused_when_it_is_created_changed_or_resumed() {
     let bad = release(&json!({}));
     assert_eq!(written(Value::Null, bad.clone()).outcome.name(), "refuse");
-    assert_eq!(written(release(&json!({"interval": "1m"})), bad.clone()).outcome.name(), "refuse");
-    assert_eq!(written(release(&json!({"suspend": true})), bad).outcome.name(), "refuse");
+    assert_eq!(
+        written(release(&json!({"interval": "1m"})), bad.clone())
+            .outcome
+            .name(),
+        "refuse"
+    );
+    assert_eq!(
+        written(release(&json!({"suspend": true})), bad)
+            .outcome
+            .name(),
+        "refuse"
+    );
 }
 
 #[test]
 fn a_bad_release_that_is_there_already_can_be_suspended() {
-    assert_eq!(written(release(&json!({})), release(&json!({"suspend": true}))).outcome.name(), "allow");
+    assert_eq!(
+        written(release(&json!({})), release(&json!({"suspend": true})))
+            .outcome
+            .name(),
+        "allow"
+    );
 }
 
 #[test]
@@ -79,7 +99,11 @@ fn a_release_for_another_cluster_is_none_of_this_clusters_business() {
     let remote = release(&json!({"kubeConfig": {"secretRef": {"name": "other"}}}));
     let answer = written(Value::Null, remote);
     assert_eq!(answer.outcome.name(), "allow");
-    assert!(answer.verdict.abstained.is_empty(), "{:?}", answer.verdict.abstained);
+    assert!(
+        answer.verdict.abstained.is_empty(),
+        "{:?}",
+        answer.verdict.abstained
+    );
 }
 
 #[test]
@@ -87,8 +111,21 @@ fn a_chart_that_hides_its_flux_is_let_through_and_said_to_be_unknown() {
     let chart = json!({"spec": {"chart": "umbrella", "version": "1.0.0"}});
     let answer = written(Value::Null, release(&json!({"chart": chart})));
     assert_eq!(answer.outcome.name(), "allow");
-    let rules: Vec<_> = answer.verdict.abstained.iter().map(|one| one.rule).collect();
-    assert_eq!(rules, ["destructive-remediation", "flux-downgraded", "flux-minor-skipped", "flux-version-mismatch"]);
+    let rules: Vec<_> = answer
+        .verdict
+        .abstained
+        .iter()
+        .map(|one| one.rule)
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "destructive-remediation",
+            "flux-downgraded",
+            "flux-minor-skipped",
+            "flux-version-mismatch"
+        ]
+    );
 }
 
 #[test]
@@ -96,45 +133,76 @@ fn another_identity_is_refused_while_suspended_too_for_it_counts_when_resumed() 
     let was = release(&json!({"suspend": true, "install": {}}));
     let is = release(&json!({"suspend": true, "install": {}, "releaseName": "flux2"}));
     let answer = judged(&owned(), was.clone(), is);
-    assert_eq!(refused(&answer), ["release-identity-changed /spec/releaseName"]);
-    let older = release(&json!({"suspend": true, "install": {}, "upgrade": {"remediation": {"retries": 3}}}));
+    assert_eq!(
+        refused(&answer),
+        ["release-identity-changed /spec/releaseName"]
+    );
+    let older = release(
+        &json!({"suspend": true, "install": {}, "upgrade": {"remediation": {"retries": 3}}}),
+    );
     assert_eq!(judged(&owned(), was, older).outcome.name(), "allow");
 }
 
 #[test]
 fn a_release_that_is_sent_to_another_cluster_uninstalls_nothing_here() {
     let remote = release(&json!({"kubeConfig": {"secretRef": {"name": "other"}}}));
-    assert_eq!(judged(&owned(), release(&json!({})), remote).outcome.name(), "allow");
+    assert_eq!(
+        judged(&owned(), release(&json!({})), remote).outcome.name(),
+        "allow"
+    );
 }
 
 #[test]
 fn another_source_is_another_chart_only_where_the_names_say_so() {
-    let chart =
-        |name: &str, kind: &str| json!({"spec": {"chart": name, "version": "2.14.1", "sourceRef": {"kind": kind}}});
+    let chart = |name: &str, kind: &str| json!({"spec": {"chart": name, "version": "2.14.1", "sourceRef": {"kind": kind}}});
     let flux = release(&json!({"chart": chart("flux2", "HelmRepository"), "install": {}}));
-    let renamed = judged(&owned(), flux.clone(), from(&chart("platform", "HelmRepository")));
-    assert_eq!(refused(&renamed), ["release-identity-changed /spec/chart/spec/chart"]);
+    let renamed = judged(
+        &owned(),
+        flux.clone(),
+        from(&chart("platform", "HelmRepository")),
+    );
+    assert_eq!(
+        refused(&renamed),
+        ["release-identity-changed /spec/chart/spec/chart"]
+    );
     let mut in_place = from(&chart("platform", "HelmRepository"));
     in_place["spec"]["upgrade"] = json!({"chartNameChangeStrategy": "InPlaceUpdate"});
     assert!(refused(&judged(&owned(), flux.clone(), in_place)).is_empty());
-    let moved = judged(&owned(), flux.clone(), from(&chart("charts/flux2", "HelmRepository")));
+    let moved = judged(
+        &owned(),
+        flux.clone(),
+        from(&chart("charts/flux2", "HelmRepository")),
+    );
     assert!(refused(&moved).is_empty(), "{moved:?}");
-    let mut oci = release(&json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}, "install": {}}));
+    let mut oci =
+        release(&json!({"chartRef": {"kind": "OCIRepository", "name": "flux2"}, "install": {}}));
     oci["spec"].as_object_mut().unwrap().remove("chart");
     for hidden in [oci, from(&chart("./charts/flux2", "GitRepository"))] {
         let answer = judged(&owned(), flux.clone(), hidden);
         assert!(refused(&answer).is_empty(), "{answer:?}");
         let abstained = answer.verdict.abstained.iter();
-        assert!(abstained.into_iter().any(|one| one.rule == "release-identity-changed"), "{answer:?}");
+        assert!(
+            abstained
+                .into_iter()
+                .any(|one| one.rule == "release-identity-changed"),
+            "{answer:?}"
+        );
     }
 }
 
 #[test]
 fn a_chart_in_a_git_repository_has_whatever_version_lies_there() {
-    let chart = json!({"spec": {"chart": "./charts/flux2", "sourceRef": {"kind": "GitRepository"}}});
+    let chart =
+        json!({"spec": {"chart": "./charts/flux2", "sourceRef": {"kind": "GitRepository"}}});
     let answer = written(Value::Null, from(&chart));
     assert_eq!(answer.outcome.name(), "allow");
-    assert!(answer.verdict.abstained.iter().any(|one| one.rule == "flux-version-mismatch"));
+    assert!(
+        answer
+            .verdict
+            .abstained
+            .iter()
+            .any(|one| one.rule == "flux-version-mismatch")
+    );
 }
 
 /// A change of a HelmRelease over a cluster whose controllers are newer than any in the catalogue.
@@ -148,10 +216,20 @@ fn ahead(version: &str) -> Answer {
 fn what_a_range_comes_to_is_not_known_where_the_cluster_is_ahead_of_the_catalogue() {
     let open = ahead(">=2.13");
     assert_eq!(open.outcome.name(), "allow");
-    assert!(open.verdict.abstained.iter().any(|one| one.rule == "flux-downgraded"), "{open:?}");
+    assert!(
+        open.verdict
+            .abstained
+            .iter()
+            .any(|one| one.rule == "flux-downgraded"),
+        "{open:?}"
+    );
     assert_eq!(ahead("2.13.0").outcome.name(), "refuse");
     let range = json!({"spec": {"chart": "flux2", "version": "~2.13.0"}});
-    assert_eq!(written(Value::Null, from(&range)).outcome.name(), "refuse", "in a cluster that it knows, it tells");
+    assert_eq!(
+        written(Value::Null, from(&range)).outcome.name(),
+        "refuse",
+        "in a cluster that it knows, it tells"
+    );
 }
 
 #[test]

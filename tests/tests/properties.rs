@@ -25,7 +25,11 @@ fn facts(documents: &[Value]) -> Facts {
 }
 
 fn manifest(documents: &[Value]) -> String {
-    documents.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n")
+    documents
+        .iter()
+        .map(Value::to_string)
+        .collect::<Vec<_>>()
+        .join("\n---\n")
 }
 
 /// Entries of `spec.versions`, of which one is stored.
@@ -55,15 +59,25 @@ fn definition() -> impl Strategy<Value = Value> {
 /// Some of the engine as a release might render it: other images, other versions of the CRDs.
 fn rendered() -> impl Strategy<Value = Vec<Value>> {
     let all = installed();
-    let changes = prop::collection::vec((select(IMAGES.to_vec()), versions(), any::<bool>()), all.len());
+    let changes = prop::collection::vec(
+        (select(IMAGES.to_vec()), versions(), any::<bool>()),
+        all.len(),
+    );
     (subsequence(all.clone(), 1..all.len()), changes).prop_map(|(documents, changes)| {
-        documents.into_iter().zip(changes).map(|(document, change)| changed(document, change)).collect()
+        documents
+            .into_iter()
+            .zip(changes)
+            .map(|(document, change)| changed(document, change))
+            .collect()
     })
 }
 
 fn changed(mut document: Value, (tag, versions, kept): (&str, Vec<Value>, bool)) -> Value {
     if let Some(image) = document.pointer_mut("/spec/template/spec/containers/0/image") {
-        *image = json!(format!("{}:{tag}", image.as_str().unwrap().split(':').next().unwrap()));
+        *image = json!(format!(
+            "{}:{tag}",
+            image.as_str().unwrap().split(':').next().unwrap()
+        ));
     }
     if let Some(offered) = document.pointer_mut("/spec/versions") {
         *offered = json!(versions);
@@ -75,7 +89,10 @@ fn changed(mut document: Value, (tag, versions, kept): (&str, Vec<Value>, bool))
 }
 
 fn refused(answer: &Answer, rule: &str) -> bool {
-    answer.verdict.with(Outcome::Refused).any(|finding| finding.rule == rule)
+    answer
+        .verdict
+        .with(Outcome::Refused)
+        .any(|finding| finding.rule == rule)
 }
 
 proptest! {
@@ -134,8 +151,17 @@ fn the_engine_as_it_is_gives_no_finding_about_change() {
     let live = installed();
     let facts = facts(&live);
     for object in &live {
-        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let slash = if text("/apiVersion").contains('/') { "" } else { "/" };
+        let text = |path: &str| {
+            object
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let slash = if text("/apiVersion").contains('/') {
+            ""
+        } else {
+            "/"
+        };
         let kind = format!("{slash}{}/{}", text("/apiVersion"), text("/kind"));
         let review = Review {
             kind: &kind,
@@ -148,7 +174,11 @@ fn the_engine_as_it_is_gives_no_finding_about_change() {
         assert!(verdict.findings.is_empty(), "{verdict:?}");
     }
     let verdict = stored(record(&manifest(&live), &[])).answer(&facts).verdict;
-    let rules: Vec<_> =
-        verdict.findings.iter().map(|finding| finding.rule).filter(|rule| *rule != "engine-object-unkept").collect();
+    let rules: Vec<_> = verdict
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .filter(|rule| *rule != "engine-object-unkept")
+        .collect();
     assert!(rules.is_empty(), "{rules:?}");
 }

@@ -1,7 +1,12 @@
 //! What the server may do is what its documentation names: the incident is guarded with no more. Here,
 //! what becomes of a right that is missing.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually};
 use fluxkeep_tests::flux::HOME;
@@ -9,12 +14,13 @@ use serde_json::{Value, json};
 
 /// Takes the rights for a resource with these verbs away from fluxkeep.
 async fn without(cluster: &Cluster, resource: &str, verbs: &Value) {
-    let role =
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "fluxkeep"}});
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "fluxkeep"}});
     let live = cluster.get(&role).await.unwrap();
     let rules = live["rules"].as_array().unwrap();
-    let kept: Vec<_> =
-        rules.iter().filter(|rule| rule["resources"][0] != resource || rule["verbs"] != *verbs).collect();
+    let kept: Vec<_> = rules
+        .iter()
+        .filter(|rule| rule["resources"][0] != resource || rule["verbs"] != *verbs)
+        .collect();
     assert_eq!(kept.len() + 1, rules.len(), "{rules:?}");
     let mut lesser = role.clone();
     lesser["rules"] = json!(kept);
@@ -31,15 +37,27 @@ async fn a_policy_that_may_not_be_written_keeps_no_webhook_away_and_the_log_name
     let own = plane.own_account(&cluster).await;
     without(&cluster, "namespaces", &json!(["get"])).await;
     let webhook = Webhook::launch(&plane, &own, [] as [&str; 0], true).await;
-    for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
+    for kind in [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ] {
         let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
             "metadata": {"name": "fluxkeep"}});
-        eventually(&format!("{kind} is there"), async || cluster.get(&configuration).await).await;
+        eventually(&format!("{kind} is there"), async || {
+            cluster.get(&configuration).await
+        })
+        .await;
     }
     eventually("the failure is counted and told", async || {
-        let failed = webhook.counted(r#"fluxkeep_registration_changes_total{change="failed"}"#).await;
+        let failed = webhook
+            .counted(r#"fluxkeep_registration_changes_total{change="failed"}"#)
+            .await;
         let told = webhook.process.tail(20);
-        if failed > 0.0 && told.contains(r#"must have \"get\" permission"#) { Ok(()) } else { Err(told) }
+        if failed > 0.0 && told.contains(r#"must have \"get\" permission"#) {
+            Ok(())
+        } else {
+            Err(told)
+        }
     })
     .await;
 }

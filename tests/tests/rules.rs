@@ -27,8 +27,12 @@ fn fixture(rule: &Rule, case: &str) -> Fixture {
 
 /// The names of the folders in a folder.
 fn folders(path: &Path) -> BTreeSet<String> {
-    let entries = path.read_dir().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = path
+        .read_dir()
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 /// The answer's `status.message` and warnings.
@@ -36,15 +40,26 @@ fn told(body: &[u8]) -> (String, Vec<String>) {
     let body: Value = serde_json::from_slice(body).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let warnings = body.pointer("/response/warnings").and_then(Value::as_array);
-    let message = body.pointer("/response/status/message").map(text).unwrap_or_default();
+    let message = body
+        .pointer("/response/status/message")
+        .map(text)
+        .unwrap_or_default();
     (message, warnings.into_iter().flatten().map(text).collect())
 }
 
 #[test]
 fn there_is_a_folder_for_each_rule_and_for_nothing_else() {
-    assert_eq!(folders(&root()), RULES.iter().map(|rule| rule.id.to_owned()).collect());
+    assert_eq!(
+        folders(&root()),
+        RULES.iter().map(|rule| rule.id.to_owned()).collect()
+    );
     for rule in RULES {
-        assert_eq!(folders(&root().join(rule.id)), CASES.map(str::to_owned).into(), "{}", rule.id);
+        assert_eq!(
+            folders(&root().join(rule.id)),
+            CASES.map(str::to_owned).into(),
+            "{}",
+            rule.id
+        );
     }
 }
 
@@ -54,9 +69,17 @@ fn every_fixture_is_judged_by_its_rule() {
         for case in CASES {
             let answer = fixture(rule, case).answer();
             let door = answer.door.unwrap();
-            assert!(rule.doors.contains(&door), "{} {case} comes in at {door}", rule.id);
+            assert!(
+                rule.doors.contains(&door),
+                "{} {case} comes in at {door}",
+                rule.id
+            );
             let mut abstained = answer.verdict.abstained.iter();
-            assert!(!abstained.any(|one| one.rule == rule.id), "{} {case} abstains", rule.id);
+            assert!(
+                !abstained.any(|one| one.rule == rule.id),
+                "{} {case} abstains",
+                rule.id
+            );
             assert_ne!(answer.outcome.name(), "error", "{} {case}", rule.id);
         }
     }
@@ -66,7 +89,14 @@ fn every_fixture_is_judged_by_its_rule() {
 fn what_is_flagged_is_found_and_told_as_it_was() {
     for rule in RULES {
         let answer = fixture(rule, "flagged").answer();
-        assert!(answer.verdict.standing().any(|finding| finding.rule == rule.id), "{}", rule.id);
+        assert!(
+            answer
+                .verdict
+                .standing()
+                .any(|finding| finding.rule == rule.id),
+            "{}",
+            rule.id
+        );
         insta::assert_snapshot!(rule.id, shown(&answer));
     }
 }
@@ -84,18 +114,36 @@ fn a_near_miss_is_clean_for_all_rules_and_so_is_what_followed_the_remedy() {
 
 #[test]
 fn a_manifest_that_nobody_has_sent_yet_is_judged_as_its_record_is() {
-    for rule in RULES.into_iter().filter(|rule| rule.doors.contains(&Door::Preflight)) {
+    for rule in RULES
+        .into_iter()
+        .filter(|rule| rule.doors.contains(&Door::Preflight))
+    {
         for case in CASES {
             let fixture = fixture(rule, case);
-            let Some(release) = fixture.release() else { continue };
+            let Some(release) = fixture.release() else {
+                continue;
+            };
             let (writer, subject) = (Writer::default(), Subject::Release(release));
-            let request =
-                Request { door: Door::Preflight, operation: Operation::Create, writer, dry_run: false, subject };
+            let request = Request {
+                door: Door::Preflight,
+                operation: Operation::Create,
+                writer,
+                dry_run: false,
+                subject,
+            };
             let judged = judge(&request, &fixture.facts, &Policy::default(), now()).findings;
             let own = |findings: Vec<Finding>| -> Vec<_> {
-                findings.into_iter().filter(|finding| finding.rule == rule.id).collect()
+                findings
+                    .into_iter()
+                    .filter(|finding| finding.rule == rule.id)
+                    .collect()
             };
-            assert_eq!(own(judged), own(fixture.answer().verdict.findings), "{} {case}", rule.id);
+            assert_eq!(
+                own(judged),
+                own(fixture.answer().verdict.findings),
+                "{} {case}",
+                rule.id
+            );
         }
     }
 }
@@ -107,24 +155,47 @@ fn a_finding_names_rule_object_value_remedy_and_link() {
         for finding in fixture.answer().verdict.findings {
             let text = finding.to_string();
             let subject = &finding.object;
-            for part in [finding.rule, &subject.kind, &subject.name, &finding.message, &finding.remedy, &finding.url()]
-            {
-                assert!(!part.is_empty() && text.contains(part), "{text}\nlacks {part:?}");
+            for part in [
+                finding.rule,
+                &subject.kind,
+                &subject.name,
+                &finding.message,
+                &finding.remedy,
+                &finding.url(),
+            ] {
+                assert!(
+                    !part.is_empty() && text.contains(part),
+                    "{text}\nlacks {part:?}"
+                );
             }
             // Of an object that is gone, or of what is missing in it, there is no value to name.
             let gone = finding.path.is_empty() || finding.message.contains(" is missing");
-            assert!(gone || has_value(&finding.message, &fixture.text), "{}: {text}\nnames no value", rule.id);
-            assert!(finding.remedy.split(' ').count() > 2, "{text}\nsays too little of what to do");
+            assert!(
+                gone || has_value(&finding.message, &fixture.text),
+                "{}: {text}\nnames no value",
+                rule.id
+            );
+            assert!(
+                finding.remedy.split(' ').count() > 2,
+                "{text}\nsays too little of what to do"
+            );
         }
     }
 }
 
 /// Whether a message repeats something that no prose is made of and the fixture is, or a version.
 fn has_value(message: &str, fixture: &str) -> bool {
-    let words = message.split([' ', ',', ':', '(', ')', ';', '=', '/']).filter(|word| !word.is_empty());
+    let words = message
+        .split([' ', ',', ':', '(', ')', ';', '=', '/'])
+        .filter(|word| !word.is_empty());
     let odd = |word: &&str| word.contains(|letter: char| !letter.is_lowercase());
-    let version = |word: &str| word.split('.').count() == 3 && word.split('.').all(|part| part.parse::<u8>().is_ok());
-    words.filter(odd).map(|word| word.trim_matches('"')).any(|word| fixture.contains(word) || version(word))
+    let version = |word: &str| {
+        word.split('.').count() == 3 && word.split('.').all(|part| part.parse::<u8>().is_ok())
+    };
+    words
+        .filter(odd)
+        .map(|word| word.trim_matches('"'))
+        .any(|word| fixture.contains(word) || version(word))
 }
 
 #[test]
@@ -133,10 +204,24 @@ fn texts_stay_short_enough_for_those_who_show_them() {
         let answer = fixture(rule, "flagged").answer();
         let (message, warnings) = told(&answer.body);
         assert!(message.chars().count() <= LONGEST_MESSAGE, "{message}");
-        assert_eq!(message.is_empty(), answer.outcome.name() != "refuse", "{}", rule.id);
-        let warned: BTreeSet<_> = answer.verdict.with(Outcome::Warned).map(|finding| finding.rule).collect();
+        assert_eq!(
+            message.is_empty(),
+            answer.outcome.name() != "refuse",
+            "{}",
+            rule.id
+        );
+        let warned: BTreeSet<_> = answer
+            .verdict
+            .with(Outcome::Warned)
+            .map(|finding| finding.rule)
+            .collect();
         assert_eq!(warnings.len(), warned.len(), "{}: one line a rule", rule.id);
-        assert!(warnings.iter().all(|warning| warning.chars().count() <= LONGEST_WARNING), "{warnings:#?}");
+        assert!(
+            warnings
+                .iter()
+                .all(|warning| warning.chars().count() <= LONGEST_WARNING),
+            "{warnings:#?}"
+        );
     }
 }
 
@@ -159,21 +244,42 @@ fn sixty_refused_objects_fit_into_one_message_that_counts_the_rest() {
     let answer = stored(record(&definitions(60, "v2"), &[])).answer(&facts);
     assert_eq!(answer.verdict.with(Outcome::Refused).count(), 60);
     let (message, _) = told(&answer.body);
-    assert!(message.chars().count() <= LONGEST_MESSAGE, "{}", message.chars().count());
+    assert!(
+        message.chars().count() <= LONGEST_MESSAGE,
+        "{}",
+        message.chars().count()
+    );
     let lines: Vec<_> = message.lines().collect();
     let (last, shown) = lines.split_last().unwrap();
-    assert_eq!(*last, format!("… and {} more: stored-version-dropped", 60 - shown.len()));
-    assert!(shown.iter().all(|line| line.starts_with("stored-version-dropped: CustomResourceDefinition things.g")));
+    assert_eq!(
+        *last,
+        format!("… and {} more: stored-version-dropped", 60 - shown.len())
+    );
+    assert!(
+        shown
+            .iter()
+            .all(|line| line
+                .starts_with("stored-version-dropped: CustomResourceDefinition things.g"))
+    );
 }
 
 #[test]
 fn a_hundred_warnings_of_one_rule_become_one_line_that_counts_the_rest() {
     let kinds = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata:\n  labels: {app.kubernetes.io/part-of: flux}\n";
-    let manifest: Vec<_> = (0..100).map(|number| format!("{kinds}  name: account-{number}\n")).collect();
-    let (message, warnings) =
-        told(&stored(record(&manifest.concat(), &[])).answer(&fluxkeep::facts::Facts::default()).body);
+    let manifest: Vec<_> = (0..100)
+        .map(|number| format!("{kinds}  name: account-{number}\n"))
+        .collect();
+    let (message, warnings) = told(
+        &stored(record(&manifest.concat(), &[]))
+            .answer(&fluxkeep::facts::Facts::default())
+            .body,
+    );
     assert_eq!((message.as_str(), warnings.len()), ("", 1));
     let line = warnings.first().unwrap();
-    assert!(line.starts_with("engine-object-unkept: ServiceAccount") && line.ends_with("(… and 99 more)"), "{line}");
+    assert!(
+        line.starts_with("engine-object-unkept: ServiceAccount")
+            && line.ends_with("(… and 99 more)"),
+        "{line}"
+    );
     assert!(line.chars().count() <= LONGEST_WARNING, "{line}");
 }

@@ -1,7 +1,12 @@
 //! Nothing of a Secret, a value or a record's configuration shows: not in logs at the most talkative
 //! level, not in an answer, not in an error.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -47,8 +52,7 @@ fn reviews() -> Vec<Vec<u8>> {
     let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "a", "namespace": "b", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": PLANTED}},
         "spec": {"values": {"password": PLANTED}, "releaseName": {"wrong": PLANTED}}});
-    let wrong =
-        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": [PLANTED]}});
+    let wrong = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": [PLANTED]}});
     let helm = |object: &Value| Review {
         kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
         resource: "helmreleases",
@@ -77,13 +81,29 @@ fn reviews() -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn a_planted_secret_shows_in_no_log_and_no_answer() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone());
     tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
-    let limits = Limits { linger: std::time::Duration::ZERO, ..Limits::default() };
+    let limits = Limits {
+        linger: std::time::Duration::ZERO,
+        ..Limits::default()
+    };
     let source = Arc::new(Snapshot::built_in().unwrap());
-    let bound = Bound::bind(Settings { limits, ..Settings::loopback() }, source).await.unwrap();
+    let bound = Bound::bind(
+        Settings {
+            limits,
+            ..Settings::loopback()
+        },
+        source,
+    )
+    .await
+    .unwrap();
     let client = Client::trusting(bound.authority_pem().unwrap(), Http::One).unwrap();
-    let url = format!("https://localhost:{}/validate", bound.admission_address().unwrap().port());
+    let url = format!(
+        "https://localhost:{}/validate",
+        bound.admission_address().unwrap().port()
+    );
     let metrics = format!("http://{}/metrics", bound.observe_address().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(bound.serve(async { drop(stopped.await) }));
@@ -97,7 +117,13 @@ async fn a_planted_secret_shows_in_no_log_and_no_answer() {
     drop(stop);
     server.await.unwrap().unwrap();
     let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(logged.contains("review not readable"), "the log was listened to: {logged}");
-    let lines: Vec<_> = logged.lines().filter(|line| line.contains(PLANTED)).collect();
+    assert!(
+        logged.contains("review not readable"),
+        "the log was listened to: {logged}"
+    );
+    let lines: Vec<_> = logged
+        .lines()
+        .filter(|line| line.contains(PLANTED))
+        .collect();
     assert!(lines.is_empty(), "{lines:?}");
 }

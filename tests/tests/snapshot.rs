@@ -10,12 +10,15 @@ const CRDS: usize = 200;
 
 /// A CRD with a schema of some kilobytes, as `kubectl get crd -o json` prints it.
 fn crd(number: usize) -> Value {
-    let field =
-        |index: usize| (format!("field{index}"), json!({"type": "string", "description": "It's \"a\": [field]\n- x"}));
+    let field = |index: usize| {
+        (
+            format!("field{index}"),
+            json!({"type": "string", "description": "It's \"a\": [field]\n- x"}),
+        )
+    };
     let properties: serde_json::Map<_, _> = (0..50).map(field).collect();
     let schema = json!({"openAPIV3Schema": {"type": "object", "properties": properties}});
-    let version =
-        |name: &str, storage: bool| json!({"name": name, "served": true, "storage": storage, "schema": schema});
+    let version = |name: &str, storage: bool| json!({"name": name, "served": true, "storage": storage, "schema": schema});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -44,9 +47,15 @@ fn facts_of(text: &str) -> Vec<String> {
 fn two_hundred_crds_load_alike_from_every_form() {
     let crds: Vec<Value> = (0..CRDS).map(crd).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": crds});
-    let stream: Vec<String> = crds.iter().map(|crd| format!("---\n{}", yaml(crd, 0))).collect();
+    let stream: Vec<String> = crds
+        .iter()
+        .map(|crd| format!("---\n{}", yaml(crd, 0)))
+        .collect();
     let expected = facts_of(&list.to_string());
-    assert_eq!(facts_of(&serde_json::to_string_pretty(&list).unwrap()), expected);
+    assert_eq!(
+        facts_of(&serde_json::to_string_pretty(&list).unwrap()),
+        expected
+    );
     assert_eq!(facts_of(&yaml(&list, 0)), expected);
     assert_eq!(facts_of(&stream.concat()), expected);
 }

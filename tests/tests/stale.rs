@@ -14,7 +14,8 @@ use fluxkeep_tests::{Review, definition, now, record, redefined, stored};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: helm-controller}\n";
+const DEPLOYMENT: &str =
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: helm-controller}\n";
 const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: apps}\n";
 
 /// The incident's cluster, heard 20 minutes ago.
@@ -26,40 +27,109 @@ fn stale() -> Facts {
 fn helm_release(spec: &Value) -> Review<'static> {
     let object = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec});
-    Review { kind: "helm.toolkit.fluxcd.io/v2/HelmRelease", resource: "helmreleases", object, ..Review::default() }
+    Review {
+        kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
+        resource: "helmreleases",
+        object,
+        ..Review::default()
+    }
 }
 
 fn deletion(kind: &'static str, namespace: &str, name: &str) -> Review<'static> {
     let old = json!({"metadata": {"name": name, "namespace": namespace}, "spec": {}});
-    Review { kind, operation: "DELETE", old, ..Review::default() }
+    Review {
+        kind,
+        operation: "DELETE",
+        old,
+        ..Review::default()
+    }
 }
 
 /// The outcome, and which rules had something to say.
 fn said(answer: &Answer) -> (&'static str, Vec<&'static str>) {
-    (answer.outcome.name(), answer.verdict.findings.iter().map(|finding| finding.rule).collect())
+    (
+        answer.outcome.name(),
+        answer
+            .verdict
+            .findings
+            .iter()
+            .map(|finding| finding.rule)
+            .collect(),
+    )
 }
 
 #[test]
 fn what_needs_facts_is_refused_where_it_is_about_the_engine_and_warned_of_elsewhere() {
-    let engine = json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "releaseName": "flux"});
+    let engine =
+        json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "releaseName": "flux"});
     let stranger = json!({"chart": {"spec": {"chart": "nginx"}}});
     let remote = json!({"chart": {"spec": {"chart": "nginx"}}, "kubeConfig": {"secretRef": {"name": "other"}}});
-    let suspended = json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "suspend": true});
+    let suspended =
+        json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "suspend": true});
     let cases = [
-        ("a HelmRelease of Flux", helm_release(&engine), "refuse", true),
-        ("a HelmRelease that may be anything", helm_release(&stranger), "warn", true),
-        ("a HelmRelease for another cluster", helm_release(&remote), "allow", false),
-        ("a HelmRelease that is suspended", helm_release(&suspended), "allow", false),
-        ("a record with a controller of Flux", stored(record(DEPLOYMENT, &[])), "refuse", true),
-        ("a record without", stored(record(CONFIG_MAP, &[])), "warn", true),
-        ("a controller deleted", deletion("apps/v1/Deployment", "flux-system", "helm-controller"), "refuse", true),
-        ("a HelmRelease deleted", deletion("helm.toolkit.fluxcd.io/v2/HelmRelease", "apps", "a"), "warn", true),
-        ("a stranger's ConfigMap deleted", deletion("/v1/ConfigMap", "apps", "a"), "allow", false),
+        (
+            "a HelmRelease of Flux",
+            helm_release(&engine),
+            "refuse",
+            true,
+        ),
+        (
+            "a HelmRelease that may be anything",
+            helm_release(&stranger),
+            "warn",
+            true,
+        ),
+        (
+            "a HelmRelease for another cluster",
+            helm_release(&remote),
+            "allow",
+            false,
+        ),
+        (
+            "a HelmRelease that is suspended",
+            helm_release(&suspended),
+            "allow",
+            false,
+        ),
+        (
+            "a record with a controller of Flux",
+            stored(record(DEPLOYMENT, &[])),
+            "refuse",
+            true,
+        ),
+        (
+            "a record without",
+            stored(record(CONFIG_MAP, &[])),
+            "warn",
+            true,
+        ),
+        (
+            "a controller deleted",
+            deletion("apps/v1/Deployment", "flux-system", "helm-controller"),
+            "refuse",
+            true,
+        ),
+        (
+            "a HelmRelease deleted",
+            deletion("helm.toolkit.fluxcd.io/v2/HelmRelease", "apps", "a"),
+            "warn",
+            true,
+        ),
+        (
+            "a stranger's ConfigMap deleted",
+            deletion("/v1/ConfigMap", "apps", "a"),
+            "allow",
+            false,
+        ),
     ];
     for (what, review, outcome, is_told) in cases {
         let answer = review.answer(&stale());
         let (decision, rules) = said(&answer);
-        assert_eq!((decision, rules.contains(&facts_stale::RULE.id)), (outcome, is_told), "{what}: {rules:?}");
+        assert_eq!(
+            (decision, rules.contains(&facts_stale::RULE.id)),
+            (outcome, is_told),
+            "{what}: {rules:?}"
+        );
     }
 }
 
@@ -89,10 +159,17 @@ fn a_cluster_that_was_never_read_is_not_known_and_one_that_was_heard_lately_is()
 fn a_refusal_says_since_when_and_what_to_do_and_the_policy_can_lift_it() {
     let review = helm_release(&json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}}));
     let refused = String::from_utf8(review.answer(&stale()).body).unwrap();
-    for part in ["not heard of since 2026-11-24T11:40:00Z", "fluxkeep's log", "levels: {facts-stale: warn}"] {
+    for part in [
+        "not heard of since 2026-11-24T11:40:00Z",
+        "fluxkeep's log",
+        "levels: {facts-stale: warn}",
+    ] {
         assert!(refused.contains(part), "{part} in {refused}");
     }
-    let policy = Policy { levels: [(facts_stale::RULE.id, Level::Warn)].into(), ..Policy::default() };
+    let policy = Policy {
+        levels: [(facts_stale::RULE.id, Level::Warn)].into(),
+        ..Policy::default()
+    };
     let answer = answer(&review.bytes(), &stale(), &policy, now());
     assert_eq!(said(&answer), ("warn", vec![facts_stale::RULE.id]));
 }

@@ -17,12 +17,19 @@ fn path() -> Vec<&'static Release> {
 }
 
 fn lines() -> impl Iterator<Item = Vec<&'static str>> {
-    MATRIX.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())
+    MATRIX
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split('\t').collect())
 }
 
 fn release(number: &str) -> &'static Release {
-    let version = number.parse().expect("the matrix names releases by their numbers");
-    Catalogue::built_in().release(&version).expect("the catalogue knows every release of the matrix")
+    let version = number
+        .parse()
+        .expect("the matrix names releases by their numbers");
+    Catalogue::built_in()
+        .release(&version)
+        .expect("the catalogue knows every release of the matrix")
 }
 
 /// A definition as a cluster holds it.
@@ -35,13 +42,16 @@ struct Held {
 impl Held {
     /// Applies a release's definition: refused, nothing changes; accepted, its storage version joins the stored ones.
     fn apply(mut self, crd: &str, release: &'static Release) -> Self {
-        let Some(definition) = offered(crd, release) else { return self };
+        let Some(definition) = offered(crd, release) else {
+            return self;
+        };
         if dropped(&self.stored, &definition).next().is_some() {
             return self;
         }
         self.spec = Some(release);
         let storage = definition.storage().map(str::to_owned);
-        self.stored.extend(storage.filter(|version| !self.stored.contains(version)));
+        self.stored
+            .extend(storage.filter(|version| !self.stored.contains(version)));
         self
     }
 
@@ -53,7 +63,11 @@ impl Held {
             (Some(_), None) => "GONE".into(),
             (Some(_), Some(definition)) => {
                 let lost: Vec<_> = dropped(&self.stored, &definition).collect();
-                if lost.is_empty() { "OK".into() } else { lost.join(",") }
+                if lost.is_empty() {
+                    "OK".into()
+                } else {
+                    lost.join(",")
+                }
             }
         }
     }
@@ -76,12 +90,22 @@ fn held(case: &str, crd: &str, from: &'static Release) -> Held {
 /// A line of the matrix as the catalogue and the rule predict it.
 fn predicted(case: &str, crd: &str, from: &str) -> Vec<String> {
     let held = held(case, crd, release(from));
-    let spec = held.spec.map_or("-".into(), |release| release.version.to_string());
-    let stored = if held.stored.is_empty() { "-".into() } else { held.stored.join(",") };
+    let spec = held
+        .spec
+        .map_or("-".into(), |release| release.version.to_string());
+    let stored = if held.stored.is_empty() {
+        "-".into()
+    } else {
+        held.stored.join(",")
+    };
     let keys = [case.into(), crd.into(), from.into(), spec, stored];
     let answers = path().into_iter().map(|to| {
         let asked = to.version.to_string() != from;
-        if asked { held.answer(crd, to) } else { "=".into() }
+        if asked {
+            held.answer(crd, to)
+        } else {
+            "=".into()
+        }
     });
     keys.into_iter().chain(answers).collect()
 }
@@ -90,22 +114,33 @@ fn predicted(case: &str, crd: &str, from: &str) -> Vec<String> {
 fn every_answer_of_the_apiserver_is_predicted() {
     let mut answers = 0;
     for line in lines().skip(1) {
-        let [case, crd, from, ..] = line[..] else { unreachable!("a line has {KEYS} keys") };
+        let [case, crd, from, ..] = line[..] else {
+            unreachable!("a line has {KEYS} keys")
+        };
         assert_eq!(predicted(case, crd, from), line);
-        answers += line.iter().skip(KEYS).filter(|answer| **answer != "=").count();
+        answers += line
+            .iter()
+            .skip(KEYS)
+            .filter(|answer| **answer != "=")
+            .count();
     }
     assert_eq!(answers, 2_700);
 }
 
 #[test]
 fn the_matrix_holds_every_definition_of_the_catalogue_both_ways_from_every_release() {
-    let mut asked: Vec<_> = lines().skip(1).map(|line| (line[0], line[1], line[2].to_owned())).collect();
+    let mut asked: Vec<_> = lines()
+        .skip(1)
+        .map(|line| (line[0], line[1], line[2].to_owned()))
+        .collect();
     asked.sort_unstable();
     let newest = path().pop().expect("the matrix has releases");
     let mut wanted = Vec::new();
     for crd in &newest.crds {
         for from in path() {
-            wanted.extend(["fresh", "grown"].map(|case| (case, crd.name.as_str(), from.version.to_string())));
+            wanted.extend(
+                ["fresh", "grown"].map(|case| (case, crd.name.as_str(), from.version.to_string())),
+            );
         }
     }
     wanted.sort_unstable();
@@ -114,7 +149,11 @@ fn the_matrix_holds_every_definition_of_the_catalogue_both_ways_from_every_relea
 
 #[test]
 fn a_cluster_that_grew_through_every_release_is_stuck_long_before_the_newest() {
-    let releases = held("grown", "helmreleases.helm.toolkit.fluxcd.io", release("2.9.4"));
+    let releases = held(
+        "grown",
+        "helmreleases.helm.toolkit.fluxcd.io",
+        release("2.9.4"),
+    );
     assert_eq!(releases.spec, Some(release("2.6.4")));
     assert_eq!(releases.stored, ["v2beta1", "v2beta2", "v2"]);
 }

@@ -75,13 +75,22 @@ impl Port {
         };
         if let Some(stream) = self.handshake(&tls, stream, turn).await {
             let agreed = stream.get_ref().1.alpn_protocol();
-            let protocol = if agreed == Some(b"h2".as_slice()) { Protocol::Http2 } else { Protocol::Http1 };
+            let protocol = if agreed == Some(b"h2".as_slice()) {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            };
             self.requests(stream, protocol).await;
         }
     }
 
     /// None when it fails, takes too long, or gives way: to newer ones, or to the end of accepting.
-    async fn handshake(&self, tls: &TlsAcceptor, stream: TcpStream, turn: Turn) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+        turn: Turn,
+    ) -> Option<TlsStream<TcpStream>> {
         tokio::select! {
             done = timeout(self.limits.handshake, tls.accept(stream)) => match done {
                 Ok(Ok(stream)) => return Some(stream),
@@ -93,10 +102,21 @@ impl Port {
         None
     }
 
-    async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, protocol: Protocol) {
-        let Self { router, limits, mut phase, alive, .. } = self;
+    async fn requests(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        protocol: Protocol,
+    ) {
+        let Self {
+            router,
+            limits,
+            mut phase,
+            alive,
+            ..
+        } = self;
         let builder = builder(&limits, protocol);
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        let connection =
+            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);
         let last = last_phase(protocol, *phase.borrow());
         let ended = tokio::select! {
@@ -115,9 +135,15 @@ impl Port {
 
 fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers);
     // A client that is gone without a word answers no ping.
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(limits.headers);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.headers);
     match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
@@ -142,7 +168,10 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 /// A client that left before it was accepted concerns only itself; what concerns the server needs
 /// time to get better.
 async fn back_off(error: &Error) {
-    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) {
+    if matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+    ) {
         return;
     }
     tracing::warn!(%error, "accepting a connection failed; the limit of open files may be too low");
@@ -162,13 +191,22 @@ mod tests {
         let (tell, phase) = watch::channel(Phase::Serving);
         let (near, far) = tokio::io::duplex(4096);
         let router = Router::new().route("/", get(async || "yes"));
-        let port = Port { tls: None, router, limits: Limits::default(), phase, alive: mpsc::channel(1).0 };
+        let port = Port {
+            tls: None,
+            router,
+            limits: Limits::default(),
+            phase,
+            alive: mpsc::channel(1).0,
+        };
         tokio::spawn(port.requests(far, Protocol::Http1));
         (near, tell)
     }
 
     async fn ask(client: &mut DuplexStream) -> String {
-        client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = vec![0; 1024];
         let length = client.read(&mut answer).await.unwrap();
         answer.truncate(length);
@@ -178,7 +216,10 @@ mod tests {
     /// How long until the server closes the connection by itself.
     async fn closed(client: &mut DuplexStream) -> Duration {
         let start = Instant::now();
-        timeout(Duration::from_hours(1), client.read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+        timeout(Duration::from_hours(1), client.read_to_end(&mut Vec::new()))
+            .await
+            .unwrap()
+            .unwrap();
         start.elapsed()
     }
 

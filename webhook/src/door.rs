@@ -56,13 +56,21 @@ pub(crate) struct Door {
 pub(crate) fn router(door: Door) -> Router {
     let in_phase = |phase| post(move |state, request| review(phase, state, request));
     let paths = [Phase::Validating, Phase::Mutating];
-    let router = paths.into_iter().fold(Router::new(), |router, phase| router.route(phase.path(), in_phase(phase)));
+    let router = paths.into_iter().fold(Router::new(), |router, phase| {
+        router.route(phase.path(), in_phase(phase))
+    });
     explained(router, "POST an AdmissionReview to /validate or /mutate\n").with_state(door)
 }
 
-async fn review(phase: Phase, Shared(door): Shared<Door>, request: Request<Body>) -> Response<Body> {
+async fn review(
+    phase: Phase,
+    Shared(door): Shared<Door>,
+    request: Request<Body>,
+) -> Response<Body> {
     let version = request.version();
-    let read = timeout(door.body_deadline, body(request)).await.unwrap_or(Err(Refused::TooSlow));
+    let read = timeout(door.body_deadline, body(request))
+        .await
+        .unwrap_or(Err(Refused::TooSlow));
     let is_unread = read.is_err();
     let mut response = match read {
         Ok(body) => door.judged(phase, body).await,
@@ -71,7 +79,9 @@ async fn review(phase: Phase, Shared(door): Shared<Door>, request: Request<Body>
     let is_stopping = *door.life.borrow() != connections::Phase::Serving;
     // An idle connection that is simply cut fails the apiserver's next review.
     if (is_unread || is_stopping) && version < Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -83,7 +93,10 @@ impl Door {
             return self.answer(phase, &body, since);
         }
         let door = self.clone();
-        self.unfolding.run(move || door.answer(phase, &body, since)).await.unwrap_or_else(failed)
+        self.unfolding
+            .run(move || door.answer(phase, &body, since))
+            .await
+            .unwrap_or_else(failed)
     }
 
     /// Answers, counts with the time since it was there, and logs. A panic costs this one review, not the
@@ -109,15 +122,23 @@ impl Door {
 
 fn response(answer: Answer) -> Response<Body> {
     if answer.status != 200 {
-        return text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST), answer.body);
+        return text(
+            StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST),
+            answer.body,
+        );
     }
     let mut response = Response::new(Body::from(answer.body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 fn failed() -> Response<Body> {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "fluxkeep failed on this review; see its log\n")
+    text(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "fluxkeep failed on this review; see its log\n",
+    )
 }
 
 /// Why a body is not taken.
@@ -133,9 +154,14 @@ impl Refused {
         match self {
             Self::TooLong => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes"),
+                format!(
+                    "a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes"
+                ),
             ),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned()),
+            Self::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time".to_owned(),
+            ),
             Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
         }
     }
@@ -143,7 +169,10 @@ impl Refused {
 
 /// The whole body, in one piece, never more than the bound.
 async fn body(request: Request<Body>) -> Result<Vec<u8>, Refused> {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > LONGEST_BODY) {
         return Err(Refused::TooLong);
     }
@@ -162,7 +191,10 @@ async fn body(request: Request<Body>) -> Result<Vec<u8>, Refused> {
 }
 
 /// Tells whoever asks for something else what there is.
-pub(crate) fn explained<S: Clone + Send + Sync + 'static>(router: Router<S>, usage: &'static str) -> Router<S> {
+pub(crate) fn explained<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    usage: &'static str,
+) -> Router<S> {
     router
         .fallback(async move || text(StatusCode::NOT_FOUND, usage))
         .method_not_allowed_fallback(async move || text(StatusCode::METHOD_NOT_ALLOWED, usage))
@@ -172,7 +204,10 @@ pub(crate) fn explained<S: Clone + Send + Sync + 'static>(router: Router<S>, usa
 pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -191,7 +226,12 @@ mod tests {
     fn fragile(metrics: &Arc<Metrics>) -> Router {
         let answering = |_: Phase, body: &[u8]| {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
-            fluxkeep::admission::answer(body, &Facts::default(), &Policy::default(), crate::state::now())
+            fluxkeep::admission::answer(
+                body,
+                &Facts::default(),
+                &Policy::default(),
+                crate::state::now(),
+            )
         };
         router(door(metrics, Arc::new(answering)))
     }
@@ -200,7 +240,13 @@ mod tests {
     fn door(metrics: &Arc<Metrics>, answering: Answering) -> Door {
         let (_tell, life) = watch::channel(connections::Phase::Serving);
         let (metrics, unfolding) = (metrics.clone(), Unfolding::start().unwrap());
-        Door { answering, metrics, body_deadline: Duration::from_secs(10), life, unfolding }
+        Door {
+            answering,
+            metrics,
+            body_deadline: Duration::from_secs(10),
+            life,
+            unfolding,
+        }
     }
 
     async fn status(router: &Router, body: impl Into<Body>) -> StatusCode {
@@ -214,14 +260,22 @@ mod tests {
         let router = fragile(&metrics);
         let review = |name: &str| {
             let request = format!(r#"{{"uid":"1","name":"{name}"}}"#);
-            format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{request}}}"#)
+            format!(
+                r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{request}}}"#
+            )
         };
         for name in ["", &" ".repeat(AT_ONCE), record::NAME] {
-            assert_eq!(status(&router, review(&format!("{name}panic"))).await, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(
+                status(&router, review(&format!("{name}panic"))).await,
+                StatusCode::INTERNAL_SERVER_ERROR
+            );
             assert_eq!(status(&router, review(name)).await, StatusCode::OK);
         }
         let text = metrics.encoded();
-        assert!(text.contains(r#"reviews_total{door="none",decision="error"} 3"#), "{text}");
+        assert!(
+            text.contains(r#"reviews_total{door="none",decision="error"} 3"#),
+            "{text}"
+        );
     }
 
     #[tokio::test]
@@ -233,7 +287,12 @@ mod tests {
                 begun.fetch_add(1, Ordering::SeqCst);
                 gate.wait();
             }
-            fluxkeep::admission::answer(b"", &Facts::default(), &Policy::default(), crate::state::now())
+            fluxkeep::admission::answer(
+                b"",
+                &Facts::default(),
+                &Policy::default(),
+                crate::state::now(),
+            )
         };
         let router = router(door(&Arc::default(), Arc::new(answering)));
         let sent = |body: String| {
@@ -250,14 +309,20 @@ mod tests {
             let open = open.clone();
             spawn_blocking(move || open.wait()).await.unwrap();
         }
-        assert_eq!([one.await.unwrap(), other.await.unwrap()], [StatusCode::BAD_REQUEST; 2]);
+        assert_eq!(
+            [one.await.unwrap(), other.await.unwrap()],
+            [StatusCode::BAD_REQUEST; 2]
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_in_time_is_answered_with_408() {
         let router = fragile(&Arc::default());
         let start = tokio::time::Instant::now();
-        assert_eq!(status(&router, Body::new(Never)).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(
+            status(&router, Body::new(Never)).await,
+            StatusCode::REQUEST_TIMEOUT
+        );
         assert_eq!(start.elapsed(), Duration::from_secs(10));
     }
 

@@ -11,7 +11,9 @@ use crate::metrics::NO_DOOR;
 pub(crate) fn review(body: &[u8], answer: &Answer) {
     let door = answer.door.map_or(NO_DOOR, Door::name);
     match &answer.outcome {
-        Outcome::Unread(reason) => tracing::warn!(door, uid = uid(body), reason, "review not readable"),
+        Outcome::Unread(reason) => {
+            tracing::warn!(door, uid = uid(body), reason, "review not readable")
+        }
         Outcome::Amended => {
             let envelope = Envelope::read(body).unwrap_or_default();
             let (uid, user, added) = (&envelope.uid, envelope.user(), FIELD);
@@ -21,7 +23,11 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
             let decision = decision.name();
             if let Some(first) = answer.verdict.findings.first() {
                 let envelope = Envelope::read(body).unwrap_or_default();
-                let (uid, user, rules) = (&envelope.uid, envelope.user(), rules(&answer.verdict.findings));
+                let (uid, user, rules) = (
+                    &envelope.uid,
+                    envelope.user(),
+                    rules(&answer.verdict.findings),
+                );
                 let (object, findings) = (&first.object, answer.verdict.findings.len());
                 tracing::info!(door, decision, uid, user, rules, %object, findings, "review judged");
             } else {
@@ -33,7 +39,9 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
 
 /// By it the line is found again in the apiserver's audit log.
 fn uid(body: &[u8]) -> String {
-    Envelope::read(body).map(|envelope| envelope.uid).unwrap_or_default()
+    Envelope::read(body)
+        .map(|envelope| envelope.uid)
+        .unwrap_or_default()
 }
 
 /// Each rule once; findings are sorted by rule.
@@ -75,15 +83,21 @@ mod tests {
             "name":"{name}","namespace":"flux-system","operation":"DELETE","userInfo":{{"username":"jane"}},
             "oldObject":{object}}}}}"#
         );
-        let answer =
-            fluxkeep::admission::answer(body.as_bytes(), &Facts::default(), &Policy::default(), crate::state::now());
+        let answer = fluxkeep::admission::answer(
+            body.as_bytes(),
+            &Facts::default(),
+            &Policy::default(),
+            crate::state::now(),
+        );
         told(body.as_bytes(), &answer)
     }
 
     fn told(body: &[u8], answer: &Answer) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false);
         let log = log.with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(log, || review(body, answer));
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
@@ -108,7 +122,10 @@ mod tests {
             r#"rules="engine-deleted""#,
             r#"door="engine""#,
         ];
-        for part in told.into_iter().chain(["object=Deployment flux-system/source-controller"]) {
+        for part in told
+            .into_iter()
+            .chain(["object=Deployment flux-system/source-controller"])
+        {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains("hunter2"), "{line}");
@@ -116,14 +133,26 @@ mod tests {
 
     #[test]
     fn a_rule_that_found_many_things_is_named_once() {
-        let found = |rule| Finding { rule, ..Finding::about(&Object::default(), "", String::new(), String::new()) };
-        assert_eq!(rules(&["a-rule", "a-rule", "b-rule"].map(found)), "a-rule,b-rule");
+        let found = |rule| Finding {
+            rule,
+            ..Finding::about(&Object::default(), "", String::new(), String::new())
+        };
+        assert_eq!(
+            rules(&["a-rule", "a-rule", "b-rule"].map(found)),
+            "a-rule,b-rule"
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_told_without_its_content() {
-        let line = logged("source-controller", r#"{"metadata":{"name":["hunter2"]},"spec":"hunter2"}"#);
-        assert!(line.contains("not readable") && line.contains("the-uid"), "{line}");
+        let line = logged(
+            "source-controller",
+            r#"{"metadata":{"name":["hunter2"]},"spec":"hunter2"}"#,
+        );
+        assert!(
+            line.contains("not readable") && line.contains("the-uid"),
+            "{line}"
+        );
         assert!(!line.contains("hunter2"), "{line}");
     }
 
@@ -134,11 +163,24 @@ mod tests {
             "resource":{"resource":"helmreleases"},"name":"flux","namespace":"flux-system","operation":"CREATE",
             "userInfo":{"username":"jane"},"object":{"metadata":{"name":"flux","namespace":"flux-system"},
             "spec":{"values":{"token":"hunter2"},"chart":{"spec":{"chart":"flux2"}}}}}}"#;
-        let policy = Policy { mutates_helm_releases: true, ..Policy::default() };
-        let answer = amend(body.as_bytes(), &Facts::default(), &policy, crate::state::now());
+        let policy = Policy {
+            mutates_helm_releases: true,
+            ..Policy::default()
+        };
+        let answer = amend(
+            body.as_bytes(),
+            &Facts::default(),
+            &policy,
+            crate::state::now(),
+        );
         let line = told(body.as_bytes(), &answer);
         assert_eq!(line.lines().count(), 1, "{line}");
-        for part in ["INFO", r#"user="jane""#, "object=HelmRelease flux-system/flux", r#"added="spec.postRenderers""#] {
+        for part in [
+            "INFO",
+            r#"user="jane""#,
+            "object=HelmRelease flux-system/flux",
+            r#"added="spec.postRenderers""#,
+        ] {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains("hunter2"), "{line}");

@@ -7,13 +7,19 @@ use anyhow::Context;
 use clap::Parser;
 use fluxkeep_webhook::registration::{Cluster, Kept, What};
 use fluxkeep_webhook::source::Access;
-use fluxkeep_webhook::{Args, Bound, Command, Events, Place, REGISTRATION, SecretName, Settings, open_files, usage};
+use fluxkeep_webhook::{
+    Args, Bound, Command, Events, Place, REGISTRATION, SecretName, Settings, open_files, usage,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(asked) if !asked.use_stderr() => return asked.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
+        Err(asked) if !asked.use_stderr() => {
+            return asked
+                .print()
+                .map_or(ExitCode::from(2), |()| ExitCode::SUCCESS);
+        }
         Err(error) => return failed(&usage::one_line(&error)),
     };
     let done = match args.command {
@@ -56,8 +62,17 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let source = args.facts.open(&args.cluster).await?;
     let place = place(args.tls_secret.clone(), &args.cluster).await?;
     let kept = kept(&args.registered, &args.cluster).await?;
-    let events = if args.events { Some(Events(args.cluster.client().await?)) } else { None };
-    let settings = Settings { place, kept, events, ..args.into() };
+    let events = if args.events {
+        Some(Events(args.cluster.client().await?))
+    } else {
+        None
+    };
+    let settings = Settings {
+        place,
+        kept,
+        events,
+        ..args.into()
+    };
     let bound = Bound::bind(settings, source).await.context("starting")?;
     let (admission, observe) = (bound.admission_address()?, bound.observe_address()?);
     tracing::info!(%admission, %observe, "serving");
@@ -66,14 +81,25 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
 /// Where replicas share their authority, if they do.
 async fn place(secret: Option<SecretName>, cluster: &Access) -> anyhow::Result<Option<Place>> {
-    let Some(secret) = secret else { return Ok(None) };
-    Ok(Some(Place::new(cluster.client().await?, secret, REGISTRATION)))
+    let Some(secret) = secret else {
+        return Ok(None);
+    };
+    Ok(Some(Place::new(
+        cluster.client().await?,
+        secret,
+        REGISTRATION,
+    )))
 }
 
 /// The registration that this server keeps, where it is told its address.
 async fn kept(what: &What, cluster: &Access) -> anyhow::Result<Option<Kept>> {
-    let Some(registration) = what.registration()? else { return Ok(None) };
-    Ok(Some(Kept { cluster: Cluster::new(cluster.client().await?, false), registration }))
+    let Some(registration) = what.registration()? else {
+        return Ok(None);
+    };
+    Ok(Some(Kept {
+        cluster: Cluster::new(cluster.client().await?, false),
+        registration,
+    }))
 }
 
 /// SIGTERM, as kubelet sends it, or SIGINT.

@@ -27,7 +27,9 @@ pub(crate) const NO_DOOR: &str = "none";
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// From 50 µs, below the fastest review, to 10 s, the default timeout of a webhook.
-const SECONDS: [f64; 12] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+const SECONDS: [f64; 12] = [
+    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0,
+];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Review {
@@ -145,22 +147,41 @@ impl Metrics {
         let door = answer.door.map_or(NO_DOOR, Door::name);
         let decision = answer.outcome.name();
         self.reviews.get_or_create(&Review { door, decision }).inc();
-        self.seconds.get_or_create(&AtDoor { door }).observe(took.as_secs_f64());
+        self.seconds
+            .get_or_create(&AtDoor { door })
+            .observe(took.as_secs_f64());
         if answer.outcome == Outcome::Amended {
             self.mutations.inc();
         }
         for finding in &answer.verdict.findings {
             let (level, outcome) = (finding.level.name(), finding.outcome().name());
-            self.findings.get_or_create(&Found { rule: finding.rule, door, level, outcome }).inc();
+            self.findings
+                .get_or_create(&Found {
+                    rule: finding.rule,
+                    door,
+                    level,
+                    outcome,
+                })
+                .inc();
         }
         for abstained in &answer.verdict.abstained {
-            self.abstentions.get_or_create(&Abstention { rule: abstained.rule, door }).inc();
+            self.abstentions
+                .get_or_create(&Abstention {
+                    rule: abstained.rule,
+                    door,
+                })
+                .inc();
         }
     }
 
     /// Counts a request that got no review in return.
     pub fn failed(&self) {
-        self.reviews.get_or_create(&Review { door: NO_DOOR, decision: "error" }).inc();
+        self.reviews
+            .get_or_create(&Review {
+                door: NO_DOOR,
+                decision: "error",
+            })
+            .inc();
     }
 
     /// Counts a look at the policy file that found it changed.
@@ -172,12 +193,19 @@ impl Metrics {
     /// Counts a new certificate, or a failure to take one.
     pub fn rotated(&self, certificate: &'static str, good: bool) {
         let result = if good { "success" } else { "error" };
-        self.rotations.get_or_create(&Rotation { certificate, result }).inc();
+        self.rotations
+            .get_or_create(&Rotation {
+                certificate,
+                result,
+            })
+            .inc();
     }
 
     /// Counts an object of the registration that had to be written, or a failure to.
     pub fn kept(&self, change: &'static str) {
-        self.registrations.get_or_create(&RegistrationChange { change }).inc();
+        self.registrations
+            .get_or_create(&RegistrationChange { change })
+            .inc();
     }
 
     /// Counts an Event that was to be written: `written`, `failed`, or `dropped` for lack of room.
@@ -187,8 +215,13 @@ impl Metrics {
 
     /// Notes the end of a certificate's life.
     pub fn expires(&self, certificate: &'static str, not_after: SystemTime) {
-        let seconds = not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.not_after.get_or_create(&Certificate { certificate }).set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let seconds = not_after
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        self.not_after
+            .get_or_create(&Certificate { certificate })
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// The OpenMetrics text, with what can be read off the state now.
@@ -208,21 +241,37 @@ impl Metrics {
 
     fn observe(&self, state: &State) {
         let (facts, policy) = (state.source().facts(), state.policy());
-        let age = SystemTime::now().duration_since(state.source().as_of()).unwrap_or_default();
+        let age = SystemTime::now()
+            .duration_since(state.source().as_of())
+            .unwrap_or_default();
         let source = state.source().name();
-        self.facts_age.get_or_create(&From { source }).set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        self.facts_age
+            .get_or_create(&From { source })
+            .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         let (present, missing) = facts.controllers(&policy.engine);
         for (names, is_present) in [(&present, true), (&missing, false)] {
             for controller in names {
                 let at = |state| ControllerState { controller, state };
-                self.controllers.get_or_create(&at("present")).set(i64::from(is_present));
-                self.controllers.get_or_create(&at("missing")).set(i64::from(!is_present));
+                self.controllers
+                    .get_or_create(&at("present"))
+                    .set(i64::from(is_present));
+                self.controllers
+                    .get_or_create(&at("missing"))
+                    .set(i64::from(!is_present));
             }
         }
         let tally = overrides::tally(&facts, &policy, now());
-        for (rule, state) in RULES.into_iter().flat_map(|rule| ["active", "expired"].map(|state| (rule.id, state))) {
-            let count = tally.get(&(rule, state == "active")).copied().unwrap_or_default();
-            self.overrides.get_or_create(&OverrideState { rule, state }).set(count);
+        for (rule, state) in RULES
+            .into_iter()
+            .flat_map(|rule| ["active", "expired"].map(|state| (rule.id, state)))
+        {
+            let count = tally
+                .get(&(rule, state == "active"))
+                .copied()
+                .unwrap_or_default();
+            self.overrides
+                .get_or_create(&OverrideState { rule, state })
+                .set(count);
         }
     }
 
@@ -234,18 +283,27 @@ impl Metrics {
             }
             drop(self.seconds.get_or_create(&AtDoor { door }));
         }
-        drop(self.reviews.get_or_create(&Review { door: NO_DOOR, decision: "error" }));
+        drop(self.reviews.get_or_create(&Review {
+            door: NO_DOOR,
+            decision: "error",
+        }));
         self.start_rules_at_zero();
         for result in ["written", "failed", "dropped"] {
             drop(self.events.get_or_create(&Telling { result }));
         }
         for change in ["created", "configured", "deleted", "failed"] {
-            drop(self.registrations.get_or_create(&RegistrationChange { change }));
+            drop(
+                self.registrations
+                    .get_or_create(&RegistrationChange { change }),
+            );
         }
         for result in ["success", "error"] {
             drop(self.reloads.get_or_create(&Reload { result }));
             for certificate in ["ca", "leaf"] {
-                drop(self.rotations.get_or_create(&Rotation { certificate, result }));
+                drop(self.rotations.get_or_create(&Rotation {
+                    certificate,
+                    result,
+                }));
             }
         }
     }
@@ -253,13 +311,28 @@ impl Metrics {
     /// At the level that a rule has by itself; another one in the policy begins with its first event.
     fn start_rules_at_zero(&self) {
         let at_doors = |rule: &'static Rule| {
-            rule.doors.iter().filter(|door| Door::ADMISSION.contains(door)).map(move |door| (rule, door.name()))
+            rule.doors
+                .iter()
+                .filter(|door| Door::ADMISSION.contains(door))
+                .map(move |door| (rule, door.name()))
         };
         for (rule, door) in RULES.into_iter().flat_map(at_doors) {
-            let outcome = if rule.level == Level::Enforce { "refused" } else { "warned" };
-            drop(self.findings.get_or_create(&Found { rule: rule.id, door, level: rule.level.name(), outcome }));
+            let outcome = if rule.level == Level::Enforce {
+                "refused"
+            } else {
+                "warned"
+            };
+            drop(self.findings.get_or_create(&Found {
+                rule: rule.id,
+                door,
+                level: rule.level.name(),
+                outcome,
+            }));
             if !rule.needs.is_empty() {
-                drop(self.abstentions.get_or_create(&Abstention { rule: rule.id, door }));
+                drop(self.abstentions.get_or_create(&Abstention {
+                    rule: rule.id,
+                    door,
+                }));
             }
         }
     }
@@ -267,17 +340,41 @@ impl Metrics {
     fn registered(mut self) -> Self {
         let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
         let registry = &mut self.registry;
-        registry.register("fluxkeep_admission_reviews", "Reviews by door and decision", self.reviews.clone());
-        registry.register("fluxkeep_admission_seconds", "Time to answer a review", self.seconds.clone());
-        registry.register("fluxkeep_findings", "Findings by what became of them", self.findings.clone());
-        registry.register("fluxkeep_abstentions", "Rules that lacked a fact", self.abstentions.clone());
+        registry.register(
+            "fluxkeep_admission_reviews",
+            "Reviews by door and decision",
+            self.reviews.clone(),
+        );
+        registry.register(
+            "fluxkeep_admission_seconds",
+            "Time to answer a review",
+            self.seconds.clone(),
+        );
+        registry.register(
+            "fluxkeep_findings",
+            "Findings by what became of them",
+            self.findings.clone(),
+        );
+        registry.register(
+            "fluxkeep_abstentions",
+            "Rules that lacked a fact",
+            self.abstentions.clone(),
+        );
         registry.register(
             "fluxkeep_mutations",
             "HelmReleases that the post-renderer was added to",
             self.mutations.clone(),
         );
-        registry.register("fluxkeep_facts_age_seconds", "Age of the facts", self.facts_age.clone());
-        registry.register("fluxkeep_overrides", "Overrides in policy and cluster", self.overrides.clone());
+        registry.register(
+            "fluxkeep_facts_age_seconds",
+            "Age of the facts",
+            self.facts_age.clone(),
+        );
+        registry.register(
+            "fluxkeep_overrides",
+            "Overrides in policy and cluster",
+            self.overrides.clone(),
+        );
         registry.register(
             "fluxkeep_certificate_not_after_seconds",
             "End of a certificate's life, Unix time",
@@ -288,10 +385,26 @@ impl Metrics {
             "Objects of the registration that had to be written",
             self.registrations.clone(),
         );
-        registry.register("fluxkeep_events", "Events about refusals by what became of them", self.events.clone());
-        registry.register("fluxkeep_certificate_rotations", "Certificates taken", self.rotations.clone());
-        registry.register("fluxkeep_engine_controllers", "Flux's core controllers", self.controllers.clone());
-        registry.register("fluxkeep_policy_reloads", "Changes of the policy file", self.reloads.clone());
+        registry.register(
+            "fluxkeep_events",
+            "Events about refusals by what became of them",
+            self.events.clone(),
+        );
+        registry.register(
+            "fluxkeep_certificate_rotations",
+            "Certificates taken",
+            self.rotations.clone(),
+        );
+        registry.register(
+            "fluxkeep_engine_controllers",
+            "Flux's core controllers",
+            self.controllers.clone(),
+        );
+        registry.register(
+            "fluxkeep_policy_reloads",
+            "Changes of the policy file",
+            self.reloads.clone(),
+        );
         registry.register("fluxkeep_build", "What this build is", Info::new(build));
         self
     }

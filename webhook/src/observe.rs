@@ -25,21 +25,32 @@ pub(crate) struct Observe {
 /// `/livez`, `/readyz`, `/metrics`.
 pub(crate) fn router(observe: Observe) -> Router {
     let live = || async { text(StatusCode::OK, "ok\n") };
-    let router = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics));
+    let router = Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics));
     explained(router, "GET /livez, /readyz or /metrics\n").with_state(observe)
 }
 
 async fn ready(Shared(observe): Shared<Observe>) -> Response<Body> {
-    let (unread, held) = (observe.state.source().pending(), observe.readiness.pending());
+    let (unread, held) = (
+        observe.state.source().pending(),
+        observe.readiness.pending(),
+    );
     let pending: Vec<_> = unread.into_iter().chain(held).collect();
     if pending.is_empty() {
         return text(StatusCode::OK, "ok\n");
     }
-    text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", pending.join(", ")))
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("waiting for: {}\n", pending.join(", ")),
+    )
 }
 
 async fn metrics(Shared(observe): Shared<Observe>) -> Response<Body> {
     let mut response = Response::new(Body::from(observe.metrics.text(&observe.state)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     response
 }

@@ -11,7 +11,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// When the system does not allow it; the limit is as it was.
 pub fn raise() -> io::Result<Option<u64>> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )?;
     Ok(maximum)
 }
 
@@ -23,7 +29,14 @@ mod tests {
     #[test]
     fn a_process_may_open_as_many_files_as_the_system_allows_it() {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(512), maximum }).unwrap();
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(512),
+                maximum,
+            },
+        )
+        .unwrap();
         assert_eq!(raise().unwrap(), maximum);
         assert_eq!(getrlimit(Resource::Nofile).current, maximum);
     }

@@ -21,7 +21,10 @@ impl Readiness {
     #[must_use]
     pub fn wait_for(&self, name: &'static str) -> Pending {
         self.names_mut(|names| names.insert(name));
-        Pending { name, of: self.clone() }
+        Pending {
+            name,
+            of: self.clone(),
+        }
     }
 
     /// The names that are still pending; none when ready.
@@ -48,7 +51,10 @@ mod tests {
     #[test]
     fn it_is_ready_when_the_last_handle_is_dropped() {
         let readiness = Readiness::default();
-        let (facts, certificate) = (readiness.wait_for("facts"), readiness.wait_for("certificate"));
+        let (facts, certificate) = (
+            readiness.wait_for("facts"),
+            readiness.wait_for("certificate"),
+        );
         assert_eq!(readiness.pending(), ["certificate", "facts"]);
         drop(facts);
         assert_eq!(readiness.pending(), ["certificate"]);

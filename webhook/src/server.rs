@@ -76,14 +76,41 @@ impl Bound {
         let readiness = Readiness::default();
         let custodian = settings.place.map(|place| {
             let known = readiness.wait_for("the apiserver to know the certificate");
-            Custodian::new(place, settings.tls_names, current.clone(), metrics.clone(), known)
+            Custodian::new(
+                place,
+                settings.tls_names,
+                current.clone(),
+                metrics.clone(),
+                known,
+            )
         });
         let state = Arc::new(State::new(source, policy));
-        let keeper =
-            settings.kept.map(|kept| Keeper::new(kept.trusting(authority.as_deref()), state.clone(), metrics.clone()));
-        let upkeep = Upkeep { state, metrics, policy: policy_file, current, origin };
+        let keeper = settings.kept.map(|kept| {
+            Keeper::new(
+                kept.trusting(authority.as_deref()),
+                state.clone(),
+                metrics.clone(),
+            )
+        });
+        let upkeep = Upkeep {
+            state,
+            metrics,
+            policy: policy_file,
+            current,
+            origin,
+        };
         let (limits, events) = (settings.limits, settings.events);
-        Ok(Self { admission, observe, limits, upkeep, custodian, keeper, events, readiness, authority })
+        Ok(Self {
+            admission,
+            observe,
+            limits,
+            upkeep,
+            custodian,
+            keeper,
+            events,
+            readiness,
+            authority,
+        })
     }
 
     /// Where reviews are taken, over TLS.
@@ -141,8 +168,17 @@ impl Bound {
         Ok(())
     }
 
-    fn ports(&self, phase: &watch::Receiver<Phase>, alive: &mpsc::Sender<()>) -> Result<(Port, Port), Unbound> {
-        let Upkeep { state, metrics, current, .. } = &self.upkeep;
+    fn ports(
+        &self,
+        phase: &watch::Receiver<Phase>,
+        alive: &mpsc::Sender<()>,
+    ) -> Result<(Port, Port), Unbound> {
+        let Upkeep {
+            state,
+            metrics,
+            current,
+            ..
+        } = &self.upkeep;
         let door = Door {
             answering: self.answering(),
             metrics: metrics.clone(),
@@ -150,10 +186,23 @@ impl Bound {
             life: phase.clone(),
             unfolding: Unfolding::start().map_err(Unbound::Thread)?,
         };
-        let observe = Observe { metrics: metrics.clone(), state: state.clone(), readiness: self.readiness.clone() };
-        let port = |tls, router| Port { tls, router, limits: self.limits, phase: phase.clone(), alive: alive.clone() };
+        let observe = Observe {
+            metrics: metrics.clone(),
+            state: state.clone(),
+            readiness: self.readiness.clone(),
+        };
+        let port = |tls, router| Port {
+            tls,
+            router,
+            limits: self.limits,
+            phase: phase.clone(),
+            alive: alive.clone(),
+        };
         let tls = TlsAcceptor::from(Arc::new(server_config(current.clone())?));
-        Ok((port(Some(tls), door::router(door)), port(None, observe::router(observe))))
+        Ok((
+            port(Some(tls), door::router(door)),
+            port(None, observe::router(observe)),
+        ))
     }
 
     /// From bytes to bytes; what was refused is told of beside.
@@ -202,7 +251,9 @@ fn ticks(every: Duration) -> Interval {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Unbound> {
-    TcpListener::bind(address).await.map_err(|source| Unbound::Port { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Unbound::Port { address, source })
 }
 
 type Served = (Origin, Arc<Current>, Option<String>);
@@ -218,8 +269,15 @@ fn certificate(settings: &Settings, metrics: &Metrics) -> Result<Served, Unbound
         let (now, terms) = (SystemTime::now(), Terms::of_a_process());
         let authority = Authority::new(now, &terms)?;
         metrics.expires("ca", authority.certificate().life().not_after);
-        let (identity, pem) = (authority.leaf(&settings.tls_names, now, &terms)?, authority.certificate().pem());
-        (Origin::SelfMade(Box::new(authority), settings.tls_names.clone()), identity, Some(pem))
+        let (identity, pem) = (
+            authority.leaf(&settings.tls_names, now, &terms)?,
+            authority.certificate().pem(),
+        );
+        (
+            Origin::SelfMade(Box::new(authority), settings.tls_names.clone()),
+            identity,
+            Some(pem),
+        )
     };
     metrics.expires("leaf", identity.life().not_after);
     Ok((origin, Current::new(identity), authority))

@@ -15,7 +15,10 @@ use crate::source;
 
 /// The flags of `fluxkeep-webhook`; each is also read from the environment.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "fluxkeep-webhook", about = "Keeps a cluster's Flux alive: the admission server")]
+#[command(
+    name = "fluxkeep-webhook",
+    about = "Keeps a cluster's Flux alive: the admission server"
+)]
 #[command(version = crate::version::line(), args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// What to do instead of serving.
@@ -31,14 +34,24 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A directory with tls.crt and tls.key, reloaded when they change; without it, self-made.
-    #[arg(long, env = "FLUXKEEP_TLS_DIR", value_name = "DIR", conflicts_with = "tls_secret")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_TLS_DIR",
+        value_name = "DIR",
+        conflicts_with = "tls_secret"
+    )]
     tls_dir: Option<PathBuf>,
     /// The Secret in which replicas share the authority of self-made certificates, as NAMESPACE/NAME;
     /// without it, each process has its own.
     #[arg(long, env = "FLUXKEEP_TLS_SECRET", value_name = "SECRET")]
     pub tls_secret: Option<SecretName>,
     /// DNS names and addresses of the self-made certificate.
-    #[arg(long, env = "FLUXKEEP_TLS_NAMES", value_delimiter = ',', default_value = "localhost,127.0.0.1")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_TLS_NAMES",
+        value_delimiter = ',',
+        default_value = "localhost,127.0.0.1"
+    )]
     tls_names: Vec<String>,
     /// Where the server is registered, and kept so; without an address, somebody else does it.
     #[command(flatten)]
@@ -53,7 +66,12 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
     pub events: bool,
     /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
-    #[arg(long, env = "FLUXKEEP_LINGER", value_name = "SECONDS", default_value_t = 12)]
+    #[arg(
+        long,
+        env = "FLUXKEEP_LINGER",
+        value_name = "SECONDS",
+        default_value_t = 12
+    )]
     #[arg(value_parser = clap::value_parser!(u64).range(..=600))]
     linger: u64,
     /// What the program logs, and how.
@@ -162,7 +180,10 @@ impl From<Args> for Settings {
             kept: None,
             events: None,
             tls_names: args.tls_names,
-            limits: Limits { linger: Duration::from_secs(args.linger), ..Limits::default() },
+            limits: Limits {
+                linger: Duration::from_secs(args.linger),
+                ..Limits::default()
+            },
         }
     }
 }

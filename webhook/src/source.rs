@@ -25,7 +25,12 @@ pub struct Access {
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig; without it, the current one.
-    #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME", requires = "kubeconfig")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_CONTEXT",
+        value_name = "NAME",
+        requires = "kubeconfig"
+    )]
     context: Option<String>,
 }
 
@@ -54,7 +59,12 @@ pub struct From {
     /// releases of the engine are refused, others warned of.
     // A watch is renewed each minute; when four in a row fail it is no hiccup, and an apiserver that
     // restarts is back before.
-    #[arg(long, env = "FLUXKEEP_STALE_AFTER", value_name = "SECONDS", default_value_t = 300)]
+    #[arg(
+        long,
+        env = "FLUXKEEP_STALE_AFTER",
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
     #[arg(value_parser = value_parser!(u64).range(120..=86_400))]
     stale_after: u64,
 }
@@ -68,10 +78,18 @@ impl From {
         let Some(path) = &self.snapshot else {
             let client = cluster.client().await?;
             let runtime = one_thread().context("starting the thread that follows the cluster")?;
-            return Ok(Arc::new(Live::new(client, runtime, Duration::from_secs(self.stale_after))));
+            return Ok(Arc::new(Live::new(
+                client,
+                runtime,
+                Duration::from_secs(self.stale_after),
+            )));
         };
         let is_built_in = path.as_os_str() == BUILT_IN;
-        let snapshot = if is_built_in { Snapshot::built_in() } else { Snapshot::load(path) };
+        let snapshot = if is_built_in {
+            Snapshot::built_in()
+        } else {
+            Snapshot::load(path)
+        };
         Ok(Arc::new(snapshot.context("loading the snapshot")?))
     }
 }
@@ -79,8 +97,12 @@ impl From {
 /// A runtime on one thread, which ends with the program. Each thread that allocates keeps memory of its
 /// own: megabytes of a list, were it read by whichever of the server's threads is free.
 fn one_thread() -> io::Result<Handle> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new().name("following".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
+    thread::Builder::new()
+        .name("following".to_owned())
+        .spawn(move || runtime.block_on(pending::<()>()))?;
     Ok(handle)
 }

@@ -21,7 +21,10 @@ impl State {
     /// Judges by these.
     #[must_use]
     pub fn new(source: Arc<dyn Source>, policy: Policy) -> Self {
-        Self { source, policy: RwLock::new(Arc::new(policy)) }
+        Self {
+            source,
+            policy: RwLock::new(Arc::new(policy)),
+        }
     }
 
     /// Answers one review of a phase, now.
@@ -43,7 +46,10 @@ impl State {
     /// The policy that counts now.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.policy
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Judges by another policy from the next review on. The engine may live elsewhere then.

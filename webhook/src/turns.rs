@@ -21,7 +21,10 @@ pub(crate) struct Turn(oneshot::Receiver<Infallible>);
 impl Turns {
     /// No more than `most` at once.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, given: VecDeque::new() }
+        Self {
+            most,
+            given: VecDeque::new(),
+        }
     }
 
     /// A turn for the handshake that begins now.

@@ -31,12 +31,17 @@ impl Unfolding {
                 let _ = catch_unwind(AssertUnwindSafe(work));
             }
         };
-        thread::Builder::new().name("unfolding".to_owned()).spawn(worker)?;
+        thread::Builder::new()
+            .name("unfolding".to_owned())
+            .spawn(worker)?;
         Ok(Self(works))
     }
 
     /// Does this when its turn comes. None where it panicked.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (done, result) = oneshot::channel();
         // Whoever asked may have gone meanwhile.
         let work = move || drop(done.send(work()));

@@ -39,7 +39,13 @@ impl PolicyFile {
     pub(crate) fn load(path: &Path) -> Result<(Self, Policy), String> {
         let seen = read(path)?;
         let policy = parse(path, &seen)?;
-        Ok((Self { path: path.to_owned(), seen: Ok(seen) }, policy))
+        Ok((
+            Self {
+                path: path.to_owned(),
+                seen: Ok(seen),
+            },
+            policy,
+        ))
     }
 
     /// The new policy, if the file changed; why it is none, if it is none.
@@ -48,18 +54,23 @@ impl PolicyFile {
         if found == self.seen {
             return None;
         }
-        let policy = found.as_deref().map_err(Clone::clone).and_then(|text| parse(&self.path, text));
+        let policy = found
+            .as_deref()
+            .map_err(Clone::clone)
+            .and_then(|text| parse(&self.path, text));
         self.seen = found;
         Some(policy)
     }
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("reading policy {}: {error}", path.display()))
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("reading policy {}: {error}", path.display()))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Policy, String> {
-    policy_file::read(text, now()).map_err(|error| format!("reading policy {}: {error}", path.display()))
+    policy_file::read(text, now())
+        .map_err(|error| format!("reading policy {}: {error}", path.display()))
 }
 
 /// Keeps policy and certificate up to date.
@@ -110,7 +121,10 @@ impl Upkeep {
             Origin::SelfMade(authority, names) => {
                 let now = SystemTime::now();
                 let due = |identity: Identity| identity.life().is_due(now);
-                self.current.identity().is_none_or(due).then(|| authority.leaf(names, now, &Terms::of_a_process()))
+                self.current
+                    .identity()
+                    .is_none_or(due)
+                    .then(|| authority.leaf(names, now, &Terms::of_a_process()))
             }
         }
     }
@@ -126,14 +140,25 @@ mod tests {
     use std::time::Duration;
 
     fn upkeep(policy: Option<PolicyFile>, origin: Origin, identity: Identity) -> Upkeep {
-        let state = Arc::new(State::new(Arc::new(Snapshot::of(Vec::new())), Policy::default()));
-        Upkeep { state, metrics: Arc::default(), policy, current: Current::new(identity), origin }
+        let state = Arc::new(State::new(
+            Arc::new(Snapshot::of(Vec::new())),
+            Policy::default(),
+        ));
+        Upkeep {
+            state,
+            metrics: Arc::default(),
+            policy,
+            current: Current::new(identity),
+            origin,
+        }
     }
 
     fn self_made(made: SystemTime) -> (Origin, Identity) {
         let authority = Authority::new(made, &Terms::of_a_process()).unwrap();
         let names = vec!["localhost".to_owned()];
-        let identity = authority.leaf(&names, made, &Terms::of_a_process()).unwrap();
+        let identity = authority
+            .leaf(&names, made, &Terms::of_a_process())
+            .unwrap();
         (Origin::SelfMade(Box::new(authority), names), identity)
     }
 
@@ -164,8 +189,20 @@ mod tests {
                 upkeep.look();
             }
             assert_eq!(level(&upkeep), expected, "{text:?}");
-            assert!(has(&upkeep, &format!(r#"fluxkeep_policy_reloads_total{{result="success"}} {good}"#)), "{text:?}");
-            assert!(has(&upkeep, &format!(r#"fluxkeep_policy_reloads_total{{result="error"}} {bad}"#)), "{text:?}");
+            assert!(
+                has(
+                    &upkeep,
+                    &format!(r#"fluxkeep_policy_reloads_total{{result="success"}} {good}"#)
+                ),
+                "{text:?}"
+            );
+            assert!(
+                has(
+                    &upkeep,
+                    &format!(r#"fluxkeep_policy_reloads_total{{result="error"}} {bad}"#)
+                ),
+                "{text:?}"
+            );
         }
     }
 
@@ -174,7 +211,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "levels:\n  no-such-rule: warn\n").unwrap();
         let why = PolicyFile::load(file.path()).unwrap_err();
-        assert!(why.contains(&*file.path().to_string_lossy()) && why.contains("line 2, column 3"), "{why}");
+        assert!(
+            why.contains(&*file.path().to_string_lossy()) && why.contains("line 2, column 3"),
+            "{why}"
+        );
     }
 
     #[test]
@@ -185,14 +225,21 @@ mod tests {
         for _ in 0..3 {
             upkeep.look();
         }
-        assert!(upkeep.current.identity().unwrap().life().not_after > now + Duration::from_hours(89 * 24));
-        assert!(has(&upkeep, r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"} 1"#));
+        assert!(
+            upkeep.current.identity().unwrap().life().not_after
+                > now + Duration::from_hours(89 * 24)
+        );
+        assert!(has(
+            &upkeep,
+            r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"} 1"#
+        ));
     }
 
     #[test]
     fn certificate_files_are_taken_when_they_change_and_half_a_pair_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         let pair = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let (one, two) = (pair(), pair());
         write("tls.crt", one.cert.pem());
@@ -201,7 +248,10 @@ mod tests {
         let mut upkeep = upkeep(None, Origin::Files(files), identity);
         let rotated = |upkeep: &Upkeep, result: &str, count: u8| {
             let labels = format!(r#"{{certificate="leaf",result="{result}"}}"#);
-            has(upkeep, &format!("fluxkeep_certificate_rotations_total{labels} {count}"))
+            has(
+                upkeep,
+                &format!("fluxkeep_certificate_rotations_total{labels} {count}"),
+            )
         };
         upkeep.look();
         assert!(rotated(&upkeep, "success", 0) && rotated(&upkeep, "error", 0));

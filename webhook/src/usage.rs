@@ -4,6 +4,10 @@
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
     lines.join(" ")
 }

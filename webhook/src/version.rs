@@ -11,6 +11,11 @@ pub const COMMIT: &str = env!("FLUXKEEP_COMMIT");
 /// One line: version, commit, the newest Flux release in the catalogue.
 #[must_use]
 pub fn line() -> String {
-    let newest = Catalogue::built_in().newest().map(|release| release.version.to_string());
-    format!("{VERSION} (commit {COMMIT}, knows Flux up to {})", newest.unwrap_or_default())
+    let newest = Catalogue::built_in()
+        .newest()
+        .map(|release| release.version.to_string());
+    format!(
+        "{VERSION} (commit {COMMIT}, knows Flux up to {})",
+        newest.unwrap_or_default()
+    )
 }

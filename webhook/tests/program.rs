@@ -8,8 +8,15 @@ use std::process::{Command, Output, Stdio};
 
 fn program(args: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_fluxkeep-webhook"));
-    let defaults = [("LISTEN", "127.0.0.1:0"), ("OBSERVE", "127.0.0.1:0"), ("LINGER", "0"), ("SNAPSHOT", "built-in")];
-    program.envs(defaults.map(|(name, value)| (format!("FLUXKEEP_{name}"), value))).env_remove("FLUXKEEP_LOG");
+    let defaults = [
+        ("LISTEN", "127.0.0.1:0"),
+        ("OBSERVE", "127.0.0.1:0"),
+        ("LINGER", "0"),
+        ("SNAPSHOT", "built-in"),
+    ];
+    program
+        .envs(defaults.map(|(name, value)| (format!("FLUXKEEP_{name}"), value)))
+        .env_remove("FLUXKEEP_LOG");
     program.args(args).stdin(Stdio::null());
     program
 }
@@ -27,9 +34,15 @@ fn failure(output: &Output) -> String {
 fn the_version_names_the_commit_and_the_newest_flux() {
     let output = program(&["--version"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let newest = &fluxkeep::catalogue::Catalogue::built_in().newest().unwrap().version;
+    let newest = &fluxkeep::catalogue::Catalogue::built_in()
+        .newest()
+        .unwrap()
+        .version;
     assert!(output.status.success());
-    assert!(text.contains("(commit ") && text.trim_end().ends_with(&format!("up to {newest})")), "{text}");
+    assert!(
+        text.contains("(commit ") && text.trim_end().ends_with(&format!("up to {newest})")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -42,11 +55,25 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
     let cases: [(&[&str], &str); 11] = [
         (&["--listen", &taken], &format!("listening on {taken}")),
         (&["--policy", policy], "line 1, column 26"),
-        (&["--policy", "/nowhere/policy.yaml"], "/nowhere/policy.yaml"),
+        (
+            &["--policy", "/nowhere/policy.yaml"],
+            "/nowhere/policy.yaml",
+        ),
         (&["--tls-dir", "/nowhere"], "/nowhere/tls.crt"),
         (&["--tls-secret", "authority"], "NAMESPACE/NAME"),
-        (&["--tls-secret", "fluxkeep/authority", "--tls-dir", "/nowhere"], "cannot be used with"),
-        (&["--snapshot", "/nowhere/snapshot.yaml"], "/nowhere/snapshot.yaml"),
+        (
+            &[
+                "--tls-secret",
+                "fluxkeep/authority",
+                "--tls-dir",
+                "/nowhere",
+            ],
+            "cannot be used with",
+        ),
+        (
+            &["--snapshot", "/nowhere/snapshot.yaml"],
+            "/nowhere/snapshot.yaml",
+        ),
         (&["--stale-after", "60"], "60 is not in 120..=86400"),
         (&["--log", "=,="], "--log"),
         (&["--linger", "never"], "'never' for '--linger"),
@@ -60,22 +87,49 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
 
 #[test]
 fn without_a_snapshot_and_a_cluster_it_does_not_start() {
-    let without = |args: &[&str]| failure(&program(args).env_remove("FLUXKEEP_SNAPSHOT").output().unwrap());
+    let without = |args: &[&str]| {
+        failure(
+            &program(args)
+                .env_remove("FLUXKEEP_SNAPSHOT")
+                .output()
+                .unwrap(),
+        )
+    };
     let line = without(&[]);
-    assert!(line.contains("runs in no cluster") && line.contains("--kubeconfig FILE, or --snapshot PATH"), "{line}");
+    assert!(
+        line.contains("runs in no cluster")
+            && line.contains("--kubeconfig FILE, or --snapshot PATH"),
+        "{line}"
+    );
     let line = without(&["--kubeconfig", "/nowhere/kubeconfig"]);
-    assert!(line.contains("connecting to the cluster") && line.contains("/nowhere/kubeconfig"), "{line}");
-    let line = failure(&program(&["--tls-secret", "fluxkeep/authority"]).output().unwrap());
-    assert!(line.contains("runs in no cluster"), "the shared authority needs one: {line}");
+    assert!(
+        line.contains("connecting to the cluster") && line.contains("/nowhere/kubeconfig"),
+        "{line}"
+    );
+    let line = failure(
+        &program(&["--tls-secret", "fluxkeep/authority"])
+            .output()
+            .unwrap(),
+    );
+    assert!(
+        line.contains("runs in no cluster"),
+        "the shared authority needs one: {line}"
+    );
 }
 
 #[test]
 fn it_ends_well_when_told_to() {
     for signal in ["TERM", "INT"] {
-        let mut server = program(&["--log-format", "text"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut server = program(&["--log-format", "text"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
         assert!(log.next().unwrap().unwrap().contains("serving"));
-        let told = Command::new("kill").args([format!("-{signal}"), server.id().to_string()]).status().unwrap();
+        let told = Command::new("kill")
+            .args([format!("-{signal}"), server.id().to_string()])
+            .status()
+            .unwrap();
         assert!(told.success());
         assert!(server.wait().unwrap().success(), "{signal}");
     }
@@ -87,14 +141,38 @@ fn what_keeps_it_from_registering_is_told_in_one_line() {
     let empty = empty.path().to_str().unwrap();
     let url = "https://fluxkeep.example.org";
     let cases: [(&[&str], &str); 8] = [
-        (&["register"], "--url or --service must tell where the server is"),
-        (&["register", "--url", url, "--service", "a/b"], "cannot be used with"),
-        (&["register", "--url", "http://fluxkeep.example.org"], "is not https://HOST"),
-        (&["register", "--url", "https://fluxkeep.example.org/?a=b"], "is not https://HOST"),
-        (&["register", "--service", "fluxkeep"], "NAMESPACE/NAME[:PORT]"),
-        (&["register", "--service", "a/b:port"], "\"port\" is no port"),
-        (&["register", "--url", url, "--ca-file", empty], "there is no certificate in it"),
-        (&["unregister", "--kubeconfig", "/nowhere/kubeconfig"], "/nowhere/kubeconfig"),
+        (
+            &["register"],
+            "--url or --service must tell where the server is",
+        ),
+        (
+            &["register", "--url", url, "--service", "a/b"],
+            "cannot be used with",
+        ),
+        (
+            &["register", "--url", "http://fluxkeep.example.org"],
+            "is not https://HOST",
+        ),
+        (
+            &["register", "--url", "https://fluxkeep.example.org/?a=b"],
+            "is not https://HOST",
+        ),
+        (
+            &["register", "--service", "fluxkeep"],
+            "NAMESPACE/NAME[:PORT]",
+        ),
+        (
+            &["register", "--service", "a/b:port"],
+            "\"port\" is no port",
+        ),
+        (
+            &["register", "--url", url, "--ca-file", empty],
+            "there is no certificate in it",
+        ),
+        (
+            &["unregister", "--kubeconfig", "/nowhere/kubeconfig"],
+            "/nowhere/kubeconfig",
+        ),
     ];
     for (args, part) in cases {
         let line = failure(&program(args).output().unwrap());
@@ -106,13 +184,37 @@ fn what_keeps_it_from_registering_is_told_in_one_line() {
 fn manifests_are_printed_without_a_cluster_and_with_the_engine_of_the_policy() {
     let policy = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(policy.path(), "engine: {namespaces: [\"it's\", flux]}\n").unwrap();
-    let (address, policy) = (["register", "--service", "a/b:8443"], policy.path().to_str().unwrap());
-    let output = program(&[&address[..], &["--policy", policy, "--output", "yaml"]].concat()).output().unwrap();
+    let (address, policy) = (
+        ["register", "--service", "a/b:8443"],
+        policy.path().to_str().unwrap(),
+    );
+    let output = program(&[&address[..], &["--policy", policy, "--output", "yaml"]].concat())
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let kinds: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
-    let twins = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
-    let configurations = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
-    assert_eq!(kinds, [&twins[..], &twins[1..], &twins[..], &configurations[..]].concat());
-    assert!(text.contains(r"request.namespace in ['it\'s', 'flux']") && text.contains("port: 8443"), "{text}");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let kinds: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("kind: "))
+        .collect();
+    let twins = [
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
+    let configurations = [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ];
+    assert_eq!(
+        kinds,
+        [&twins[..], &twins[1..], &twins[..], &configurations[..]].concat()
+    );
+    assert!(
+        text.contains(r"request.namespace in ['it\'s', 'flux']") && text.contains("port: 8443"),
+        "{text}"
+    );
 }

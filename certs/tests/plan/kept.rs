@@ -11,20 +11,39 @@ use super::{authority, bundle, copy, day};
 fn what_is_kept_is_read_again_and_keys_of_previous_ones_are_gone() {
     let (a, b) = (authority(day(0)), authority(day(1)));
     let certificates = |authorities: &Authorities| -> Vec<Certificate> {
-        let used = [&authorities.current, &authorities.next].into_iter().flatten();
-        used.map(|authority| authority.certificate().clone()).collect()
+        let used = [&authorities.current, &authorities.next]
+            .into_iter()
+            .flatten();
+        used.map(|authority| authority.certificate().clone())
+            .collect()
     };
-    let shared = Authorities { current: Some(copy(&a)), ..Authorities::default() }.followed_by(copy(&b));
+    let shared = Authorities {
+        current: Some(copy(&a)),
+        ..Authorities::default()
+    }
+    .followed_by(copy(&b));
     let (read, errors) = Authorities::read(&bytes(&shared.data()), "the Secret");
     assert!(errors.is_empty());
-    assert_eq!(certificates(&read), [a.certificate().clone(), b.certificate().clone()]);
+    assert_eq!(
+        certificates(&read),
+        [a.certificate().clone(), b.certificate().clone()]
+    );
     let switched = read.switched();
     assert_eq!(certificates(&switched), [b.certificate().clone()]);
     assert_eq!(switched.previous, bundle(&[&a]));
     let kept = switched.data();
     assert!(kept["previous.crt"].contains(&a.certificate().pem()));
-    assert!(kept.values().all(|text| !text.contains(&a.key_pem())), "only its certificate stays");
-    assert_eq!(Authorities::read(&bytes(&kept), "the Secret").0.living(day(366)).previous, Bundle::default());
+    assert!(
+        kept.values().all(|text| !text.contains(&a.key_pem())),
+        "only its certificate stays"
+    );
+    assert_eq!(
+        Authorities::read(&bytes(&kept), "the Secret")
+            .0
+            .living(day(366))
+            .previous,
+        Bundle::default()
+    );
 }
 
 #[test]
@@ -37,17 +56,35 @@ fn what_cannot_be_used_counts_as_missing_and_is_told_without_its_key() {
         ("hello", key.as_str(), "holds no certificate in PEM"),
         (ca.as_str(), "hello", "holds no private key in PEM"),
         (ca.as_str(), &b.key_pem(), "the key is another one's"),
-        (&leaf.cert.pem(), &leaf.signing_key.serialize_pem(), "the certificate is no authority's"),
+        (
+            &leaf.cert.pem(),
+            &leaf.signing_key.serialize_pem(),
+            "the certificate is no authority's",
+        ),
     ];
     for (certificate, key, why) in cases {
-        let data = [("current.crt", certificate), ("current.key", key), ("stranger", "x")];
-        let data = data.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let data = [
+            ("current.crt", certificate),
+            ("current.key", key),
+            ("stranger", "x"),
+        ];
+        let data = data
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .into();
         let (read, errors) = Authorities::read(&bytes(&data), "the Secret");
         assert!(read.current.is_none() && read.next.is_none());
         let [error]: [Error; 1] = errors.try_into().unwrap();
         let text = format!("{error} {error:?}");
-        assert!(text.contains("the Secret (current)") && text.contains(why), "{text}");
-        assert!(key.lines().nth(1).is_none_or(|secret| !text.contains(secret)), "{text}");
+        assert!(
+            text.contains("the Secret (current)") && text.contains(why),
+            "{text}"
+        );
+        assert!(
+            key.lines()
+                .nth(1)
+                .is_none_or(|secret| !text.contains(secret)),
+            "{text}"
+        );
     }
     assert!(!format!("{a:?}").contains(a.key_pem().lines().nth(1).unwrap()));
 }
@@ -76,5 +113,7 @@ proptest! {
 }
 
 fn bytes(data: &BTreeMap<String, String>) -> BTreeMap<String, Vec<u8>> {
-    data.iter().map(|(name, text)| (name.clone(), text.clone().into_bytes())).collect()
+    data.iter()
+        .map(|(name, text)| (name.clone(), text.clone().into_bytes()))
+        .collect()
 }

@@ -20,16 +20,30 @@ fn authority(made: SystemTime) -> Authority {
 }
 
 fn copy(authority: &Authority) -> Authority {
-    Authority::read(authority.certificate().pem().as_bytes(), authority.key_pem().as_bytes(), "a copy").unwrap()
+    Authority::read(
+        authority.certificate().pem().as_bytes(),
+        authority.key_pem().as_bytes(),
+        "a copy",
+    )
+    .unwrap()
 }
 
 fn bundle(authorities: &[&Authority]) -> Bundle {
-    authorities.iter().map(|authority| authority.certificate().clone()).collect()
+    authorities
+        .iter()
+        .map(|authority| authority.certificate().clone())
+        .collect()
 }
 
 fn leaf(authority: &Authority, made: SystemTime) -> Leaf {
-    let life = authority.leaf(&["localhost".to_owned()], made, &Terms::default()).unwrap().life();
-    Leaf { issuer: authority.certificate().clone(), life }
+    let life = authority
+        .leaf(&["localhost".to_owned()], made, &Terms::default())
+        .unwrap()
+        .life();
+    Leaf {
+        issuer: authority.certificate().clone(),
+        life,
+    }
 }
 
 /// What a replica sees; a case names only what is not so in a cluster at rest.
@@ -56,9 +70,21 @@ impl Case {
     }
 
     fn step(self, now: SystemTime) -> (Step, &'static str) {
-        let authorities = Authorities { current: self.current, next: self.next, previous: self.previous };
+        let authorities = Authorities {
+            current: self.current,
+            next: self.next,
+            previous: self.previous,
+        };
         let (bundles, settled, leaf) = (&self.bundles, &self.settled, self.leaf.as_ref());
-        let plan = plan(&State { authorities: &authorities, bundles, settled, leaf }, now);
+        let plan = plan(
+            &State {
+                authorities: &authorities,
+                bundles,
+                settled,
+                leaf,
+            },
+            now,
+        );
         (plan.step, plan.reason)
     }
 }
@@ -74,32 +100,89 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
         settled: Bundle::default(),
         leaf: None,
     };
-    assert_eq!(empty().step(day(0)), (Step::Make, "there is no authority that is valid now"));
-    let made = Case { next: Some(copy(&a)), ..empty() };
+    assert_eq!(
+        empty().step(day(0)),
+        (Step::Make, "there is no authority that is valid now")
+    );
+    let made = Case {
+        next: Some(copy(&a)),
+        ..empty()
+    };
     assert_eq!(made.step(day(0)).0, Step::Publish(bundle(&[&a])));
-    let half = Case { next: Some(copy(&a)), bundles: vec![bundle(&[&a]), Bundle::default()], ..empty() };
+    let half = Case {
+        next: Some(copy(&a)),
+        bundles: vec![bundle(&[&a]), Bundle::default()],
+        ..empty()
+    };
     assert_eq!(half.step(day(0)).0, Step::Publish(bundle(&[&a])));
-    let published = Case { next: Some(copy(&a)), bundles: vec![bundle(&[&a]); 2], ..empty() };
-    assert_eq!(published.step(day(0)).0, Step::Switch, "there is nothing to lose: it waits for nothing");
-    let switched = Case { leaf: None, ..Case::at_rest(&a) };
-    assert_eq!(switched.step(day(0)), (Step::Issue, "nothing is served that clients accept"));
-    assert_eq!(Case::at_rest(&a).step(day(0)), (Step::Rest, "nothing is due"));
+    let published = Case {
+        next: Some(copy(&a)),
+        bundles: vec![bundle(&[&a]); 2],
+        ..empty()
+    };
+    assert_eq!(
+        published.step(day(0)).0,
+        Step::Switch,
+        "there is nothing to lose: it waits for nothing"
+    );
+    let switched = Case {
+        leaf: None,
+        ..Case::at_rest(&a)
+    };
+    assert_eq!(
+        switched.step(day(0)),
+        (Step::Issue, "nothing is served that clients accept")
+    );
+    assert_eq!(
+        Case::at_rest(&a).step(day(0)),
+        (Step::Rest, "nothing is due")
+    );
 }
 
 #[test]
 fn an_authority_is_followed_by_the_next_with_an_overlap() {
     let (a, b) = (authority(day(0)), authority(day(250)));
-    let due = || Case { leaf: Some(leaf(&a, day(240))), ..Case::at_rest(&a) };
+    let due = || Case {
+        leaf: Some(leaf(&a, day(240))),
+        ..Case::at_rest(&a)
+    };
     assert_eq!(due().step(day(243)).0, Step::Rest);
-    assert_eq!(due().step(day(244)), (Step::Make, "two thirds of the authority's life are over"));
-    let made = Case { next: Some(copy(&b)), ..due() };
-    assert_eq!(made.step(day(250)).0, Step::Publish(bundle(&[&a, &b])), "the old one stays");
-    let published = || Case { next: Some(copy(&b)), bundles: vec![bundle(&[&a, &b]); 2], ..due() };
-    let waiting = (Step::Rest, "clients are still learning to trust the next authority");
+    assert_eq!(
+        due().step(day(244)),
+        (Step::Make, "two thirds of the authority's life are over")
+    );
+    let made = Case {
+        next: Some(copy(&b)),
+        ..due()
+    };
+    assert_eq!(
+        made.step(day(250)).0,
+        Step::Publish(bundle(&[&a, &b])),
+        "the old one stays"
+    );
+    let published = || Case {
+        next: Some(copy(&b)),
+        bundles: vec![bundle(&[&a, &b]); 2],
+        ..due()
+    };
+    let waiting = (
+        Step::Rest,
+        "clients are still learning to trust the next authority",
+    );
     assert_eq!(published().step(day(250)), waiting);
-    let fresh = Case { leaf: None, ..published() };
-    assert_eq!(fresh.step(day(250)).0, Step::Issue, "a new replica begins with what all clients know");
-    let settled = Case { settled: bundle(&[&a, &b]), ..published() };
+    let fresh = Case {
+        leaf: None,
+        ..published()
+    };
+    assert_eq!(
+        fresh.step(day(250)).0,
+        Step::Issue,
+        "a new replica begins with what all clients know"
+    );
+    let settled = Case {
+        settled: bundle(&[&a, &b]),
+        ..published()
+    };
     assert_eq!(settled.step(day(250)).0, Step::Switch);
     let switched = || Case {
         current: Some(copy(&b)),
@@ -108,22 +191,51 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
         settled: bundle(&[&a, &b]),
         ..published()
     };
-    assert_eq!(switched().step(day(250)), (Step::Issue, "another authority has become the current one"));
-    let unsettled = Case { settled: bundle(&[&a]), ..switched() };
-    assert_eq!(unsettled.step(day(250)).0, Step::Rest, "what is served is still accepted");
-    let served = || Case { leaf: Some(leaf(&b, day(350))), ..switched() };
-    assert_eq!(served().step(day(365)).0, Step::Rest, "the old one stays while a leaf of it could live");
+    assert_eq!(
+        switched().step(day(250)),
+        (Step::Issue, "another authority has become the current one")
+    );
+    let unsettled = Case {
+        settled: bundle(&[&a]),
+        ..switched()
+    };
+    assert_eq!(
+        unsettled.step(day(250)).0,
+        Step::Rest,
+        "what is served is still accepted"
+    );
+    let served = || Case {
+        leaf: Some(leaf(&b, day(350))),
+        ..switched()
+    };
+    assert_eq!(
+        served().step(day(365)).0,
+        Step::Rest,
+        "the old one stays while a leaf of it could live"
+    );
     assert_eq!(served().step(day(366)).0, Step::Publish(bundle(&[&b])));
-    let published = Case { bundles: vec![bundle(&[&b]); 2], ..served() };
-    assert_eq!(published.step(day(366)), (Step::Forget, "a previous authority's life is over"));
+    let published = Case {
+        bundles: vec![bundle(&[&b]); 2],
+        ..served()
+    };
+    assert_eq!(
+        published.step(day(366)),
+        (Step::Forget, "a previous authority's life is over")
+    );
 }
 
 #[test]
 fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
     let a = authority(day(0));
     assert_eq!(Case::at_rest(&a).step(day(59)).0, Step::Rest);
-    assert_eq!(Case::at_rest(&a).step(day(60)), (Step::Issue, "two thirds of the certificate's life are over"));
-    assert_eq!(Case::at_rest(&a).step(day(91)), (Step::Issue, "nothing is served that clients accept"));
+    assert_eq!(
+        Case::at_rest(&a).step(day(60)),
+        (Step::Issue, "two thirds of the certificate's life are over")
+    );
+    assert_eq!(
+        Case::at_rest(&a).step(day(91)),
+        (Step::Issue, "nothing is served that clients accept")
+    );
 }
 
 #[test]
@@ -143,58 +255,132 @@ fn in_the_last_hour_of_an_authority_one_leaf_of_it_is_enough() {
 fn a_clock_that_jumped_past_every_life_starts_anew_at_once() {
     let (a, b) = (authority(day(0)), authority(day(4000)));
     assert_eq!(Case::at_rest(&a).step(day(4000)).0, Step::Make);
-    let made = || Case { next: Some(copy(&b)), ..Case::at_rest(&a) };
+    let made = || Case {
+        next: Some(copy(&b)),
+        ..Case::at_rest(&a)
+    };
     assert_eq!(made().step(day(4000)).0, Step::Publish(bundle(&[&b])));
-    let published = Case { bundles: vec![bundle(&[&b]); 2], ..made() };
-    assert_eq!(published.step(day(4000)).0, Step::Switch, "nothing that is served is accepted");
+    let published = Case {
+        bundles: vec![bundle(&[&b]); 2],
+        ..made()
+    };
+    assert_eq!(
+        published.step(day(4000)).0,
+        Step::Switch,
+        "nothing that is served is accepted"
+    );
 }
 
 #[test]
 fn a_clock_that_jumped_back_keeps_what_is_trusted_and_serves_what_is_valid() {
     let (early, late) = (authority(day(0)), authority(day(1000)));
-    assert_eq!(Case::at_rest(&late).step(day(0)).0, Step::Make, "the current one is not valid yet");
-    let made = Case { next: Some(copy(&early)), leaf: Some(leaf(&late, day(1000))), ..Case::at_rest(&late) };
-    assert_eq!(made.step(day(0)).0, Step::Publish(bundle(&[&early, &late])), "others may be right");
-    let ahead = || Case { leaf: Some(leaf(&early, day(100))), ..Case::at_rest(&early) };
-    assert_eq!(ahead().step(day(100) - Duration::from_mins(30)).0, Step::Rest, "clocks differ");
-    assert_eq!(ahead().step(day(50)), (Step::Issue, "nothing is served that clients accept"));
+    assert_eq!(
+        Case::at_rest(&late).step(day(0)).0,
+        Step::Make,
+        "the current one is not valid yet"
+    );
+    let made = Case {
+        next: Some(copy(&early)),
+        leaf: Some(leaf(&late, day(1000))),
+        ..Case::at_rest(&late)
+    };
+    assert_eq!(
+        made.step(day(0)).0,
+        Step::Publish(bundle(&[&early, &late])),
+        "others may be right"
+    );
+    let ahead = || Case {
+        leaf: Some(leaf(&early, day(100))),
+        ..Case::at_rest(&early)
+    };
+    assert_eq!(
+        ahead().step(day(100) - Duration::from_mins(30)).0,
+        Step::Rest,
+        "clocks differ"
+    );
+    assert_eq!(
+        ahead().step(day(50)),
+        (Step::Issue, "nothing is served that clients accept")
+    );
 }
 
 #[test]
 fn an_authority_that_was_lost_stays_trusted_while_it_is_replaced() {
     let (a, b) = (authority(day(0)), authority(day(10)));
-    let lost = || Case { current: None, ..Case::at_rest(&a) };
+    let lost = || Case {
+        current: None,
+        ..Case::at_rest(&a)
+    };
     assert_eq!(lost().step(day(10)).0, Step::Make);
-    let made = Case { next: Some(copy(&b)), ..lost() };
+    let made = Case {
+        next: Some(copy(&b)),
+        ..lost()
+    };
     assert_eq!(made.step(day(10)).0, Step::Publish(bundle(&[&a, &b])));
-    let published = || Case { next: Some(copy(&b)), bundles: vec![bundle(&[&a, &b]); 2], ..lost() };
-    assert_eq!(published().step(day(10)).0, Step::Rest, "what is served is still accepted");
-    let settled = Case { settled: bundle(&[&a, &b]), ..published() };
+    let published = || Case {
+        next: Some(copy(&b)),
+        bundles: vec![bundle(&[&a, &b]); 2],
+        ..lost()
+    };
+    assert_eq!(
+        published().step(day(10)).0,
+        Step::Rest,
+        "what is served is still accepted"
+    );
+    let settled = Case {
+        settled: bundle(&[&a, &b]),
+        ..published()
+    };
     assert_eq!(settled.step(day(10)).0, Step::Switch);
-    let fresh = Case { leaf: None, ..published() };
-    assert_eq!(fresh.step(day(10)).0, Step::Switch, "a replica that serves nothing does not wait");
+    let fresh = Case {
+        leaf: None,
+        ..published()
+    };
+    assert_eq!(
+        fresh.step(day(10)).0,
+        Step::Switch,
+        "a replica that serves nothing does not wait"
+    );
 }
 
 #[test]
 fn a_registration_that_lost_its_bundle_gets_it_back_and_one_that_is_gone_is_not_waited_for() {
     let (a, b) = (authority(day(0)), authority(day(250)));
-    let emptied = Case { bundles: vec![bundle(&[&a]), Bundle::default()], ..Case::at_rest(&a) };
+    let emptied = Case {
+        bundles: vec![bundle(&[&a]), Bundle::default()],
+        ..Case::at_rest(&a)
+    };
     assert_eq!(emptied.step(day(1)).0, Step::Publish(bundle(&[&a])));
-    let previous = Case { previous: bundle(&[&a]), bundles: vec![Bundle::default()], ..Case::at_rest(&b) };
+    let previous = Case {
+        previous: bundle(&[&a]),
+        bundles: vec![Bundle::default()],
+        ..Case::at_rest(&b)
+    };
     assert_eq!(previous.step(day(250)).0, Step::Publish(bundle(&[&a, &b])));
-    let gone = Case { bundles: Vec::new(), ..Case::at_rest(&a) };
+    let gone = Case {
+        bundles: Vec::new(),
+        ..Case::at_rest(&a)
+    };
     assert_eq!(gone.step(day(60)).0, Step::Issue);
 }
 
 #[test]
 fn what_somebody_else_has_put_into_a_bundle_stays_while_it_lives_and_does_not_pile_up() {
     let (a, stranger) = (authority(day(9)), authority(day(0)));
-    let with = |bundle| Case { bundles: vec![bundle], ..Case::at_rest(&a) };
+    let with = |bundle| Case {
+        bundles: vec![bundle],
+        ..Case::at_rest(&a)
+    };
     assert_eq!(with(bundle(&[&a, &stranger])).step(day(10)).0, Step::Rest);
     let many: Vec<Authority> = (0..20).map(|_| authority(day(0))).collect();
     let all: Vec<&Authority> = many.iter().chain([&a]).collect();
-    let Step::Publish(kept) = with(bundle(&all)).step(day(10)).0 else { unreachable!("it has to shrink") };
-    assert!(kept.contains(a.certificate()) && kept.iter().count() == 9, "{kept:?}");
+    let Step::Publish(kept) = with(bundle(&all)).step(day(10)).0 else {
+        unreachable!("it has to shrink")
+    };
+    assert!(
+        kept.contains(a.certificate()) && kept.iter().count() == 9,
+        "{kept:?}"
+    );
 }
 
 #[test]

@@ -32,8 +32,10 @@ pub(crate) fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => replica.prop_map(Event::Restart),
     ];
     let fault = prop_oneof![Just(Event::Lose), Just(Event::Corrupt)];
-    let faulty =
-        (prop::collection::vec(event, 0..400), prop::collection::vec((any::<prop::sample::Index>(), fault), 0..4));
+    let faulty = (
+        prop::collection::vec(event, 0..400),
+        prop::collection::vec((any::<prop::sample::Index>(), fault), 0..4),
+    );
     faulty.prop_map(|(mut events, faults)| {
         for (place, fault) in faults {
             events.insert(place.index(events.len() + 1), fault);

@@ -50,11 +50,21 @@ fn an_authority_that_is_renewed_ten_times_never_leaves_a_client_behind() {
             world.look(replica);
             world.act(replica, 2);
             assert!(world.is_safe());
-            let issuer = world.replicas[replica].leaf.as_ref().map(|leaf| leaf.issuer.clone());
+            let issuer = world.replicas[replica]
+                .leaf
+                .as_ref()
+                .map(|leaf| leaf.issuer.clone());
             authorities.extend(issuer);
         }
         world.pass(Duration::from_hours(1));
     }
-    assert!((10..=16).contains(&authorities.len()), "{}", authorities.len());
-    assert!(world.registrations[0].value.iter().count() <= 3, "the old ones go");
+    assert!(
+        (10..=16).contains(&authorities.len()),
+        "{}",
+        authorities.len()
+    );
+    assert!(
+        world.registrations[0].value.iter().count() <= 3,
+        "the old ones go"
+    );
 }

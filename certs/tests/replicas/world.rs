@@ -27,7 +27,10 @@ impl<T> Versioned<T> {
     fn write(&mut self, read: u64, value: T) -> bool {
         let current = self.version == read;
         if current {
-            *self = Self { version: read + 1, value };
+            *self = Self {
+                version: read + 1,
+                value,
+            };
         }
         current
     }
@@ -83,7 +86,9 @@ impl World {
             Event::Pass(time) => self.pass(time),
             Event::Restart(replica) => self.replicas[replica] = Replica::default(),
             Event::Lose => self.overwrite(Data::new()),
-            Event::Corrupt => self.overwrite(Data::from([("current.crt", "x"), ("current.key", "y")].map(owned))),
+            Event::Corrupt => self.overwrite(Data::from(
+                [("current.crt", "x"), ("current.key", "y")].map(owned),
+            )),
         }
     }
 
@@ -98,9 +103,17 @@ impl World {
     }
 
     pub(crate) fn look(&mut self, replica: usize) {
-        let seen = Seen { secret: self.secret.clone(), registrations: self.registrations.clone() };
-        let bundles = seen.registrations.clone().map(|registration| registration.value);
-        self.replicas[replica].held.look(&bundles, self.start + self.age);
+        let seen = Seen {
+            secret: self.secret.clone(),
+            registrations: self.registrations.clone(),
+        };
+        let bundles = seen
+            .registrations
+            .clone()
+            .map(|registration| registration.value);
+        self.replicas[replica]
+            .held
+            .look(&bundles, self.start + self.age);
         self.replicas[replica].seen = Some(seen);
     }
 
@@ -109,10 +122,18 @@ impl World {
         let now = self.clock;
         let seen = self.replicas[replica].seen.take()?;
         let authorities = read(&seen.secret.value);
-        let bundles = seen.registrations.clone().map(|registration| registration.value);
+        let bundles = seen
+            .registrations
+            .clone()
+            .map(|registration| registration.value);
         let one = &self.replicas[replica];
         let settled = one.held.settled(TERMS.settle, self.start + self.age);
-        let state = State { authorities: &authorities, bundles: &bundles, settled: &settled, leaf: one.leaf.as_ref() };
+        let state = State {
+            authorities: &authorities,
+            bundles: &bundles,
+            settled: &settled,
+            leaf: one.leaf.as_ref(),
+        };
         let step = plan(&state, now).step;
         let mut store = |authorities: Authorities| {
             self.secret.write(seen.secret.version, authorities.data());
@@ -137,34 +158,57 @@ impl World {
 
     fn serve(&mut self, replica: usize, leaf: Leaf) {
         let new = Some(&leaf).filter(|leaf| self.is_accepted(leaf));
-        let old = self.replicas[replica].leaf.as_ref().filter(|leaf| self.is_accepted(leaf));
+        let old = self.replicas[replica]
+            .leaf
+            .as_ref()
+            .filter(|leaf| self.is_accepted(leaf));
         self.has_lost |= old.is_some() && new.is_none();
         self.replicas[replica].leaf = Some(leaf);
     }
 
     /// Whether even a client that learns of a registration late accepts the leaf.
     fn is_accepted(&self, leaf: &Leaf) -> bool {
-        let late = self.past.iter().filter(|(until, _)| self.age.saturating_sub(*until) < TERMS.settle);
-        let known = late.map(|(_, registrations)| registrations).chain([&self.registrations]).flatten();
-        leaf.life.holds(self.clock) && known.into_iter().all(|one| one.value.contains(&leaf.issuer))
+        let late = self
+            .past
+            .iter()
+            .filter(|(until, _)| self.age.saturating_sub(*until) < TERMS.settle);
+        let known = late
+            .map(|(_, registrations)| registrations)
+            .chain([&self.registrations])
+            .flatten();
+        leaf.life.holds(self.clock)
+            && known
+                .into_iter()
+                .all(|one| one.value.contains(&leaf.issuer))
     }
 
     /// Whether every leaf that is valid is of an authority that every registration holds.
     pub(crate) fn is_safe(&self) -> bool {
-        let leaves = self.replicas.iter().filter_map(|replica| replica.leaf.as_ref());
+        let leaves = self
+            .replicas
+            .iter()
+            .filter_map(|replica| replica.leaf.as_ref());
         let mut valid = leaves.filter(|leaf| leaf.life.holds(self.clock));
-        let is_registered = |leaf: &Leaf| self.registrations.iter().all(|one| one.value.contains(&leaf.issuer));
+        let is_registered = |leaf: &Leaf| {
+            self.registrations
+                .iter()
+                .all(|one| one.value.contains(&leaf.issuer))
+        };
         !self.has_lost && valid.all(is_registered)
     }
 
     /// Whether all serve a young leaf of the authority that is current, with nothing left to do.
     fn is_settled(&mut self) -> bool {
-        let current = read(&self.secret.value).current.map(|authority| authority.certificate().clone());
+        let current = read(&self.secret.value)
+            .current
+            .map(|authority| authority.certificate().clone());
         (0..REPLICAS).all(|replica| {
             self.look(replica);
             let rests = self.act(replica, 2) == Some(Step::Rest);
             let leaf = self.replicas[replica].leaf.as_ref();
-            let good = leaf.is_some_and(|leaf| Some(&leaf.issuer) == current.as_ref() && !leaf.life.is_due(self.clock));
+            let good = leaf.is_some_and(|leaf| {
+                Some(&leaf.issuer) == current.as_ref() && !leaf.life.is_due(self.clock)
+            });
             rests && good
         })
     }
@@ -187,11 +231,20 @@ fn owned((name, text): (&str, &str)) -> (String, String) {
 }
 
 fn read(data: &Data) -> Authorities {
-    let data = data.iter().map(|(name, text)| (name.clone(), text.clone().into_bytes())).collect();
+    let data = data
+        .iter()
+        .map(|(name, text)| (name.clone(), text.clone().into_bytes()))
+        .collect();
     Authorities::read(&data, "the Secret").0
 }
 
 fn issue(current: &Authority, now: SystemTime) -> Leaf {
-    let life = current.leaf(&["localhost".to_owned()], now, &TERMS).unwrap().life();
-    Leaf { issuer: current.certificate().clone(), life }
+    let life = current
+        .leaf(&["localhost".to_owned()], now, &TERMS)
+        .unwrap()
+        .life();
+    Leaf {
+        issuer: current.certificate().clone(),
+        life,
+    }
 }

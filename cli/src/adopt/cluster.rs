@@ -91,10 +91,16 @@ impl Cluster {
     /// When the apiserver refuses or cannot be reached.
     pub async fn see(&self, object: &Object) -> Result<Option<Seen>, Failure> {
         let key = object.key();
-        let Some(live) = self.read(&key).await? else { return Ok(None) };
-        let head = Head { api_version: object.api_version.clone(), kind: object.kind.clone() };
+        let Some(live) = self.read(&key).await? else {
+            return Ok(None);
+        };
+        let head = Head {
+            api_version: object.api_version.clone(),
+            kind: object.kind.clone(),
+        };
         let uid = live.uid.clone().unwrap_or_default();
-        let object = read_as(&json!({"metadata": live}).to_string(), head).map_err(Failure::Unreadable)?;
+        let object =
+            read_as(&json!({"metadata": live}).to_string(), head).map_err(Failure::Unreadable)?;
         Ok(Some(Seen { object, uid }))
     }
 
@@ -102,15 +108,34 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::see`].
-    pub async fn hold(&self, version: Option<&str>, namespace: &str, name: &str) -> Result<Hold, Failure> {
-        let Some(version) = version else { return Ok(Hold::Gone) };
-        let resource = resource("kustomize.toolkit.fluxcd.io", version, "Kustomization", "kustomizations");
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
-        let Some(live) = heard(api.get_opt(name)).await? else { return Ok(Hold::Gone) };
+    pub async fn hold(
+        &self,
+        version: Option<&str>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Hold, Failure> {
+        let Some(version) = version else {
+            return Ok(Hold::Gone);
+        };
+        let resource = resource(
+            "kustomize.toolkit.fluxcd.io",
+            version,
+            "Kustomization",
+            "kustomizations",
+        );
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let Some(live) = heard(api.get_opt(name)).await? else {
+            return Ok(Hold::Gone);
+        };
         let suspended = live.data.pointer("/spec/suspend") == Some(&Value::Bool(true));
         // One that is being deleted prunes, suspended or not.
         let rests = suspended && live.metadata.deletion_timestamp.is_none();
-        Ok(if rests { Hold::Suspended } else { Hold::Applies })
+        Ok(if rests {
+            Hold::Suspended
+        } else {
+            Hold::Applies
+        })
     }
 
     /// Brings an object to one end of its stamp. What is there already is not written; where somebody
@@ -123,30 +148,62 @@ impl Cluster {
         loop {
             tried += 1;
             match self.once(stamp, way).await {
-                Err(Failure::Refused(kube::Error::Api(status))) if status.code == 409 && tried < TRIES => (),
+                Err(Failure::Refused(kube::Error::Api(status)))
+                    if status.code == 409 && tried < TRIES =>
+                {
+                    ()
+                }
                 ended => return ended,
             }
         }
     }
 
     async fn once(&self, stamp: &Stamp, way: Way) -> Result<Moved, Failure> {
-        let live = self.read(&stamp.key()).await?.filter(|live| live.uid.as_ref() == Some(&stamp.uid));
-        let Some(live) = live else { return Ok(Moved { done: Done::Gone, strange: Vec::new() }) };
+        let live = self
+            .read(&stamp.key())
+            .await?
+            .filter(|live| live.uid.as_ref() == Some(&stamp.uid));
+        let Some(live) = live else {
+            return Ok(Moved {
+                done: Done::Gone,
+                strange: Vec::new(),
+            });
+        };
         let left = stamp.left(&live, way);
-        let strange: Vec<_> = left.strange.iter().map(|change| change.key.clone()).collect();
+        let strange: Vec<_> = left
+            .strange
+            .iter()
+            .map(|change| change.key.clone())
+            .collect();
         if left.todo.is_empty() || way == Way::Adopt && !strange.is_empty() {
-            return Ok(Moved { done: Done::Unchanged, strange });
+            return Ok(Moved {
+                done: Done::Unchanged,
+                strange,
+            });
         }
         match way {
-            Way::Undo => self.merge(stamp, &Stamp::merge(&live, &left.todo, way)).await.map(|_| ())?,
+            Way::Undo => self
+                .merge(stamp, &Stamp::merge(&live, &left.todo, way))
+                .await
+                .map(|_| ())?,
             Way::Adopt => {
-                let gone: Vec<_> = left.todo.into_iter().filter(|change| change.is.is_none()).collect();
-                let live =
-                    if gone.is_empty() { live } else { self.merge(stamp, &Stamp::merge(&live, &gone, way)).await? };
+                let gone: Vec<_> = left
+                    .todo
+                    .into_iter()
+                    .filter(|change| change.is.is_none())
+                    .collect();
+                let live = if gone.is_empty() {
+                    live
+                } else {
+                    self.merge(stamp, &Stamp::merge(&live, &gone, way)).await?
+                };
                 self.apply(stamp, &stamp.whole(&live)).await?;
             }
         }
-        Ok(Moved { done: Done::Changed, strange })
+        Ok(Moved {
+            done: Done::Changed,
+            strange,
+        })
     }
 
     async fn read(&self, key: &Key) -> Result<Option<ObjectMeta>, Failure> {
@@ -155,19 +212,32 @@ impl Cluster {
     }
 
     async fn merge(&self, stamp: &Stamp, patch: &Value) -> Result<ObjectMeta, Failure> {
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let api = self.api(&stamp.key())?;
-        Ok(heard(api.patch_metadata(&stamp.name, &params, &Patch::Merge(patch))).await?.metadata)
+        Ok(
+            heard(api.patch_metadata(&stamp.name, &params, &Patch::Merge(patch)))
+                .await?
+                .metadata,
+        )
     }
 
     /// By force: another value is what the stamp says was there, and is in the undo file.
-    async fn apply(&self, stamp: &Stamp, body: &Value) -> Result<PartialObjectMeta<DynamicObject>, Failure> {
+    async fn apply(
+        &self,
+        stamp: &Stamp,
+        body: &Value,
+    ) -> Result<PartialObjectMeta<DynamicObject>, Failure> {
         let (api, params) = (self.api(&stamp.key())?, PatchParams::apply(MANAGER).force());
         heard(api.patch_metadata(&stamp.name, &params, &Patch::Apply(body))).await
     }
 
     fn api(&self, key: &Key) -> Result<Api<DynamicObject>, Failure> {
-        let known = MEMBERS.iter().find(|member| member.kind == key.kind && member.group == key.group);
+        let known = MEMBERS
+            .iter()
+            .find(|member| member.kind == key.kind && member.group == key.group);
         let member = known.ok_or_else(|| Failure::Kind(key.kind.clone()))?;
         let resource = resource(member.group, "v1", member.kind, member.resource);
         Ok(match &key.namespace {
@@ -178,7 +248,11 @@ impl Cluster {
 }
 
 fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let api_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
@@ -189,12 +263,17 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource
 }
 
 async fn heard<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-    timeout(PATIENCE, asked).await.map_err(|_| Failure::Silence)?.map_err(Failure::Refused)
+    timeout(PATIENCE, asked)
+        .await
+        .map_err(|_| Failure::Silence)?
+        .map_err(Failure::Refused)
 }
 
 /// The cause is often knowable.
 fn hint(error: &kube::Error) -> &'static str {
-    let kube::Error::Api(status) = error else { return "; is the cluster of the kubeconfig reachable?" };
+    let kube::Error::Api(status) = error else {
+        return "; is the cluster of the kubeconfig reachable?";
+    };
     match status.code {
         401 => "; the credentials in the kubeconfig have expired",
         403 => "; the user needs the verbs get and patch on it",

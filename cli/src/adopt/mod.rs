@@ -51,7 +51,12 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_YES", value_parser = FalseyValueParser::new())]
     yes: bool,
     /// Where what was there is written to first; without it, fluxkeep-adopt-NAMESPACE-NAME.json here.
-    #[arg(long, env = "FLUXKEEP_UNDO_FILE", value_name = "FILE", conflicts_with = "undo")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_UNDO_FILE",
+        value_name = "FILE",
+        conflicts_with = "undo"
+    )]
     undo_file: Option<PathBuf>,
     /// Puts back what stands in such a file; shows it only, without --yes.
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
@@ -67,12 +72,23 @@ pub struct Args {
 /// # Errors
 /// When a file or the cluster cannot be read or written. What was done by then is told.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        match (&args.undo, args.release_name.clone().zip(args.release_namespace.clone())) {
+        match (
+            &args.undo,
+            args.release_name
+                .clone()
+                .zip(args.release_namespace.clone()),
+        ) {
             (Some(path), _) => back(args, path, output).await,
-            (None, Some((name, namespace))) => forth(args, &Owner { name, namespace }, output).await,
-            (None, None) => bail!("reading the command line: --release-name and --release-namespace are missing"),
+            (None, Some((name, namespace))) => {
+                forth(args, &Owner { name, namespace }, output).await
+            }
+            (None, None) => bail!(
+                "reading the command line: --release-name and --release-namespace are missing"
+            ),
         }
     })
 }
@@ -84,19 +100,33 @@ async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Resul
     let (cluster, facts) = (Cluster::new(client.clone()), facts(&client, &engine).await?);
     let seen = see(&cluster, taken(&facts, &engine, held.as_deref())).await?;
     let holds = holds(&cluster, &facts, &seen).await?;
-    let rows = Planner { engine: &engine, owner, holds: &holds }.plan(&seen);
-    let orphans: Vec<_> =
-        facts.engine(&engine).filter(|live| seen.iter().all(|seen| seen.object.key() != live.key())).collect();
+    let rows = Planner {
+        engine: &engine,
+        owner,
+        holds: &holds,
+    }
+    .plan(&seen);
+    let orphans: Vec<_> = facts
+        .engine(&engine)
+        .filter(|live| seen.iter().all(|seen| seen.object.key() != live.key()))
+        .collect();
     let advice = table::advice(&holds, &orphans);
     if rows.iter().any(|row| row.refusal.is_some()) {
         output.text(&table::plan(&rows, owner))?;
-        output.text(&format!("\n{}Nothing was touched.\n", table::refusals(&rows)))?;
+        output.text(&format!(
+            "\n{}Nothing was touched.\n",
+            table::refusals(&rows)
+        ))?;
         return Ok(Found::Refusal);
     }
     let default = undo::default_path(owner);
     let file = args.undo_file.as_deref().unwrap_or(&default);
     if !args.yes {
-        output.text(&format!("{}\n{advice}{}", table::plan(&rows, owner), table::sum(&rows, owner, file)))?;
+        output.text(&format!(
+            "{}\n{advice}{}",
+            table::plan(&rows, owner),
+            table::sum(&rows, owner, file)
+        ))?;
         return Ok(Found::Nothing);
     }
     carry_out(&cluster, &rows, owner, file, output).await?;
@@ -112,11 +142,22 @@ async fn carry_out(
     file: &Path,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let todo: Vec<_> = rows.iter().map(|row| &row.stamp).filter(|stamp| stamp.real().next().is_some()).collect();
+    let todo: Vec<_> = rows
+        .iter()
+        .map(|row| &row.stamp)
+        .filter(|stamp| stamp.real().next().is_some())
+        .collect();
     if !todo.is_empty() {
         let objects = todo.iter().map(|stamp| (*stamp).clone()).collect();
-        Undo { release: owner.to_string(), objects }.keep(file)?;
-        output.text(&format!("to undo this: fluxkeep adopt --yes --undo {}\n", file.display()))?;
+        Undo {
+            release: owner.to_string(),
+            objects,
+        }
+        .keep(file)?;
+        output.text(&format!(
+            "to undo this: fluxkeep adopt --yes --undo {}\n",
+            file.display()
+        ))?;
     }
     for (count, stamp) in todo.iter().enumerate() {
         let context = || {
@@ -126,7 +167,10 @@ async fn carry_out(
                 file.display()
             )
         };
-        let moved = cluster.bring(stamp, Way::Adopt).await.with_context(context)?;
+        let moved = cluster
+            .bring(stamp, Way::Adopt)
+            .await
+            .with_context(context)?;
         ensure!(
             moved.strange.is_empty(),
             "{}: somebody wrote {} since the plan was made",
@@ -136,7 +180,10 @@ async fn carry_out(
         output.text(&format!("{stamp}: {}\n", adopted(&moved.done)))?;
     }
     let (changed, all) = (todo.len(), rows.len());
-    output.text(&format!("{all} objects are release {owner}'s, {} were already\n", all - changed))?;
+    output.text(&format!(
+        "{all} objects are release {owner}'s, {} were already\n",
+        all - changed
+    ))?;
     Ok(())
 }
 
@@ -161,13 +208,24 @@ async fn back(args: &Args, path: &Path, output: &mut Output) -> anyhow::Result<F
     let cluster = Cluster::new(args.access.client().await?);
     let mut all_back = true;
     for (count, stamp) in undo.objects.iter().enumerate() {
-        let context =
-            || format!("putting back {stamp}, after {count} of {} objects (run it again to go on)", undo.objects.len());
-        let moved = cluster.bring(stamp, Way::Undo).await.with_context(context)?;
+        let context = || {
+            format!(
+                "putting back {stamp}, after {count} of {} objects (run it again to go on)",
+                undo.objects.len()
+            )
+        };
+        let moved = cluster
+            .bring(stamp, Way::Undo)
+            .await
+            .with_context(context)?;
         all_back &= moved.strange.is_empty() && moved.done != Done::Gone;
         output.text(&format!("{stamp}: {}\n", put_back(stamp, &moved)))?;
     }
-    Ok(if all_back { Found::Nothing } else { Found::Refusal })
+    Ok(if all_back {
+        Found::Nothing
+    } else {
+        Found::Refusal
+    })
 }
 
 fn put_back(stamp: &Stamp, moved: &Moved) -> String {
@@ -187,8 +245,16 @@ fn put_back(stamp: &Stamp, moved: &Moved) -> String {
 }
 
 fn by_hand(stamp: &Stamp) -> String {
-    let space = stamp.namespace.as_ref().map(|space| format!("-n {space} ")).unwrap_or_default();
-    format!("kubectl edit {} {space}{}", stamp.kind.to_lowercase(), stamp.name)
+    let space = stamp
+        .namespace
+        .as_ref()
+        .map(|space| format!("-n {space} "))
+        .unwrap_or_default();
+    format!(
+        "kubectl edit {} {space}{}",
+        stamp.kind.to_lowercase(),
+        stamp.name
+    )
 }
 
 /// What the release holds, but for its hooks; none where nobody told.
@@ -199,15 +265,23 @@ fn held(manifests: &[PathBuf], owner: &Owner) -> anyhow::Result<Option<Vec<Key>>
     let mut keys = Vec::new();
     for path in manifests {
         let objects = documents(path, Some(&owner.namespace)).context("loading the manifests")?;
-        keys.extend(objects.iter().filter(|object| !object.is_hook()).map(Object::key));
+        keys.extend(
+            objects
+                .iter()
+                .filter(|object| !object.is_hook())
+                .map(Object::key),
+        );
     }
     Ok(Some(keys))
 }
 
 async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
-    let list = gather(client, engine).await.context("reading the cluster")?;
+    let list = gather(client, engine)
+        .await
+        .context("reading the cluster")?;
     let objects = manifest::read(&list.to_string(), Reading::default());
-    let facts = Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?);
+    let facts =
+        Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?);
     let homes = engine.namespaces.join(", ");
     ensure!(
         facts.engine(engine).next().is_some(),
@@ -217,10 +291,18 @@ async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
 }
 
 /// The objects with all that fluxkeep looks at, each of one moment; what went away meanwhile is left out.
-async fn see(cluster: &Cluster, objects: impl Iterator<Item = &Object>) -> anyhow::Result<Vec<Seen>> {
+async fn see(
+    cluster: &Cluster,
+    objects: impl Iterator<Item = &Object>,
+) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for object in objects {
-        seen.extend(cluster.see(object).await.with_context(|| format!("reading {object}"))?);
+        seen.extend(
+            cluster
+                .see(object)
+                .await
+                .with_context(|| format!("reading {object}"))?,
+        );
     }
     Ok(seen)
 }
@@ -232,12 +314,21 @@ async fn holds(cluster: &Cluster, facts: &Facts, seen: &[Seen]) -> anyhow::Resul
         namespace: None,
         name: "kustomizations.kustomize.toolkit.fluxcd.io".to_owned(),
     };
-    let version = facts.live(&key).and_then(Object::definition).and_then(served);
-    let names: BTreeSet<_> = seen.iter().filter_map(|seen| kustomization(&seen.object)).collect();
+    let version = facts
+        .live(&key)
+        .and_then(Object::definition)
+        .and_then(served);
+    let names: BTreeSet<_> = seen
+        .iter()
+        .filter_map(|seen| kustomization(&seen.object))
+        .collect();
     let mut holds = Holds::new();
     for (namespace, name) in names {
         let context = || format!("reading Kustomization {namespace}/{name}");
-        let hold = cluster.hold(version, &namespace, &name).await.with_context(context)?;
+        let hold = cluster
+            .hold(version, &namespace, &name)
+            .await
+            .with_context(context)?;
         holds.insert((namespace, name), hold);
     }
     Ok(holds)

@@ -65,14 +65,22 @@ impl Planner<'_> {
             Some(Hold::Applies) | None => seen.object.clone(),
         };
         let facts = Facts::of(seen.iter().map(standing));
-        let adopter = Adopter { facts: Some(&facts), engine: self.engine, owner: Some(self.owner) };
+        let adopter = Adopter {
+            facts: Some(&facts),
+            engine: self.engine,
+            owner: Some(self.owner),
+        };
         seen.iter().map(|seen| self.row(&adopter, seen)).collect()
     }
 
     fn row(&self, adopter: &Adopter<'_>, Seen { object, uid }: &Seen) -> Row {
         let standing = adopter.standing(object);
         let refusal = self.refusal(object, &standing);
-        Row { stamp: Stamp::of(object, uid, &adopter.wanted(object)), standing, refusal }
+        Row {
+            stamp: Stamp::of(object, uid, &adopter.wanted(object)),
+            standing,
+            refusal,
+        }
     }
 
     fn hold(&self, object: &Object) -> Option<Hold> {
@@ -81,13 +89,17 @@ impl Planner<'_> {
     }
 
     fn refusal(&self, object: &Object, standing: &Standing) -> Option<String> {
-        if let Some((namespace, name)) = kustomization(object).filter(|_| self.hold(object) == Some(Hold::Applies)) {
+        if let Some((namespace, name)) =
+            kustomization(object).filter(|_| self.hold(object) == Some(Hold::Applies))
+        {
             return Some(format!(
                 "Kustomization {namespace}/{name} applies it and would write its labels anew. Suspend that first: \
                  flux suspend kustomization {name} -n {namespace}"
             ));
         }
-        let Standing::Foreign(other) = standing else { return None };
+        let Standing::Foreign(other) = standing else {
+            return None;
+        };
         Some(format!(
             "{other} owns it, and its uninstall would delete it whatever stands on the live object. End that \
              release first in a way that keeps its objects, or name it with --release-name and --release-namespace"
@@ -97,9 +109,16 @@ impl Planner<'_> {
 
 /// The live objects that the release takes over: of the engine those that it holds, or all of them where
 /// nobody told what it holds; and the CRDs that it brings.
-pub fn taken<'a>(facts: &'a Facts, engine: &Engine, held: Option<&[Key]>) -> impl Iterator<Item = &'a Object> {
+pub fn taken<'a>(
+    facts: &'a Facts,
+    engine: &Engine,
+    held: Option<&[Key]>,
+) -> impl Iterator<Item = &'a Object> {
     facts.objects().filter(move |object| match held {
-        Some(held) => held.contains(&object.key()) && (object.definition().is_some() || engine.part(object).is_some()),
+        Some(held) => {
+            held.contains(&object.key())
+                && (object.definition().is_some() || engine.part(object).is_some())
+        }
         None => engine.part(object).is_some(),
     })
 }
@@ -110,22 +129,47 @@ mod tests {
     use super::*;
     use fluxkeep::manifest::{Reading, read};
 
-    const SERVICE: &str =
-        "apiVersion: v1\nkind: Service\nmetadata:\n  name: source-controller\n  namespace: flux-system\n";
-    const KUSTOMIZED: &str =
-        "  labels: {kustomize.toolkit.fluxcd.io/name: apps, kustomize.toolkit.fluxcd.io/namespace: team}\n";
+    const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: source-controller\n  namespace: flux-system\n";
+    const KUSTOMIZED: &str = "  labels: {kustomize.toolkit.fluxcd.io/name: apps, kustomize.toolkit.fluxcd.io/namespace: team}\n";
 
     fn row(more: &str, hold: Option<Hold>) -> Row {
-        let object = read(&format!("{SERVICE}{more}"), Reading::default()).unwrap().into_iter().next().unwrap();
-        let holds: Holds = hold.map(|hold| (("team".to_owned(), "apps".to_owned()), hold)).into_iter().collect();
-        let (engine, owner) =
-            (Engine::default(), Owner { name: "flux".to_owned(), namespace: "flux-system".to_owned() });
-        let planner = Planner { engine: &engine, owner: &owner, holds: &holds };
-        planner.plan(&[Seen { object, uid: "u".to_owned() }]).into_iter().next().unwrap()
+        let object = read(&format!("{SERVICE}{more}"), Reading::default())
+            .unwrap()
+            .into_iter()
+            .next()
+            .unwrap();
+        let holds: Holds = hold
+            .map(|hold| (("team".to_owned(), "apps".to_owned()), hold))
+            .into_iter()
+            .collect();
+        let (engine, owner) = (
+            Engine::default(),
+            Owner {
+                name: "flux".to_owned(),
+                namespace: "flux-system".to_owned(),
+            },
+        );
+        let planner = Planner {
+            engine: &engine,
+            owner: &owner,
+            holds: &holds,
+        };
+        planner
+            .plan(&[Seen {
+                object,
+                uid: "u".to_owned(),
+            }])
+            .into_iter()
+            .next()
+            .unwrap()
     }
 
     fn removed(row: &Row) -> Vec<&str> {
-        row.stamp.real().filter(|change| change.is.is_none()).map(|change| change.key.as_str()).collect()
+        row.stamp
+            .real()
+            .filter(|change| change.is.is_none())
+            .map(|change| change.key.as_str())
+            .collect()
     }
 
     #[test]
@@ -140,16 +184,29 @@ mod tests {
         for hold in [Hold::Suspended, Hold::Gone] {
             let row = row(KUSTOMIZED, Some(hold));
             assert_eq!((&row.standing, &row.refusal), (&Standing::Unowned, &None));
-            assert_eq!(removed(&row), ["kustomize.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/namespace"]);
+            assert_eq!(
+                removed(&row),
+                [
+                    "kustomize.toolkit.fluxcd.io/name",
+                    "kustomize.toolkit.fluxcd.io/namespace"
+                ]
+            );
         }
     }
 
     #[test]
     fn what_a_kustomization_applies_is_refused_whoever_helm_says_owns_it() {
         let ours = "  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
-        for (more, hold) in [("", Some(Hold::Applies)), (ours, Some(Hold::Applies)), ("", None)] {
+        for (more, hold) in [
+            ("", Some(Hold::Applies)),
+            (ours, Some(Hold::Applies)),
+            ("", None),
+        ] {
             let refusal = row(&format!("{KUSTOMIZED}{more}"), hold).refusal.unwrap();
-            assert!(refusal.contains("flux suspend kustomization apps -n team"), "{refusal}");
+            assert!(
+                refusal.contains("flux suspend kustomization apps -n team"),
+                "{refusal}"
+            );
         }
     }
 
@@ -157,7 +214,10 @@ mod tests {
     fn what_another_release_owns_is_refused() {
         let other = "  annotations: {meta.helm.sh/release-name: other, meta.helm.sh/release-namespace: flux-system}\n";
         let refusal = row(other, None).refusal.unwrap();
-        assert!(refusal.starts_with("Helm release flux-system/other owns it"), "{refusal}");
+        assert!(
+            refusal.starts_with("Helm release flux-system/other owns it"),
+            "{refusal}"
+        );
     }
 
     #[test]
@@ -167,12 +227,22 @@ mod tests {
                 "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: {name}}}\n"
             )
         };
-        let text = [definition("a.example.com"), definition("b.example.com"), format!("---\n{SERVICE}")].concat();
+        let text = [
+            definition("a.example.com"),
+            definition("b.example.com"),
+            format!("---\n{SERVICE}"),
+        ]
+        .concat();
         let facts = Facts::of(read(&text, Reading::default()).unwrap());
-        let held: Vec<_> =
-            read(&definition("a.example.com"), Reading::default()).unwrap().iter().map(Object::key).collect();
+        let held: Vec<_> = read(&definition("a.example.com"), Reading::default())
+            .unwrap()
+            .iter()
+            .map(Object::key)
+            .collect();
         let names = |held: Option<&[Key]>| {
-            taken(&facts, &Engine::default(), held).map(|object| object.name.clone()).collect::<Vec<_>>()
+            taken(&facts, &Engine::default(), held)
+                .map(|object| object.name.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(Some(&held)), ["a.example.com"]);
         assert_eq!(names(None), ["source-controller"]);

@@ -69,7 +69,10 @@ impl Stamp {
             was: edit.part.get(object, &edit.key).cloned(),
             is: edit.value.clone(),
         };
-        let changes = edits.iter().map(change).filter(|change| change.was.is_some() || change.is.is_some());
+        let changes = edits
+            .iter()
+            .map(change)
+            .filter(|change| change.was.is_some() || change.is.is_some());
         Self {
             api_version: object.api_version.clone(),
             kind: object.kind.clone(),
@@ -83,7 +86,10 @@ impl Stamp {
     /// What identifies the object.
     #[must_use]
     pub fn key(&self) -> Key {
-        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        let group = self
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
         Key {
             group: group.to_owned(),
             kind: self.kind.clone(),
@@ -100,7 +106,10 @@ impl Stamp {
     /// What is left to do on the object as it lives.
     #[must_use]
     pub fn left(&self, live: &ObjectMeta, way: Way) -> Left<'_> {
-        let mut left = Left { todo: Vec::new(), strange: Vec::new() };
+        let mut left = Left {
+            todo: Vec::new(),
+            strange: Vec::new(),
+        };
         for change in &self.changes {
             let (now, (from, to)) = (change.now(live), change.ends(way));
             if now == from && now != to {
@@ -115,7 +124,9 @@ impl Stamp {
     /// A merge patch that makes these changes on the object of this version, and on no other.
     #[must_use]
     pub fn merge(live: &ObjectMeta, changes: &[&Change], way: Way) -> Value {
-        let entries = changes.iter().map(|change| (change.part, change.key.as_str(), json!(change.ends(way).1)));
+        let entries = changes
+            .iter()
+            .map(|change| (change.part, change.key.as_str(), json!(change.ends(way).1)));
         metadata(live, entries)
     }
 
@@ -123,15 +134,25 @@ impl Stamp {
     /// the same field manager wrote earlier, the apiserver would take away.
     #[must_use]
     pub fn whole(&self, live: &ObjectMeta) -> Value {
-        let stands = self.changes.iter().filter_map(|change| Some((change, change.is.as_ref()?)));
-        let mut body = metadata(live, stands.map(|(change, value)| (change.part, change.key.as_str(), json!(value))));
+        let stands = self
+            .changes
+            .iter()
+            .filter_map(|change| Some((change, change.is.as_ref()?)));
+        let mut body = metadata(
+            live,
+            stands.map(|(change, value)| (change.part, change.key.as_str(), json!(value))),
+        );
         if let Some(body) = body.as_object_mut() {
             body.insert("apiVersion".to_owned(), json!(self.api_version));
             body.insert("kind".to_owned(), json!(self.kind));
         }
         if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("name".to_owned(), json!(self.name));
-            metadata.extend(self.namespace.iter().map(|namespace| ("namespace".to_owned(), json!(namespace))));
+            metadata.extend(
+                self.namespace
+                    .iter()
+                    .map(|namespace| ("namespace".to_owned(), json!(namespace))),
+            );
         }
         body
     }
@@ -143,8 +164,18 @@ fn metadata<'a>(live: &ObjectMeta, entries: impl Iterator<Item = (Part, &'a str,
     metadata.insert("uid".to_owned(), json!(live.uid));
     metadata.insert("resourceVersion".to_owned(), json!(live.resource_version));
     for (part, key, value) in entries {
-        let Some(name) = part.path().strip_prefix(&["metadata"]).and_then(<[_]>::first) else { continue };
-        if let Some(map) = metadata.entry(*name).or_insert_with(|| json!({})).as_object_mut() {
+        let Some(name) = part
+            .path()
+            .strip_prefix(&["metadata"])
+            .and_then(<[_]>::first)
+        else {
+            continue;
+        };
+        if let Some(map) = metadata
+            .entry(*name)
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+        {
             map.insert(key.to_owned(), value);
         }
     }
@@ -206,7 +237,12 @@ mod tests {
 
     fn live(labels: &[(&str, &str)]) -> ObjectMeta {
         let map = |pairs: &[(&str, &str)]| {
-            Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+            Some(
+                pairs
+                    .iter()
+                    .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                    .collect(),
+            )
         };
         let (uid, resource_version) = (Some("u".to_owned()), Some("7".to_owned()));
         ObjectMeta {
@@ -222,7 +258,12 @@ mod tests {
     fn left(labels: &[(&str, &str)], way: Way) -> (Vec<String>, Vec<String>) {
         let (stamp, live) = (stamp(), live(labels));
         let Left { todo, strange } = stamp.left(&live, way);
-        let keys = |changes: Vec<&Change>| changes.into_iter().map(|change| change.key.clone()).collect();
+        let keys = |changes: Vec<&Change>| {
+            changes
+                .into_iter()
+                .map(|change| change.key.clone())
+                .collect()
+        };
         (keys(todo), keys(strange))
     }
 
@@ -232,10 +273,16 @@ mod tests {
         let before = [("managed-by", "kustomize"), ("tie", "a")];
         let half = [("managed-by", "kustomize")];
         let after = [("managed-by", "Helm")];
-        assert_eq!(left(&before, Way::Adopt), (vec![managed.clone(), tie.clone()], vec![]));
+        assert_eq!(
+            left(&before, Way::Adopt),
+            (vec![managed.clone(), tie.clone()], vec![])
+        );
         assert_eq!(left(&half, Way::Adopt), (vec![managed.clone()], vec![]));
         assert_eq!(left(&after, Way::Adopt), (vec![], vec![]));
-        assert_eq!(left(&after, Way::Undo), (vec![managed, tie.clone()], vec![]));
+        assert_eq!(
+            left(&after, Way::Undo),
+            (vec![managed, tie.clone()], vec![])
+        );
         assert_eq!(left(&half, Way::Undo), (vec![tie], vec![]));
         assert_eq!(left(&before, Way::Undo), (vec![], vec![]));
     }
@@ -244,7 +291,10 @@ mod tests {
     fn what_somebody_else_wrote_is_told_and_not_written_over() {
         let theirs = [("managed-by", "somebody"), ("tie", "a")];
         let strange = vec!["managed-by".to_owned()];
-        assert_eq!(left(&theirs, Way::Adopt), (vec!["tie".to_owned()], strange.clone()));
+        assert_eq!(
+            left(&theirs, Way::Adopt),
+            (vec!["tie".to_owned()], strange.clone())
+        );
         assert_eq!(left(&theirs, Way::Undo), (vec![], strange));
     }
 

@@ -27,23 +27,49 @@ fn line(row: &Row) -> [String; 4] {
         Standing::Foreign(other) => format!("foreign ({other})"),
         standing => standing.name().to_owned(),
     };
-    [row.stamp.to_string(), standing, writes(&row.stamp), takes_off(&row.stamp)]
+    [
+        row.stamp.to_string(),
+        standing,
+        writes(&row.stamp),
+        takes_off(&row.stamp),
+    ]
 }
 
 fn writes(stamp: &Stamp) -> String {
     let written: Vec<_> = stamp.real().filter(|change| change.is.is_some()).collect();
-    let any = |keep: bool| written.iter().any(|change| (change.key == RESOURCE_POLICY) == keep);
-    let words = [("keep", any(true)), ("owner", any(false))].into_iter().filter(|(_, any)| *any);
-    let over = written.iter().filter_map(|change| Some(format!("(over {}={})", change.key, change.was.as_ref()?)));
-    words.map(|(word, _)| word.to_owned()).chain(over).collect::<Vec<_>>().join(" ")
+    let any = |keep: bool| {
+        written
+            .iter()
+            .any(|change| (change.key == RESOURCE_POLICY) == keep)
+    };
+    let words = [("keep", any(true)), ("owner", any(false))]
+        .into_iter()
+        .filter(|(_, any)| *any);
+    let over = written
+        .iter()
+        .filter_map(|change| Some(format!("(over {}={})", change.key, change.was.as_ref()?)));
+    words
+        .map(|(word, _)| word.to_owned())
+        .chain(over)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn takes_off(stamp: &Stamp) -> String {
-    stamp.real().filter(|change| change.is.is_none()).map(pair).collect::<Vec<_>>().join(" ")
+    stamp
+        .real()
+        .filter(|change| change.is.is_none())
+        .map(pair)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn pair(change: &Change) -> String {
-    format!("{}={}", change.key, change.was.as_deref().unwrap_or_default())
+    format!(
+        "{}={}",
+        change.key,
+        change.was.as_deref().unwrap_or_default()
+    )
 }
 
 /// What an undoing puts back, a row an object.
@@ -59,15 +85,30 @@ pub fn undo(stamps: &[Stamp]) -> String {
             keys(off.into_iter().map(|change| change.key.clone()).collect()),
         ]
     };
-    columns(&std::iter::once(head).chain(stamps.iter().map(row)).collect::<Vec<_>>())
+    columns(
+        &std::iter::once(head)
+            .chain(stamps.iter().map(row))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Columns as wide as what is in them.
 fn columns<const N: usize>(lines: &[[String; N]]) -> String {
-    let wide = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<_> = (0..N).map(|column| wide(column).unwrap_or_default()).collect();
+    let wide = |column: usize| {
+        lines
+            .iter()
+            .filter_map(|line| line.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<_> = (0..N)
+        .map(|column| wide(column).unwrap_or_default())
+        .collect();
     let padded = |line: &[String; N]| {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     lines.iter().map(padded).collect()
@@ -86,14 +127,19 @@ pub fn advice(holds: &Holds, orphans: &[&Object]) -> String {
     let mut lines: Vec<_> = holds.iter().filter_map(released).collect();
     if !orphans.is_empty() {
         let names: Vec<_> = orphans.iter().map(ToString::to_string).collect();
-        lines.push(format!("Not in the release, and left alone: {}\n", names.join(", ")));
+        lines.push(format!(
+            "Not in the release, and left alone: {}\n",
+            names.join(", ")
+        ));
     }
     lines.concat()
 }
 
 fn released(((namespace, name), hold): (&(String, String), &Hold)) -> Option<String> {
     let advice = match hold {
-        Hold::Suspended => "is suspended: take these objects out of its source before it is resumed",
+        Hold::Suspended => {
+            "is suspended: take these objects out of its source before it is resumed"
+        }
         Hold::Gone => "is not in this cluster: where one elsewhere applies to it, suspend that",
         Hold::Applies => return None,
     };
@@ -103,12 +149,18 @@ fn released(((namespace, name), hold): (&(String, String), &Hold)) -> Option<Str
 /// The sum, and what comes next.
 #[must_use]
 pub fn sum(rows: &[Row], owner: &Owner, file: &Path) -> String {
-    let todo = rows.iter().filter(|row| row.stamp.real().next().is_some()).count();
+    let todo = rows
+        .iter()
+        .filter(|row| row.stamp.real().next().is_some())
+        .count();
     let all = rows.len();
     let next = if todo == 0 {
         "nothing is to be done".to_owned()
     } else {
-        format!("nothing was touched; --yes does it, and first writes what was there to {}", file.display())
+        format!(
+            "nothing was touched; --yes does it, and first writes what was there to {}",
+            file.display()
+        )
     };
     format!("{all} objects for release {owner}, {todo} to be changed; {next}\n")
 }

@@ -36,7 +36,8 @@ impl Undo {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("reading the undo file {}", path.display());
         let text = std::fs::read_to_string(path).with_context(context)?;
-        let undo = serde_json::from_str(&text).context("it is not as `fluxkeep adopt --yes` writes it");
+        let undo =
+            serde_json::from_str(&text).context("it is not as `fluxkeep adopt --yes` writes it");
         undo.with_context(context)
     }
 
@@ -50,11 +51,17 @@ impl Undo {
             objects.insert(identity(&stamp), stamp);
         }
         for mut stamp in self.objects {
-            let earlier = objects.remove(&identity(&stamp)).map(|stamp| stamp.changes).unwrap_or_default();
+            let earlier = objects
+                .remove(&identity(&stamp))
+                .map(|stamp| stamp.changes)
+                .unwrap_or_default();
             merge(&mut stamp.changes, earlier);
             objects.insert(identity(&stamp), stamp);
         }
-        Self { release: self.release, objects: objects.into_values().collect() }
+        Self {
+            release: self.release,
+            objects: objects.into_values().collect(),
+        }
     }
 
     /// Takes up what stands in the file, if it is there, and writes the whole: it is on the disk when
@@ -75,12 +82,20 @@ impl Undo {
             );
         }
         let whole = self.after(earlier);
-        whole.write(path).with_context(|| format!("writing the undo file {}; nothing was touched", path.display()))?;
+        whole.write(path).with_context(|| {
+            format!(
+                "writing the undo file {}; nothing was touched",
+                path.display()
+            )
+        })?;
         Ok(whole)
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all((serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
         file.as_file().sync_all()?;
@@ -95,7 +110,9 @@ impl Undo {
 /// otherwise before; what is to be changed now was not changed then.
 fn merge(changes: &mut Vec<Change>, earlier: Vec<Change>) {
     for old in earlier {
-        let same = changes.iter_mut().find(|change| (change.part, &change.key) == (old.part, &old.key));
+        let same = changes
+            .iter_mut()
+            .find(|change| (change.part, &change.key) == (old.part, &old.key));
         match same {
             Some(change) if change.was == change.is => change.was = old.was,
             Some(_) => (),
@@ -125,7 +142,10 @@ mod tests {
             uid: uid.to_owned(),
             changes: changes.iter().map(change).collect(),
         };
-        Undo { release: release.to_owned(), objects: vec![stamp] }
+        Undo {
+            release: release.to_owned(),
+            objects: vec![stamp],
+        }
     }
 
     #[test]
@@ -133,13 +153,28 @@ mod tests {
         let first = undo(
             "a/b",
             "u",
-            &[("done", Some("x"), Some("Helm")), ("gone", Some("y"), None), ("rest", None, Some("z"))],
+            &[
+                ("done", Some("x"), Some("Helm")),
+                ("gone", Some("y"), None),
+                ("rest", None, Some("z")),
+            ],
         );
-        let second = undo("a/b", "u", &[("done", Some("Helm"), Some("Helm")), ("rest", Some("since"), Some("z"))]);
+        let second = undo(
+            "a/b",
+            "u",
+            &[
+                ("done", Some("Helm"), Some("Helm")),
+                ("rest", Some("since"), Some("z")),
+            ],
+        );
         let expected = undo(
             "a/b",
             "u",
-            &[("done", Some("x"), Some("Helm")), ("rest", Some("since"), Some("z")), ("gone", Some("y"), None)],
+            &[
+                ("done", Some("x"), Some("Helm")),
+                ("rest", Some("since"), Some("z")),
+                ("gone", Some("y"), None),
+            ],
         );
         assert_eq!(second.after(Some(first)), expected);
     }
@@ -151,22 +186,44 @@ mod tests {
             "old",
             &[("k", None, Some("v"))],
         )));
-        let was =
-            |stamp: &Stamp| (stamp.uid.clone(), stamp.changes.iter().filter_map(|change| change.was.clone()).collect());
+        let was = |stamp: &Stamp| {
+            (
+                stamp.uid.clone(),
+                stamp
+                    .changes
+                    .iter()
+                    .filter_map(|change| change.was.clone())
+                    .collect(),
+            )
+        };
         let was: Vec<(String, Vec<String>)> = both.objects.iter().map(was).collect();
-        assert_eq!(was, [("new".to_owned(), vec!["v".to_owned()]), ("old".to_owned(), vec![])]);
+        assert_eq!(
+            was,
+            [
+                ("new".to_owned(), vec!["v".to_owned()]),
+                ("old".to_owned(), vec![])
+            ]
+        );
     }
 
     #[test]
     fn what_is_kept_is_read_back_and_no_other_release_writes_over_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("undo.json");
-        let kept = undo("a/b", "u", &[("k", None, Some("v"))]).keep(&path).unwrap();
+        let kept = undo("a/b", "u", &[("k", None, Some("v"))])
+            .keep(&path)
+            .unwrap();
         assert_eq!(Undo::read(&path).unwrap(), kept);
         let said = format!("{:#}", undo("a/c", "u", &[]).keep(&path).unwrap_err());
-        assert!(said.contains("is of release a/b") && said.contains("--undo-file"), "{said}");
+        assert!(
+            said.contains("is of release a/b") && said.contains("--undo-file"),
+            "{said}"
+        );
         std::fs::write(&path, "{\"release\": 1}").unwrap();
         let said = format!("{:#}", undo("a/b", "u", &[]).keep(&path).unwrap_err());
-        assert!(said.contains("undo.json") && said.contains("line 1"), "{said}");
+        assert!(
+            said.contains("undo.json") && said.contains("line 1"),
+            "{said}"
+        );
     }
 }

@@ -27,7 +27,12 @@ use tell::{Heard, beside, paint, paragraph, question, quoted};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which story.
-    #[arg(long, env = "FLUXKEEP_SCENARIO", value_enum, default_value = "incident")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_SCENARIO",
+        value_enum,
+        default_value = "incident"
+    )]
     scenario: Scenario,
     /// Leaves the server running afterwards, to be asked with curl.
     #[arg(long, env = "FLUXKEEP_SERVE", value_parser = FalseyValueParser::new())]
@@ -59,8 +64,18 @@ async fn play(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let story = args.scenario.story()?;
     let stage = Stage::new(stage::facts(&story.stage)?);
     // Nobody keeps a connection here that it would hurt to cut.
-    let limits = Limits { linger: Duration::ZERO, ..Limits::default() };
-    let bound = Bound::bind(Settings { limits, ..Settings::loopback() }, stage.clone()).await?;
+    let limits = Limits {
+        linger: Duration::ZERO,
+        ..Limits::default()
+    };
+    let bound = Bound::bind(
+        Settings {
+            limits,
+            ..Settings::loopback()
+        },
+        stage.clone(),
+    )
+    .await?;
     let theatre = theatre(&bound, stage)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(bound.serve(async move {
@@ -76,7 +91,10 @@ async fn play(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
 }
 
 fn theatre(bound: &Bound, stage: Arc<Stage>) -> anyhow::Result<Theatre> {
-    let authority = bound.authority_pem().context("the server has no authority of its own")?.to_owned();
+    let authority = bound
+        .authority_pem()
+        .context("the server has no authority of its own")?
+        .to_owned();
     Ok(Theatre {
         stage,
         client: Client::trusting(&authority, Http::One)?,
@@ -89,7 +107,11 @@ fn theatre(bound: &Bound, stage: Arc<Stage>) -> anyhow::Result<Theatre> {
 async fn tell(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow::Result<Found> {
     let colour = output.colour();
     let title = paint(story.title, "1", colour);
-    output.text(&format!("{title}\n\n{}\n{}", paragraph(story.before), paragraph(LEGEND)))?;
+    output.text(&format!(
+        "{title}\n\n{}\n{}",
+        paragraph(story.before),
+        paragraph(LEGEND)
+    ))?;
     let mut wrong = 0;
     let mut number = 0;
     for step in &story.steps {
@@ -111,8 +133,12 @@ async fn tell(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow::
 
 async fn ask(theatre: &Theatre, asked: &Asked, number: usize) -> anyhow::Result<Heard> {
     let review = asked.ask.review(number);
-    let answer = theatre.client.post(&format!("{}/validate", theatre.admission), review.clone()).await?;
-    Heard::read(&review, answer.body()).with_context(|| format!("step {number} got no answer to its review"))
+    let answer = theatre
+        .client
+        .post(&format!("{}/validate", theatre.admission), review.clone())
+        .await?;
+    Heard::read(&review, answer.body())
+        .with_context(|| format!("step {number} got no answer to its review"))
 }
 
 fn is_as_it_must_be(asked: &Asked, heard: &Heard) -> bool {
@@ -133,10 +159,20 @@ fn scene(asked: &Asked, heard: &Heard, number: usize, colour: bool) -> String {
     told += &beside("without", asked.without);
     told += &beside("fluxkeep", &verdict);
     told.extend(heard.message.lines().map(quoted));
-    told.extend(heard.warnings.iter().map(|warning| quoted(&format!("warning: {warning}"))));
+    told.extend(
+        heard
+            .warnings
+            .iter()
+            .map(|warning| quoted(&format!("warning: {warning}"))),
+    );
     if !is_as_it_must_be(asked, heard) {
-        told +=
-            &beside("WRONG", &format!("expected: refused by {:?}, warned by {:?}", asked.refused_by, asked.warned_by));
+        told += &beside(
+            "WRONG",
+            &format!(
+                "expected: refused by {:?}, warned by {:?}",
+                asked.refused_by, asked.warned_by
+            ),
+        );
     }
     told
 }
@@ -153,10 +189,21 @@ async fn end(
         wrong => format!("{wrong} of {number} answers were NOT as they must be."),
     };
     output.text(&format!("\n{}\n{sum}\n", paragraph(story.end)))?;
-    let metrics = theatre.client.get(&format!("{}/metrics", theatre.observe)).await?;
+    let metrics = theatre
+        .client
+        .get(&format!("{}/metrics", theatre.observe))
+        .await?;
     let metrics = String::from_utf8_lossy(metrics.body()).into_owned();
-    output.text(&format!("\nWhat the server counted ({}/metrics):\n{}", theatre.observe, tell::samples(&metrics)))?;
-    Ok(if wrong == 0 { Found::Nothing } else { Found::Refusal })
+    output.text(&format!(
+        "\nWhat the server counted ({}/metrics):\n{}",
+        theatre.observe,
+        tell::samples(&metrics)
+    ))?;
+    Ok(if wrong == 0 {
+        Found::Nothing
+    } else {
+        Found::Refusal
+    })
 }
 
 /// Leaves the server to a person, with everything that a curl line needs.
@@ -164,7 +211,13 @@ async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow:
     // The review that is handed over is the first one: the cluster is again as it was then.
     theatre.stage.set(stage::facts(&story.stage)?);
     let folder = tempfile::tempdir().context("making a folder for the authority and a review")?;
-    let first = story.steps.iter().find_map(|step| if let Step::Asked(asked) = step { Some(asked) } else { None });
+    let first = story.steps.iter().find_map(|step| {
+        if let Step::Asked(asked) = step {
+            Some(asked)
+        } else {
+            None
+        }
+    });
     let review = first.context("the story has no review")?.ask.review(1);
     let authority = write(folder.path(), "ca.pem", &theatre.authority)?;
     let review = write(folder.path(), "review.json", &review)?;

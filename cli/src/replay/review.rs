@@ -16,31 +16,71 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn create(resource: &'static str, user: &'static str, new: Value) -> Self {
-        Self { operation: "CREATE", resource, user, old: Value::Null, new }
+        Self {
+            operation: "CREATE",
+            resource,
+            user,
+            old: Value::Null,
+            new,
+        }
     }
 
-    pub(super) fn update(resource: &'static str, user: &'static str, old: Value, new: Value) -> Self {
-        Self { operation: "UPDATE", resource, user, old, new }
+    pub(super) fn update(
+        resource: &'static str,
+        user: &'static str,
+        old: Value,
+        new: Value,
+    ) -> Self {
+        Self {
+            operation: "UPDATE",
+            resource,
+            user,
+            old,
+            new,
+        }
     }
 
     pub(super) fn delete(resource: &'static str, user: &'static str, old: Value) -> Self {
-        Self { operation: "DELETE", resource, user, old, new: Value::Null }
+        Self {
+            operation: "DELETE",
+            resource,
+            user,
+            old,
+            new: Value::Null,
+        }
     }
 
     /// `CREATE secrets flux-system/sh.helm.release.v1.flux.v1`
     pub(super) fn line(&self) -> String {
         let space = self.text("/metadata/namespace");
         let slash = if space.is_empty() { "" } else { "/" };
-        format!("{} {} {space}{slash}{}", self.operation, self.resource, self.text("/metadata/name"))
+        format!(
+            "{} {} {space}{slash}{}",
+            self.operation,
+            self.resource,
+            self.text("/metadata/name")
+        )
     }
 
     /// The review with this number in its uid, keys in the apiserver's order.
     pub(super) fn review(&self, number: usize) -> String {
-        let (group, version) = self.text("/apiVersion").split_once('/').unwrap_or(("", self.text("/apiVersion")));
+        let (group, version) = self
+            .text("/apiVersion")
+            .split_once('/')
+            .unwrap_or(("", self.text("/apiVersion")));
         let request = [
-            ("uid", json!(format!("00000000-0000-4000-8000-{number:012}"))),
-            ("kind", json!({"group": group, "version": version, "kind": self.text("/kind")})),
-            ("resource", json!({"group": group, "version": version, "resource": self.resource})),
+            (
+                "uid",
+                json!(format!("00000000-0000-4000-8000-{number:012}")),
+            ),
+            (
+                "kind",
+                json!({"group": group, "version": version, "kind": self.text("/kind")}),
+            ),
+            (
+                "resource",
+                json!({"group": group, "version": version, "resource": self.resource}),
+            ),
             ("name", json!(self.text("/metadata/name"))),
             ("namespace", json!(self.text("/metadata/namespace"))),
             ("operation", json!(self.operation)),
@@ -49,20 +89,45 @@ impl Ask {
             ("oldObject", self.old.clone()),
             ("dryRun", json!(false)),
         ];
-        let fields: Vec<String> = request.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
-        format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{{}}}}}"#, fields.join(","))
+        let fields: Vec<String> = request
+            .iter()
+            .map(|(key, value)| format!("{}:{value}", json!(key)))
+            .collect();
+        format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{{}}}}}"#,
+            fields.join(",")
+        )
     }
 
     fn text(&self, pointer: &str) -> &str {
-        let object = if self.old.is_null() { &self.new } else { &self.old };
-        object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        let object = if self.old.is_null() {
+            &self.new
+        } else {
+            &self.old
+        };
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 }
 
 /// The Secret in which Helm keeps a revision of a release.
-pub(super) fn record(name: &str, namespace: &str, revision: u32, manifest: &[Value]) -> anyhow::Result<Value> {
-    let documents: Vec<String> = manifest.iter().map(|object| format!("---\n{object}\n")).collect();
-    let status = if revision == 1 { "pending-install" } else { "pending-upgrade" };
+pub(super) fn record(
+    name: &str,
+    namespace: &str,
+    revision: u32,
+    manifest: &[Value],
+) -> anyhow::Result<Value> {
+    let documents: Vec<String> = manifest
+        .iter()
+        .map(|object| format!("---\n{object}\n"))
+        .collect();
+    let status = if revision == 1 {
+        "pending-install"
+    } else {
+        "pending-upgrade"
+    };
     let release = json!({"name": name, "namespace": namespace, "version": revision, "info": {"status": status},
         "manifest": documents.concat(), "hooks": []});
     let data = write(&release, Driver::Secret).context("packing the release record")?;
@@ -80,7 +145,12 @@ pub(super) fn helm_release(chart_version: &str, retries: u32) -> Value {
         "sourceRef": {"kind": "HelmRepository", "name": "fluxcd-community"}}});
     let mut spec = json!({"interval": "10m", "releaseName": "flux", "targetNamespace": "flux-system", "chart": chart});
     if retries > 0 {
-        super::stage::set(&mut spec, "", "install", json!({"remediation": {"retries": retries}}));
+        super::stage::set(
+            &mut spec,
+            "",
+            "install",
+            json!({"remediation": {"retries": retries}}),
+        );
     }
     json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec})

@@ -87,20 +87,31 @@ fn incident() -> anyhow::Result<Story> {
 fn refused(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     let older = chart(release("2.3.0")?, false)?;
     let bucket = "buckets.source.toolkit.fluxcd.io";
-    let crd = (find(live, "CustomResourceDefinition", bucket)?, find(&older, "CustomResourceDefinition", bucket)?);
+    let crd = (
+        find(live, "CustomResourceDefinition", bucket)?,
+        find(&older, "CustomResourceDefinition", bucket)?,
+    );
     Ok(vec![
         asked(Asked {
             title: "Git brings the HelmRelease: chart flux2 2.13.0, retries: 3",
             ask: Ask::create(RELEASES, KUSTOMIZE, helm_release("2.13.0", 3)),
             without: "Accepted. helm-controller began to install Flux 2.3.0 over 2.4.0.",
-            refused_by: &["destructive-remediation", "flux-downgraded", "flux-version-mismatch"],
+            refused_by: &[
+                "destructive-remediation",
+                "flux-downgraded",
+                "flux-version-mismatch",
+            ],
             warned_by: &[],
         }),
         asked(Asked {
             title: "helm-controller stores the release record, before the first object: the last safe point",
             ask: Ask::create(RECORDS, HELM, record("flux", "flux-system", 1, &older)?),
             without: "Stored. From here on a failure means remediation.",
-            refused_by: &["flux-downgraded", "flux-version-mismatch", "stored-version-dropped"],
+            refused_by: &[
+                "flux-downgraded",
+                "flux-version-mismatch",
+                "stored-version-dropped",
+            ],
             warned_by: &["engine-object-unkept", "storage-version-regressed"],
         }),
         asked(Asked {
@@ -116,12 +127,21 @@ fn refused(live: &[Value]) -> anyhow::Result<Vec<Step>> {
 
 /// The remediation's deletes, in Helm's order.
 fn deletes(live: &[Value]) -> anyhow::Result<Vec<Step>> {
-    let delete = |resource, kind, name| Ok::<_, anyhow::Error>(Ask::delete(resource, HELM, find(live, kind, name)?));
+    let delete = |resource, kind, name| {
+        Ok::<_, anyhow::Error>(Ask::delete(resource, HELM, find(live, kind, name)?))
+    };
     let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "flux2-flux-check",
         "namespace": "flux-system", "labels": {"app.kubernetes.io/part-of": "flux"},
         "annotations": {"helm.sh/hook": "pre-install"}}});
-    let gone =
-        |title, ask, without| asked(Asked { title, ask, without, refused_by: &["engine-deleted"], warned_by: &[] });
+    let gone = |title, ask, without| {
+        asked(Asked {
+            title,
+            ask,
+            without,
+            refused_by: &["engine-deleted"],
+            warned_by: &[],
+        })
+    };
     Ok(vec![
         gone(
             "The remediation uninstalls: first the Services",
@@ -135,12 +155,20 @@ fn deletes(live: &[Value]) -> anyhow::Result<Vec<Step>> {
         ),
         gone(
             "… then the bindings",
-            delete("clusterrolebindings", "ClusterRoleBinding", "cluster-reconciler")?,
+            delete(
+                "clusterrolebindings",
+                "ClusterRoleBinding",
+                "cluster-reconciler",
+            )?,
             "Deleted. 18 ms later helm-controller had no rights left to delete the rest.",
         ),
         gone(
             "… and where its rights hang on another binding, the CRDs",
-            delete(CRDS, "CustomResourceDefinition", "kustomizations.kustomize.toolkit.fluxcd.io")?,
+            delete(
+                CRDS,
+                "CustomResourceDefinition",
+                "kustomizations.kustomize.toolkit.fluxcd.io",
+            )?,
             "Deleted, and every Kustomization with it: deleting a CRD asks no webhook about its objects.",
         ),
         asked(Asked {
@@ -156,11 +184,32 @@ fn deletes(live: &[Value]) -> anyhow::Result<Vec<Step>> {
 /// The way that works: adopt with the same Flux, then upgrade.
 fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     let (same, next) = (release("2.4.0")?, release("2.5.1")?);
-    let adopted =
-        [deployed(same)?, live.iter().filter(|one| super::stage::kind(one) == "Namespace").cloned().collect()];
-    let bucket = find(&deployed(same)?, "CustomResourceDefinition", "buckets.source.toolkit.fluxcd.io")?;
-    let newer = find(&chart(next, true)?, "CustomResourceDefinition", "buckets.source.toolkit.fluxcd.io")?;
-    let through = |title, ask, without| asked(Asked { title, ask, without, refused_by: &[], warned_by: &[] });
+    let adopted = [
+        deployed(same)?,
+        live.iter()
+            .filter(|one| super::stage::kind(one) == "Namespace")
+            .cloned()
+            .collect(),
+    ];
+    let bucket = find(
+        &deployed(same)?,
+        "CustomResourceDefinition",
+        "buckets.source.toolkit.fluxcd.io",
+    )?;
+    let newer = find(
+        &chart(next, true)?,
+        "CustomResourceDefinition",
+        "buckets.source.toolkit.fluxcd.io",
+    )?;
+    let through = |title, ask, without| {
+        asked(Asked {
+            title,
+            ask,
+            without,
+            refused_by: &[],
+            warned_by: &[],
+        })
+    };
     Ok(vec![
         through(
             "Instead: a HelmRelease with the Flux that runs, chart flux2 2.14.1, without remediation",
@@ -169,30 +218,64 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
         ),
         through(
             "Its release record, every object kept (helm.sh/resource-policy)",
-            Ask::create(RECORDS, HELM, record("flux", "flux-system", 1, &chart(same, true)?)?),
+            Ask::create(
+                RECORDS,
+                HELM,
+                record("flux", "flux-system", 1, &chart(same, true)?)?,
+            ),
             "Let through, too.",
         ),
-        Step::Moved("The release `flux` has adopted Flux 2.4.0. Nothing else changed.", adopted.concat()),
+        Step::Moved(
+            "The release `flux` has adopted Flux 2.4.0. Nothing else changed.",
+            adopted.concat(),
+        ),
         through(
             "A week later, the healthy upgrade: chart flux2 2.15.0, which is Flux 2.5.1",
-            Ask::update(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0), helm_release("2.15.0", 0)),
+            Ask::update(
+                RELEASES,
+                KUSTOMIZE,
+                helm_release("2.14.1", 0),
+                helm_release("2.15.0", 0),
+            ),
             "Let through, too.",
         ),
         through(
             "Its release record",
-            Ask::create(RECORDS, HELM, record("flux", "flux-system", 2, &chart(next, true)?)?),
+            Ask::create(
+                RECORDS,
+                HELM,
+                record("flux", "flux-system", 2, &chart(next, true)?)?,
+            ),
             "Let through, too.",
         ),
-        through("Its Bucket CRD", Ask::update(CRDS, HELM, bucket, newer), "Let through, too."),
+        through(
+            "Its Bucket CRD",
+            Ask::update(CRDS, HELM, bucket, newer),
+            "Let through, too.",
+        ),
     ])
 }
 
 fn blocked_upgrade() -> anyhow::Result<Story> {
     let to = release("2.8.5")?;
     let record = |revision| record("flux", "flux-system", revision, &chart(to, true)?);
-    let bump = |from| Ask::update(RELEASES, KUSTOMIZE, helm_release(from, 0), helm_release("2.18.3", 0));
-    let through =
-        |title, ask| asked(Asked { title, ask, without: "Let through, too.", refused_by: &[], warned_by: &[] });
+    let bump = |from| {
+        Ask::update(
+            RELEASES,
+            KUSTOMIZE,
+            helm_release(from, 0),
+            helm_release("2.18.3", 0),
+        )
+    };
+    let through = |title, ask| {
+        asked(Asked {
+            title,
+            ask,
+            without: "Let through, too.",
+            refused_by: &[],
+            warned_by: &[],
+        })
+    };
     Ok(Story {
         title: "A blocked upgrade: Flux 2.4 to 2.8 at once",
         before: "Flux 2.4.0 runs as Helm release `flux`. The chart is bumped to flux2 2.18.3, which is Flux 2.8.5.",
@@ -217,7 +300,10 @@ fn blocked_upgrade() -> anyhow::Result<Story> {
                 deployed(release("2.7.5")?)?,
             ),
             through("Git brings the bumped HelmRelease again", bump("2.17.2")),
-            through("helm-controller stores the release record", Ask::create(RECORDS, HELM, record(5)?)),
+            through(
+                "helm-controller stores the release record",
+                Ask::create(RECORDS, HELM, record(5)?),
+            ),
         ],
         end: "The refusal came before the first object was touched, and named the way that works.",
     })
@@ -225,8 +311,15 @@ fn blocked_upgrade() -> anyhow::Result<Story> {
 
 fn safe_bump() -> anyhow::Result<Story> {
     let (from, to) = (release("2.4.0")?, release("2.5.1")?);
-    let through =
-        |title, ask| asked(Asked { title, ask, without: "Let through, too.", refused_by: &[], warned_by: &[] });
+    let through = |title, ask| {
+        asked(Asked {
+            title,
+            ask,
+            without: "Let through, too.",
+            refused_by: &[],
+            warned_by: &[],
+        })
+    };
     Ok(Story {
         title: "A safe bump: Flux 2.4 to 2.5",
         before: "Flux 2.4.0 runs as Helm release `flux`. The chart is bumped to flux2 2.15.0, which is Flux 2.5.1.",
@@ -234,11 +327,20 @@ fn safe_bump() -> anyhow::Result<Story> {
         steps: vec![
             through(
                 "Git brings the bumped HelmRelease",
-                Ask::update(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0), helm_release("2.15.0", 0)),
+                Ask::update(
+                    RELEASES,
+                    KUSTOMIZE,
+                    helm_release("2.14.1", 0),
+                    helm_release("2.15.0", 0),
+                ),
             ),
             through(
                 "helm-controller stores the release record",
-                Ask::create(RECORDS, HELM, record("flux", "flux-system", 2, &chart(to, true)?)?),
+                Ask::create(
+                    RECORDS,
+                    HELM,
+                    record("flux", "flux-system", 2, &chart(to, true)?)?,
+                ),
             ),
         ],
         end: "fluxkeep is not in the way of what breaks nothing.",
@@ -257,7 +359,10 @@ fn strangers_crd() -> anyhow::Result<Story> {
     };
     let live = crd(&[("v1beta1", false), ("v1", true)], &["v1beta1", "v1"]);
     let dropped = crd(&[("v1", true)], &[]);
-    let grown = crd(&[("v1beta1", false), ("v1", true), ("v2alpha1", false)], &[]);
+    let grown = crd(
+        &[("v1beta1", false), ("v1", true), ("v2alpha1", false)],
+        &[],
+    );
     Ok(Story {
         title: "Somebody else's chart drops a version of its CRD",
         before: "A ticket system's CRD offers v1beta1 and v1; objects are stored in both. Flux is not involved.",
@@ -287,6 +392,10 @@ fn asked(asked: Asked) -> Step {
 }
 
 fn release(version: &str) -> anyhow::Result<&'static Release> {
-    let parsed = version.parse().with_context(|| format!("reading version {version}"))?;
-    Catalogue::built_in().release(&parsed).with_context(|| format!("the catalogue has no Flux {version}"))
+    let parsed = version
+        .parse()
+        .with_context(|| format!("reading version {version}"))?;
+    Catalogue::built_in()
+        .release(&parsed)
+        .with_context(|| format!("the catalogue has no Flux {version}"))
 }

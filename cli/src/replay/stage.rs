@@ -18,7 +18,9 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(facts: Facts) -> Arc<Self> {
-        Arc::new(Self { facts: RwLock::new(Arc::new(facts)) })
+        Arc::new(Self {
+            facts: RwLock::new(Arc::new(facts)),
+        })
     }
 
     pub(super) fn set(&self, facts: Facts) {
@@ -28,7 +30,10 @@ impl Stage {
 
 impl Source for Stage {
     fn facts(&self) -> Arc<Facts> {
-        self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.facts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn name(&self) -> &'static str {
@@ -43,7 +48,9 @@ impl Source for Stage {
 /// The objects of a snapshot's text.
 pub(super) fn facts(objects: &[Value]) -> anyhow::Result<Facts> {
     let stream: Vec<String> = objects.iter().map(Value::to_string).collect();
-    Ok(Facts::of(manifest::read(&stream.join("\n"), Reading::default()).context("setting the stage")?))
+    Ok(Facts::of(
+        manifest::read(&stream.join("\n"), Reading::default()).context("setting the stage")?,
+    ))
 }
 
 /// Flux 2.4.0 as `install.yaml` leaves it: the built-in snapshot.
@@ -65,7 +72,12 @@ pub(super) fn chart(release: &Release, kept: bool) -> anyhow::Result<Vec<Value>>
             "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/version": release.version.to_string()}),
         );
         if kept {
-            set(object, "/metadata", "annotations", json!({"helm.sh/resource-policy": "keep"}));
+            set(
+                object,
+                "/metadata",
+                "annotations",
+                json!({"helm.sh/resource-policy": "keep"}),
+            );
         }
         match kind(object) {
             "CustomResourceDefinition" => offer(object, release),
@@ -83,10 +95,17 @@ pub(super) fn deployed(release: &Release) -> anyhow::Result<Vec<Value>> {
         let owner = json!({"meta.helm.sh/release-name": "flux", "meta.helm.sh/release-namespace": "flux-system",
             "helm.sh/resource-policy": "keep"});
         set(object, "/metadata", "annotations", owner);
-        let stored = object.pointer("/spec/versions").and_then(Value::as_array).map(|versions| {
-            let storage = versions.iter().filter(|version| version.get("storage") == Some(&json!(true)));
-            storage.filter_map(|version| version.get("name").cloned()).collect::<Vec<_>>()
-        });
+        let stored = object
+            .pointer("/spec/versions")
+            .and_then(Value::as_array)
+            .map(|versions| {
+                let storage = versions
+                    .iter()
+                    .filter(|version| version.get("storage") == Some(&json!(true)));
+                storage
+                    .filter_map(|version| version.get("name").cloned())
+                    .collect::<Vec<_>>()
+            });
         if let Some(stored) = stored {
             set(object, "", "status", json!({"storedVersions": stored}));
         }
@@ -97,13 +116,21 @@ pub(super) fn deployed(release: &Release) -> anyhow::Result<Vec<Value>> {
 /// The object of this kind and name.
 pub(super) fn find(objects: &[Value], wanted: &str, name: &str) -> anyhow::Result<Value> {
     let named = |object: &&Value| {
-        kind(object) == wanted && object.pointer("/metadata/name").and_then(Value::as_str) == Some(name)
+        kind(object) == wanted
+            && object.pointer("/metadata/name").and_then(Value::as_str) == Some(name)
     };
-    objects.iter().find(named).cloned().with_context(|| format!("there is no {wanted} {name} on stage"))
+    objects
+        .iter()
+        .find(named)
+        .cloned()
+        .with_context(|| format!("there is no {wanted} {name} on stage"))
 }
 
 pub(super) fn kind(object: &Value) -> &str {
-    object.get("kind").and_then(Value::as_str).unwrap_or_default()
+    object
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Sets a key of the map at a pointer.
@@ -115,7 +142,10 @@ pub(super) fn set(object: &mut Value, pointer: &str, key: &str, value: Value) {
 
 /// Gives a CRD the versions that the release offers.
 fn offer(object: &mut Value, release: &Release) {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let Some(crd) = release.crd(name) else { return };
     let version = |version: &fluxkeep::crd::Version| json!({"name": version.name, "served": version.served, "storage": version.storage});
     let versions: Vec<Value> = crd.versions.iter().map(version).collect();
@@ -125,8 +155,18 @@ fn offer(object: &mut Value, release: &Release) {
 
 /// Gives a Deployment the image that the release ships.
 fn run(object: &mut Value, release: &Release) {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let Some(controller) = release.controllers.iter().find(|one| one.name == name) else { return };
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let Some(controller) = release.controllers.iter().find(|one| one.name == name) else {
+        return;
+    };
     let image = format!("ghcr.io/fluxcd/{name}:v{}", controller.version);
-    set(object, "/spec/template/spec/containers/0", "image", json!(image));
+    set(
+        object,
+        "/spec/template/spec/containers/0",
+        "image",
+        json!(image),
+    );
 }

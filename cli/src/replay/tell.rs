@@ -28,13 +28,19 @@ pub(super) fn quoted(line: &str) -> String {
 
 /// Wrapped at blanks alone: a URL or a user's name that is cut cannot be copied.
 fn filled(text: &str, first: &str, next: &str) -> String {
-    let options = Options::new(WIDTH).word_splitter(WordSplitter::NoHyphenation).break_words(false);
+    let options = Options::new(WIDTH)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .break_words(false);
     textwrap::fill(text, options.initial_indent(first).subsequent_indent(next)) + "\n"
 }
 
 /// Coloured, where colour is wanted.
 pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Who asks for what.
@@ -63,16 +69,31 @@ impl Heard {
             return None;
         }
         let strings = |pointer: &str, key: &str| {
-            let items = response.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-            let text =
-                |item: &Value| (if key.is_empty() { Some(item) } else { item.get(key) })?.as_str().map(str::to_owned);
+            let items = response
+                .pointer(pointer)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            let text = |item: &Value| {
+                (if key.is_empty() {
+                    Some(item)
+                } else {
+                    item.get(key)
+                })?
+                .as_str()
+                .map(str::to_owned)
+            };
             items.filter_map(text).collect::<Vec<String>>()
         };
         let mut refused_by = strings("/status/details/causes", "reason");
         refused_by.dedup();
         Some(Self {
             allowed: response.get("allowed")?.as_bool()?,
-            message: response.pointer("/status/message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            message: response
+                .pointer("/status/message")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             refused_by,
             warnings: strings("/warnings", ""),
         })
@@ -89,8 +110,13 @@ impl Heard {
 
 /// The samples of a scrape that say something: what was reviewed and found, zeroes left out.
 pub(super) fn samples(metrics: &str) -> String {
-    let told = ["fluxkeep_admission_reviews_total", "fluxkeep_findings_total", "fluxkeep_engine_controllers"];
-    let counts = |line: &&str| told.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
+    let told = [
+        "fluxkeep_admission_reviews_total",
+        "fluxkeep_findings_total",
+        "fluxkeep_engine_controllers",
+    ];
+    let counts =
+        |line: &&str| told.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
     let mut lines: Vec<&str> = metrics.lines().filter(counts).collect();
     lines.sort_unstable();
     lines.join("\n") + "\n"

@@ -65,13 +65,23 @@ impl Desk {
     pub(super) fn new(lines: &[Line], mut facts: Facts) -> Self {
         let places: Vec<Place> = lines.iter().map(|line| line.place("")).collect();
         facts.retain(|key| places.iter().any(|place| place.holds(key)));
-        let entry = || Entry { standing: Standing::Pending, trouble: None };
+        let entry = || Entry {
+            standing: Standing::Pending,
+            trouble: None,
+        };
         let lines = lines.iter().map(|line| (line.id(), entry())).collect();
-        Self { facts: RwLock::new(facts), lines: Mutex::new(lines), definitions: watch::Sender::new(false) }
+        Self {
+            facts: RwLock::new(facts),
+            lines: Mutex::new(lines),
+            definitions: watch::Sender::new(false),
+        }
     }
 
     pub(super) fn facts(&self) -> Facts {
-        self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.facts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Takes an object as it is now.
@@ -90,7 +100,8 @@ impl Desk {
     /// A list is at its end: what it did not hold is gone. It was true when it began.
     pub(super) fn listed(&self, line: &Line, seen: &BTreeSet<Key>, began: Instant) {
         let place = line.place("");
-        self.facts_mut().retain(|key| !place.holds(key) || seen.contains(key));
+        self.facts_mut()
+            .retain(|key| !place.holds(key) || seen.contains(key));
         // Who waits for definitions stands up before their line counts as read, or the cluster would
         // seem read whole in between.
         if line.collection.kind == DEFINITION {
@@ -115,22 +126,33 @@ impl Desk {
     pub(super) fn failed(&self, line: &Line, failure: &Failure) {
         let reason = format!("{}{}", failure.reason(), failure.hint());
         let mut lines = self.lines();
-        let known = lines.values().any(|entry| entry.trouble.as_ref() == Some(&reason));
-        let Some(entry) = lines.get_mut(&line.id()) else { return };
+        let known = lines
+            .values()
+            .any(|entry| entry.trouble.as_ref() == Some(&reason));
+        let Some(entry) = lines.get_mut(&line.id()) else {
+            return;
+        };
         let is_new = entry.trouble.is_none() && !known;
         entry.trouble.get_or_insert_with(|| reason.clone());
         drop(lines);
         if is_new {
             let resource = line.collection.resource;
-            tracing::warn!(resource, reason, "the cluster cannot be followed; trying again until it can");
+            tracing::warn!(
+                resource,
+                reason,
+                "the cluster cannot be followed; trying again until it can"
+            );
         }
     }
 
     fn stand(&self, line: &Line, standing: Standing) {
         let mut lines = self.lines();
-        let Some(entry) = lines.get_mut(&line.id()) else { return };
+        let Some(entry) = lines.get_mut(&line.id()) else {
+            return;
+        };
         entry.standing = standing;
-        let mended = entry.trouble.take().is_some() && lines.values().all(|entry| entry.trouble.is_none());
+        let mended =
+            entry.trouble.take().is_some() && lines.values().all(|entry| entry.trouble.is_none());
         drop(lines);
         if mended {
             tracing::info!("the cluster is followed again");
@@ -140,18 +162,22 @@ impl Desk {
     /// The resources that were not read whole yet.
     pub(super) fn pending(&self) -> BTreeSet<&'static str> {
         let lines = self.lines();
-        let pending = lines.iter().filter(|(_, entry)| entry.standing == Standing::Pending);
+        let pending = lines
+            .iter()
+            .filter(|(_, entry)| entry.standing == Standing::Pending);
         pending.map(|((resource, _), _)| *resource).collect()
     }
 
     /// The resource that was silent for longest, and for how long; none where it was never heard.
     pub(super) fn oldest(&self) -> (&'static str, Option<Duration>) {
         let lines = self.lines();
-        let heard = lines.iter().filter_map(|((resource, _), entry)| match entry.standing {
-            Standing::Pending => Some((None, *resource)),
-            Standing::Heard(at) => Some((Some(at), *resource)),
-            Standing::Absent => None,
-        });
+        let heard = lines
+            .iter()
+            .filter_map(|((resource, _), entry)| match entry.standing {
+                Standing::Pending => Some((None, *resource)),
+                Standing::Heard(at) => Some((Some(at), *resource)),
+                Standing::Absent => None,
+            });
         let (at, resource) = heard.min().unwrap_or((None, "customresourcedefinitions"));
         (resource, at.map(|at| at.elapsed()))
     }

@@ -56,7 +56,12 @@ pub(super) struct Follower {
 }
 
 /// Follows a custom resource, in whichever version the cluster serves.
-pub(super) async fn follow_served(client: Client, desk: Arc<Desk>, engine: Arc<Engine>, line: Line) {
+pub(super) async fn follow_served(
+    client: Client,
+    desk: Arc<Desk>,
+    engine: Arc<Engine>,
+    line: Line,
+) {
     let mut definitions = desk.definitions();
     // The desk holds the sender: it cannot go before.
     let _ = definitions.wait_for(|all_read| *all_read).await;
@@ -69,7 +74,13 @@ pub(super) async fn follow_served(client: Client, desk: Arc<Desk>, engine: Arc<E
                 moved.await;
             }
             Some(version) => {
-                let follower = Follower::new(client.clone(), desk.clone(), engine.clone(), line.clone(), version);
+                let follower = Follower::new(
+                    client.clone(),
+                    desk.clone(),
+                    engine.clone(),
+                    line.clone(),
+                    version,
+                );
                 tokio::select! { () = follower.run() => {}, () = moved => {} }
             }
         }
@@ -77,16 +88,36 @@ pub(super) async fn follow_served(client: Client, desk: Arc<Desk>, engine: Arc<E
 }
 
 /// Returns when the cluster serves another version.
-async fn moved(desk: &Desk, line: &Line, definitions: &mut watch::Receiver<bool>, from: Option<&str>) {
+async fn moved(
+    desk: &Desk,
+    line: &Line,
+    definitions: &mut watch::Receiver<bool>,
+    from: Option<&str>,
+) {
     while desk.served(line.collection).as_deref() == from {
         let _ = definitions.changed().await;
     }
 }
 
 impl Follower {
-    pub(super) fn new(client: Client, desk: Arc<Desk>, engine: Arc<Engine>, line: Line, version: &str) -> Self {
+    pub(super) fn new(
+        client: Client,
+        desk: Arc<Desk>,
+        engine: Arc<Engine>,
+        line: Line,
+        version: &str,
+    ) -> Self {
         let place = line.place(version);
-        Self { client, desk, engine, line, place, version: None, failures: 0, forgotten: false }
+        Self {
+            client,
+            desk,
+            engine,
+            line,
+            place,
+            version: None,
+            failures: 0,
+            forgotten: false,
+        }
     }
 
     /// Never ends.
@@ -111,7 +142,11 @@ impl Follower {
         if failure.is_gone() && !self.forgotten {
             (self.failures, self.forgotten) = (0, true);
         }
-        let pause = PAUSES.get(self.failures).or(PAUSES.last()).copied().unwrap_or_default();
+        let pause = PAUSES
+            .get(self.failures)
+            .or(PAUSES.last())
+            .copied()
+            .unwrap_or_default();
         self.failures += 1;
         if self.failures >= OUTAGE {
             self.desk.failed(&self.line, failure);
@@ -138,14 +173,27 @@ impl Follower {
 
     /// Hears what changes from a version on, until the apiserver ends the watch.
     async fn watch(&mut self, version: &str) -> Result<(), Failure> {
-        let params = WatchParams { field_selector: self.place.fields(), ..WatchParams::default() }.timeout(WATCH);
+        let params = WatchParams {
+            field_selector: self.place.fields(),
+            ..WatchParams::default()
+        }
+        .timeout(WATCH);
         let request = Request::new(self.place.path.clone()).watch(&params, version);
-        let opening = self.client.request_events::<Box<RawValue>>(request.map_err(kube::Error::BuildRequest)?);
-        let mut events = pin!(timeout(MARGIN, opening).await.map_err(|_| Failure::Silence(MARGIN))??);
+        let opening = self
+            .client
+            .request_events::<Box<RawValue>>(request.map_err(kube::Error::BuildRequest)?);
+        let mut events = pin!(
+            timeout(MARGIN, opening)
+                .await
+                .map_err(|_| Failure::Silence(MARGIN))??
+        );
         let (opened, longest) = (Instant::now(), Duration::from_secs(WATCH.into()) + MARGIN);
         self.desk.heard(&self.line);
         let mut silent = true;
-        while let Some(event) = timeout(longest, events.try_next()).await.map_err(|_| Failure::Silence(longest))?? {
+        while let Some(event) = timeout(longest, events.try_next())
+            .await
+            .map_err(|_| Failure::Silence(longest))??
+        {
             self.take(event)?;
             self.desk.heard(&self.line);
             (silent, self.failures, self.forgotten) = (false, 0, false);
@@ -184,7 +232,8 @@ fn read(text: &str, place: &Place, engine: &Engine) -> Result<Object, Failure> {
         return manifest::read_as(text, place.head()).map_err(Failure::Unreadable);
     }
     // What is read of its spec is found by path later: values stay behind here.
-    let item: Value = serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let item: Value =
+        serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
     let text = lean(&item, &place.head(), &engine.values_paths).to_string();
     manifest::read_as(&text, place.head()).map_err(Failure::Unreadable)
 }
@@ -203,5 +252,7 @@ struct Version {
 /// The version of the cluster that an object was written in.
 fn version(text: &str) -> Result<String, Failure> {
     let versioned: Result<Versioned, _> = serde_json::from_str(text);
-    versioned.map(|one| one.metadata.resource_version).map_err(|error| Failure::Unreadable(error.to_string()))
+    versioned
+        .map(|one| one.metadata.resource_version)
+        .map_err(|error| Failure::Unreadable(error.to_string()))
 }

@@ -58,11 +58,20 @@ impl Live {
     #[must_use]
     pub fn new(client: Client, runtime: Handle, bound: Duration) -> Self {
         let bound = SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX);
-        Self { client: Redacted(client), runtime, bound, followed: RwLock::default() }
+        Self {
+            client: Redacted(client),
+            runtime,
+            bound,
+            followed: RwLock::default(),
+        }
     }
 
     fn desk(&self) -> Arc<Desk> {
-        self.followed.read().unwrap_or_else(PoisonError::into_inner).desk.clone()
+        self.followed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .desk
+            .clone()
     }
 
     fn begun(&self, engine: &Engine, known: Facts) -> Followed {
@@ -72,20 +81,30 @@ impl Live {
         for line in lines {
             let (client, desk, engine) = (self.client.0.clone(), desk.clone(), engine.clone());
             match line.collection.version {
-                Some(version) => {
-                    followers.spawn_on(Follower::new(client, desk, engine, line, version).run(), &self.runtime)
+                Some(version) => followers.spawn_on(
+                    Follower::new(client, desk, engine, line, version).run(),
+                    &self.runtime,
+                ),
+                None => {
+                    followers.spawn_on(follow_served(client, desk, engine, line), &self.runtime)
                 }
-                None => followers.spawn_on(follow_served(client, desk, engine, line), &self.runtime),
             };
         }
-        Followed { engine: Some(Engine::clone(&engine)), desk, _followers: followers }
+        Followed {
+            engine: Some(Engine::clone(&engine)),
+            desk,
+            _followers: followers,
+        }
     }
 }
 
 fn lines(engine: &Engine) -> Vec<Line> {
     let lines = |collection: Collection| {
         let namespaces = collection.namespaces(engine).into_iter();
-        namespaces.map(move |namespace| Line { collection, namespace })
+        namespaces.map(move |namespace| Line {
+            collection,
+            namespace,
+        })
     };
     needed(&RULES).flat_map(lines).collect()
 }
@@ -95,7 +114,11 @@ impl Source for Live {
         let desk = self.desk();
         let (resource, age) = desk.oldest();
         let at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
-        Arc::new(desk.facts().as_heard(Heard { resource, at, bound: self.bound }))
+        Arc::new(desk.facts().as_heard(Heard {
+            resource,
+            at,
+            bound: self.bound,
+        }))
     }
 
     fn name(&self) -> &'static str {
@@ -104,7 +127,8 @@ impl Source for Live {
 
     fn as_of(&self) -> SystemTime {
         let (_, age) = self.desk().oldest();
-        age.and_then(|age| SystemTime::now().checked_sub(age)).unwrap_or(SystemTime::UNIX_EPOCH)
+        age.and_then(|age| SystemTime::now().checked_sub(age))
+            .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn pending(&self) -> BTreeSet<&'static str> {
@@ -112,7 +136,10 @@ impl Source for Live {
     }
 
     fn follow(&self, engine: &Engine) {
-        let mut followed = self.followed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = self
+            .followed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if followed.engine.as_ref() != Some(engine) {
             *followed = self.begun(engine, followed.desk.facts());
         }

@@ -54,16 +54,27 @@ impl Query {
     fn read(target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let parameters = pairs.map(|(key, value)| (key.to_owned(), value.replace("%3D", "="))).collect();
-        Self { path: path.to_owned(), parameters }
+        let parameters = pairs
+            .map(|(key, value)| (key.to_owned(), value.replace("%3D", "=")))
+            .collect();
+        Self {
+            path: path.to_owned(),
+            parameters,
+        }
     }
 
     fn number(&self, key: &str) -> u64 {
-        self.parameters.get(key).and_then(|text| text.parse().ok()).unwrap_or_default()
+        self.parameters
+            .get(key)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default()
     }
 
     fn selects(&self, object: &Value) -> bool {
-        let name = self.parameters.get("fieldSelector").and_then(|text| text.strip_prefix("metadata.name="));
+        let name = self
+            .parameters
+            .get("fieldSelector")
+            .and_then(|text| text.strip_prefix("metadata.name="));
         name.is_none_or(|name| object["metadata"]["name"] == name)
     }
 }
@@ -84,8 +95,20 @@ impl Apiserver {
         state.version += 1;
         object["metadata"]["resourceVersion"] = json!(state.version.to_string());
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        let before = state.objects.entry(path.to_owned()).or_default().insert(name, object.clone());
-        state.happened(path, if before.is_some() { "MODIFIED" } else { "ADDED" }, &object);
+        let before = state
+            .objects
+            .entry(path.to_owned())
+            .or_default()
+            .insert(name, object.clone());
+        state.happened(
+            path,
+            if before.is_some() {
+                "MODIFIED"
+            } else {
+                "ADDED"
+            },
+            &object,
+        );
     }
 
     pub(crate) fn delete(&self, path: &str, name: &str) {
@@ -149,8 +172,16 @@ impl Apiserver {
     pub(crate) fn asked(&self, path: &str) -> Vec<&'static str> {
         let of = |target: &String| {
             let query = Query::read(target);
-            let what = if query.parameters.contains_key("watch") { "watch" } else { "list" };
-            let what = if query.parameters.contains_key("continue") { "page" } else { what };
+            let what = if query.parameters.contains_key("watch") {
+                "watch"
+            } else {
+                "list"
+            };
+            let what = if query.parameters.contains_key("continue") {
+                "page"
+            } else {
+                what
+            };
             (query.path == path).then_some(what)
         };
         self.state().asked.iter().filter_map(of).collect()
@@ -165,11 +196,20 @@ impl Apiserver {
         let (mut state, query) = (self.state(), Query::read(target));
         state.asked.push(target.to_owned());
         let resource = query.path.rsplit('/').next().unwrap_or_default();
-        let refused = state.refused.get(resource).copied().filter(|code| *code != 200);
-        if let Some(code) = refused.or_else(|| state.unserved.contains(&query.path).then_some(404)) {
+        let refused = state
+            .refused
+            .get(resource)
+            .copied()
+            .filter(|code| *code != 200);
+        if let Some(code) = refused.or_else(|| state.unserved.contains(&query.path).then_some(404))
+        {
             return status(code);
         }
-        if query.parameters.contains_key("watch") { state.watch(query) } else { state.list(&query) }
+        if query.parameters.contains_key("watch") {
+            state.watch(query)
+        } else {
+            state.list(&query)
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -200,32 +240,54 @@ impl State {
             self.expiring -= 1;
             return status(410);
         }
-        let (start, limit) = (usize::try_from(start).unwrap(), usize::try_from(query.number("limit")).unwrap());
-        let all: Vec<_> = self.objects.get(&query.path).into_iter().flat_map(BTreeMap::values).collect();
-        let selected: Vec<_> = all.into_iter().filter(|object| query.selects(object)).collect();
+        let (start, limit) = (
+            usize::try_from(start).unwrap(),
+            usize::try_from(query.number("limit")).unwrap(),
+        );
+        let all: Vec<_> = self
+            .objects
+            .get(&query.path)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .collect();
+        let selected: Vec<_> = all
+            .into_iter()
+            .filter(|object| query.selects(object))
+            .collect();
         let page: Vec<_> = selected.iter().skip(start).take(limit).collect();
         let end = start + page.len();
-        let token = if end < selected.len() { end.to_string() } else { String::new() };
+        let token = if end < selected.len() {
+            end.to_string()
+        } else {
+            String::new()
+        };
         let metadata = json!({"resourceVersion": self.version.to_string(), "continue": token});
-        json_response(200, &json!({"kind": "List", "metadata": metadata, "items": page}))
+        json_response(
+            200,
+            &json!({"kind": "List", "metadata": metadata, "items": page}),
+        )
     }
 
     fn watch(&mut self, query: Query) -> Response<Wire> {
         let from = query.number("resourceVersion");
         let (send, mut receive) = unbounded_channel();
         if from < self.forgotten {
-            let gone =
-                json!({"kind": "Status", "code": 410, "status": "Failure", "message": "too old resource version"});
+            let gone = json!({"kind": "Status", "code": 410, "status": "Failure", "message": "too old resource version"});
             let _ = send.send(line("ERROR", &gone));
         } else {
-            let missed = self.history.iter().filter(|(version, path, _)| *version > from && *path == query.path);
+            let missed = self
+                .history
+                .iter()
+                .filter(|(version, path, _)| *version > from && *path == query.path);
             for (_, _, event) in missed.filter(|(_, _, event)| query.selects(&event["object"])) {
                 let _ = send.send(line(event["type"].as_str().unwrap(), &event["object"]));
             }
             self.watchers.push((query, send));
         }
         let frames = poll_fn(move |context| {
-            receive.poll_recv(context).map(|line| line.map(|line| Ok(http_body::Frame::data(line))))
+            receive
+                .poll_recv(context)
+                .map(|line| line.map(|line| Ok(http_body::Frame::data(line))))
         });
         Response::new(StreamBody::new(frames).boxed_unsync())
     }
@@ -245,5 +307,8 @@ fn status(code: u16) -> Response<Wire> {
 
 fn json_response(code: u16, body: &Value) -> Response<Wire> {
     let body = Full::new(Bytes::from(body.to_string())).map_err(|never| match never {});
-    Response::builder().status(code).body(body.boxed_unsync()).unwrap()
+    Response::builder()
+        .status(code)
+        .body(body.boxed_unsync())
+        .unwrap()
 }

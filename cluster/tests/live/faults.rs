@@ -15,9 +15,15 @@ async fn a_watch_that_is_cut_goes_on_where_it_was_and_misses_nothing() {
     for round in 0..3 {
         server.cut();
         server.put(DEPLOYMENTS, controller(&format!("one{round}"), "v1"));
-        until(&live, |live| has(live, &format!("Deployment flux-system/one{round}"))).await;
+        until(&live, |live| {
+            has(live, &format!("Deployment flux-system/one{round}"))
+        })
+        .await;
     }
-    assert_eq!(server.asked(DEPLOYMENTS), ["list", "watch", "watch", "watch", "watch"]);
+    assert_eq!(
+        server.asked(DEPLOYMENTS),
+        ["list", "watch", "watch", "watch", "watch"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -25,24 +31,45 @@ async fn what_the_apiserver_has_forgotten_is_listed_anew_and_what_went_meanwhile
     let server = cluster();
     let live = followed(&server).await;
     server.put(DEPLOYMENTS, controller("helm-controller", "v1.1.0"));
-    until(&live, |live| has(live, "Deployment flux-system/helm-controller")).await;
+    until(&live, |live| {
+        has(live, "Deployment flux-system/helm-controller")
+    })
+    .await;
     server.lose(DEPLOYMENTS, "source-controller");
     server.cut();
-    until(&live, |live| !has(live, "Deployment flux-system/source-controller")).await;
+    until(&live, |live| {
+        !has(live, "Deployment flux-system/source-controller")
+    })
+    .await;
     assert!(has(&live, "Deployment flux-system/helm-controller"));
-    assert_eq!(server.asked(DEPLOYMENTS)[..4], ["list", "watch", "watch", "list"]);
+    assert_eq!(
+        server.asked(DEPLOYMENTS)[..4],
+        ["list", "watch", "watch", "list"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_whose_pages_run_out_begins_again() {
     let server = cluster();
     for number in 0..30 {
-        server.put(DEFINITIONS, definition(&format!("things{number}"), "example.org", &["v1"]));
+        server.put(
+            DEFINITIONS,
+            definition(&format!("things{number}"), "example.org", &["v1"]),
+        );
     }
     server.expire_tokens(2);
     let live = followed(&server).await;
-    assert_eq!(live.facts().objects().filter(|one| one.definition().is_some()).count(), 31);
-    assert_eq!(server.asked(DEFINITIONS)[..5], ["list", "page", "list", "page", "list"]);
+    assert_eq!(
+        live.facts()
+            .objects()
+            .filter(|one| one.definition().is_some())
+            .count(),
+        31
+    );
+    assert_eq!(
+        server.asked(DEFINITIONS)[..5],
+        ["list", "page", "list", "page", "list"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,7 +97,11 @@ async fn an_apiserver_that_is_down_is_asked_ever_more_seldom() {
     server.put(DEPLOYMENTS, controller("helm-controller", "v1.1.0"));
     server.refuse("deployments", 200);
     until(&live, |live| live.facts().objects().count() == before + 1).await;
-    assert!(back.elapsed() <= Duration::from_secs(31), "{:?}", back.elapsed());
+    assert!(
+        back.elapsed() <= Duration::from_secs(31),
+        "{:?}",
+        back.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,8 +114,15 @@ async fn what_was_forgotten_in_an_outage_is_listed_as_soon_as_the_apiserver_answ
     server.lose(DEPLOYMENTS, "source-controller");
     let back = Instant::now();
     server.refuse("deployments", 200);
-    until(&live, |live| !has(live, "Deployment flux-system/source-controller")).await;
-    assert!(back.elapsed() <= Duration::from_secs(31), "{:?}", back.elapsed());
+    until(&live, |live| {
+        !has(live, "Deployment flux-system/source-controller")
+    })
+    .await;
+    assert!(
+        back.elapsed() <= Duration::from_secs(31),
+        "{:?}",
+        back.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,10 @@ const HELM_RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases";
 /// A cluster with one CRD, the engine's namespace and one of its controllers.
 fn cluster() -> Apiserver {
     let server = Apiserver::default();
-    server.put(DEFINITIONS, definition("buckets", "source.toolkit.fluxcd.io", &["v1"]));
+    server.put(
+        DEFINITIONS,
+        definition("buckets", "source.toolkit.fluxcd.io", &["v1"]),
+    );
     server.put(NAMESPACES, json!({"metadata": {"name": "flux-system"}}));
     server.put(NAMESPACES, json!({"metadata": {"name": "apps"}}));
     server.put(DEPLOYMENTS, controller("source-controller", "v1.4.1"));

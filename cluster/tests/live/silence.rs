@@ -10,7 +10,9 @@ use crate::apiserver::Apiserver;
 use crate::{BOUND, cluster, followed};
 
 fn age(live: &Live) -> Duration {
-    SystemTime::now().duration_since(live.as_of()).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(live.as_of())
+        .unwrap_or_default()
 }
 
 fn is_stale(live: &Live) -> bool {
@@ -60,7 +62,10 @@ async fn one_silent_collection_makes_the_facts_stale_after_the_bound_and_its_ret
     sleep(Duration::from_secs(10)).await;
     let heard = live.facts().stale(Timestamp::now()).unwrap();
     assert_eq!(heard.resource, "deployments");
-    assert!(live.facts().objects().count() > 0, "what was known is still known");
+    assert!(
+        live.facts().objects().count() > 0,
+        "what was known is still known"
+    );
     server.refuse("deployments", 200);
     sleep(Duration::from_secs(31)).await;
     assert!(!is_stale(&live), "{:?}", age(&live));

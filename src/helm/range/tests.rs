@@ -8,12 +8,24 @@ const CASES: &str = include_str!("cases.tsv");
 
 /// The answers of ours that differ, as `range: ours, theirs`.
 fn differing(cases: &str) -> (usize, Vec<String>) {
-    let header = cases.lines().find_map(|line| line.strip_prefix("# versions: ")).expect("a header");
-    let versions: Vec<Version> = header.split(' ').map(|text| version(text).unwrap()).collect();
-    let rows: Vec<_> = cases.lines().filter_map(|line| line.split_once('\t')).collect();
+    let header = cases
+        .lines()
+        .find_map(|line| line.strip_prefix("# versions: "))
+        .expect("a header");
+    let versions: Vec<Version> = header
+        .split(' ')
+        .map(|text| version(text).unwrap())
+        .collect();
+    let rows: Vec<_> = cases
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .collect();
     let ours = |range: &str| match Range::parse(range) {
         Err(_) => "invalid".to_owned(),
-        Ok(range) => versions.iter().map(|version| if range.matches(version) { '1' } else { '0' }).collect(),
+        Ok(range) => versions
+            .iter()
+            .map(|version| if range.matches(version) { '1' } else { '0' })
+            .collect(),
     };
     let differs = |(theirs, range): &(&str, &str)| {
         let ours = ours(&range.replace("\\t", "\t"));
@@ -32,7 +44,12 @@ fn every_range_means_what_masterminds_takes_it_for() {
 #[test]
 fn the_newest_match_is_chosen_by_number_and_not_by_letter() {
     let versions = ["2.9.0", "2.13.0", "2.14.1", "3.0.0-rc.1"].map(|text| version(text).unwrap());
-    let newest = |range: &str| Range::parse(range).unwrap().newest(&versions).map(ToString::to_string);
+    let newest = |range: &str| {
+        Range::parse(range)
+            .unwrap()
+            .newest(&versions)
+            .map(ToString::to_string)
+    };
     assert_eq!(newest("2.x").as_deref(), Some("2.14.1"));
     assert_eq!(newest("*").as_deref(), Some("2.14.1"));
     assert_eq!(newest(">3.0.0-0").as_deref(), Some("3.0.0-rc.1"));

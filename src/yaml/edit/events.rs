@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, options};
+use granit_parser::{
+    Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, options,
+};
 use serde_json::Value;
 
 use super::super::{Document, Unread};
@@ -17,15 +19,22 @@ pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Result<Tree<'a
     let text = document.text;
     let options = options! { emit_anchor_events: true, emit_comments: false, simple_key_max_lookahead: LONGEST_KEY };
     let mut reader = Reader {
-        tree: Tree { text, nodes: Vec::new() },
+        tree: Tree {
+            text,
+            nodes: Vec::new(),
+        },
         events: Parser::new_from_str_with_options(text, options),
         anchors: BTreeMap::new(),
         everything: text.contains('&'),
     };
     match reader.document(patch) {
         Ok(()) => Ok(reader.tree),
-        Err(Broken::At(line, column)) => Err(document.unread(line, column, "it is not YAML".to_owned())),
-        Err(Broken::Early) => Err(document.unread(1, 1, "it holds nothing, or ends in the middle".to_owned())),
+        Err(Broken::At(line, column)) => {
+            Err(document.unread(line, column, "it is not YAML".to_owned()))
+        }
+        Err(Broken::Early) => {
+            Err(document.unread(1, 1, "it holds nothing, or ends in the middle".to_owned()))
+        }
     }
 }
 
@@ -37,7 +46,10 @@ enum Broken {
 
 impl From<ScanError> for Broken {
     fn from(error: ScanError) -> Self {
-        Self::At(error.marker().line() as u64, error.marker().col() as u64 + 1)
+        Self::At(
+            error.marker().line() as u64,
+            error.marker().col() as u64 + 1,
+        )
     }
 }
 
@@ -77,13 +89,32 @@ impl<'a> Reader<'a> {
     /// The node that begins with an event, somewhere behind `from`.
     fn node(&mut self, (event, span): Token<'a>, from: usize, patch: Option<&Value>) -> Read<Id> {
         let (id, range) = (self.tree.nodes.len(), bytes(&span));
-        let (anchor, tag) = (self.anchor(&event, id)?, span.tag_span().as_ref().map(bytes));
-        let open = anchor.iter().chain(&tag).map(|range| range.end).fold(from, usize::max);
+        let (anchor, tag) = (
+            self.anchor(&event, id)?,
+            span.tag_span().as_ref().map(bytes),
+        );
+        let open = anchor
+            .iter()
+            .chain(&tag)
+            .map(|range| range.end)
+            .fold(from, usize::max);
         let (start, end) = (range.start, range.end);
-        self.tree.nodes.push(Node { start, end, last: id, anchor, tag, body: Body::Passed });
+        self.tree.nodes.push(Node {
+            start,
+            end,
+            last: id,
+            anchor,
+            tag,
+            body: Body::Passed,
+        });
         let (range, body) = match event {
-            Event::Alias(target) => (range, Body::Alias(self.anchors.get(&target).copied().unwrap_or(id))),
-            Event::Scalar(text, style, ..) => (self.scalar(range, open, style), Body::Scalar(text, style)),
+            Event::Alias(target) => (
+                range,
+                Body::Alias(self.anchors.get(&target).copied().unwrap_or(id)),
+            ),
+            Event::Scalar(text, style, ..) => {
+                (self.scalar(range, open, style), Body::Scalar(text, style))
+            }
             _ if patch.is_none() && !self.everything => (start..self.pass(end)?, Body::Passed),
             Event::MappingStart(style, ..) => self.map(range, style.into(), patch)?,
             // The parser lets one that is not indented begin behind its first dash.
@@ -102,7 +133,9 @@ impl<'a> Reader<'a> {
 
     /// Where the anchor of a node stands, which the parser tells behind it.
     fn anchor(&mut self, event: &Event<'a>, id: Id) -> Read<Option<Range<usize>>> {
-        let Some(anchor) = event.anchor_id().filter(|anchor| *anchor > 0) else { return Ok(None) };
+        let Some(anchor) = event.anchor_id().filter(|anchor| *anchor > 0) else {
+            return Ok(None);
+        };
         self.anchors.insert(anchor, id);
         match self.next()? {
             (Event::Anchor(..), span) => Ok(Some(bytes(&span))),
@@ -119,7 +152,11 @@ impl<'a> Reader<'a> {
         }
         let header = token(text, open);
         let held = self.tree.slice(range.clone()).trim_end();
-        let end = if held.is_empty() { line_end(text, header) } else { range.start + held.len() };
+        let end = if held.is_empty() {
+            line_end(text, header)
+        } else {
+            range.start + held.len()
+        };
         header..end + line_break(text, end).len()
     }
 
@@ -133,19 +170,29 @@ impl<'a> Reader<'a> {
                 Event::MappingEnd | Event::SequenceEnd => depth -= 1,
                 _ => {}
             }
-            if !matches!(event, Event::MappingEnd | Event::SequenceEnd) || !bytes(&span).is_empty() {
+            if !matches!(event, Event::MappingEnd | Event::SequenceEnd) || !bytes(&span).is_empty()
+            {
                 end = bytes(&span).end;
             }
         }
         Ok(end)
     }
 
-    fn map(&mut self, range: Range<usize>, style: Style, patch: Option<&Value>) -> Read<(Range<usize>, Body<'a>)> {
+    fn map(
+        &mut self,
+        range: Range<usize>,
+        style: Style,
+        patch: Option<&Value>,
+    ) -> Read<(Range<usize>, Body<'a>)> {
         let (mut entries, mut end) = (Vec::new(), range.end);
         loop {
             let first = self.next()?;
             if let (Event::MappingEnd, span) = first {
-                let end = if style == Style::Flow { bytes(&span).end } else { end };
+                let end = if style == Style::Flow {
+                    bytes(&span).end
+                } else {
+                    end
+                };
                 return Ok((range.start..end, Body::Map(style, entries)));
             }
             let key = self.node(first, end, None)?;
@@ -164,16 +211,31 @@ impl<'a> Reader<'a> {
     fn colon(&self, key_end: usize, style: Style) -> Option<usize> {
         let behind = token(self.tree.text, key_end) + 1;
         let is_colon = self.tree.slice(behind - 1..behind) == ":";
-        let is_free = self.tree.text.get(behind..)?.bytes().next().is_none_or(|next| next.is_ascii_whitespace());
+        let is_free = self
+            .tree
+            .text
+            .get(behind..)?
+            .bytes()
+            .next()
+            .is_none_or(|next| next.is_ascii_whitespace());
         (is_colon && (style == Style::Flow || is_free)).then_some(behind)
     }
 
-    fn seq(&mut self, range: Range<usize>, style: Style, patch: Option<&Value>) -> Read<(Range<usize>, Body<'a>)> {
+    fn seq(
+        &mut self,
+        range: Range<usize>,
+        style: Style,
+        patch: Option<&Value>,
+    ) -> Read<(Range<usize>, Body<'a>)> {
         let (mut items, mut end) = (Vec::new(), range.start);
         loop {
             let first = self.next()?;
             if let (Event::SequenceEnd, span) = first {
-                let end = if style == Style::Flow { bytes(&span).end } else { end };
+                let end = if style == Style::Flow {
+                    bytes(&span).end
+                } else {
+                    end
+                };
                 return Ok((range.start..end, Body::Seq(style, items)));
             }
             let dash = token(self.tree.text, end);
@@ -202,6 +264,10 @@ fn bytes(span: &Span) -> Range<usize> {
 
 impl From<StructureStyle> for Style {
     fn from(style: StructureStyle) -> Self {
-        if style == StructureStyle::Flow { Self::Flow } else { Self::Block }
+        if style == StructureStyle::Flow {
+            Self::Flow
+        } else {
+            Self::Block
+        }
     }
 }

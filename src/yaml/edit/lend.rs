@@ -22,19 +22,29 @@ impl Patcher<'_, '_> {
     }
 
     fn is_gone(&self, id: Id) -> bool {
-        self.gone.iter().any(|gone| (*gone..=self.tree.node(*gone).last).contains(&id))
+        self.gone
+            .iter()
+            .any(|gone| (*gone..=self.tree.node(*gone).last).contains(&id))
     }
 
     fn first_alias(&self, lender: Id) -> Option<Id> {
-        let is_alias = |id: &Id| matches!(self.tree.node(*id).body, Body::Alias(target) if target == lender);
-        (lender..self.tree.nodes.len()).filter(is_alias).find(|id| !self.is_gone(*id))
+        let is_alias =
+            |id: &Id| matches!(self.tree.node(*id).body, Body::Alias(target) if target == lender);
+        (lender..self.tree.nodes.len())
+            .filter(is_alias)
+            .find(|id| !self.is_gone(*id))
     }
 
     fn hand_over(&mut self, lender: Id, alias: Id) -> Result<(), Doubt> {
         let node = self.tree.node(lender);
-        let Some(anchor) = node.anchor.clone() else { return Ok(()) };
+        let Some(anchor) = node.anchor.clone() else {
+            return Ok(());
+        };
         if (lender..=node.last).contains(&alias) {
-            return Err(Doubt::new(anchor.start, "it holds an alias of itself; write it out"));
+            return Err(Doubt::new(
+                anchor.start,
+                "it holds an alias of itself; write it out",
+            ));
         }
         let name = self.tree.slice(anchor.clone());
         let text = format!("{name} {}", copy(self.tree, lender, None)?);
@@ -42,9 +52,16 @@ impl Patcher<'_, '_> {
         self.splice(to.start..to.end, text);
         if !self.is_gone(lender) {
             // What follows must stay apart from what is in front, and indented on a line of its own.
-            let before = self.tree.slice(0..anchor.start).trim_end_matches([' ', '\t']);
-            let is_apart = !before.ends_with(['\n', '\r']) && token(self.tree.text, anchor.end) > anchor.end;
-            self.splice(if is_apart { before.len() } else { anchor.start }..anchor.end, String::new());
+            let before = self
+                .tree
+                .slice(0..anchor.start)
+                .trim_end_matches([' ', '\t']);
+            let is_apart =
+                !before.ends_with(['\n', '\r']) && token(self.tree.text, anchor.end) > anchor.end;
+            self.splice(
+                if is_apart { before.len() } else { anchor.start }..anchor.end,
+                String::new(),
+            );
         }
         Ok(())
     }

@@ -23,7 +23,13 @@ pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a
     if !is_sure || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
         return None;
     }
-    let lines = Lines { tree: Tree { text, nodes: Vec::with_capacity(MANY) }, scan: Scan::new(text) };
+    let lines = Lines {
+        tree: Tree {
+            text,
+            nodes: Vec::with_capacity(MANY),
+        },
+        scan: Scan::new(text),
+    };
     lines.document().ok()
 }
 
@@ -48,7 +54,12 @@ impl<'a> Lines<'a> {
     fn head(&mut self) -> Sure<usize> {
         loop {
             let line = self.scan.peek();
-            if line.content.strip_prefix(METADATA).is_some_and(|rest| rest.starts_with(':')) && line.indent == 0 {
+            if line
+                .content
+                .strip_prefix(METADATA)
+                .is_some_and(|rest| rest.starts_with(':'))
+                && line.indent == 0
+            {
                 return Ok(line.start);
             }
             if line.indent > 0 || line.content.is_empty() || !is_entry(line.content)? {
@@ -64,16 +75,28 @@ impl<'a> Lines<'a> {
         if line.content.is_empty() || line.indent < column {
             return Ok(None);
         }
-        let (name, rest) = key(line.content).filter(|_| line.indent == column).ok_or(Unsure)?;
+        let (name, rest) = key(line.content)
+            .filter(|_| line.indent == column)
+            .ok_or(Unsure)?;
         let colon = line.start + name.len();
-        let id = self.push(line.start..colon, Body::Scalar(name.into(), ScalarStyle::Plain));
+        let id = self.push(
+            line.start..colon,
+            Body::Scalar(name.into(), ScalarStyle::Plain),
+        );
         self.scan.go(line.next);
         let open = colon + 1;
         let value = match value(rest)? {
-            Some((at, text, style)) => self.push(open + at.start..open + at.end, Body::Scalar(text.into(), style)),
+            Some((at, text, style)) => self.push(
+                open + at.start..open + at.end,
+                Body::Scalar(text.into(), style),
+            ),
             None => self.below(open, column)?,
         };
-        Ok(Some(Entry { key: id, value, open: Some(open) }))
+        Ok(Some(Entry {
+            key: id,
+            value,
+            open: Some(open),
+        }))
     }
 
     /// What stands below a key: a map, or nothing.
@@ -96,12 +119,21 @@ impl<'a> Lines<'a> {
 
     fn push(&mut self, range: Range<usize>, body: Body<'a>) -> Id {
         let id = self.tree.nodes.len();
-        self.tree.nodes.push(Node { start: range.start, end: range.end, last: id, anchor: None, tag: None, body });
+        self.tree.nodes.push(Node {
+            start: range.start,
+            end: range.end,
+            last: id,
+            anchor: None,
+            tag: None,
+            body,
+        });
         id
     }
 
     fn close(&mut self, map: Id, entries: Vec<Entry>) {
-        let end = entries.last().map_or(0, |entry| self.tree.node(entry.value).end);
+        let end = entries
+            .last()
+            .map_or(0, |entry| self.tree.node(entry.value).end);
         let last = self.tree.nodes.len() - 1;
         if let Some(node) = self.tree.nodes.get_mut(map) {
             (node.end, node.last, node.body) = (end, last, Body::Map(Style::Block, entries));

@@ -61,22 +61,32 @@ fn unmistakable(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, U
     };
     let splices = plan(document)?;
     let after = splice(document.text, &splices);
-    let again = plan(&Document { text: &after, ..*document });
+    let again = plan(&Document {
+        text: &after,
+        ..*document
+    });
     if again.is_ok_and(|again| again.is_empty() || appends(patch)) {
         return Ok(splices);
     }
-    Err(document.unread(1, 1, "it cannot be edited as it is written; write it one key a line, without `?`".to_owned()))
+    Err(document.unread(
+        1,
+        1,
+        "it cannot be edited as it is written; write it one key a line, without `?`".to_owned(),
+    ))
 }
 
 /// Whether a patch adds an item each time.
 fn appends(patch: &Value) -> bool {
-    patch.as_object().is_some_and(|wants| wants.iter().any(|(key, want)| key == "-" || appends(want)))
+    patch
+        .as_object()
+        .is_some_and(|wants| wants.iter().any(|(key, want)| key == "-" || appends(want)))
 }
 
 /// The pieces of a text with its splices in place, one after another: nothing is copied.
 pub fn pieces<'a>(text: &'a [u8], splices: &'a [Splice]) -> impl Iterator<Item = &'a [u8]> {
-    let piece =
-        move |(range, written): (Range<usize>, &'a str)| [text.get(range).unwrap_or_default(), written.as_bytes()];
+    let piece = move |(range, written): (Range<usize>, &'a str)| {
+        [text.get(range).unwrap_or_default(), written.as_bytes()]
+    };
     spliced(text.len(), splices).flat_map(piece)
 }
 
@@ -84,15 +94,28 @@ pub fn pieces<'a>(text: &'a [u8], splices: &'a [Splice]) -> impl Iterator<Item =
 #[must_use]
 pub fn splice(text: &str, splices: &[Splice]) -> String {
     let pieces = spliced(text.len(), splices);
-    pieces.flat_map(|(range, written)| [text.get(range).unwrap_or_default(), written]).collect()
+    pieces
+        .flat_map(|(range, written)| [text.get(range).unwrap_or_default(), written])
+        .collect()
 }
 
 /// What is kept of so many bytes, and what is written behind it.
 fn spliced(length: usize, splices: &[Splice]) -> impl Iterator<Item = (Range<usize>, &str)> {
     let ends = splices.iter().map(|splice| splice.range.end);
-    let starts = splices.iter().map(|splice| splice.range.start).chain([length]);
-    let kept = iter::once(0).chain(ends).zip(starts).map(|(from, to)| from..to);
-    kept.zip(splices.iter().map(|splice| splice.text.as_str()).chain([""]))
+    let starts = splices
+        .iter()
+        .map(|splice| splice.range.start)
+        .chain([length]);
+    let kept = iter::once(0)
+        .chain(ends)
+        .zip(starts)
+        .map(|(from, to)| from..to);
+    kept.zip(
+        splices
+            .iter()
+            .map(|splice| splice.text.as_str())
+            .chain([""]),
+    )
 }
 
 /// Why a patch cannot be laid on, and where.
@@ -104,13 +127,22 @@ struct Doubt {
 
 impl Doubt {
     fn new(at: usize, message: impl Into<String>) -> Self {
-        Self { at, message: message.into() }
+        Self {
+            at,
+            message: message.into(),
+        }
     }
 
     fn at(self, document: &Document<'_>) -> Unread {
         let before = document.text.get(..self.at).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         document.unread(line as u64, column as u64, self.message)
     }
 }

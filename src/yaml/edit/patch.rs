@@ -11,18 +11,35 @@ const LONGEST_KEY: usize = 512;
 
 /// What has to be written into the document's text. Ordered, never overlapping.
 pub(super) fn splices(tree: &Tree<'_>, patch: &Value) -> Result<Vec<Splice>, Doubt> {
-    let mut patcher = Patcher { tree, splices: Vec::new(), changed: Vec::new(), gone: Vec::new() };
+    let mut patcher = Patcher {
+        tree,
+        splices: Vec::new(),
+        changed: Vec::new(),
+        gone: Vec::new(),
+    };
     if tree.is_null(0) {
         return Err(Doubt::new(tree.start(0), "the document holds no map"));
     }
-    patcher.node(0, patch, Place { style: Style::Block, column: 0, open: None })?;
+    patcher.node(
+        0,
+        patch,
+        Place {
+            style: Style::Block,
+            column: 0,
+            open: None,
+        },
+    )?;
     patcher.lend()?;
     let mut splices = patcher.splices;
     splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
-    match splices.windows(2).find(|pair| matches!(pair, [one, next] if one.range.end > next.range.start)) {
-        Some(pair) => {
-            Err(Doubt::new(pair.first().map_or(0, |one| one.range.start), "two changes meet here; write it out"))
-        }
+    match splices
+        .windows(2)
+        .find(|pair| matches!(pair, [one, next] if one.range.end > next.range.start))
+    {
+        Some(pair) => Err(Doubt::new(
+            pair.first().map_or(0, |one| one.range.start),
+            "two changes meet here; write it out",
+        )),
         None => Ok(splices),
     }
 }
@@ -86,7 +103,11 @@ impl Patcher<'_, '_> {
             match (entry(self.tree, id, key)?, merged(self.tree, id, key)) {
                 (Some(index), lender) => {
                     self.is_last(id, index, lender)?;
-                    if want.is_null() { removed.push(index) } else { self.entry(id, index, want)? }
+                    if want.is_null() {
+                        removed.push(index)
+                    } else {
+                        self.entry(id, index, want)?
+                    }
                 }
                 (None, None) => new.extend(pruned(want).map(|value| (key.clone(), value))),
                 (None, Some(lender)) if is_so(self.tree, lender, want) => {}
@@ -94,7 +115,10 @@ impl Patcher<'_, '_> {
             }
         }
         if let Some(long) = new.keys().find(|key| key.len() > LONGEST_KEY) {
-            return Err(Doubt::new(self.tree.start(id), format!("a key of {} bytes is too long", long.len())));
+            return Err(Doubt::new(
+                self.tree.start(id),
+                format!("a key of {} bytes is too long", long.len()),
+            ));
         }
         self.insert(id, &new, &removed, place)?;
         self.remove(id, &removed, new.is_empty(), place);
@@ -102,21 +126,42 @@ impl Patcher<'_, '_> {
     }
 
     fn entry(&mut self, map: Id, index: usize, want: &Value) -> Result<(), Doubt> {
-        let Some(Entry { value, open, .. }) = self.tree.entries(map).get(index).copied() else { return Ok(()) };
-        let style = if let Body::Map(style, _) = self.tree.node(map).body { style } else { Style::Flow };
+        let Some(Entry { value, open, .. }) = self.tree.entries(map).get(index).copied() else {
+            return Ok(());
+        };
+        let style = if let Body::Map(style, _) = self.tree.node(map).body {
+            style
+        } else {
+            Style::Flow
+        };
         if style == Style::Block && open.is_none() {
-            return Err(Doubt::new(self.tree.start(value), "a key stands here without a colon; give it a value"));
+            return Err(Doubt::new(
+                self.tree.start(value),
+                "a key stands here without a colon; give it a value",
+            ));
         }
-        let place = Place { style, column: self.column(map), open };
+        let place = Place {
+            style,
+            column: self.column(map),
+            open,
+        };
         self.node(value, want, place).map(drop)
     }
 
     /// Of a key that stands before a merge key with the same one, readers disagree which counts.
     fn is_last(&self, map: Id, index: usize, lender: Option<Id>) -> Result<(), Doubt> {
-        let merges_behind =
-            self.tree.entries(map).iter().skip(index).any(|one| self.tree.merges(map).any(|merge| merge == *one));
+        let merges_behind = self
+            .tree
+            .entries(map)
+            .iter()
+            .skip(index)
+            .any(|one| self.tree.merges(map).any(|merge| merge == *one));
         if lender.is_some() && merges_behind {
-            let key = self.tree.entries(map).get(index).map_or(map, |entry| entry.key);
+            let key = self
+                .tree
+                .entries(map)
+                .get(index)
+                .map_or(map, |entry| entry.key);
             return Err(Doubt::new(
                 self.tree.start(key),
                 "a merge key behind it has this key, too; move it to the front",
@@ -127,7 +172,9 @@ impl Patcher<'_, '_> {
 
     /// A key that a merge lends is written behind the merge, where it counts for every reader.
     fn behind_merge(&mut self, map: Id, key: &str, lender: Id, want: &Value) -> Result<(), Doubt> {
-        let Some(merge) = self.tree.merges(map).last() else { return Ok(()) };
+        let Some(merge) = self.tree.merges(map).last() else {
+            return Ok(());
+        };
         let at = self.tree.node(merge.value).end;
         if want.is_null() {
             return Err(Doubt::new(
@@ -137,20 +184,31 @@ impl Patcher<'_, '_> {
         }
         let value = copy::copy(self.tree, lender, Some(want))?;
         match (&self.tree.node(map).body, &self.tree.node(merge.value).body) {
-            (Body::Map(Style::Flow, _), _) => self.splice(at..at, format!(", {}: {value}", write::quoted(key))),
+            (Body::Map(Style::Flow, _), _) => {
+                self.splice(at..at, format!(", {}: {value}", write::quoted(key)))
+            }
             (_, Body::Map(Style::Block, _) | Body::Seq(Style::Block, _)) => {
                 return Err(Doubt::new(
                     self.tree.start(merge.key),
                     "write what is merged here as an alias or in brackets",
                 ));
             }
-            _ => self.line_behind(at, &[format!("{}{}: {value}", " ".repeat(self.column(map)), write::word(key))]),
+            _ => self.line_behind(
+                at,
+                &[format!(
+                    "{}{}: {value}",
+                    " ".repeat(self.column(map)),
+                    write::word(key)
+                )],
+            ),
         }
         Ok(())
     }
 
     fn seq(&mut self, id: Id, wants: &Map<String, Value>) -> Result<bool, Doubt> {
-        let Body::Seq(style, items) = &self.tree.node(id).body else { return Ok(false) };
+        let Body::Seq(style, items) = &self.tree.node(id).body else {
+            return Ok(false);
+        };
         let mut changes = false;
         for (key, want) in wants {
             if key == "-" {
@@ -160,10 +218,16 @@ impl Patcher<'_, '_> {
             }
             let at = items.first().map_or(0, |first| self.tree.start(*first));
             let index: usize = key.parse().map_err(|_| Doubt::new(at, "it is not a map"))?;
-            let item = *items.get(index).ok_or_else(|| Doubt::new(at, format!("the sequence has no item {index}")))?;
+            let item = *items
+                .get(index)
+                .ok_or_else(|| Doubt::new(at, format!("the sequence has no item {index}")))?;
             let start = self.tree.start(item);
             // The dash stands somewhere before the item on its line, or on one above.
-            let place = Place { style: *style, column: start - line_start(self.tree.text, start), open: None };
+            let place = Place {
+                style: *style,
+                column: start - line_start(self.tree.text, start),
+                open: None,
+            };
             changes |= self.node(item, want, place)?;
         }
         Ok(changes)
@@ -174,13 +238,20 @@ impl Patcher<'_, '_> {
         if !self.tree.is_null(id) {
             return Err(Doubt::new(self.tree.start(id), "it is not a map"));
         }
-        let Some(value) = pruned(patch) else { return Ok(false) };
+        let Some(value) = pruned(patch) else {
+            return Ok(false);
+        };
         let node = self.tree.node(id);
         let is_bare = node.start == node.end && node.anchor.is_none() && node.tag.is_none();
         match (&value, place) {
-            (Value::Object(map), Place { style: Style::Block, column, open: Some(open) })
-                if is_bare && !map.is_empty() =>
-            {
+            (
+                Value::Object(map),
+                Place {
+                    style: Style::Block,
+                    column,
+                    open: Some(open),
+                },
+            ) if is_bare && !map.is_empty() => {
                 self.line_behind(open, &write::block(map, column + 2));
                 self.gone.push(id);
             }

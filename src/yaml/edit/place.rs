@@ -23,13 +23,19 @@ impl Patcher<'_, '_> {
     /// Writes a value over a node, its anchor and tag included.
     pub(super) fn replace(&mut self, id: Id, value: &Value, place: Place) {
         let node = self.tree.node(id);
-        if let (Body::Map(Style::Block, _) | Body::Seq(Style::Block, _), Some(open)) = (&node.body, place.open) {
+        if let (Body::Map(Style::Block, _) | Body::Seq(Style::Block, _), Some(open)) =
+            (&node.body, place.open)
+        {
             // Where its entries stand, a sequence may be and a scalar may not.
             self.splice(open..node.end, format!(" {}", write::inline(value)));
             return self.gone.push(id);
         }
         let range = self.tree.start(id)..node.end;
-        let text = if place.style == Style::Flow { write::flow(value) } else { write::inline(value) };
+        let text = if place.style == Style::Flow {
+            write::flow(value)
+        } else {
+            write::inline(value)
+        };
         let text = match &node.body {
             Body::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded) => {
                 text + last_break(self.tree.slice(range.clone()))
@@ -47,7 +53,9 @@ impl Patcher<'_, '_> {
     pub(super) fn line_behind(&mut self, at: usize, lines: &[String]) {
         let text = self.tree.text;
         // The text of a block scalar ends where the next line begins.
-        let at = text.get(..at).map_or(at, |before| before.trim_end_matches(['\n', '\r']).len());
+        let at = text
+            .get(..at)
+            .map_or(at, |before| before.trim_end_matches(['\n', '\r']).len());
         let end = line_end(text, at);
         let (found, usual) = (line_break(text, end), self.usual_break());
         if found.is_empty() {
@@ -71,7 +79,13 @@ impl Patcher<'_, '_> {
     /// the entry stands on the same line.
     fn opening(&self, map: Id, place: Place) -> Option<usize> {
         let node = self.tree.node(map);
-        let open = node.anchor.iter().chain(&node.tag).map(|range| range.end).chain(place.open).max()?;
+        let open = node
+            .anchor
+            .iter()
+            .chain(&node.tag)
+            .map(|range| range.end)
+            .chain(place.open)
+            .max()?;
         (open < line_start(self.tree.text, node.start)).then_some(open)
     }
 
@@ -86,7 +100,9 @@ impl Patcher<'_, '_> {
         if new.is_empty() {
             return Ok(());
         }
-        let Body::Map(style, entries) = &self.tree.node(id).body else { return Ok(()) };
+        let Body::Map(style, entries) = &self.tree.node(id).body else {
+            return Ok(());
+        };
         match style {
             Style::Flow => self.insert_flow(id, new, entries.len() > removed.len()),
             Style::Block => self.insert_block(id, new, place)?,
@@ -94,10 +110,22 @@ impl Patcher<'_, '_> {
         Ok(())
     }
 
-    fn insert_block(&mut self, id: Id, new: &Map<String, Value>, place: Place) -> Result<(), Doubt> {
+    fn insert_block(
+        &mut self,
+        id: Id,
+        new: &Map<String, Value>,
+        place: Place,
+    ) -> Result<(), Doubt> {
         let (start, column) = (self.tree.node(id).start, self.column(id));
-        if self.tree.slice(start - column..start).contains(['\t', '\u{feff}']) {
-            return Err(Doubt::new(start, "a tab or a byte order mark stands before the entry; indent it by spaces"));
+        if self
+            .tree
+            .slice(start - column..start)
+            .contains(['\t', '\u{feff}'])
+        {
+            return Err(Doubt::new(
+                start,
+                "a tab or a byte order mark stands before the entry; indent it by spaces",
+            ));
         }
         let lines = write::block(new, column);
         if let Some(open) = self.opening(id, place) {
@@ -106,7 +134,11 @@ impl Patcher<'_, '_> {
             let end = self.usual_break();
             let lines = lines.join(end);
             // The first of them stands where the old first entry did.
-            let text = format!("{}{end}{}", lines.trim_start_matches(' '), " ".repeat(column));
+            let text = format!(
+                "{}{end}{}",
+                lines.trim_start_matches(' '),
+                " ".repeat(column)
+            );
             self.splice(start..start, text);
         }
         Ok(())
@@ -115,19 +147,40 @@ impl Patcher<'_, '_> {
     /// With the blanks that stand between the brace and the first entry.
     fn insert_flow(&mut self, id: Id, new: &Map<String, Value>, others: bool) {
         let brace = self.tree.node(id).start + 1;
-        let first = self.tree.entries(id).first().map_or(brace, |first| self.entry_start(*first));
+        let first = self
+            .tree
+            .entries(id)
+            .first()
+            .map_or(brace, |first| self.entry_start(*first));
         let blank = self.tree.slice(brace..first);
-        let gap = if blank.is_empty() || !blank.trim().is_empty() { " " } else { blank };
-        let entries: Vec<_> =
-            new.iter().map(|(key, value)| format!("{}: {}", write::quoted(key), write::flow(value))).collect();
+        let gap = if blank.is_empty() || !blank.trim().is_empty() {
+            " "
+        } else {
+            blank
+        };
+        let entries: Vec<_> = new
+            .iter()
+            .map(|(key, value)| format!("{}: {}", write::quoted(key), write::flow(value)))
+            .collect();
         let text = entries.join(&format!(",{gap}"));
-        self.splice(first..first, if others { format!("{text},{gap}") } else { text });
+        self.splice(
+            first..first,
+            if others {
+                format!("{text},{gap}")
+            } else {
+                text
+            },
+        );
     }
 
     /// Writes an item behind the others of a sequence.
     pub(super) fn append(&mut self, id: Id, value: &Value) {
-        let Body::Seq(style, items) = &self.tree.node(id).body else { return };
-        let end = items.last().map_or(self.tree.node(id).start + 1, |last| self.tree.node(*last).end);
+        let Body::Seq(style, items) = &self.tree.node(id).body else {
+            return;
+        };
+        let end = items.last().map_or(self.tree.node(id).start + 1, |last| {
+            self.tree.node(*last).end
+        });
         match style {
             Style::Flow if items.is_empty() => self.splice(end..end, write::flow(value)),
             Style::Flow => self.splice(end..end, format!(", {}", write::flow(value))),
@@ -137,14 +190,22 @@ impl Patcher<'_, '_> {
 
     /// Takes entries away; `{}` stays where nothing else does.
     pub(super) fn remove(&mut self, id: Id, removed: &[usize], alone: bool, place: Place) {
-        let Body::Map(style, entries) = &self.tree.node(id).body else { return };
+        let Body::Map(style, entries) = &self.tree.node(id).body else {
+            return;
+        };
         let is_emptied = alone && !removed.is_empty() && removed.len() == entries.len();
         let opening = self.opening(id, place);
-        for (index, entry) in entries.iter().enumerate().filter(|(index, _)| removed.contains(index)) {
+        for (index, entry) in entries
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| removed.contains(index))
+        {
             let range = self.entry_start(*entry)..self.entry_end(*entry);
             match style {
                 Style::Flow => self.remove_flow(range, index, entries, removed),
-                Style::Block if is_emptied && opening.is_none() && index == 0 => self.splice(range, "{}".to_owned()),
+                Style::Block if is_emptied && opening.is_none() && index == 0 => {
+                    self.splice(range, "{}".to_owned())
+                }
                 Style::Block => self.remove_block(range),
             }
             self.gone.extend([entry.key, entry.value]);
@@ -165,15 +226,30 @@ impl Patcher<'_, '_> {
         } else {
             line_end(text, range.end) + line_break(text, line_end(text, range.end)).len()
         };
-        self.splice(if is_own { start..whole } else { range.start..range.end - broken }, String::new());
+        self.splice(
+            if is_own {
+                start..whole
+            } else {
+                range.start..range.end - broken
+            },
+            String::new(),
+        );
     }
 
     /// An entry and one comma: the one behind it at the front of the map, else the one before. Blanks
     /// go along, comments stay.
-    fn remove_flow(&mut self, range: Range<usize>, index: usize, entries: &[Entry], removed: &[usize]) {
+    fn remove_flow(
+        &mut self,
+        range: Range<usize>,
+        index: usize,
+        entries: &[Entry],
+        removed: &[usize],
+    ) {
         let is_leading = (0..index).all(|before| removed.contains(&before));
         let before = index.checked_sub(1).and_then(|before| entries.get(before));
-        let from = before.filter(|_| !is_leading).map_or(range.end, |before| self.entry_end(*before));
+        let from = before
+            .filter(|_| !is_leading)
+            .map_or(range.end, |before| self.entry_end(*before));
         let comma = token(self.tree.text, from);
         let is_comma = self.tree.slice(comma..comma + 1) == ",";
         let behind = token(self.tree.text, comma + 1);
@@ -193,7 +269,10 @@ impl Patcher<'_, '_> {
     /// Where an entry begins, the question mark of an explicit key included.
     fn entry_start(&self, entry: Entry) -> usize {
         let start = self.tree.start(entry.key);
-        let before = self.tree.slice(line_start(self.tree.text, start)..start).trim_end();
+        let before = self
+            .tree
+            .slice(line_start(self.tree.text, start)..start)
+            .trim_end();
         match before.strip_suffix('?') {
             Some(rest) if rest.is_empty() || rest.ends_with([' ', '\t', '{', ',']) => {
                 start - (start - line_start(self.tree.text, start)) + rest.len()
@@ -203,12 +282,18 @@ impl Patcher<'_, '_> {
     }
 
     fn entry_end(&self, entry: Entry) -> usize {
-        let ends = [self.tree.node(entry.key).end, self.tree.node(entry.value).end];
+        let ends = [
+            self.tree.node(entry.key).end,
+            self.tree.node(entry.value).end,
+        ];
         ends.into_iter().chain(entry.open).fold(0, usize::max)
     }
 }
 
 /// The line end that a text ends with.
 fn last_break(text: &str) -> &str {
-    ["\r\n", "\n", "\r"].into_iter().find(|end| text.ends_with(end)).unwrap_or_default()
+    ["\r\n", "\n", "\r"]
+        .into_iter()
+        .find(|end| text.ends_with(end))
+        .unwrap_or_default()
 }

@@ -9,7 +9,11 @@ use super::{edit, events, lines, patch, splice};
 /// The text with the patch laid on each of its documents, twice: the second time nothing changes.
 fn patched(text: &str, patch: &Value) -> Result<String, String> {
     let once = laid(text, patch)?;
-    assert_eq!(laid(&once, patch).as_ref(), Ok(&once), "the patch laid on again");
+    assert_eq!(
+        laid(&once, patch).as_ref(),
+        Ok(&once),
+        "the patch laid on again"
+    );
     Ok(once)
 }
 
@@ -48,7 +52,11 @@ fn a_key_comes_in_front_of_the_others() {
         &keep(),
         "metadata:\n  annotations:\n    keep: keep\n    # c\n    a: b # d\n  name: x\n",
     );
-    becomes("metadata: {annotations: {a: b}}", &keep(), "metadata: {annotations: {\"keep\": \"keep\", a: b}}");
+    becomes(
+        "metadata: {annotations: {a: b}}",
+        &keep(),
+        "metadata: {annotations: {\"keep\": \"keep\", a: b}}",
+    );
     becomes(
         "{\n  \"metadata\": {\n    \"name\": \"a\"\n  }\n}\n",
         &keep(),
@@ -58,21 +66,48 @@ fn a_key_comes_in_front_of_the_others() {
 
 #[test]
 fn a_missing_map_is_made() {
-    becomes("metadata:\n  name: x\n", &keep(), "metadata:\n  annotations:\n    keep: keep\n  name: x\n");
-    becomes("# c\nkind: A\n", &keep(), "# c\nmetadata:\n  annotations:\n    keep: keep\nkind: A\n");
+    becomes(
+        "metadata:\n  name: x\n",
+        &keep(),
+        "metadata:\n  annotations:\n    keep: keep\n  name: x\n",
+    );
+    becomes(
+        "# c\nkind: A\n",
+        &keep(),
+        "# c\nmetadata:\n  annotations:\n    keep: keep\nkind: A\n",
+    );
     becomes(
         "metadata: # c\n  annotations: # d\n  name: x",
         &keep(),
         "metadata: # c\n  annotations: # d\n    keep: keep\n  name: x",
     );
-    becomes("metadata:\r\n  annotations:", &keep(), "metadata:\r\n  annotations:\r\n    keep: keep");
-    becomes("metadata: ~ # c\n", &keep(), "metadata: {\"annotations\": {\"keep\": \"keep\"}} # c\n");
-    becomes("metadata: {name, annotations: }", &keep(), "metadata: {name, annotations: {\"keep\": \"keep\"} }");
+    becomes(
+        "metadata:\r\n  annotations:",
+        &keep(),
+        "metadata:\r\n  annotations:\r\n    keep: keep",
+    );
+    becomes(
+        "metadata: ~ # c\n",
+        &keep(),
+        "metadata: {\"annotations\": {\"keep\": \"keep\"}} # c\n",
+    );
+    becomes(
+        "metadata: {name, annotations: }",
+        &keep(),
+        "metadata: {name, annotations: {\"keep\": \"keep\"} }",
+    );
 }
 
 #[test]
 fn what_is_so_already_stays_however_it_is_written() {
-    for written in ["keep", "'keep'", "\"keep\"", "!!str keep", "\"k\\x65ep\"", ">-\n      keep"] {
+    for written in [
+        "keep",
+        "'keep'",
+        "\"keep\"",
+        "!!str keep",
+        "\"k\\x65ep\"",
+        ">-\n      keep",
+    ] {
         let text = format!("metadata:\n  annotations:\n    keep: {written}\n");
         becomes(&text, &keep(), &text);
     }
@@ -80,14 +115,33 @@ fn what_is_so_already_stays_however_it_is_written() {
 
 #[test]
 fn another_value_is_replaced_and_nothing_around_it() {
-    for written in ["delete", "!x keep", "&a keep2", "'kee\n      p'", "{a: b}", "[keep]"] {
+    for written in [
+        "delete",
+        "!x keep",
+        "&a keep2",
+        "'kee\n      p'",
+        "{a: b}",
+        "[keep]",
+    ] {
         let text = format!("metadata:\n  annotations:\n    keep: {written} # c\n    a: b\n");
-        becomes(&text, &keep(), "metadata:\n  annotations:\n    keep: keep # c\n    a: b\n");
+        becomes(
+            &text,
+            &keep(),
+            "metadata:\n  annotations:\n    keep: keep # c\n    a: b\n",
+        );
     }
     let text = "metadata:\n  annotations:\n    keep: # c\n    - delete # d\n    a: b\n";
-    becomes(text, &keep(), "metadata:\n  annotations:\n    keep: keep # d\n    a: b\n");
+    becomes(
+        text,
+        &keep(),
+        "metadata:\n  annotations:\n    keep: keep # d\n    a: b\n",
+    );
     let text = "metadata:\n  annotations:\n    keep: |\n      delete\n\n    a: b\n";
-    becomes(text, &keep(), "metadata:\n  annotations:\n    keep: keep\n\n    a: b\n");
+    becomes(
+        text,
+        &keep(),
+        "metadata:\n  annotations:\n    keep: keep\n\n    a: b\n",
+    );
 }
 
 #[test]
@@ -106,11 +160,19 @@ fn a_value_that_some_reader_takes_for_something_else_stands_in_quotes() {
         ("a/b.c_d-e", "a/b.c_d-e"),
     ] {
         let patch = json!({"metadata": {"labels": {"a": value}}});
-        becomes("metadata:\n  labels:\n    a:\n", &patch, &format!("metadata:\n  labels:\n    a: {written}\n"));
+        becomes(
+            "metadata:\n  labels:\n    a:\n",
+            &patch,
+            &format!("metadata:\n  labels:\n    a: {written}\n"),
+        );
     }
     // It stands there already, and means something else.
     let patch = json!({"metadata": {"labels": {"a": "on"}}});
-    becomes("metadata:\n  labels:\n    a: on\n", &patch, "metadata:\n  labels:\n    a: \"on\"\n");
+    becomes(
+        "metadata:\n  labels:\n    a: on\n",
+        &patch,
+        "metadata:\n  labels:\n    a: \"on\"\n",
+    );
 }
 
 #[test]
@@ -120,12 +182,36 @@ fn an_entry_goes_with_its_line_and_its_comment() {
         &removal(),
         "metadata:\n  labels:\n    # a\n    # c\n    app: y\n",
     );
-    becomes("metadata:\n  labels:\n    old: x\n  name: a", &removal(), "metadata:\n  labels: {}\n  name: a");
-    becomes("- old: x # c\n  b: y\n", &json!({"0": {"old": null}}), "-  # c\n  b: y\n");
-    becomes("metadata: {labels: {a: b, old: c, d: e}}", &removal(), "metadata: {labels: {a: b, d: e}}");
-    becomes("metadata: {labels: {old: c, d: e}}", &removal(), "metadata: {labels: {d: e}}");
-    becomes("metadata: {labels: {d: e, # f\n old: c}}", &removal(), "metadata: {labels: {d: e # f\n }}");
-    becomes("metadata:\n  labels:\n  - old\n", &json!({"metadata": {"labels": null}}), "metadata: {}\n");
+    becomes(
+        "metadata:\n  labels:\n    old: x\n  name: a",
+        &removal(),
+        "metadata:\n  labels: {}\n  name: a",
+    );
+    becomes(
+        "- old: x # c\n  b: y\n",
+        &json!({"0": {"old": null}}),
+        "-  # c\n  b: y\n",
+    );
+    becomes(
+        "metadata: {labels: {a: b, old: c, d: e}}",
+        &removal(),
+        "metadata: {labels: {a: b, d: e}}",
+    );
+    becomes(
+        "metadata: {labels: {old: c, d: e}}",
+        &removal(),
+        "metadata: {labels: {d: e}}",
+    );
+    becomes(
+        "metadata: {labels: {d: e, # f\n old: c}}",
+        &removal(),
+        "metadata: {labels: {d: e # f\n }}",
+    );
+    becomes(
+        "metadata:\n  labels:\n  - old\n",
+        &json!({"metadata": {"labels": null}}),
+        "metadata: {}\n",
+    );
 }
 
 #[test]
@@ -136,7 +222,11 @@ fn an_item_of_a_list_is_edited_where_it_stands() {
         "items:\n- metadata:\n    annotations:\n      keep: keep\n    name: a\n- metadata:\n    annotations:\n      \
          keep: keep\n  kind: B\n",
     );
-    is_refused("items: []\n", &json!({"items": {"0": keep()}}), "line 1, column 1: the sequence has no item 0");
+    is_refused(
+        "items: []\n",
+        &json!({"items": {"0": keep()}}),
+        "line 1, column 1: the sequence has no item 0",
+    );
 }
 
 #[test]
@@ -157,10 +247,22 @@ fn an_item_comes_behind_the_others() {
     let patch = json!({"a": {"-": {"b": [1, "c"]}}});
     let after = |text: &str| laid(text, &patch);
     let item = "\n  - b:\n      - 1\n      - c\n";
-    assert_eq!(after("a:\n  - x # y\nz: 1\n"), Ok(format!("a:\n  - x # y{item}z: 1\n")));
-    assert_eq!(after("a:\n  - |\n    x\n\nz: 1\n"), Ok(format!("a:\n  - |\n    x{item}\nz: 1\n")));
-    assert_eq!(after("a:\r\n- x"), Ok("a:\r\n- x\r\n- b:\r\n    - 1\r\n    - c".to_owned()));
-    assert_eq!(after("a: [x]"), Ok("a: [x, {\"b\": [1, \"c\"]}]".to_owned()));
+    assert_eq!(
+        after("a:\n  - x # y\nz: 1\n"),
+        Ok(format!("a:\n  - x # y{item}z: 1\n"))
+    );
+    assert_eq!(
+        after("a:\n  - |\n    x\n\nz: 1\n"),
+        Ok(format!("a:\n  - |\n    x{item}\nz: 1\n"))
+    );
+    assert_eq!(
+        after("a:\r\n- x"),
+        Ok("a:\r\n- x\r\n- b:\r\n    - 1\r\n    - c".to_owned())
+    );
+    assert_eq!(
+        after("a: [x]"),
+        Ok("a: [x, {\"b\": [1, \"c\"]}]".to_owned())
+    );
     assert_eq!(after("a: []"), Ok("a: [{\"b\": [1, \"c\"]}]".to_owned()));
 }
 
@@ -181,7 +283,11 @@ fn whoever_shares_the_edited_node_keeps_its_meaning() {
         &removal(),
         "metadata:\n  labels:\n     {}\nspec: &l {old: x}\n",
     );
-    becomes("a: &l {old: x}\nmetadata:\n  labels: *l\n", &removal(), "a: &l {old: x}\nmetadata:\n  labels: {}\n");
+    becomes(
+        "a: &l {old: x}\nmetadata:\n  labels: *l\n",
+        &removal(),
+        "a: &l {old: x}\nmetadata:\n  labels: {}\n",
+    );
     becomes(
         "a: &l {keep: x}\nmetadata:\n  annotations:\n    <<: *l # c\n",
         &keep(),
@@ -189,33 +295,54 @@ fn whoever_shares_the_edited_node_keeps_its_meaning() {
     );
     let itself = format!("metadata: &m\n  <<: [{}]\n", ["*m"; 9].join(", "));
     becomes(&itself, &removal(), &itself);
-    is_refused("metadata: &m\n  self: *m\n", &keep(), "line 1, column 11: it holds an alias of itself; write it out");
+    is_refused(
+        "metadata: &m\n  self: *m\n",
+        &keep(),
+        "line 1, column 11: it holds an alias of itself; write it out",
+    );
 }
 
 #[test]
 fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place() {
-    is_refused("---\nmetadata:\n  annotations: none\n", &keep(), "line 3, column 16: it is not a map");
+    is_refused(
+        "---\nmetadata:\n  annotations: none\n",
+        &keep(),
+        "line 3, column 16: it is not a map",
+    );
     is_refused(
         "# c\n---\nmetadata: {}\n'metadata': {}\n",
         &keep(),
         "line 4, column 1: metadata stands twice in one map; keep one of them",
     );
-    is_refused("? metadata\n", &keep(), "line 1, column 11: a key stands here without a colon; give it a value");
-    is_refused("? metadata\n:: b\n", &keep(), "line 1, column 11: a key stands here without a colon; give it a value");
+    is_refused(
+        "? metadata\n",
+        &keep(),
+        "line 1, column 11: a key stands here without a colon; give it a value",
+    );
+    is_refused(
+        "? metadata\n:: b\n",
+        &keep(),
+        "line 1, column 11: a key stands here without a colon; give it a value",
+    );
     is_refused(
         "\u{feff}\u{feff}name: a\n",
         &keep(),
         "line 1, column 2: a tab or a byte order mark stands before the entry; indent it by spaces",
     );
-    is_refused("a: 1\n---\nmetadata: [\n", &removal(), "line 3, column 11: it is not YAML");
+    is_refused(
+        "a: 1\n---\nmetadata: [\n",
+        &removal(),
+        "line 3, column 11: it is not YAML",
+    );
 }
 
 /// Metadata as it might be written by anybody, for the scanner of lines and the parser alike.
 fn metadata() -> impl Strategy<Value = String> {
     let key = "(old|app|keep|a\\.b/c|labels|metadata|\"q\"|'old'|yes)";
-    let value = "( (keep|x|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
-    let entry =
-        (0_usize..4, key, value).prop_map(|(depth, key, value)| format!("{}{key}:{value}\n", "  ".repeat(depth)));
+    let value =
+        "( (keep|x|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
+    let entry = (0_usize..4, key, value)
+        .prop_map(|(depth, key, value)| format!("{}{key}:{value}\n", "  ".repeat(depth)));
     let other = prop_oneof![
         Just("\n".to_owned()),
         Just("  # c\n".to_owned()),
@@ -227,18 +354,34 @@ fn metadata() -> impl Strategy<Value = String> {
         Just("  - a\n".to_owned()),
     ];
     let line = prop_oneof![4 => entry, 1 => other];
-    let head = prop_oneof![Just(""), Just("kind: A\n"), Just("---\n# c\n"), Just("a: \"x\n"), Just("data:\n  a: b\n")];
-    let tail =
-        prop_oneof![Just(""), Just("spec:\n- a\n"), Just("\"b\": c\n"), Just("s: 'x\nt'\n"), Just("<<: {a: b}\n")];
+    let head = prop_oneof![
+        Just(""),
+        Just("kind: A\n"),
+        Just("---\n# c\n"),
+        Just("a: \"x\n"),
+        Just("data:\n  a: b\n")
+    ];
+    let tail = prop_oneof![
+        Just(""),
+        Just("spec:\n- a\n"),
+        Just("\"b\": c\n"),
+        Just("s: 'x\nt'\n"),
+        Just("<<: {a: b}\n")
+    ];
     let top = prop_oneof![4 => Just("metadata:\n"), 1 => Just("metadata: # c\n")];
     (head, top, prop::collection::vec(line, 0..8), tail)
         .prop_map(|(head, top, lines, tail)| format!("{head}{top}{}{tail}", lines.concat()))
 }
 
 fn patches() -> impl Strategy<Value = Value> {
-    let value = prop_oneof![Just(Value::Null), "(keep|x|true|é: #|a\nb\n)".prop_map(Value::from)];
+    let value = prop_oneof![
+        Just(Value::Null),
+        "(keep|x|true|é: #|a\nb\n)".prop_map(Value::from)
+    ];
     let map = || prop::collection::btree_map("(old|app|keep|q|yes|a\\.b/c)", value.clone(), 0..4);
-    (map(), map()).prop_map(|(labels, annotations)| json!({"metadata": {"labels": labels, "annotations": annotations}}))
+    (map(), map()).prop_map(
+        |(labels, annotations)| json!({"metadata": {"labels": labels, "annotations": annotations}}),
+    )
 }
 
 fn parse(text: &str) -> Result<Value, Box<serde_saphyr::Error>> {
@@ -247,7 +390,9 @@ fn parse(text: &str) -> Result<Value, Box<serde_saphyr::Error>> {
 
 /// Lays a patch on a value that was read.
 fn merged(value: Value, patch: &Value) -> Value {
-    let Value::Object(wants) = patch else { return patch.clone() };
+    let Value::Object(wants) = patch else {
+        return patch.clone();
+    };
     let mut map = match value {
         Value::Object(map) => map,
         Value::Array(items) => return items.into(),

@@ -56,7 +56,14 @@ pub(super) struct Entry {
     pub(super) open: Option<usize>,
 }
 
-const NOWHERE: Node<'static> = Node { start: 0, end: 0, last: 0, anchor: None, tag: None, body: Body::Passed };
+const NOWHERE: Node<'static> = Node {
+    start: 0,
+    end: 0,
+    last: 0,
+    anchor: None,
+    tag: None,
+    body: Body::Passed,
+};
 
 impl<'a> Tree<'a> {
     /// The node with this number. Every number comes from the tree itself.
@@ -73,17 +80,29 @@ impl<'a> Tree<'a> {
 
     /// The node that an alias stands for, or the node itself.
     pub(super) fn resolved(&self, id: Id) -> Id {
-        if let Body::Alias(target) = self.node(id).body { target } else { id }
+        if let Body::Alias(target) = self.node(id).body {
+            target
+        } else {
+            id
+        }
     }
 
     /// The text of a scalar, behind an alias too.
     pub(super) fn scalar(&self, id: Id) -> Option<&str> {
-        if let Body::Scalar(text, _) = &self.node(self.resolved(id)).body { Some(text) } else { None }
+        if let Body::Scalar(text, _) = &self.node(self.resolved(id)).body {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     /// The entries of a map, behind an alias too; none for anything else.
     pub(super) fn entries(&self, id: Id) -> &[Entry] {
-        if let Body::Map(_, entries) = &self.node(self.resolved(id)).body { entries } else { &[] }
+        if let Body::Map(_, entries) = &self.node(self.resolved(id)).body {
+            entries
+        } else {
+            &[]
+        }
     }
 
     /// What the text holds between two offsets.
@@ -93,10 +112,17 @@ impl<'a> Tree<'a> {
 
     /// Whether a node is nothing: empty, `~` or `null`.
     pub(super) fn is_null(&self, id: Id) -> bool {
-        let Body::Scalar(_, ScalarStyle::Plain) = &self.node(id).body else { return false };
+        let Body::Scalar(_, ScalarStyle::Plain) = &self.node(id).body else {
+            return false;
+        };
         let node = self.node(id);
-        matches!(self.slice(node.start..node.end), "" | "~" | "null" | "Null" | "NULL")
-            && node.tag.as_ref().is_none_or(|tag| self.slice(tag.clone()).ends_with("null"))
+        matches!(
+            self.slice(node.start..node.end),
+            "" | "~" | "null" | "Null" | "NULL"
+        ) && node
+            .tag
+            .as_ref()
+            .is_none_or(|tag| self.slice(tag.clone()).ends_with("null"))
     }
 
     /// The entries `<<: …` of a map: a quoted `<<` is a key as any other.
@@ -133,5 +159,8 @@ pub(super) fn line_start(text: &str, at: usize) -> usize {
 /// The line end that stands at an offset; empty where the text ends or goes on.
 pub(super) fn line_break(text: &str, at: usize) -> &str {
     let rest = text.get(at..).unwrap_or_default();
-    ["\r\n", "\n", "\r"].into_iter().find(|end| rest.starts_with(end)).unwrap_or_default()
+    ["\r\n", "\n", "\r"]
+        .into_iter()
+        .find(|end| rest.starts_with(end))
+        .unwrap_or_default()
 }

@@ -9,7 +9,9 @@ use super::super::scan::is_text;
 /// Whether a text can stand without quotes, wherever it is put.
 fn is_plain(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte);
-    is_text(text) && text.bytes().all(allowed) && text.starts_with(|first: char| first.is_ascii_alphabetic())
+    is_text(text)
+        && text.bytes().all(allowed)
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
 /// A text in double quotes, as JSON and YAML read it alike.
@@ -23,7 +25,13 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
             // Not printable in YAML, or a line end for some reader; none of them needs more than 16 bits.
-            '\0'..' ' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            '\0'..' '
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(one));
             }
@@ -47,22 +55,35 @@ pub(super) fn flow(value: &Value) -> String {
 
 /// Entries without the braces around them.
 pub(super) fn flow_entries(map: &Map<String, Value>) -> String {
-    map.iter().map(|(key, value)| format!("{}: {}", quoted(key), flow(value))).collect::<Vec<_>>().join(", ")
+    map.iter()
+        .map(|(key, value)| format!("{}: {}", quoted(key), flow(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The lines of a map in a block, each at this column and without a line end.
 pub(super) fn block(map: &Map<String, Value>, column: usize) -> Vec<String> {
-    map.iter().flat_map(|(key, value)| entry(&word(key), value, column)).collect()
+    map.iter()
+        .flat_map(|(key, value)| entry(&word(key), value, column))
+        .collect()
 }
 
 /// A scalar on its own, or as a key.
 pub(super) fn word(text: &str) -> String {
-    if is_plain(text) { text.to_owned() } else { quoted(text) }
+    if is_plain(text) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }
 
 /// A value behind a colon or a dash, on the same line.
 pub(super) fn inline(value: &Value) -> String {
-    if let Value::String(text) = value { word(text) } else { flow(value) }
+    if let Value::String(text) = value {
+        word(text)
+    } else {
+        flow(value)
+    }
 }
 
 fn entry(head: &str, value: &Value, column: usize) -> Vec<String> {
@@ -80,9 +101,13 @@ fn entry(head: &str, value: &Value, column: usize) -> Vec<String> {
         }
         Value::String(text) if is_literal(text) => {
             let mut lines = vec![format!("{indent}{head}: |")];
-            lines.extend(
-                text.lines().map(|line| if line.is_empty() { String::new() } else { format!("{indent}  {line}") }),
-            );
+            lines.extend(text.lines().map(|line| {
+                if line.is_empty() {
+                    String::new()
+                } else {
+                    format!("{indent}  {line}")
+                }
+            }));
             lines
         }
         other => vec![format!("{indent}{head}: {}", inline(other))],
@@ -94,7 +119,10 @@ pub(super) fn item(value: &Value, column: usize) -> Vec<String> {
     let indent = " ".repeat(column);
     let mut lines = match value {
         Value::Object(map) if !map.is_empty() => block(map, column + 2),
-        Value::Array(items) if !items.is_empty() => items.iter().flat_map(|value| item(value, column + 2)).collect(),
+        Value::Array(items) if !items.is_empty() => items
+            .iter()
+            .flat_map(|value| item(value, column + 2))
+            .collect(),
         other => return vec![format!("{indent}- {}", inline(other))],
     };
     if let Some(first) = lines.first_mut() {
@@ -106,11 +134,15 @@ pub(super) fn item(value: &Value, column: usize) -> Vec<String> {
 /// Whether a text of several lines can stand as it is: it ends with one line end, begins with a
 /// letter or a sign, and holds nothing that has to be escaped.
 fn is_literal(text: &str) -> bool {
-    let Some(lines) = text.strip_suffix('\n') else { return false };
+    let Some(lines) = text.strip_suffix('\n') else {
+        return false;
+    };
     let is_fine = |line: &str| line.is_empty() || !line.trim().is_empty();
     lines.contains('\n')
         && !lines.starts_with([' ', '\n'])
         && !lines.ends_with('\n')
         && lines.split('\n').all(is_fine)
-        && lines.chars().all(|one| one == '\n' || (' '..='~').contains(&one))
+        && lines
+            .chars()
+            .all(|one| one == '\n' || (' '..='~').contains(&one))
 }

@@ -31,7 +31,10 @@ pub(super) fn length(text: &str, column: usize) -> Option<usize> {
 /// How long the text of a block scalar is whose key stands at this column.
 pub(super) fn scalar(text: &str, column: usize) -> usize {
     let mut end = 0;
-    while let Some(rest) = text.get(end..).filter(|rest| is_deeper(rest, column) || is_blank(rest)) {
+    while let Some(rest) = text
+        .get(end..)
+        .filter(|rest| is_deeper(rest, column) || is_blank(rest))
+    {
         end += memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |at| at + 1);
     }
     end
@@ -41,7 +44,10 @@ pub(super) fn scalar(text: &str, column: usize) -> usize {
 fn is_blank(text: &str) -> bool {
     let content = text.trim_start_matches(' ');
     match content.bytes().next() {
-        Some(first) => first.is_ascii_whitespace() && Line::first(content).is_some_and(|line| line.content.is_empty()),
+        Some(first) => {
+            first.is_ascii_whitespace()
+                && Line::first(content).is_some_and(|line| line.content.is_empty())
+        }
         None => !text.is_empty(),
     }
 }
@@ -77,7 +83,11 @@ impl Block<'_> {
         let (before, content) = self.text.as_bytes().split_at_checked(at)?;
         if let Some(indent) = indentation(before).filter(|indent| *indent <= self.column) {
             let line = Line::first(self.text.get(at - indent..)?)?;
-            return Some(if line.is_inside(self.column) { Meets::Nothing } else { Meets::End(at - indent) });
+            return Some(if line.is_inside(self.column) {
+                Meets::Nothing
+            } else {
+                Meets::End(at - indent)
+            });
         }
         Some(match content.first()? {
             b'|' | b'>' => Meets::Scalar,
@@ -97,10 +107,14 @@ impl Block<'_> {
             Rest::Quote(quote) => {
                 let end = next + closing(quote, self.text.get(next..)?.as_bytes())?;
                 let mut lines = Margin::new(self.text.get(next..=end)?, self.column, Seek::Lines);
-                let is_inside = |at| around(self.text, next + at).is_some_and(|(_, line)| line.is_inside(self.column));
+                let is_inside = |at| {
+                    around(self.text, next + at)
+                        .is_some_and(|(_, line)| line.is_inside(self.column))
+                };
                 lines.all(is_inside).then_some(())?;
                 let behind = Line::first(self.text.get(end + 1..)?).map_or("", |line| line.whole);
-                let says_nothing = behind.trim_ascii().is_empty() || behind.trim_start_matches(' ').starts_with('#');
+                let says_nothing = behind.trim_ascii().is_empty()
+                    || behind.trim_start_matches(' ').starts_with('#');
                 says_nothing.then_some(end + 1 + behind.len())
             }
         }
@@ -120,7 +134,9 @@ fn indentation(text: &[u8]) -> Option<usize> {
 
 /// Whether a scalar in quotes, which a text begins with, ends on its line. Not where it takes more to tell.
 fn is_closed(text: &[u8]) -> bool {
-    let Some((quote, text)) = text.split_first() else { return false };
+    let Some((quote, text)) = text.split_first() else {
+        return false;
+    };
     let end = memchr::memchr3(*quote, b'\\', b'\n', text).unwrap_or(text.len());
     text.get(end) == Some(quote) && text.get(end + 1) != Some(quote)
 }

@@ -79,7 +79,11 @@ impl<'a> Line<'a> {
 
     fn new(whole: &'a str) -> Self {
         let (indent, content) = spaces(whole);
-        Self { whole, indent, content: content.trim_ascii_end() }
+        Self {
+            whole,
+            indent,
+            content: content.trim_ascii_end(),
+        }
     }
 
     /// Blank, or nothing but a comment.
@@ -97,8 +101,13 @@ impl<'a> Line<'a> {
         if self.is_idle() {
             return Some(Opening::Nothing);
         }
-        if let Some(behind) = self.content.strip_prefix("---").filter(|_| self.indent == 0) {
-            let says_nothing = behind.is_empty() || behind.starts_with(' ') && behind.trim_start().starts_with('#');
+        if let Some(behind) = self
+            .content
+            .strip_prefix("---")
+            .filter(|_| self.indent == 0)
+        {
+            let says_nothing = behind.is_empty()
+                || behind.starts_with(' ') && behind.trim_start().starts_with('#');
             return says_nothing.then_some(Opening::Nothing);
         }
         let (column, content) = entry(self.indent, self.content);
@@ -107,9 +116,10 @@ impl<'a> Line<'a> {
             None | Some(b'#') => below(column, content, value),
             Some(b'|' | b'>') => self.parent(column, content, value).map(Opening::Scalar),
             Some(b'&' | b'*' | b'!' | b'?' | b'%' | b'@' | b'`' | b'\t') => None,
-            Some(b'{' | b'[') if key(content, value).is_some_and(is_unread) => {
-                is_closed(value).then_some(Opening::Inline(self.indent + self.content.len() - value.len()))
-            }
+            Some(b'{' | b'[') if key(content, value).is_some_and(is_unread) => is_closed(value)
+                .then_some(Opening::Inline(
+                    self.indent + self.content.len() - value.len(),
+                )),
             Some(b'"' | b'\'' | b'{' | b'[') => is_closed(value).then_some(Opening::Nothing),
             Some(_) => Some(Opening::Nothing),
         }
@@ -131,7 +141,9 @@ impl<'a> Line<'a> {
             Some(b'{' | b'[') => is_closed(value).then_some(Rest::Nothing),
             Some(b'&' | b'*' | b'!' | b'?' | b'\t') => None,
             // Behind a dash alone it may as well stand in plain text that goes on.
-            Some(quote @ (b'"' | b'\'')) if closing(quote, value.as_bytes().get(1..)?).is_none() => {
+            Some(quote @ (b'"' | b'\''))
+                if closing(quote, value.as_bytes().get(1..)?).is_none() =>
+            {
                 (value.len() < content.len()).then_some(Rest::Quote(quote))
             }
             _ => Some(Rest::Nothing),
@@ -141,8 +153,16 @@ impl<'a> Line<'a> {
     /// The column of the key or the dash that a value stands behind. None where there is neither: it may
     /// as well be plain text that goes on.
     fn parent(&self, column: usize, content: &str, value: &str) -> Option<usize> {
-        let dash = || self.content.get(..self.content.len() - content.len()).and_then(|dashes| dashes.rfind('-'));
-        if value.len() < content.len() { Some(column) } else { dash().map(|dash| self.indent + dash) }
+        let dash = || {
+            self.content
+                .get(..self.content.len() - content.len())
+                .and_then(|dashes| dashes.rfind('-'))
+        };
+        if value.len() < content.len() {
+            Some(column)
+        } else {
+            dash().map(|dash| self.indent + dash)
+        }
     }
 }
 
@@ -168,7 +188,10 @@ fn below(column: usize, content: &str, value: &str) -> Option<Opening> {
 
 /// The key that a value stands behind, as it is written.
 fn key<'a>(content: &'a str, value: &str) -> Option<&'a str> {
-    let key = content.get(..content.len() - value.len())?.trim_end_matches(' ').strip_suffix(':')?;
+    let key = content
+        .get(..content.len() - value.len())?
+        .trim_end_matches(' ')
+        .strip_suffix(':')?;
     Some(key.trim_end_matches(' '))
 }
 
@@ -179,14 +202,29 @@ fn value(content: &str) -> &str {
     if matches!(
         opens,
         None | Some(
-            b'"' | b'\'' | b'{' | b'[' | b'&' | b'*' | b'!' | b'?' | b'|' | b'>' | b'%' | b'@' | b'`' | b'#' | b'\t'
+            b'"' | b'\''
+                | b'{'
+                | b'['
+                | b'&'
+                | b'*'
+                | b'!'
+                | b'?'
+                | b'|'
+                | b'>'
+                | b'%'
+                | b'@'
+                | b'`'
+                | b'#'
+                | b'\t'
         )
     ) {
         return content;
     }
     let bytes = content.as_bytes();
     let begins_comment = |at: &usize| bytes.get(at - 1).is_some_and(u8::is_ascii_whitespace);
-    let comment = memchr::memchr_iter(b'#', bytes).find(begins_comment).unwrap_or(bytes.len());
+    let comment = memchr::memchr_iter(b'#', bytes)
+        .find(begins_comment)
+        .unwrap_or(bytes.len());
     for colon in memchr::memchr_iter(b':', bytes.get(..comment).unwrap_or_default()) {
         match bytes.get(colon + 1) {
             None => return "",
@@ -199,13 +237,23 @@ fn value(content: &str) -> &str {
 
 /// As [`value`], where the key may stand in quotes. None where a tab stands behind a colon or a dash.
 fn behind_key(content: &str) -> Option<&str> {
-    if memchr::memchr_iter(b'\t', content.as_bytes()).any(|tab| content.get(..tab).is_some_and(opens_value)) {
+    if memchr::memchr_iter(b'\t', content.as_bytes())
+        .any(|tab| content.get(..tab).is_some_and(opens_value))
+    {
         return None;
     }
-    let Some(quote @ (b'"' | b'\'')) = content.bytes().next() else { return Some(value(content)) };
+    let Some(quote @ (b'"' | b'\'')) = content.bytes().next() else {
+        return Some(value(content));
+    };
     let end = closing(quote, content.as_bytes().get(1..)?);
-    let behind = end.and_then(|end| content.get(end + 2..)).map(str::trim_start);
-    Some(behind.and_then(|behind| behind.strip_prefix(": ")).map_or(content, |value| value.trim_start_matches(' ')))
+    let behind = end
+        .and_then(|end| content.get(end + 2..))
+        .map(str::trim_start);
+    Some(
+        behind
+            .and_then(|behind| behind.strip_prefix(": "))
+            .map_or(content, |value| value.trim_start_matches(' ')),
+    )
 }
 
 fn opens_value(before: &str) -> bool {

@@ -23,15 +23,30 @@ impl ControlPlane {
     /// A kubeconfig of a service account that the cluster already has.
     pub async fn account(&self, cluster: &Cluster, namespace: &str, name: &str) -> PathBuf {
         let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), namespace);
-        let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await;
-        let token = answer.expect("the account is there").status.expect("a token").token;
-        self.credentials.kubeconfig(&format!("{name}.kubeconfig"), self.port, Some(&token))
+        let request = TokenRequest {
+            spec: TokenRequestSpec::default(),
+            ..TokenRequest::default()
+        };
+        let answer = accounts
+            .create_token_request(name, &PostParams::default(), &request)
+            .await;
+        let token = answer
+            .expect("the account is there")
+            .status
+            .expect("a token")
+            .token;
+        self.credentials
+            .kubeconfig(&format!("{name}.kubeconfig"), self.port, Some(&token))
     }
 
     /// A kubeconfig of fluxkeep's account, which is made, with the rights that its documentation names.
     pub async fn own_account(&self, cluster: &Cluster) -> PathBuf {
-        self.own_account_with(cluster, &[cluster_rules(&RULES), rights()].concat(), &engine_rules(&RULES)).await
+        self.own_account_with(
+            cluster,
+            &[cluster_rules(&RULES), rights()].concat(),
+            &engine_rules(&RULES),
+        )
+        .await
     }
 
     /// The same with these rights in all of the cluster and in the engine's namespace, which is there.
@@ -54,7 +69,8 @@ impl ControlPlane {
 impl Cluster {
     /// Lets fluxkeep's account tell of refusals.
     pub async fn may_be_told(&self) {
-        self.grant("ClusterRole", "fluxkeep-events", &events::rights()).await;
+        self.grant("ClusterRole", "fluxkeep-events", &events::rights())
+            .await;
     }
 
     /// Binds fluxkeep's account to a role with these rules, and waits until that counts.
@@ -68,7 +84,12 @@ impl Cluster {
     /// Waits until fluxkeep's account may do what a rule says, or no longer may: the apiserver takes up
     /// roles and bindings by itself, a moment after they were written.
     pub async fn until_may(&self, rule: &PolicyRule, may: bool) {
-        let of = |list: &Option<Vec<String>>| list.as_ref().and_then(|list| list.first()).cloned().unwrap_or_default();
+        let of = |list: &Option<Vec<String>>| {
+            list.as_ref()
+                .and_then(|list| list.first())
+                .cloned()
+                .unwrap_or_default()
+        };
         let what = json!({"group": of(&rule.api_groups), "resource": of(&rule.resources), "verb": rule.verbs.first(),
             "namespace": HOME, "name": of(&rule.resource_names)});
         self.until_allowed(NAME, &what, may).await;
@@ -79,8 +100,16 @@ impl Cluster {
         let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
             "spec": {"user": format!("system:serviceaccount:{name}:{name}"), "resourceAttributes": what}});
         eventually(&format!("{name} may ({allowed}): {what}"), async || {
-            let answer = self.create(&review).await.map_err(|error| error.to_string())?.data;
-            if answer.pointer("/status/allowed") == Some(&json!(allowed)) { Ok(()) } else { Err(answer.to_string()) }
+            let answer = self
+                .create(&review)
+                .await
+                .map_err(|error| error.to_string())?
+                .data;
+            if answer.pointer("/status/allowed") == Some(&json!(allowed)) {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
         })
         .await;
     }

@@ -29,7 +29,12 @@ pub struct Cluster {
 impl Cluster {
     pub(super) async fn connect(test: &str, kubeconfig: &Path, logs: &Path) -> Self {
         let client = Self::client(kubeconfig).await;
-        Self { test: test.to_owned(), client, kubeconfig: kubeconfig.to_owned(), logs: logs.to_owned() }
+        Self {
+            test: test.to_owned(),
+            client,
+            kubeconfig: kubeconfig.to_owned(),
+            logs: logs.to_owned(),
+        }
     }
 
     pub(super) async fn client(kubeconfig: &Path) -> Client {
@@ -40,17 +45,30 @@ impl Cluster {
 
     /// The collection that an object belongs to.
     pub async fn api(&self, object: &Value) -> Api<DynamicObject> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
+        let text = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let (group, version) = text("/apiVersion")
+            .split_once('/')
+            .unwrap_or(("", text("/apiVersion")));
         let kind = GroupVersionKind::gvk(group, version, text("/kind"));
         let (resource, capabilities) = eventually(&format!("{kind:?} is served"), async || {
-            pinned_kind(&self.client, &kind).await.map_err(|error| error.to_string())
+            pinned_kind(&self.client, &kind)
+                .await
+                .map_err(|error| error.to_string())
         })
         .await;
         match (capabilities.scope, text("/metadata/namespace")) {
             (Scope::Cluster, _) => Api::all_with(self.client.clone(), &resource),
-            (Scope::Namespaced, "") => Api::namespaced_with(self.client.clone(), "default", &resource),
-            (Scope::Namespaced, namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            (Scope::Namespaced, "") => {
+                Api::namespaced_with(self.client.clone(), "default", &resource)
+            }
+            (Scope::Namespaced, namespace) => {
+                Api::namespaced_with(self.client.clone(), namespace, &resource)
+            }
         }
     }
 
@@ -60,7 +78,10 @@ impl Cluster {
     /// With what the apiserver says.
     pub async fn apply(&self, object: &Value) -> kube::Result<DynamicObject> {
         let patch = PatchParams::apply("a-test").force();
-        self.api(object).await.patch(name(object), &patch, &Patch::Apply(object)).await
+        self.api(object)
+            .await
+            .patch(name(object), &patch, &Patch::Apply(object))
+            .await
     }
 
     /// Applies all of them, in their order.
@@ -78,7 +99,10 @@ impl Cluster {
     /// With what the apiserver says.
     pub async fn create(&self, object: &Value) -> kube::Result<DynamicObject> {
         let object_read = serde_json::from_value(object.clone()).expect("an object with metadata");
-        self.api(object).await.create(&PostParams::default(), &object_read).await
+        self.api(object)
+            .await
+            .create(&PostParams::default(), &object_read)
+            .await
     }
 
     /// The object as it lives, by the apiVersion, kind and name of this one.
@@ -95,7 +119,11 @@ impl Cluster {
     /// # Errors
     /// With what the apiserver says.
     pub async fn delete(&self, object: &Value) -> kube::Result<()> {
-        self.api(object).await.delete(name(object), &DeleteParams::default()).await.map(|_| ())
+        self.api(object)
+            .await
+            .delete(name(object), &DeleteParams::default())
+            .await
+            .map(|_| ())
     }
 
     /// Takes a CRD away, what the apiserver does before it lets go left out: while storages are made anew that
@@ -105,7 +133,10 @@ impl Cluster {
         let api = self.api(definition).await;
         let freed = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         eventually("a CRD is gone", async || {
-            match api.patch(name(definition), &PatchParams::default(), &freed).await {
+            match api
+                .patch(name(definition), &PatchParams::default(), &freed)
+                .await
+            {
                 Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
                 left => Err(left.map(|left| left.metadata.finalizers)),
             }
@@ -117,9 +148,16 @@ impl Cluster {
     ///
     /// # Errors
     /// With what the apiserver says.
-    pub async fn patch_status(&self, object: &Value, status: &Value) -> kube::Result<DynamicObject> {
+    pub async fn patch_status(
+        &self,
+        object: &Value,
+        status: &Value,
+    ) -> kube::Result<DynamicObject> {
         let patch = Patch::Merge(serde_json::json!({"status": status}));
-        self.api(object).await.patch_status(name(object), &PatchParams::default(), &patch).await
+        self.api(object)
+            .await
+            .patch_status(name(object), &PatchParams::default(), &patch)
+            .await
     }
 
     /// Makes a namespace for a test.
@@ -130,17 +168,25 @@ impl Cluster {
 
     /// How many writes the apiserver has not answered yet: the most in the last second.
     pub async fn writes_that_wait(&self) -> u64 {
-        let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+        let request = http::Request::get("/metrics")
+            .body(Vec::new())
+            .expect("a request");
         let metrics = self.client.request_text(request).await.expect("metrics");
         let sample = r#"apiserver_current_inflight_requests{request_kind="mutating"} "#;
-        metrics.lines().find_map(|line| line.strip_prefix(sample)?.parse().ok()).unwrap_or_default()
+        metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(sample)?.parse().ok())
+            .unwrap_or_default()
     }
 
     /// Runs kubectl as this user.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program("kubectl"));
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args(arguments);
         self.remembering(&mut command).output().expect("kubectl")
     }
 
@@ -152,19 +198,41 @@ impl Cluster {
 
     /// Objects, events and logs, in a folder below `target`; its path is printed.
     fn leave_a_picture(&self) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/failed-tests").join(&self.test);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../target/failed-tests")
+            .join(&self.test);
         let shown = |arguments: &[&str]| self.kubectl(arguments).stdout;
         let _ = create_dir_all(&folder);
-        let _ = write(folder.join("objects.txt"), shown(&["get", "all,crd,secrets,configmaps", "-A", "-o", "wide"]));
-        let _ = write(folder.join("releases.yaml"), shown(&["get", "helmreleases,helmcharts", "-A", "-o", "yaml"]));
-        let _ = write(folder.join("events.txt"), shown(&["get", "events", "-A", "--sort-by=.lastTimestamp"]));
-        let logs = std::fs::read_dir(&self.logs).into_iter().flatten().flatten();
+        let _ = write(
+            folder.join("objects.txt"),
+            shown(&["get", "all,crd,secrets,configmaps", "-A", "-o", "wide"]),
+        );
+        let _ = write(
+            folder.join("releases.yaml"),
+            shown(&["get", "helmreleases,helmcharts", "-A", "-o", "yaml"]),
+        );
+        let _ = write(
+            folder.join("events.txt"),
+            shown(&["get", "events", "-A", "--sort-by=.lastTimestamp"]),
+        );
+        let logs = std::fs::read_dir(&self.logs)
+            .into_iter()
+            .flatten()
+            .flatten();
         for log in logs.filter(|entry| entry.path().extension().is_some_and(|end| end == "log")) {
             let _ = copy(log.path(), folder.join(log.file_name()));
         }
         let events = String::from_utf8_lossy(&shown(&["get", "events", "-A"])).into_owned();
-        let mut told = format!("{} failed; what was there: {}\n", self.test, folder.display());
-        let _ = write!(told, "{}", events.lines().rev().take(10).collect::<Vec<_>>().join("\n"));
+        let mut told = format!(
+            "{} failed; what was there: {}\n",
+            self.test,
+            folder.display()
+        );
+        let _ = write!(
+            told,
+            "{}",
+            events.lines().rev().take(10).collect::<Vec<_>>().join("\n")
+        );
         #[allow(clippy::print_stderr)]
         {
             eprintln!("{told}");
@@ -174,7 +242,9 @@ impl Cluster {
 
 impl Debug for Cluster {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Cluster").field("test", &self.test).finish_non_exhaustive()
+        out.debug_struct("Cluster")
+            .field("test", &self.test)
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,12 +262,18 @@ pub async fn eventually<T, E: Debug>(what: &str, mut look: impl AsyncFnMut() -> 
     loop {
         match look().await {
             Ok(found) => return found,
-            Err(seen) => assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}; seen last: {seen:?}"),
+            Err(seen) => assert!(
+                start.elapsed() < PATIENCE,
+                "{what}: not within {PATIENCE:?}; seen last: {seen:?}"
+            ),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 fn name(object: &Value) -> &str {
-    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }

@@ -21,7 +21,9 @@ impl Credentials {
     /// Writes certificates for 127.0.0.1, the key of service accounts and the token of `admin`.
     #[must_use]
     pub fn write(folder: &Path) -> Self {
-        let it = Self { folder: folder.to_owned() };
+        let it = Self {
+            folder: folder.to_owned(),
+        };
         let (authority, certificate, key) = serving();
         write(it.authority(), authority).expect("a writable folder");
         write(it.file("tls.crt"), certificate).expect("a writable folder");
@@ -29,7 +31,11 @@ impl Credentials {
         let accounts = KeyPair::generate().expect("randomness");
         write(it.file("accounts.key"), accounts.serialize_pem()).expect("a writable folder");
         write(it.file("accounts.pub"), accounts.public_key_pem()).expect("a writable folder");
-        write(it.file("tokens.csv"), format!("{ADMIN},admin,admin,system:masters\n")).expect("a writable folder");
+        write(
+            it.file("tokens.csv"),
+            format!("{ADMIN},admin,admin,system:masters\n"),
+        )
+        .expect("a writable folder");
         it
     }
 
@@ -58,7 +64,8 @@ impl Credentials {
         let path = self.file(name);
         // At once: tests that share a control plane write the same file while others read it.
         let mut file = NamedTempFile::new_in(&self.folder).expect("a writable folder");
-        file.write_all(text.to_string().as_bytes()).expect("a writable folder");
+        file.write_all(text.to_string().as_bytes())
+            .expect("a writable folder");
         file.persist(&path).expect("a writable folder");
         path
     }
@@ -75,9 +82,15 @@ impl Credentials {
 pub fn serving() -> (String, String, String) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("randomness")).expect("a certificate");
-    let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"].map(str::to_owned).to_vec();
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("randomness"))
+        .expect("a certificate");
+    let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"]
+        .map(str::to_owned)
+        .to_vec();
     let key = KeyPair::generate().expect("randomness");
-    let leaf = CertificateParams::new(names).expect("names").signed_by(&key, &issuer).expect("a certificate");
+    let leaf = CertificateParams::new(names)
+        .expect("names")
+        .signed_by(&key, &issuer)
+        .expect("a certificate");
     (issuer.pem(), leaf.pem(), key.serialize_pem())
 }

@@ -26,8 +26,15 @@ impl Helm {
     #[must_use]
     pub fn run(self, cluster: &Cluster, arguments: &[&str]) -> Output {
         let mut command = Command::new(program(self.program()));
-        command.arg("--kubeconfig").arg(&cluster.kubeconfig).args(["--namespace", HOME]).args(arguments);
-        cluster.remembering(alone(&mut command)).output().expect("helm")
+        command
+            .arg("--kubeconfig")
+            .arg(&cluster.kubeconfig)
+            .args(["--namespace", HOME])
+            .args(arguments);
+        cluster
+            .remembering(alone(&mut command))
+            .output()
+            .expect("helm")
     }
 
     /// Runs it where it must succeed.
@@ -36,7 +43,11 @@ impl Helm {
     /// With what it prints where it fails.
     pub fn runs(self, cluster: &Cluster, arguments: &[&str]) {
         let output = self.run(cluster, arguments);
-        assert!(output.status.success(), "{self:?} {arguments:?}: {}", said(&output));
+        assert!(
+            output.status.success(),
+            "{self:?} {arguments:?}: {}",
+            said(&output)
+        );
     }
 
     fn program(self) -> &'static str {
@@ -50,7 +61,9 @@ impl Helm {
 /// All that a program printed.
 #[must_use]
 pub fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat()
+    [&output.stdout, &output.stderr]
+        .map(|text| String::from_utf8_lossy(text))
+        .concat()
 }
 
 /// Keeps the user's repositories and plugins out of it.
@@ -69,12 +82,21 @@ pub fn umbrella(flux: &Flux) -> PathBuf {
     let inner = umbrella.join("charts/flux2");
     let version = flux.chart_version();
     let dependency = json!({"name": "flux2", "version": version, "repository": ""});
-    describe(&umbrella, &json!({"name": "umbrella", "version": version, "dependencies": [dependency]}));
-    describe(&inner, &json!({"name": "flux2", "version": version, "appVersion": flux.version()}));
+    describe(
+        &umbrella,
+        &json!({"name": "umbrella", "version": version, "dependencies": [dependency]}),
+    );
+    describe(
+        &inner,
+        &json!({"name": "flux2", "version": version, "appVersion": flux.version()}),
+    );
     let mut templates = String::new();
     for mut object in flux.charted().into_iter().chain([flux.hook()]) {
         // Charts leave it to the release.
-        object["metadata"].as_object_mut().expect("metadata").remove("namespace");
+        object["metadata"]
+            .as_object_mut()
+            .expect("metadata")
+            .remove("namespace");
         writeln!(templates, "---\n{object:#}").expect("a string takes anything");
     }
     create_dir_all(inner.join("templates")).expect("a writable folder");
@@ -92,7 +114,16 @@ fn describe(folder: &Path, about: &serde_json::Value) {
 
 fn pack(chart: &Path, into: &Path) {
     let mut command = Command::new(program("helm-3"));
-    command.arg("package").arg(chart).arg("--destination").arg(into);
+    command
+        .arg("package")
+        .arg(chart)
+        .arg("--destination")
+        .arg(into);
     let output = alone(&mut command).output().expect("helm");
-    assert!(output.status.success(), "packing {}: {}", chart.display(), said(&output));
+    assert!(
+        output.status.success(),
+        "packing {}: {}",
+        chart.display(),
+        said(&output)
+    );
 }

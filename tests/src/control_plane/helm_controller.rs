@@ -34,12 +34,23 @@ impl HelmController {
     pub async fn start(plane: &ControlPlane, cluster: &Cluster) -> Self {
         let kubeconfig = plane.account(cluster, HOME, "helm-controller").await;
         let mut command = Command::new(program("helm-controller"));
-        command.args(["--watch-all-namespaces", "--metrics-addr=0", "--health-addr=0", "--log-encoding=json"]);
-        command.env("KUBECONFIG", kubeconfig).env("RUNTIME_NAMESPACE", HOME);
+        command.args([
+            "--watch-all-namespaces",
+            "--metrics-addr=0",
+            "--health-addr=0",
+            "--log-encoding=json",
+        ]);
+        command
+            .env("KUBECONFIG", kubeconfig)
+            .env("RUNTIME_NAMESPACE", HOME);
         let process = Process::start(command, &plane.folder.join("helm-controller.log"));
         let charts = folder("artifacts");
         let url = serve(charts.clone()).await;
-        Self { process, charts, url }
+        Self {
+            process,
+            charts,
+            url,
+        }
     }
 
     /// Publishes a packed chart as the artifact of the HelmChart that helm-controller makes of the
@@ -50,8 +61,15 @@ impl HelmController {
         std::fs::write(self.charts.join(&*file), &bytes).expect("a writable folder");
         let version = flux.chart_version();
         let chart = eventually("helm-controller asks for the chart", async || {
-            let chart = cluster.get(&helm_chart()).await.map_err(|error| error.to_string())?;
-            if chart["spec"]["version"] == json!(version) { Ok(chart) } else { Err(chart.to_string()) }
+            let chart = cluster
+                .get(&helm_chart())
+                .await
+                .map_err(|error| error.to_string())?;
+            if chart["spec"]["version"] == json!(version) {
+                Ok(chart)
+            } else {
+                Err(chart.to_string())
+            }
         })
         .await;
         let generation = &chart["metadata"]["generation"];
@@ -62,7 +80,10 @@ impl HelmController {
             "digest": checksum(&bytes), "lastUpdateTime": at, "size": bytes.len()});
         let status = json!({"observedGeneration": generation, "artifact": artifact, "conditions": [ready],
             "observedChartName": "umbrella", "url": artifact["url"]});
-        cluster.patch_status(&helm_chart(), &status).await.expect("a status as source-controller writes it");
+        cluster
+            .patch_status(&helm_chart(), &status)
+            .await
+            .expect("a status as source-controller writes it");
     }
 }
 
@@ -86,7 +107,11 @@ pub fn helm_release(flux: &Flux) -> Value {
 
 fn checksum(bytes: &[u8]) -> String {
     let sum = digest(&SHA256, bytes);
-    sum.as_ref().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    sum.as_ref()
+        .iter()
+        .fold("sha256:".to_owned(), |text, byte| {
+            format!("{text}{byte:02x}")
+        })
 }
 
 /// Serves a folder's files on a loopback port, as long as the runtime of the test lives.
@@ -96,9 +121,14 @@ async fn serve(folder: PathBuf) -> String {
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
             let folder = folder.clone();
-            let service = service_fn(move |request| ready(Ok::<_, Infallible>(answer(&folder, &request))));
+            let service =
+                service_fn(move |request| ready(Ok::<_, Infallible>(answer(&folder, &request))));
             let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            tokio::spawn(async move { server.serve_connection(TokioIo::new(connection), service).await });
+            tokio::spawn(async move {
+                server
+                    .serve_connection(TokioIo::new(connection), service)
+                    .await
+            });
         }
     });
     url

@@ -15,7 +15,14 @@ pub type Inventory = BTreeMap<String, String>;
 
 /// What moves by itself, with nobody touching the cluster, and what the apiserver derives from other
 /// objects: an APIService of a CRD, an IPAddress of a Service.
-const RESTLESS: [&str; 6] = ["Event", "Lease", "EndpointSlice", "Endpoints", "APIService", "IPAddress"];
+const RESTLESS: [&str; 6] = [
+    "Event",
+    "Lease",
+    "EndpointSlice",
+    "Endpoints",
+    "APIService",
+    "IPAddress",
+];
 
 impl Cluster {
     /// Every object of the cluster; of the kinds named here none.
@@ -27,15 +34,28 @@ impl Cluster {
     /// Waits until the apiserver has written into each CRD that it serves it, which it does a moment after the
     /// CRD was written.
     async fn every_definition_is_served(&self) {
-        let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"});
+        let definition =
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"});
         let definitions = self.api(&definition).await;
         let is_served = |definition: &DynamicObject| {
-            let conditions = definition.data.pointer("/status/conditions").and_then(Value::as_array);
-            conditions.into_iter().flatten().any(|one| one["type"] == "Established" && one["status"] == "True")
+            let conditions = definition
+                .data
+                .pointer("/status/conditions")
+                .and_then(Value::as_array);
+            conditions
+                .into_iter()
+                .flatten()
+                .any(|one| one["type"] == "Established" && one["status"] == "True")
         };
         eventually("every CRD is served", async || {
-            let list = definitions.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-            let waiting = list.items.into_iter().find(|definition| !is_served(definition));
+            let list = definitions
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            let waiting = list
+                .items
+                .into_iter()
+                .find(|definition| !is_served(definition));
             waiting.map_or(Ok(()), |definition| Err(definition.data.to_string()))
         })
         .await;
@@ -47,7 +67,8 @@ impl Cluster {
         let mut found = Inventory::new();
         for group in discovery.groups() {
             for (resource, capabilities) in group.recommended_resources() {
-                let left_out = RESTLESS.contains(&resource.kind.as_str()) || without.contains(&resource.kind.as_str());
+                let left_out = RESTLESS.contains(&resource.kind.as_str())
+                    || without.contains(&resource.kind.as_str());
                 if capabilities.supports_operation(verbs::LIST) && !left_out {
                     found.extend(self.of_kind(&resource).await?);
                 }
@@ -64,9 +85,17 @@ impl Cluster {
             list => list?,
         };
         let entry = |object: PartialObjectMeta<DynamicObject>| {
-            let space = object.metadata.namespace.map(|space| format!("{space}/")).unwrap_or_default();
-            let key =
-                format!("{}/{} {space}{}", resource.group, resource.kind, object.metadata.name.unwrap_or_default());
+            let space = object
+                .metadata
+                .namespace
+                .map(|space| format!("{space}/"))
+                .unwrap_or_default();
+            let key = format!(
+                "{}/{} {space}{}",
+                resource.group,
+                resource.kind,
+                object.metadata.name.unwrap_or_default()
+            );
             (key, object.metadata.resource_version.unwrap_or_default())
         };
         Ok(list.items.into_iter().map(entry).collect())

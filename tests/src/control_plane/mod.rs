@@ -61,10 +61,23 @@ impl ControlPlane {
         let folder = folder("control-plane");
         let credentials = Credentials::write(&folder);
         let (etcd_port, peer_port, port) = (free_port(), free_port(), free_port());
-        let etcd = Process::start(etcd(&folder, etcd_port, peer_port), &folder.join("etcd.log"));
-        let apiserver =
-            Process::start(apiserver(&folder, &credentials, etcd_port, port), &folder.join("kube-apiserver.log"));
-        let mut plane = Self { folder, credentials, port, etcd, apiserver, etcd_port, controllers: None };
+        let etcd = Process::start(
+            etcd(&folder, etcd_port, peer_port),
+            &folder.join("etcd.log"),
+        );
+        let apiserver = Process::start(
+            apiserver(&folder, &credentials, etcd_port, port),
+            &folder.join("kube-apiserver.log"),
+        );
+        let mut plane = Self {
+            folder,
+            credentials,
+            port,
+            etcd,
+            apiserver,
+            etcd_port,
+            controllers: None,
+        };
         plane.ready().await;
         plane
     }
@@ -92,7 +105,8 @@ impl ControlPlane {
     /// A kubeconfig of the user `admin`.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
-        self.credentials.kubeconfig("admin.kubeconfig", self.port, None)
+        self.credentials
+            .kubeconfig("admin.kubeconfig", self.port, None)
     }
 
     /// What a test does in the cluster, as `admin`. A test that fails leaves a picture of it.
@@ -115,12 +129,17 @@ impl ControlPlane {
         loop {
             self.etcd.is_running();
             self.apiserver.is_running();
-            let request = http::Request::get("/readyz").body(Vec::new()).expect("a request");
+            let request = http::Request::get("/readyz")
+                .body(Vec::new())
+                .expect("a request");
             match client.request_text(request).await {
                 Ok(_) => return,
                 Err(error) => {
                     let log = self.apiserver.tail(20);
-                    assert!(start.elapsed() < PATIENCE, "kube-apiserver is not ready: {error}\n{log}");
+                    assert!(
+                        start.elapsed() < PATIENCE,
+                        "kube-apiserver is not ready: {error}\n{log}"
+                    );
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -132,8 +151,20 @@ fn etcd(folder: &Path, port: u16, peer: u16) -> Command {
     let mut command = Command::new(program("etcd"));
     let [url, peer] = [port, peer].map(|port| format!("http://127.0.0.1:{port}"));
     command.arg("--data-dir").arg(folder.join("etcd"));
-    command.args(["--listen-client-urls", &url, "--advertise-client-urls", &url, "--listen-peer-urls", &peer]);
-    command.args(["--initial-advertise-peer-urls", &peer, "--initial-cluster", &format!("default={peer}")]);
+    command.args([
+        "--listen-client-urls",
+        &url,
+        "--advertise-client-urls",
+        &url,
+        "--listen-peer-urls",
+        &peer,
+    ]);
+    command.args([
+        "--initial-advertise-peer-urls",
+        &peer,
+        "--initial-cluster",
+        &format!("default={peer}"),
+    ]);
     command.args(["--unsafe-no-fsync", "--log-level", "warn"]);
     command
 }
@@ -166,8 +197,12 @@ fn apiserver(folder: &Path, credentials: &Credentials, etcd: u16, port: u16) -> 
 fn controllers(plane: &ControlPlane) -> Command {
     let mut command = Command::new(program("kube-controller-manager"));
     command.arg("--kubeconfig").arg(plane.kubeconfig());
-    command.arg("--service-account-private-key-file").arg(plane.credentials.file("accounts.key"));
-    command.arg("--root-ca-file").arg(plane.credentials.authority());
+    command
+        .arg("--service-account-private-key-file")
+        .arg(plane.credentials.file("accounts.key"));
+    command
+        .arg("--root-ca-file")
+        .arg(plane.credentials.authority());
     command.args(["--leader-elect=false", "--secure-port=0"]);
     command
 }

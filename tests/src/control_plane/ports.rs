@@ -14,10 +14,15 @@ const PORTS: Range<u16> = 15_000..30_000;
 pub fn free_port() -> u16 {
     static CLAIMS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let claimed = |port: &u16| {
-        let Ok(claim) = UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)) else { return false };
+        let Ok(claim) = UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)) else {
+            return false;
+        };
         let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
         if is_free {
-            CLAIMS.lock().expect("no test panics while it claims").push(claim);
+            CLAIMS
+                .lock()
+                .expect("no test panics while it claims")
+                .push(claim);
         }
         is_free
     };
@@ -32,6 +37,9 @@ mod tests {
     fn a_port_is_given_once() {
         let [first, second] = [(); 2].map(|()| free_port());
         assert_ne!(first, second);
-        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, second)).is_ok(), "{second}");
+        assert!(
+            TcpListener::bind((Ipv4Addr::LOCALHOST, second)).is_ok(),
+            "{second}"
+        );
     }
 }

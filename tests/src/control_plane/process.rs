@@ -34,7 +34,11 @@ done
 
 static AT_THE_END: LazyLock<Mutex<Child>> = LazyLock::new(|| {
     let mut command = group(Command::new("sh"));
-    command.args(["-c", UNDERTAKER]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["-c", UNDERTAKER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     Mutex::new(command.spawn().expect("a shell"))
 });
 
@@ -55,7 +59,10 @@ fn bury(what: &str, which: &str) {
 /// A folder that is removed when this process ends; not before, so that a failure can be looked at.
 #[must_use]
 pub fn folder(name: &str) -> PathBuf {
-    let folder = tempfile::Builder::new().prefix(&format!("fluxkeep-{name}-")).tempdir().expect("a writable /tmp");
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("fluxkeep-{name}-"))
+        .tempdir()
+        .expect("a writable /tmp");
     let path = folder.keep();
     bury("folder", &path.to_string_lossy());
     path
@@ -65,12 +72,24 @@ impl Process {
     /// Starts a program; what it prints goes to `log`, behind what is there.
     #[must_use]
     pub fn start(command: Command, log: &Path) -> Self {
-        let file = File::options().create(true).append(true).open(log).expect("a writable folder");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a writable folder");
         let mut command = group(command);
-        command.stdin(Stdio::null()).stderr(file.try_clone().expect("a second handle")).stdout(file);
-        let child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
+        command
+            .stdin(Stdio::null())
+            .stderr(file.try_clone().expect("a second handle"))
+            .stdout(file);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
         bury("process", &child.id().to_string());
-        Self { child, log: log.to_owned() }
+        Self {
+            child,
+            log: log.to_owned(),
+        }
     }
 
     /// Panics with the end of its log when it has ended by itself.
@@ -119,7 +138,10 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
         kill_process(pid, signal).expect("a child of this process");
     }
 }

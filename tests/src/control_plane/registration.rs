@@ -22,12 +22,18 @@ impl Webhook {
 /// Namespace carries Flux's label.
 pub async fn asked(cluster: &Cluster) {
     validated(cluster).await;
-    refused("taking a label off is refused", async || take_a_label(cluster).await).await;
+    refused("taking a label off is refused", async || {
+        take_a_label(cluster).await
+    })
+    .await;
 }
 
 /// Waits until the apiserver asks in the validating phase.
 pub async fn validated(cluster: &Cluster) {
-    refused("a broken record is refused", async || store_a_record(cluster).await).await;
+    refused("a broken record is refused", async || {
+        store_a_record(cluster).await
+    })
+    .await;
 }
 
 async fn refused(what: &str, ask: impl AsyncFn() -> kube::Result<()>) {
@@ -41,14 +47,30 @@ async fn refused(what: &str, ask: impl AsyncFn() -> kube::Result<()>) {
 async fn store_a_record(cluster: &Cluster) -> kube::Result<()> {
     let record = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sh.helm.release.v1.probe.v1",
         "namespace": "default", "labels": {"owner": "helm"}}, "data": {"release": "no record"}});
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
     let object = serde_json::from_value(record.clone()).expect("an object");
-    cluster.api(&record).await.create(&dry, &object).await.map(|_| ())
+    cluster
+        .api(&record)
+        .await
+        .create(&dry, &object)
+        .await
+        .map(|_| ())
 }
 
 async fn take_a_label(cluster: &Cluster) -> kube::Result<()> {
     let home = json!({"apiVersion": "v1", "kind": "Namespace"});
     let patch = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/part-of": null}}}));
-    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
-    cluster.api(&home).await.patch(HOME, &dry, &patch).await.map(|_| ())
+    let dry = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    cluster
+        .api(&home)
+        .await
+        .patch(HOME, &dry, &patch)
+        .await
+        .map(|_| ())
 }

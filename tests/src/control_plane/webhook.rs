@@ -25,12 +25,18 @@ pub struct Webhook {
 impl Webhook {
     /// Starts it over this cluster, with these arguments beside addresses and certificate, and waits
     /// until it is ready.
-    pub async fn start<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
+    pub async fn start<S: AsRef<OsStr>>(
+        plane: &ControlPlane,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
         Self::launch(plane, &plane.kubeconfig(), arguments, false).await
     }
 
     /// Starts it so that it keeps itself registered.
-    pub async fn registered<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: impl IntoIterator<Item = S>) -> Self {
+    pub async fn registered<S: AsRef<OsStr>>(
+        plane: &ControlPlane,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
         Self::launch(plane, &plane.kubeconfig(), arguments, true).await
     }
 
@@ -48,17 +54,36 @@ impl Webhook {
         std::fs::write(certificate.join("tls.key"), key).expect("a writable folder");
         let (port, observe) = (free_port(), free_port());
         let mut command = Command::new(own("fluxkeep-webhook"));
-        command.arg("--tls-dir").arg(&certificate).args(["--linger", "0"]).args(arguments);
+        command
+            .arg("--tls-dir")
+            .arg(&certificate)
+            .args(["--linger", "0"])
+            .args(arguments);
         command.arg("--kubeconfig").arg(kubeconfig);
-        command.args([format!("--listen=127.0.0.1:{port}"), format!("--observe=127.0.0.1:{observe}")]);
+        command.args([
+            format!("--listen=127.0.0.1:{port}"),
+            format!("--observe=127.0.0.1:{observe}"),
+        ]);
         if registered {
-            command.arg(format!("--url=https://127.0.0.1:{port}")).arg("--ca-file").arg(certificate.join("ca.crt"));
+            command
+                .arg(format!("--url=https://127.0.0.1:{port}"))
+                .arg("--ca-file")
+                .arg(certificate.join("ca.crt"));
         }
         let arguments = command.get_args().map(OsStr::to_owned).collect();
-        let process = Process::start(command, &plane.folder.join(format!("fluxkeep-webhook-{port}.log")));
-        let [url, observe] =
-            [("https", port), ("http", observe)].map(|(how, port)| format!("{how}://127.0.0.1:{port}"));
-        let mut webhook = Self { process, authority, url, observe, arguments };
+        let process = Process::start(
+            command,
+            &plane.folder.join(format!("fluxkeep-webhook-{port}.log")),
+        );
+        let [url, observe] = [("https", port), ("http", observe)]
+            .map(|(how, port)| format!("{how}://127.0.0.1:{port}"));
+        let mut webhook = Self {
+            process,
+            authority,
+            url,
+            observe,
+            arguments,
+        };
         webhook.ready().await;
         webhook
     }
@@ -76,15 +101,19 @@ impl Webhook {
     pub async fn killed_by<T>(&mut self, cluster: &Cluster, write: impl Future<Output = T>) -> T {
         self.process.pause();
         // The apiserver tells of the most in the last second.
-        eventually("no other write waits", async || match cluster.writes_that_wait().await {
-            0 => Ok(()),
-            count => Err(count),
+        eventually("no other write waits", async || {
+            match cluster.writes_that_wait().await {
+                0 => Ok(()),
+                count => Err(count),
+            }
         })
         .await;
         let killed = async {
-            eventually("the write waits", async || match cluster.writes_that_wait().await {
-                0 => Err("it does not"),
-                _ => Ok(()),
+            eventually("the write waits", async || {
+                match cluster.writes_that_wait().await {
+                    0 => Err("it does not"),
+                    _ => Ok(()),
+                }
             })
             .await;
             self.process.kill();
@@ -108,9 +137,12 @@ impl Webhook {
 
     /// What it counted: a metric's value with these labels as the scrape writes them; 0 where it is not there.
     pub async fn counted(&self, sample: &str) -> f64 {
-        let (_, text) = fetch(&format!("{}/metrics", self.observe)).await.expect("metrics");
+        let (_, text) = fetch(&format!("{}/metrics", self.observe))
+            .await
+            .expect("metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(sample));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+        line.and_then(|value| value.trim().parse().ok())
+            .unwrap_or_default()
     }
 }
 
@@ -122,9 +154,18 @@ pub async fn fetch(url: &str) -> Result<(u16, String), String> {
     use http_body_util::{BodyExt, Empty};
     let connector = hyper_util::client::legacy::connect::HttpConnector::new();
     let executor = hyper_util::rt::TokioExecutor::new();
-    let client = hyper_util::client::legacy::Client::builder(executor).build::<_, Empty<hyper::body::Bytes>>(connector);
-    let answer = client.get(url.parse().expect("a URL")).await.map_err(|error| error.to_string())?;
+    let client = hyper_util::client::legacy::Client::builder(executor)
+        .build::<_, Empty<hyper::body::Bytes>>(connector);
+    let answer = client
+        .get(url.parse().expect("a URL"))
+        .await
+        .map_err(|error| error.to_string())?;
     let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?
+        .to_bytes();
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }

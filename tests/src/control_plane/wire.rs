@@ -38,7 +38,9 @@ async fn pass_on(listener: TcpListener, port: u16, cut: Arc<watch::Sender<()>>) 
     while let Ok((mut near, _)) = listener.accept().await {
         let mut cut = cut.subscribe();
         tokio::spawn(async move {
-            let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+            let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else {
+                return;
+            };
             tokio::select! {
                 _ = copy_bidirectional(&mut near, &mut far) => {}
                 _ = cut.changed() => {}

@@ -24,7 +24,10 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn start(stage: &Stage) -> Self {
-        let (done, failed) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (done, failed) = (
+            Arc::<AtomicUsize>::default(),
+            Arc::<Mutex<Vec<String>>>::default(),
+        );
         let (stop, stopped) = watch::channel(false);
         let client = |number| {
             let api = config_maps(stage);
@@ -42,7 +45,12 @@ impl Load {
             })
         };
         let clients = (0..CLIENTS).map(client).collect();
-        Self { done, failed, stop, clients }
+        Self {
+            done,
+            failed,
+            stop,
+            clients,
+        }
     }
 
     /// Waits until every webhook was asked some more times.
@@ -50,7 +58,11 @@ impl Load {
         let wanted = self.done.load(Ordering::Relaxed) + 5 * WEBHOOKS * CLIENTS;
         eventually("admissions are asked for", async || {
             let done = self.done.load(Ordering::Relaxed);
-            if done >= wanted { Ok(()) } else { Err(format!("{done} of {wanted}")) }
+            if done >= wanted {
+                Ok(())
+            } else {
+                Err(format!("{done} of {wanted}"))
+            }
         })
         .await;
     }
@@ -85,8 +97,22 @@ fn config_maps(stage: &Stage) -> Api<ConfigMap> {
 /// Creates what the webhooks of this number are asked about. Nothing is stored, so that the same
 /// names can be created again and again.
 async fn asked(api: &Api<ConfigMap>, index: usize) -> Result<(), String> {
-    let metadata = ObjectMeta { name: Some(format!("load-{index}")), ..ObjectMeta::default() };
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
-    let created = api.create(&dry, &ConfigMap { metadata, ..ConfigMap::default() }).await;
+    let metadata = ObjectMeta {
+        name: Some(format!("load-{index}")),
+        ..ObjectMeta::default()
+    };
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let created = api
+        .create(
+            &dry,
+            &ConfigMap {
+                metadata,
+                ..ConfigMap::default()
+            },
+        )
+        .await;
     created.map(drop).map_err(|error| error.to_string())
 }

@@ -1,6 +1,12 @@
 //! The built-in authority at a real apiserver, which is the one that judges certificates.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod expired;
 mod load;
@@ -36,8 +42,13 @@ async fn replicas_that_start_at_once_rotate_everything_twice_under_load_and_no_a
     for replica in &replicas {
         replica.ready().await;
     }
-    stage.behind.send_replace(replicas.iter().map(|replica| replica.admission).collect());
-    eventually("the apiserver has learned of them", async || ask_each(&stage).await).await;
+    stage
+        .behind
+        .send_replace(replicas.iter().map(|replica| replica.admission).collect());
+    eventually("the apiserver has learned of them", async || {
+        ask_each(&stage).await
+    })
+    .await;
     let load = Load::start(&stage);
     load.grows().await;
     for _ in 0..2 {
@@ -47,8 +58,10 @@ async fn replicas_that_start_at_once_rotate_everything_twice_under_load_and_no_a
         authorities.next = Some(next);
         stage.keep(&authorities).await;
         for replica in &replicas {
-            eventually("the next authority is served", async || is_issued_by(replica.admission, &certificate).await)
-                .await;
+            eventually("the next authority is served", async || {
+                is_issued_by(replica.admission, &certificate).await
+            })
+            .await;
         }
         load.grows().await;
     }
@@ -61,7 +74,11 @@ async fn replicas_that_start_at_once_rotate_everything_twice_under_load_and_no_a
         .await;
     }
     load.grows().await;
-    assert_eq!(load.end().await, Vec::<String>::new(), "every admission is answered");
+    assert_eq!(
+        load.end().await,
+        Vec::<String>::new(),
+        "every admission is answered"
+    );
     for replica in &replicas {
         let reviewed = r#"fluxkeep_admission_reviews_total{door="engine",decision="allow"}"#;
         assert!(replica.counted(reviewed).await > 20, "each took its part");
@@ -82,7 +99,9 @@ async fn whoever_registers_can_take_webhooks_out_and_put_them_in() {
         stage.register(webhooks).await;
         eventually("each webhook has its bundle", async || {
             let bundles = stage.bundles().await;
-            if bundles.len() == webhooks && bundles.iter().all(|bundle| bundle.contains(certificate)) {
+            if bundles.len() == webhooks
+                && bundles.iter().all(|bundle| bundle.contains(certificate))
+            {
                 return Ok(());
             }
             Err(bundles)
@@ -97,9 +116,16 @@ async fn a_registration_that_is_put_back_is_trusted_without_waiting_for_the_next
     let stage = Stage::set(&plane, "put-back").await;
     let cluster = Cluster::new(stage.cluster.client.clone(), false);
     let address = Address::Url("https://127.0.0.1:9".to_owned());
-    let registration = Registration { address, authority: None, release: None };
+    let registration = Registration {
+        address,
+        authority: None,
+        release: None,
+    };
     let replica = Replica::with(&stage, Terms::default(), |settings| {
-        settings.kept = Some(Kept { cluster, registration });
+        settings.kept = Some(Kept {
+            cluster,
+            registration,
+        });
         settings.limits.keep = Duration::from_millis(100);
         settings.limits.tick = Duration::from_hours(1);
     })
@@ -109,7 +135,8 @@ async fn a_registration_that_is_put_back_is_trusted_without_waiting_for_the_next
         stage.unregister().await;
         eventually("it is put back and trusted", async || {
             let bundles = stage.bundles().await;
-            let trusted = !bundles.is_empty() && bundles.iter().all(|bundle| bundle.iter().next().is_some());
+            let trusted =
+                !bundles.is_empty() && bundles.iter().all(|bundle| bundle.iter().next().is_some());
             if trusted { Ok(()) } else { Err(bundles) }
         })
         .await;

@@ -34,25 +34,47 @@ impl Replica {
     }
 
     /// With other settings.
-    pub(crate) async fn with(stage: &Stage, terms: Terms, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn with(
+        stage: &Stage,
+        terms: Terms,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let kubeconfig = Kubeconfig::read_from(&stage.kubeconfig).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .unwrap();
         let secret = format!("{NAMESPACE}/{SECRET}").parse().unwrap();
         let mut place = Place::new(Client::try_from(config).unwrap(), secret, REGISTRATION);
         place.terms = terms;
-        let mut settings = Settings { place: Some(place), ..Settings::loopback() };
+        let mut settings = Settings {
+            place: Some(place),
+            ..Settings::loopback()
+        };
         settings.limits.tick = Duration::from_millis(100);
         change(&mut settings);
-        let bound = Bound::bind(settings, Arc::new(Snapshot::built_in().unwrap())).await.unwrap();
-        let (admission, observe) = (bound.admission_address().unwrap(), bound.observe_address().unwrap());
+        let bound = Bound::bind(settings, Arc::new(Snapshot::built_in().unwrap()))
+            .await
+            .unwrap();
+        let (admission, observe) = (
+            bound.admission_address().unwrap(),
+            bound.observe_address().unwrap(),
+        );
         let task = tokio::spawn(async move { bound.serve(pending()).await.unwrap() });
-        Self { admission, observe, task }
+        Self {
+            admission,
+            observe,
+            task,
+        }
     }
 
     pub(crate) async fn ready(&self) {
         eventually("the replica is ready", async || {
             let answer = self.observe("/readyz").await;
-            if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer) }
+            if answer.starts_with("HTTP/1.1 200") {
+                Ok(())
+            } else {
+                Err(answer)
+            }
         })
         .await;
     }
@@ -60,7 +82,10 @@ impl Replica {
     /// A sample of its metrics, by name and labels.
     pub(crate) async fn counted(&self, sample: &str) -> u64 {
         let text = self.observe("/metrics").await;
-        let value = text.lines().find_map(|line| line.strip_prefix(sample)).expect(sample);
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(sample))
+            .expect(sample);
         value.trim().parse().unwrap()
     }
 
@@ -81,12 +106,22 @@ impl Drop for Replica {
 }
 
 /// Whether a client that trusts this authority alone accepts what is served there.
-pub(crate) async fn is_issued_by(server: SocketAddr, authority: &Certificate) -> std::io::Result<()> {
+pub(crate) async fn is_issued_by(
+    server: SocketAddr,
+    authority: &Certificate,
+) -> std::io::Result<()> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let client = client.with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(server).await?;
-    TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.map(drop)
+    TlsConnector::from(Arc::new(client))
+        .connect(ServerName::try_from("127.0.0.1").unwrap(), stream)
+        .await
+        .map(drop)
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use fluxkeep_certs::{Authorities, Bundle};
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane};
 use fluxkeep_webhook::REGISTRATION;
-use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingWebhook, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Client;
@@ -50,16 +52,26 @@ impl Stage {
             cluster.until_allowed(NAMESPACE, &what, true).await;
         }
         let token = token(&cluster.client).await;
-        let kubeconfig = plane.credentials.kubeconfig("replica.kubeconfig", plane.port, Some(&token));
-        let stage = Self { cluster, kubeconfig, behind, ports };
+        let kubeconfig =
+            plane
+                .credentials
+                .kubeconfig("replica.kubeconfig", plane.port, Some(&token));
+        let stage = Self {
+            cluster,
+            kubeconfig,
+            behind,
+            ports,
+        };
         stage.register(WEBHOOKS).await;
         stage
     }
 
     /// Applies both configurations, with so many webhooks, as whoever registers would.
     pub(crate) async fn register(&self, webhooks: usize) {
-        for (kind, path) in [("MutatingWebhookConfiguration", "mutate"), ("ValidatingWebhookConfiguration", "validate")]
-        {
+        for (kind, path) in [
+            ("MutatingWebhookConfiguration", "mutate"),
+            ("ValidatingWebhookConfiguration", "validate"),
+        ] {
             let webhook = |(index, port): (usize, &u16)| {
                 json!({
                     "name": format!("load-{index}.fluxkeep.io"),
@@ -69,7 +81,13 @@ impl Stage {
                     "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
                 })
             };
-            let webhooks: Vec<Value> = self.ports.iter().enumerate().take(webhooks).map(webhook).collect();
+            let webhooks: Vec<Value> = self
+                .ports
+                .iter()
+                .enumerate()
+                .take(webhooks)
+                .map(webhook)
+                .collect();
             let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
                 "metadata": {"name": REGISTRATION}, "webhooks": webhooks});
             self.cluster.apply_all(&[configuration]).await;
@@ -81,19 +99,29 @@ impl Stage {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
         let found = api.get_opt(REGISTRATION).await.unwrap();
         let webhooks = found.and_then(|found| found.webhooks).unwrap_or_default();
-        let bundle = |webhook: ValidatingWebhook| webhook.client_config.ca_bundle.unwrap_or_default();
-        webhooks.into_iter().map(|webhook| Bundle::read(&bundle(webhook).0)).collect()
+        let bundle =
+            |webhook: ValidatingWebhook| webhook.client_config.ca_bundle.unwrap_or_default();
+        webhooks
+            .into_iter()
+            .map(|webhook| Bundle::read(&bundle(webhook).0))
+            .collect()
     }
 
     /// Deletes the validating configuration.
     pub(crate) async fn unregister(&self) {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
-        api.delete(REGISTRATION, &DeleteParams::default()).await.unwrap();
+        api.delete(REGISTRATION, &DeleteParams::default())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn authorities(&self) -> Authorities {
         let secret = self.secrets().get(SECRET).await.unwrap();
-        let data = secret.data.unwrap().into_iter().map(|(name, value)| (name, value.0));
+        let data = secret
+            .data
+            .unwrap()
+            .into_iter()
+            .map(|(name, value)| (name, value.0));
         let (authorities, unusable) = Authorities::read(&data.collect(), SECRET);
         assert!(unusable.is_empty(), "{unusable:?}");
         authorities
@@ -104,7 +132,10 @@ impl Stage {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "fluxkeep.io/authority",
             "metadata": {"name": SECRET, "namespace": NAMESPACE}, "stringData": authorities.data()});
         let patch = PatchParams::apply("a-test").force();
-        self.secrets().patch(SECRET, &patch, &Patch::Apply(secret)).await.unwrap();
+        self.secrets()
+            .patch(SECRET, &patch, &Patch::Apply(secret))
+            .await
+            .unwrap();
     }
 
     fn secrets(&self) -> Api<Secret> {
@@ -115,9 +146,20 @@ impl Stage {
 /// What the README asks for: one Secret, two configurations.
 fn rights() -> Vec<Value> {
     let may = |group: &str, resources: &[&str], name: Option<&str>, verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs, "resourceNames": name.as_slice()});
-    let configurations = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
-    let role = [may("", &["secrets"], Some(SECRET), &["get", "update"]), may("", &["secrets"], None, &["create"])];
-    let cluster = [may("admissionregistration.k8s.io", &configurations, Some(REGISTRATION), &["get", "patch"])];
+    let configurations = [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ];
+    let role = [
+        may("", &["secrets"], Some(SECRET), &["get", "update"]),
+        may("", &["secrets"], None, &["create"]),
+    ];
+    let cluster = [may(
+        "admissionregistration.k8s.io",
+        &configurations,
+        Some(REGISTRATION),
+        &["get", "patch"],
+    )];
     let metadata = json!({"name": NAMESPACE, "namespace": NAMESPACE});
     let group = "rbac.authorization.k8s.io";
     let api_version = "rbac.authorization.k8s.io/v1";
@@ -135,8 +177,14 @@ fn rights() -> Vec<Value> {
 
 async fn token(client: &Client) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
-    let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let made = accounts.create_token_request(NAMESPACE, &PostParams::default(), &request).await.unwrap();
+    let request = TokenRequest {
+        spec: TokenRequestSpec::default(),
+        ..TokenRequest::default()
+    };
+    let made = accounts
+        .create_token_request(NAMESPACE, &PostParams::default(), &request)
+        .await
+        .unwrap();
     made.status.unwrap().token
 }
 
@@ -144,7 +192,11 @@ async fn token(client: &Client) -> String {
 async fn send_on(listener: TcpListener, mut moved: watch::Receiver<Vec<SocketAddr>>) {
     for turn in 0.. {
         let (mut near, _) = listener.accept().await.unwrap();
-        let replicas = moved.wait_for(|replicas| !replicas.is_empty()).await.unwrap().clone();
+        let replicas = moved
+            .wait_for(|replicas| !replicas.is_empty())
+            .await
+            .unwrap()
+            .clone();
         let replica = replicas[turn % replicas.len()];
         let mut moved = moved.clone();
         tokio::spawn(async move {

@@ -31,7 +31,10 @@ pub(crate) async fn identities(stage: &Stage) -> BTreeMap<String, Value> {
     for object in running().installed(Names::Bootstrap) {
         let live = stage.cluster.get(&object).await.unwrap();
         assert!(live["metadata"]["deletionTimestamp"].is_null(), "{live}");
-        found.insert(format!("{} {}", object["kind"], object["metadata"]["name"]), live["metadata"]["uid"].clone());
+        found.insert(
+            format!("{} {}", object["kind"], object["metadata"]["name"]),
+            live["metadata"]["uid"].clone(),
+        );
     }
     assert!(found.len() > 30, "{found:?}");
     found

@@ -1,7 +1,13 @@
 //! The incident on real components: kube-apiserver, etcd, helm-controller with its own service
 //! account, Helm 3 and Helm 4. Without fluxkeep as it happened; with it, nothing is touched.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 mod deletes;
 mod kept;

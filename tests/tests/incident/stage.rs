@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use fluxkeep_tests::control_plane::{
-    Cluster, ControlPlane, Helm, HelmController, Inventory, Webhook, eventually, helm_release, umbrella,
+    Cluster, ControlPlane, Helm, HelmController, Inventory, Webhook, eventually, helm_release,
+    umbrella,
 };
 use fluxkeep_tests::flux::{Flux, HOME, Names};
 use kube::api::{DynamicObject, ListParams};
@@ -37,27 +38,54 @@ impl Stage {
 
     /// A release of the Flux that runs takes it over.
     pub(crate) fn adopt(&self, helm: Helm) {
-        helm.runs(&self.cluster, &upgrade(helm, &umbrella(&running()).to_string_lossy()));
+        helm.runs(
+            &self.cluster,
+            &upgrade(helm, &umbrella(&running()).to_string_lossy()),
+        );
     }
 
     /// Applies a HelmRelease of this Flux and publishes its chart.
-    pub(crate) async fn release(&self, controller: &HelmController, flux: &Flux, change: impl FnOnce(&mut Value)) {
+    pub(crate) async fn release(
+        &self,
+        controller: &HelmController,
+        flux: &Flux,
+        change: impl FnOnce(&mut Value),
+    ) {
         let mut release = helm_release(flux);
         change(&mut release["spec"]);
-        self.cluster.apply(&release).await.expect("a HelmRelease that tells nothing of Flux");
-        controller.publish(&self.cluster, flux, &umbrella(flux)).await;
+        self.cluster
+            .apply(&release)
+            .await
+            .expect("a HelmRelease that tells nothing of Flux");
+        controller
+            .publish(&self.cluster, flux, &umbrella(flux))
+            .await;
     }
 
     /// Waits until a condition of the HelmRelease has this reason, and gives its message.
     pub(crate) async fn told(&self, condition: &str, reason: &str) -> String {
         let release = helm_release(&running());
-        eventually(&format!("HelmRelease flux is {condition}: {reason}"), async || {
-            let live = self.cluster.get(&release).await.map_err(|error| error.to_string())?;
-            let conditions = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let found = conditions.iter().find(|one| one["type"] == condition && one["reason"] == reason);
-            let message = |one: &Value| one["message"].as_str().unwrap_or_default().to_owned();
-            found.map(message).ok_or_else(|| json!(conditions).to_string())
-        })
+        eventually(
+            &format!("HelmRelease flux is {condition}: {reason}"),
+            async || {
+                let live = self
+                    .cluster
+                    .get(&release)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let conditions = live["status"]["conditions"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                let found = conditions
+                    .iter()
+                    .find(|one| one["type"] == condition && one["reason"] == reason);
+                let message = |one: &Value| one["message"].as_str().unwrap_or_default().to_owned();
+                found
+                    .map(message)
+                    .ok_or_else(|| json!(conditions).to_string())
+            },
+        )
         .await
     }
 
@@ -68,35 +96,62 @@ impl Stage {
         let about = format!("involvedObject.kind=HelmRelease,type=Warning,reason={reason}");
         let events = self.cluster.api(&event).await;
         eventually(&format!("{times} events say {part}"), async || {
-            let list = events.list(&ListParams::default().fields(&about)).await.map_err(|error| error.to_string())?;
+            let list = events
+                .list(&ListParams::default().fields(&about))
+                .await
+                .map_err(|error| error.to_string())?;
             let seen: Vec<_> = list.items.into_iter().map(|event| event.data).collect();
-            let saying = seen.iter().filter(|event| event["message"].as_str().unwrap_or_default().contains(part));
-            let counted: u64 = saying.map(|event| event["count"].as_u64().unwrap_or(1)).sum();
-            if counted >= times { Ok(()) } else { Err(json!(seen).to_string()) }
+            let saying = seen
+                .iter()
+                .filter(|event| event["message"].as_str().unwrap_or_default().contains(part));
+            let counted: u64 = saying
+                .map(|event| event["count"].as_u64().unwrap_or(1))
+                .sum();
+            if counted >= times {
+                Ok(())
+            } else {
+                Err(json!(seen).to_string())
+            }
         })
         .await;
     }
 
     /// Waits until the release's records are in these states, by revision.
     pub(crate) async fn recorded(&self, states: &[&str]) {
-        eventually(&format!("the release's records are {states:?}"), async || {
-            let seen = self.records().await;
-            if seen == states { Ok(()) } else { Err(seen) }
-        })
+        eventually(
+            &format!("the release's records are {states:?}"),
+            async || {
+                let seen = self.records().await;
+                if seen == states { Ok(()) } else { Err(seen) }
+            },
+        )
         .await;
     }
 
     async fn records(&self) -> Vec<String> {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": HOME}});
-        let list = self.cluster.api(&secret).await.list(&ListParams::default().labels("owner=helm")).await;
+        let list = self
+            .cluster
+            .api(&secret)
+            .await
+            .list(&ListParams::default().labels("owner=helm"))
+            .await;
         let state = |one: DynamicObject| one.metadata.labels.unwrap_or_default().remove("status");
-        list.expect("records").items.into_iter().filter_map(state).collect()
+        list.expect("records")
+            .items
+            .into_iter()
+            .filter_map(state)
+            .collect()
     }
 
     /// The images of the engine's Deployments that live.
     pub(crate) async fn images(&self) -> BTreeSet<String> {
         let mut images = BTreeSet::new();
-        for deployment in running().installed(Names::Install).iter().filter(|one| one["kind"] == "Deployment") {
+        for deployment in running()
+            .installed(Names::Install)
+            .iter()
+            .filter(|one| one["kind"] == "Deployment")
+        {
             if let Ok(live) = self.cluster.get(deployment).await {
                 images.insert(image(&live));
             }
@@ -108,16 +163,26 @@ impl Stage {
 /// Takes over whatever is there. What another wrote, Helm 4 asks to be told to write anew.
 pub(crate) fn upgrade(helm: Helm, chart: &str) -> Vec<&str> {
     let conflicts = (helm == Helm::Four).then_some("--force-conflicts");
-    ["upgrade", "--install", "--take-ownership", "flux", chart].into_iter().chain(conflicts).collect()
+    ["upgrade", "--install", "--take-ownership", "flux", chart]
+        .into_iter()
+        .chain(conflicts)
+        .collect()
 }
 
 /// The images that a release of Flux brings.
 pub(crate) fn images(flux: &Flux) -> BTreeSet<String> {
-    flux.charted().iter().filter(|one| one["kind"] == "Deployment").map(image).collect()
+    flux.charted()
+        .iter()
+        .filter(|one| one["kind"] == "Deployment")
+        .map(image)
+        .collect()
 }
 
 fn image(deployment: &Value) -> String {
-    deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// What runs in the cluster.
@@ -137,7 +202,11 @@ pub(crate) fn older() -> Flux {
 
 /// What is gone, as `Kind namespace/name`.
 pub(crate) fn gone(before: &Inventory, after: &Inventory) -> BTreeSet<String> {
-    before.keys().filter(|key| !after.contains_key(*key)).map(|key| short(key)).collect()
+    before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .map(|key| short(key))
+        .collect()
 }
 
 /// Without its group.

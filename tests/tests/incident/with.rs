@@ -14,11 +14,23 @@ async fn the_release_is_refused_before_anything_is_touched_says_why_and_recovers
     let _webhook = stage.guarded().await;
     let controller = HelmController::start(&stage.plane, &stage.cluster).await;
     let before = stage.inventory().await;
-    stage.release(&controller, &older(), |spec| spec["install"]["remediation"] = json!({"retries": 3})).await;
+    stage
+        .release(&controller, &older(), |spec| {
+            spec["install"]["remediation"] = json!({"retries": 3})
+        })
+        .await;
     let why = stage.told("Ready", "InstallFailed").await;
-    assert!(why.contains("denied the request: flux-downgraded: Deployment flux-system/helm-controller"), "{why}");
-    assert!(why.contains("Install a release of Flux 2.4.0 or newer"), "{why}");
-    stage.warned("InstallFailed", "stored-version-dropped", 2).await;
+    assert!(
+        why.contains("denied the request: flux-downgraded: Deployment flux-system/helm-controller"),
+        "{why}"
+    );
+    assert!(
+        why.contains("Install a release of Flux 2.4.0 or newer"),
+        "{why}"
+    );
+    stage
+        .warned("InstallFailed", "stored-version-dropped", 2)
+        .await;
     assert_eq!(stage.inventory().await, before);
     stage.release(&controller, &running(), |_| ()).await;
     stage.told("Ready", "InstallSucceeded").await;
@@ -41,10 +53,16 @@ async fn helm_is_refused(test: &str, helm: Helm) {
     let stage = Stage::set(test, Names::Install).await;
     let _webhook = stage.guarded().await;
     let before = stage.inventory().await;
-    let output = helm.run(&stage.cluster, &upgrade(helm, &umbrella(&older()).to_string_lossy()));
+    let output = helm.run(
+        &stage.cluster,
+        &upgrade(helm, &umbrella(&older()).to_string_lossy()),
+    );
     let why = said(&output);
     assert_eq!(output.status.code(), Some(1), "{why}");
-    assert!(why.contains("denied the request: flux-downgraded: Deployment flux-system/helm-controller"), "{why}");
+    assert!(
+        why.contains("denied the request: flux-downgraded: Deployment flux-system/helm-controller"),
+        "{why}"
+    );
     assert!(why.contains("stored-version-dropped"), "{why}");
     assert_eq!(stage.inventory().await, before);
     assert_eq!(stage.images().await, images(&running()));
@@ -65,11 +83,16 @@ async fn helm_upgrades(test: &str, helm: Helm) {
     let webhook = stage.guarded().await;
     let before = Before::now(&stage, &webhook).await;
     stage.adopt(helm);
-    helm.runs(&stage.cluster, &upgrade(helm, &umbrella(&newer()).to_string_lossy()));
+    helm.runs(
+        &stage.cluster,
+        &upgrade(helm, &umbrella(&newer()).to_string_lossy()),
+    );
     before.upgraded(&stage, &webhook).await;
     // The older release offers every version that anything is stored in.
     helm.runs(&stage.cluster, &["rollback", "flux", "1"]);
-    stage.recorded(&["superseded", "superseded", "deployed"]).await;
+    stage
+        .recorded(&["superseded", "superseded", "deployed"])
+        .await;
     assert_eq!(stage.images().await, images(&running()));
 }
 
@@ -96,9 +119,19 @@ impl Before {
     async fn now(stage: &Stage, webhook: &Webhook) -> Self {
         let objects = stage.inventory().await;
         let mut refusals = Vec::new();
-        for door in ["helm-release", "release-record", "crd", "crd-status", "engine"] {
+        for door in [
+            "helm-release",
+            "release-record",
+            "crd",
+            "crd-status",
+            "engine",
+        ] {
             let labels = format!(r#"door="{door}",decision="refuse""#);
-            refusals.push(webhook.counted(&format!("fluxkeep_admission_reviews_total{{{labels}}}")).await);
+            refusals.push(
+                webhook
+                    .counted(&format!("fluxkeep_admission_reviews_total{{{labels}}}"))
+                    .await,
+            );
         }
         Self { objects, refusals }
     }

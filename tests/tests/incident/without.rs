@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use crate::stage::{Stage, gone, images, older, running};
 
 #[tokio::test]
-async fn with_the_names_of_install_yaml_it_deletes_the_controllers_until_it_has_deleted_its_rights() {
+async fn with_the_names_of_install_yaml_it_deletes_the_controllers_until_it_has_deleted_its_rights()
+{
     let stage = Stage::set("incident-install", Names::Install).await;
     let (_controller, before) = remediated(&stage).await;
-    let deleted = named(&running().installed(Names::Install), &["Service", "Deployment", "ClusterRoleBinding"]);
+    let deleted = named(
+        &running().installed(Names::Install),
+        &["Service", "Deployment", "ClusterRoleBinding"],
+    );
     // Whether a ClusterRole still goes is a race between the deletes and the rights.
     lost(&stage, &before, &deleted, &["ClusterRole "]).await;
     stage.recorded(&["uninstalling"]).await;
@@ -22,7 +26,13 @@ async fn with_the_names_of_install_yaml_it_deletes_the_controllers_until_it_has_
 async fn with_the_names_of_bootstrap_its_rights_last_and_everything_goes() {
     let stage = Stage::set("incident-bootstrap", Names::Bootstrap).await;
     let (_controller, before) = remediated(&stage).await;
-    let kinds = ["CustomResourceDefinition", "Service", "Deployment", "ServiceAccount", "NetworkPolicy"];
+    let kinds = [
+        "CustomResourceDefinition",
+        "Service",
+        "Deployment",
+        "ServiceAccount",
+        "NetworkPolicy",
+    ];
     let mut deleted = named(&running().installed(Names::Bootstrap), &kinds);
     // The CRD of the HelmRelease that did it waits for that one's finalizer.
     let own = "CustomResourceDefinition helmreleases.helm.toolkit.fluxcd.io";
@@ -39,7 +49,12 @@ async fn without_retries_it_deletes_nothing_and_leaves_the_controllers_at_the_ol
     assert_eq!(stage.images().await, images(&running()));
     stage.release(&controller, &older(), |_| ()).await;
     let why = stage.told("Released", "InstallFailed").await;
-    assert!(why.contains(r#"status.storedVersions[0]: Invalid value: "v1": missing from spec.versions"#), "{why}");
+    assert!(
+        why.contains(
+            r#"status.storedVersions[0]: Invalid value: "v1": missing from spec.versions"#
+        ),
+        "{why}"
+    );
     stage.recorded(&["failed"]).await;
     assert_eq!(gone(&before, &stage.inventory().await), BTreeSet::new());
     assert_eq!(stage.images().await, images(&older()));
@@ -49,7 +64,11 @@ async fn without_retries_it_deletes_nothing_and_leaves_the_controllers_at_the_ol
 async fn remediated(stage: &Stage) -> (HelmController, Inventory) {
     let controller = HelmController::start(&stage.plane, &stage.cluster).await;
     let before = stage.inventory().await;
-    stage.release(&controller, &older(), |spec| spec["install"]["remediation"] = json!({"retries": 3})).await;
+    stage
+        .release(&controller, &older(), |spec| {
+            spec["install"]["remediation"] = json!({"retries": 3})
+        })
+        .await;
     stage.recorded(&["uninstalling"]).await;
     (controller, before)
 }
@@ -66,18 +85,34 @@ async fn lost(stage: &Stage, before: &Inventory, deleted: &BTreeSet<String>, any
 
 /// The names of those of these kinds, as an inventory has them.
 fn named(objects: &[Value], kinds: &[&str]) -> BTreeSet<String> {
-    let text = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let of_kind = objects.iter().filter(|object| kinds.iter().any(|kind| object["kind"] == *kind));
+    let text = |object: &Value, pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let of_kind = objects
+        .iter()
+        .filter(|object| kinds.iter().any(|kind| object["kind"] == *kind));
     let name = |object: &Value| {
-        let space = text(object, "/metadata/namespace").map(|space| format!("{space}/")).unwrap_or_default();
-        Some(format!("{} {space}{}", text(object, "/kind")?, text(object, "/metadata/name")?))
+        let space = text(object, "/metadata/namespace")
+            .map(|space| format!("{space}/"))
+            .unwrap_or_default();
+        Some(format!(
+            "{} {space}{}",
+            text(object, "/kind")?,
+            text(object, "/metadata/name")?
+        ))
     };
     of_kind.filter_map(name).collect()
 }
 
 async fn is_terminating(stage: &Stage, kind: &str) -> bool {
     let definitions = running().definitions();
-    let definition = definitions.iter().find(|one| one["spec"]["names"]["kind"] == kind).unwrap();
+    let definition = definitions
+        .iter()
+        .find(|one| one["spec"]["names"]["kind"] == kind)
+        .unwrap();
     match stage.cluster.get(definition).await {
         Ok(live) => live["metadata"]["deletionTimestamp"].is_string(),
         Err(_) => true,

@@ -24,7 +24,11 @@ pub(crate) type History = Vec<Value>;
 /// What Flux's releases ever offered.
 pub(crate) fn flux() -> Shapes {
     let mut shapes = Shapes::new();
-    for crd in Catalogue::built_in().releases().iter().flat_map(|release| &release.crds) {
+    for crd in Catalogue::built_in()
+        .releases()
+        .iter()
+        .flat_map(|release| &release.crds)
+    {
         let definition = crd.definition();
         let version = |version: &fluxkeep::crd::Version| json!({"name": version.name, "served": version.served, "storage": version.storage, "schema": schema()});
         let versions: Vec<_> = definition.versions.iter().map(version).collect();
@@ -44,10 +48,16 @@ pub(crate) fn found_in(folder: &Path) -> Shapes {
     let mut shapes = Shapes::new();
     for path in manifests(folder) {
         let text = std::fs::read_to_string(&path).expect("a readable file");
-        let objects: Vec<Value> =
-            serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for crd in objects.into_iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
-            let name = crd["metadata"]["name"].as_str().expect("a CRD has a name").to_owned();
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for crd in objects
+            .into_iter()
+            .filter(|object| object["kind"] == "CustomResourceDefinition")
+        {
+            let name = crd["metadata"]["name"]
+                .as_str()
+                .expect("a CRD has a name")
+                .to_owned();
             let crd = without_schemas(crd);
             let known = shapes.entry(name).or_default();
             if !known.found.iter().any(|one| offer(one) == offer(&crd)) {
@@ -64,7 +74,11 @@ pub(crate) fn found_in(folder: &Path) -> Shapes {
             }
         }
     }
-    assert!(!shapes.is_empty(), "{} holds no CustomResourceDefinition", folder.display());
+    assert!(
+        !shapes.is_empty(),
+        "{} holds no CustomResourceDefinition",
+        folder.display()
+    );
     shapes
 }
 
@@ -74,7 +88,10 @@ fn without_schemas(mut crd: Value) -> Value {
     for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
         version["schema"] = schema();
         // They name fields of the schema.
-        version.as_object_mut().expect("a version").remove("selectableFields");
+        version
+            .as_object_mut()
+            .expect("a version")
+            .remove("selectableFields");
     }
     crd
 }
@@ -85,9 +102,15 @@ fn schema() -> Value {
 }
 
 fn manifests(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|end| end == "yaml" || end == "yml")
+    });
     paths.sort();
     paths
 }
@@ -99,7 +122,12 @@ fn careless(crd: &Value) -> Vec<Value> {
         other["spec"]["versions"] = versions.into();
         other
     };
-    let versions = || crd["spec"]["versions"].as_array().cloned().unwrap_or_default();
+    let versions = || {
+        crd["spec"]["versions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
     let less = (0..count).filter(|_| count > 1).map(|index| {
         let mut left = versions();
         let gone = left.remove(index);
@@ -110,7 +138,9 @@ fn careless(crd: &Value) -> Vec<Value> {
     });
     let moved = (0..count).map(|index| {
         let mut all = versions();
-        all.iter_mut().enumerate().for_each(|(place, version)| version["storage"] = (place == index).into());
+        all.iter_mut()
+            .enumerate()
+            .for_each(|(place, version)| version["storage"] = (place == index).into());
         with(all)
     });
     less.chain(moved).collect()
@@ -120,8 +150,17 @@ fn careless(crd: &Value) -> Vec<Value> {
 pub(crate) fn histories(shapes: &Shapes) -> Vec<History> {
     let of_one = |Shape { found, careless }: &Shape| {
         let all = [found.clone(), careless.clone()].concat();
-        let pairs = grown(&all.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(), &all);
-        let published = grown(&found.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(), found);
+        let pairs = grown(
+            &all.iter().map(|one| vec![one.clone()]).collect::<Vec<_>>(),
+            &all,
+        );
+        let published = grown(
+            &found
+                .iter()
+                .map(|one| vec![one.clone()])
+                .collect::<Vec<_>>(),
+            found,
+        );
         [pairs, grown(&published, found)].concat()
     };
     shapes.values().flat_map(of_one).collect()
@@ -131,7 +170,9 @@ pub(crate) fn histories(shapes: &Shapes) -> Vec<History> {
 fn grown(histories: &[History], all: &[Value]) -> Vec<History> {
     let next = |history: &History| {
         let others = all.iter().filter(|shape| history.last() != Some(shape));
-        others.map(|shape| [history.as_slice(), std::slice::from_ref(shape)].concat()).collect::<Vec<_>>()
+        others
+            .map(|shape| [history.as_slice(), std::slice::from_ref(shape)].concat())
+            .collect::<Vec<_>>()
     };
     histories.iter().flat_map(next).collect()
 }
@@ -139,6 +180,18 @@ fn grown(histories: &[History], all: &[Value]) -> Vec<History> {
 /// The names of a definition's versions, the stored one starred.
 pub(crate) fn offer(crd: &Value) -> String {
     let star = |version: &Value| if version["storage"] == true { "*" } else { "" };
-    let name = |version: &Value| format!("{}{}", version["name"].as_str().unwrap_or_default(), star(version));
-    crd["spec"]["versions"].as_array().into_iter().flatten().map(name).collect::<Vec<_>>().join(" ")
+    let name = |version: &Value| {
+        format!(
+            "{}{}",
+            version["name"].as_str().unwrap_or_default(),
+            star(version)
+        )
+    };
+    crd["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

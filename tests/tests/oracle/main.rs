@@ -4,7 +4,13 @@
 //! sample of what Flux's releases make possible; `make oracle` asks all of it, and with `CRDS=folder`
 //! the definitions of a folder of manifests instead.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod histories;
 
@@ -50,11 +56,20 @@ async fn the_apiserver_and_the_judge_agree_on_every_history() {
 async fn assert_agreement(histories: Vec<History>) {
     let cluster = ControlPlane::shared().await.cluster("oracle").await;
     let count = histories.len();
-    let plays = histories.into_iter().enumerate().map(|(number, history)| play(&cluster, number, history));
-    let played: Vec<_> = stream::iter(plays).buffer_unordered(AT_ONCE).collect().await;
+    let plays = histories
+        .into_iter()
+        .enumerate()
+        .map(|(number, history)| play(&cluster, number, history));
+    let played: Vec<_> = stream::iter(plays)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
     let asked: usize = played.iter().map(|(asked, _, _)| asked).sum();
     let refused: usize = played.iter().map(|(_, refused, _)| refused).sum();
-    let differ: Vec<_> = played.into_iter().flat_map(|(_, _, differ)| differ).collect();
+    let differ: Vec<_> = played
+        .into_iter()
+        .flat_map(|(_, _, differ)| differ)
+        .collect();
     println!(
         "{count} histories, {asked} questions, {refused} refused by the apiserver, {} disagreements",
         differ.len()
@@ -65,12 +80,21 @@ async fn assert_agreement(histories: Vec<History>) {
 
 /// Writes a history to a CRD of its own. How many questions that asked, how many the apiserver
 /// refused, and where the judge said something else.
-async fn play(cluster: &Cluster, number: usize, history: History) -> (usize, usize, Vec<Disagreement>) {
+async fn play(
+    cluster: &Cluster,
+    number: usize,
+    history: History,
+) -> (usize, usize, Vec<Disagreement>) {
     let mut steps = history.iter().map(|shape| renamed(shape, number));
     let first = steps.next().expect("a history has a beginning");
     let api = cluster.api(&first).await;
-    let mut live = serde_json::to_value(cluster.create(&first).await.expect("a definition that can be created"))
-        .expect("an object");
+    let mut live = serde_json::to_value(
+        cluster
+            .create(&first)
+            .await
+            .expect("a definition that can be created"),
+    )
+    .expect("an object");
     let (mut asked, mut refused, mut differ) = (0, 0, Vec::new());
     for shape in steps {
         let judge = judged(&live, &shape);
@@ -89,8 +113,13 @@ async fn play(cluster: &Cluster, number: usize, history: History) -> (usize, usi
 /// The same definition in a group of its own, so that no two histories meet.
 fn renamed(shape: &Value, number: usize) -> Value {
     let mut shape = shape.clone();
-    let group = format!("h{number}.{}", shape["spec"]["group"].as_str().expect("a CRD has a group"));
-    let plural = shape["spec"]["names"]["plural"].as_str().expect("a CRD has a plural");
+    let group = format!(
+        "h{number}.{}",
+        shape["spec"]["group"].as_str().expect("a CRD has a group")
+    );
+    let plural = shape["spec"]["names"]["plural"]
+        .as_str()
+        .expect("a CRD has a plural");
     shape["metadata"]["name"] = format!("{plural}.{group}").into();
     shape["spec"]["group"] = group.into();
     shape.as_object_mut().expect("an object").remove("status");
@@ -102,34 +131,62 @@ fn judged(live: &Value, shape: &Value) -> Vec<String> {
     let mut new = live.clone();
     new["spec"]["versions"] = shape["spec"]["versions"].clone();
     let answer = redefined(live.clone(), new).answer(&Facts::default());
-    let found = answer.verdict.findings.iter().filter(|finding| finding.rule == stored_version_dropped::RULE.id);
+    let found = answer
+        .verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == stored_version_dropped::RULE.id);
     found.map(|finding| finding.message.clone()).collect()
 }
 
 /// The definition as it lives afterwards, or why it was refused.
 async fn written(api: &Api<DynamicObject>, shape: &Value) -> Result<Value, String> {
-    let name = shape["metadata"]["name"].as_str().expect("a CRD has a name");
+    let name = shape["metadata"]["name"]
+        .as_str()
+        .expect("a CRD has a name");
     let patch = Patch::Merge(json!({"spec": {"versions": shape["spec"]["versions"]}}));
     match api.patch(name, &PatchParams::default(), &patch).await {
         Ok(object) => Ok(serde_json::to_value(object).expect("an object")),
-        Err(kube::Error::Api(status)) if status.message.contains("storedVersions") => Err(status.message.clone()),
+        Err(kube::Error::Api(status)) if status.message.contains("storedVersions") => {
+            Err(status.message.clone())
+        }
         Err(other) => panic!("{name} was refused for another reason: {other}"),
     }
 }
 
-fn disagreement(live: &Value, shape: &Value, apiserver: &Result<Value, String>, judge: &[String]) -> Disagreement {
+fn disagreement(
+    live: &Value,
+    shape: &Value,
+    apiserver: &Result<Value, String>,
+    judge: &[String],
+) -> Disagreement {
     Disagreement {
         crd: live["metadata"]["name"].to_string(),
-        from: format!("{} stored {}", offer(live), live["status"]["storedVersions"]),
+        from: format!(
+            "{} stored {}",
+            offer(live),
+            live["status"]["storedVersions"]
+        ),
         to: offer(shape),
-        apiserver: apiserver.as_ref().err().cloned().unwrap_or_else(|| "accepts".to_owned()),
-        judge: if judge.is_empty() { "accepts".to_owned() } else { judge.join("; ") },
+        apiserver: apiserver
+            .as_ref()
+            .err()
+            .cloned()
+            .unwrap_or_else(|| "accepts".to_owned()),
+        judge: if judge.is_empty() {
+            "accepts".to_owned()
+        } else {
+            judge.join("; ")
+        },
     }
 }
 
 fn table(rows: &[Disagreement]) -> String {
     let line = |row: &Disagreement| {
-        format!("| {} | {} | {} | {} | {} |\n", row.crd, row.from, row.to, row.apiserver, row.judge)
+        format!(
+            "| {} | {} | {} | {} | {} |\n",
+            row.crd, row.from, row.to, row.apiserver, row.judge
+        )
     };
     "\n| crd | lives | is written | apiserver | judge |\n|---|---|---|---|---|\n".to_owned()
         + &rows.iter().map(line).collect::<String>()

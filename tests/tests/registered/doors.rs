@@ -4,7 +4,9 @@ use fluxkeep_tests::control_plane::validated;
 use fluxkeep_tests::deletes::deletions;
 use serde_json::{Value, json};
 
-use crate::objects::{BUCKETS, THINGS, controller, helm_release, one_version, release_record, two_versions};
+use crate::objects::{
+    BUCKETS, THINGS, controller, helm_release, one_version, release_record, two_versions,
+};
 use crate::stage::{BY_WEBHOOK, DOWN, Stage, written};
 
 /// Something written, and what that is to the registration.
@@ -17,7 +19,11 @@ pub(crate) struct Write {
 
 /// Writes that each door has to see once, in an order in which each is possible.
 pub(crate) fn writes() -> Vec<Write> {
-    let write = |door, object, closed| Write { door, object, closed };
+    let write = |door, object, closed| Write {
+        door,
+        object,
+        closed,
+    };
     let status = |mut object: Value| {
         object["status"] = json!({"storedVersions": ["v1", "v2"]});
         object
@@ -28,11 +34,23 @@ pub(crate) fn writes() -> Vec<Write> {
         write("crd-status", status(two_versions(THINGS)), false),
         write("crd-status", status(two_versions(BUCKETS)), true),
         write("helm-release", helm_release("shop", "elsewhere"), false),
-        write("helm-release", helm_release("fluxkeep", "flux-system"), false),
+        write(
+            "helm-release",
+            helm_release("fluxkeep", "flux-system"),
+            false,
+        ),
         write("helm-release", helm_release("flux", "flux-system"), true),
         write("release-record", release_record("shop", "elsewhere"), false),
-        write("release-record", release_record("fluxkeep", "flux-system"), false),
-        write("release-record", release_record("flux", "flux-system"), true),
+        write(
+            "release-record",
+            release_record("fluxkeep", "flux-system"),
+            false,
+        ),
+        write(
+            "release-record",
+            release_record("flux", "flux-system"),
+            true,
+        ),
         write("engine", controller(&json!({})), true),
     ]
 }
@@ -40,18 +58,34 @@ pub(crate) fn writes() -> Vec<Write> {
 /// Writes that no rule finds anything in.
 fn quiet() -> Vec<Value> {
     let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flux-system"}});
-    let noted = controller(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}, "annotations": {"note": "x"}}));
+    let noted = controller(
+        &json!({"labels": {"app.kubernetes.io/part-of": "flux"}, "annotations": {"note": "x"}}),
+    );
     let mut release = helm_release("quiet", "flux-system");
     release["metadata"]["annotations"] = json!({"note": "x"});
-    vec![secret("token"), noted, release, two_versions("items.example.org"), one_version(THINGS), one_version(BUCKETS)]
+    vec![
+        secret("token"),
+        noted,
+        release,
+        two_versions("items.example.org"),
+        one_version(THINGS),
+        one_version(BUCKETS),
+    ]
 }
 
 /// What the writes find: definitions with one version, a controller with its label, a release.
 pub(crate) fn before() -> Vec<Value> {
     let definitions = [THINGS, BUCKETS, "helmreleases.helm.toolkit.fluxcd.io"].map(one_version);
     let labelled = controller(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));
-    let source = deletions().into_iter().find(|one| one.resource == "deployments").unwrap().object;
-    definitions.into_iter().chain([labelled, source, helm_release("quiet", "flux-system")]).collect()
+    let source = deletions()
+        .into_iter()
+        .find(|one| one.resource == "deployments")
+        .unwrap()
+        .object;
+    definitions
+        .into_iter()
+        .chain([labelled, source, helm_release("quiet", "flux-system")])
+        .collect()
 }
 
 impl Stage {
@@ -64,7 +98,14 @@ impl Stage {
 
     async fn asked_in_all(&self) -> u32 {
         let mut sum = 0;
-        for door in ["crd", "crd-status", "helm-release", "release-record", "engine", "none"] {
+        for door in [
+            "crd",
+            "crd-status",
+            "helm-release",
+            "release-record",
+            "engine",
+            "none",
+        ] {
             sum += self.reviews(door).await;
         }
         sum
@@ -80,11 +121,19 @@ async fn each_door_is_reached_and_nobody_is_asked_about_what_no_rule_looks_at() 
     for object in quiet() {
         assert_eq!(written(&stage.cluster, &object).await, "", "{object}");
     }
-    assert_eq!(stage.asked_in_all().await, start, "quiet writes are not sent");
+    assert_eq!(
+        stage.asked_in_all().await,
+        start,
+        "quiet writes are not sent"
+    );
     for Write { door, object, .. } in writes() {
         let before = stage.reviews(door).await;
         let said = written(&stage.cluster, &object).await;
-        assert_eq!(stage.reviews(door).await - before, 1, "{door} is asked about {object}: {said}");
+        assert_eq!(
+            stage.reviews(door).await - before,
+            1,
+            "{door} is asked about {object}: {said}"
+        );
         assert_eq!(said.is_empty(), door != "engine", "{object}: {said}");
     }
 }
@@ -101,7 +150,11 @@ async fn with_the_server_down_the_engine_is_closed_and_everything_else_goes_on()
     }
     for Write { object, closed, .. } in writes() {
         let said = written(&stage.cluster, &object).await;
-        assert_eq!(said.contains("failed calling webhook"), closed, "{object}: {said}");
+        assert_eq!(
+            said.contains("failed calling webhook"),
+            closed,
+            "{object}: {said}"
+        );
         assert_eq!(said.is_empty(), !closed, "{object}: {said}");
     }
     stage.run("unregister", &[]);

@@ -6,13 +6,21 @@ use crate::doors::{Write, before, writes};
 use crate::stage::{BY_WEBHOOK, Stage, written};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_while_it_judges_closes_the_engine_at_each_door_and_holds_up_nothing_else() {
+async fn a_server_that_is_killed_while_it_judges_closes_the_engine_at_each_door_and_holds_up_nothing_else()
+ {
     let mut stage = Stage::set("killed_while_it_judges").await;
     stage.cluster.apply_all(&before()).await;
     stage.registered().await;
     for Write { object, closed, .. } in writes() {
-        let said = stage.webhook.killed_by(&stage.cluster, written(&stage.cluster, &object)).await;
-        assert_eq!(said.contains("failed calling webhook"), closed, "{object}: {said}");
+        let said = stage
+            .webhook
+            .killed_by(&stage.cluster, written(&stage.cluster, &object))
+            .await;
+        assert_eq!(
+            said.contains("failed calling webhook"),
+            closed,
+            "{object}: {said}"
+        );
         assert_eq!(said.is_empty(), !closed, "{object}: {said}");
         stage.webhook.restart().await;
     }
@@ -20,6 +28,10 @@ async fn a_server_that_is_killed_while_it_judges_closes_the_engine_at_each_door_
     validated(&stage.cluster).await;
     for Write { door, object, .. } in writes() {
         let said = written(&stage.cluster, &object).await;
-        assert_eq!(said.is_empty(), door != "engine", "tried again, {object} is judged: {said}");
+        assert_eq!(
+            said.is_empty(),
+            door != "engine",
+            "tried again, {object} is judged: {said}"
+        );
     }
 }

@@ -1,7 +1,12 @@
 //! The registration in a real kube-apiserver: taken as it is, reached through each door, closed for
 //! the engine and open for strangers while the server is down.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod doors;
 mod killed;

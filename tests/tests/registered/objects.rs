@@ -9,12 +9,16 @@ pub(crate) const BUCKETS: &str = "buckets.source.toolkit.fluxcd.io";
 pub(crate) fn one_version(name: &str) -> Value {
     let (plural, group) = name.split_once('.').unwrap();
     let mut object = definition(&[("v1", true, true)], &[]);
-    let kind = if plural == "helmreleases" { "HelmRelease" } else { plural.trim_end_matches('s') };
+    let kind = if plural == "helmreleases" {
+        "HelmRelease"
+    } else {
+        plural.trim_end_matches('s')
+    };
     object["metadata"]["name"] = json!(name);
     object["spec"]["group"] = json!(group);
-    object["spec"]["names"] =
-        json!({"plural": plural, "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List")});
-    object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"] = json!(true);
+    object["spec"]["names"] = json!({"plural": plural, "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List")});
+    object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"] =
+        json!(true);
     object.as_object_mut().unwrap().remove("status");
     object
 }
@@ -24,7 +28,10 @@ pub(crate) fn two_versions(name: &str) -> Value {
     let mut second = object["spec"]["versions"][0].clone();
     second["name"] = json!("v2");
     second["storage"] = json!(false);
-    object["spec"]["versions"].as_array_mut().unwrap().push(second);
+    object["spec"]["versions"]
+        .as_array_mut()
+        .unwrap()
+        .push(second);
     object
 }
 

@@ -28,20 +28,36 @@ impl Stage {
         for namespace in ["flux-system", "elsewhere"] {
             cluster.namespace(namespace).await;
         }
-        Self { cluster, plane, webhook, authority }
+        Self {
+            cluster,
+            plane,
+            webhook,
+            authority,
+        }
     }
 
     pub(crate) fn run(&self, command: &str, more: &[&str]) -> String {
         let mut program = Command::new(own("fluxkeep-webhook"));
-        program.arg(command).arg("--kubeconfig").arg(self.plane.kubeconfig()).args(more);
+        program
+            .arg(command)
+            .arg("--kubeconfig")
+            .arg(self.plane.kubeconfig())
+            .args(more);
         let output = program.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     pub(crate) fn register(&self, more: &[&str]) -> String {
         let authority = self.authority.to_str().unwrap();
-        self.run("register", &[&["--url", &self.webhook.url, "--ca-file", authority], more].concat())
+        self.run(
+            "register",
+            &[&["--url", &self.webhook.url, "--ca-file", authority], more].concat(),
+        )
     }
 
     /// How many reviews came through a door, whatever was decided.
@@ -49,14 +65,20 @@ impl Stage {
         let mut sum = 0.0;
         for decision in ["allow", "warn", "refuse", "error"] {
             let labels = format!(r#"{{door="{door}",decision="{decision}"}}"#);
-            sum += self.webhook.counted(&format!("fluxkeep_admission_reviews_total{labels}")).await;
+            sum += self
+                .webhook
+                .counted(&format!("fluxkeep_admission_reviews_total{labels}"))
+                .await;
         }
         format!("{sum}").parse().expect("a whole number")
     }
 
     /// What the apiserver says to a deletion that it would not do: nothing where it would.
     pub(crate) async fn deleted(&self, object: &Value) -> String {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap();
+        let name = object
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .unwrap();
         let dry = DeleteParams::default().dry_run();
         said(self.cluster.api(object).await.delete(name, &dry).await)
     }
@@ -65,17 +87,28 @@ impl Stage {
     pub(crate) async fn all_deleted(&self) -> String {
         let deployments = self.cluster.api(&controller(&json!({}))).await;
         let dry = DeleteParams::default().dry_run();
-        said(deployments.delete_collection(&dry, &ListParams::default()).await)
+        said(
+            deployments
+                .delete_collection(&dry, &ListParams::default())
+                .await,
+        )
     }
 
     /// Waits until the deletion of a controller is answered with this.
     pub(crate) async fn until(&self, part: &str) {
         let controller = json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "source-controller", "namespace": "flux-system"}});
-        eventually(&format!("a deletion is answered with {part:?}"), async || {
-            let said = self.deleted(&controller).await;
-            if said.contains(part) && said.is_empty() == part.is_empty() { Ok(()) } else { Err(said) }
-        })
+        eventually(
+            &format!("a deletion is answered with {part:?}"),
+            async || {
+                let said = self.deleted(&controller).await;
+                if said.contains(part) && said.is_empty() == part.is_empty() {
+                    Ok(())
+                } else {
+                    Err(said)
+                }
+            },
+        )
         .await;
     }
 }
@@ -89,7 +122,10 @@ pub(crate) async fn written(cluster: &Cluster, object: &Value) -> String {
 }
 
 pub(crate) fn said<T>(answer: kube::Result<T>) -> String {
-    answer.err().map(|error| error.to_string()).unwrap_or_default()
+    answer
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default()
 }
 
 pub(crate) const BY_WEBHOOK: &str =

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use fluxkeep_tests::control_plane::{ControlPlane, Process, Webhook, eventually, folder, free_port, own};
+use fluxkeep_tests::control_plane::{
+    ControlPlane, Process, Webhook, eventually, folder, free_port, own,
+};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
@@ -14,16 +16,28 @@ async fn registering_twice_changes_nothing_and_unregistering_leaves_nothing() {
     let stage = Stage::set("registering_twice").await;
     let before = stage.cluster.inventory(&[]).await;
     let dry = stage.register(&["--dry-run"]);
-    assert!(dry.lines().count() == 6 && dry.lines().all(|line| line.ends_with(" created (dry run)")), "{dry}");
+    assert!(
+        dry.lines().count() == 6 && dry.lines().all(|line| line.ends_with(" created (dry run)")),
+        "{dry}"
+    );
     assert_eq!(stage.cluster.inventory(&[]).await, before);
     let first = stage.register(&[]);
-    assert!(first.lines().count() == 6 && first.lines().all(|line| line.ends_with(" created")), "{first}");
+    assert!(
+        first.lines().count() == 6 && first.lines().all(|line| line.ends_with(" created")),
+        "{first}"
+    );
     let registered = stage.cluster.inventory(&[]).await;
     let second = stage.register(&[]);
-    assert!(second.lines().all(|line| line.ends_with(" unchanged")), "{second}");
+    assert!(
+        second.lines().all(|line| line.ends_with(" unchanged")),
+        "{second}"
+    );
     assert_eq!(stage.cluster.inventory(&[]).await, registered);
     let gone = stage.run("unregister", &[]);
-    assert!(gone.lines().count() == 6 && gone.lines().all(|line| line.ends_with(" deleted")), "{gone}");
+    assert!(
+        gone.lines().count() == 6 && gone.lines().all(|line| line.ends_with(" deleted")),
+        "{gone}"
+    );
     assert_eq!(stage.cluster.inventory(&[]).await, before);
     assert_eq!(stage.run("unregister", &[]), "nothing is registered\n");
 }
@@ -37,41 +51,87 @@ async fn what_is_registered_follows_the_policy_whoever_wrote_the_certificates() 
     let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "fluxkeep"}});
     let mut bundles = configuration.clone();
-    let gates = ["crd.engine", "crd.others", "engine-deleted.engine", "engine-deleted.others"];
+    let gates = [
+        "crd.engine",
+        "crd.others",
+        "engine-deleted.engine",
+        "engine-deleted.others",
+    ];
     let names = [&gates[..], &["post-renderer.mutation"]].concat();
     bundles["webhooks"] = names
         .iter()
-        .map(|name| json!({"name": format!("{name}.fluxkeep.io"), "clientConfig": {"caBundle": ""}}))
+        .map(
+            |name| json!({"name": format!("{name}.fluxkeep.io"), "clientConfig": {"caBundle": ""}}),
+        )
         .collect();
     stage.cluster.apply(&bundles).await.unwrap();
     let live = stage.cluster.get(&configuration).await.unwrap();
-    assert_eq!(live["webhooks"].as_array().unwrap().len(), 7, "six of the gates, and the mutation");
-    std::fs::write(&policy, "levels: {engine-deleted: \"off\"}\nengine: {namespaces: [flux-system, flux]}\n").unwrap();
+    assert_eq!(
+        live["webhooks"].as_array().unwrap().len(),
+        7,
+        "six of the gates, and the mutation"
+    );
+    std::fs::write(
+        &policy,
+        "levels: {engine-deleted: \"off\"}\nengine: {namespaces: [flux-system, flux]}\n",
+    )
+    .unwrap();
     let said = stage.register(&["--policy", policy.to_str().unwrap()]);
-    let deleted = said.lines().filter(|line| line.ends_with(" deleted")).count();
+    let deleted = said
+        .lines()
+        .filter(|line| line.ends_with(" deleted"))
+        .count();
     assert_eq!(deleted, 2, "the twin and its binding: {said}");
     let live = stage.cluster.get(&configuration).await.unwrap();
-    let names: Vec<_> =
-        live["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].as_str().unwrap()).collect();
-    let label = ["engine-label-removed.engine.fluxkeep.io", "engine-label-removed.others.fluxkeep.io"];
-    assert_eq!(names, [&["crd.engine.fluxkeep.io", "crd.others.fluxkeep.io"][..], &label[..]].concat());
-    assert_eq!(stage.register(&["--policy", policy.to_str().unwrap()]).matches(" unchanged").count(), 4);
+    let names: Vec<_> = live["webhooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|webhook| webhook["name"].as_str().unwrap())
+        .collect();
+    let label = [
+        "engine-label-removed.engine.fluxkeep.io",
+        "engine-label-removed.others.fluxkeep.io",
+    ];
+    assert_eq!(
+        names,
+        [
+            &["crd.engine.fluxkeep.io", "crd.others.fluxkeep.io"][..],
+            &label[..]
+        ]
+        .concat()
+    );
+    assert_eq!(
+        stage
+            .register(&["--policy", policy.to_str().unwrap()])
+            .matches(" unchanged")
+            .count(),
+        4
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_changed_by_hand_and_counts_it() {
+async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_changed_by_hand_and_counts_it()
+ {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("keeps_its_registration").await;
     let webhook = Webhook::registered(&plane, [] as [&str; 0]).await;
     let live = async |kind: &str, name: &str| {
         let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
-        eventually(&format!("{kind} {name} is there"), async || cluster.get(&object).await).await
+        eventually(&format!("{kind} {name} is there"), async || {
+            cluster.get(&object).await
+        })
+        .await
     };
     let changes = async |change: &str, wanted: f64| {
         let sample = format!(r#"fluxkeep_registration_changes_total{{change="{change}"}}"#);
         eventually(&format!("{wanted} are {change}"), async || {
             let counted = webhook.counted(&sample).await;
-            if counted >= wanted { Ok(()) } else { Err(counted) }
+            if counted >= wanted {
+                Ok(())
+            } else {
+                Err(counted)
+            }
         })
         .await;
     };
@@ -84,13 +144,22 @@ async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_chang
     changes("created", 8.0).await;
     let put_back = live("MutatingWebhookConfiguration", "fluxkeep").await;
     assert_eq!(put_back["webhooks"], configuration["webhooks"]);
-    assert_eq!(live("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io").await["spec"], twin["spec"]);
+    assert_eq!(
+        live("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io").await["spec"],
+        twin["spec"]
+    );
     let mut opened = put_back.clone();
     opened["webhooks"][0]["failurePolicy"] = json!("Ignore");
-    opened["metadata"].as_object_mut().unwrap().remove("managedFields");
+    opened["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("managedFields");
     cluster.apply(&opened).await.unwrap();
     changes("configured", 1.0).await;
-    assert_eq!(live("MutatingWebhookConfiguration", "fluxkeep").await["webhooks"], configuration["webhooks"]);
+    assert_eq!(
+        live("MutatingWebhookConfiguration", "fluxkeep").await["webhooks"],
+        configuration["webhooks"]
+    );
 }
 
 /// Server-side apply takes away what this field manager wanted before and does not want any more.
@@ -105,10 +174,25 @@ async fn what_an_earlier_version_registered_beside_is_taken_away() {
     earlier["webhooks"] = now["webhooks"].clone();
     earlier["webhooks"][0]["namespaceSelector"] = json!({"matchLabels": {"guarded": "yes"}});
     let by_fluxkeep = PatchParams::apply("fluxkeep").force();
-    stage.cluster.api(&configuration).await.patch("fluxkeep", &by_fluxkeep, &Patch::Apply(&earlier)).await.unwrap();
+    stage
+        .cluster
+        .api(&configuration)
+        .await
+        .patch("fluxkeep", &by_fluxkeep, &Patch::Apply(&earlier))
+        .await
+        .unwrap();
     let said = stage.register(&[]);
-    assert_eq!(said.lines().filter(|line| line.ends_with(" configured")).count(), 1, "{said}");
-    assert_eq!(stage.cluster.get(&configuration).await.unwrap()["webhooks"], now["webhooks"]);
+    assert_eq!(
+        said.lines()
+            .filter(|line| line.ends_with(" configured"))
+            .count(),
+        1,
+        "{said}"
+    );
+    assert_eq!(
+        stage.cluster.get(&configuration).await.unwrap()["webhooks"],
+        now["webhooks"]
+    );
 }
 
 /// The registration brings no certificate along, and the authority no webhooks: each owns its part.
@@ -127,7 +211,10 @@ async fn a_server_with_its_own_authority_is_trusted_again_after_its_registration
         "--linger",
         "0",
     ]);
-    command.args([format!("--listen=127.0.0.1:{port}"), format!("--url=https://127.0.0.1:{port}")]);
+    command.args([
+        format!("--listen=127.0.0.1:{port}"),
+        format!("--url=https://127.0.0.1:{port}"),
+    ]);
     command.arg(format!("--observe=127.0.0.1:{}", free_port()));
     let mut server = Process::start(command, &plane.folder.join("own-authority.log"));
     let refused = async |server: &mut Process| {
@@ -135,9 +222,17 @@ async fn a_server_with_its_own_authority_is_trusted_again_after_its_registration
             server.is_running();
             let said = said({
                 let dry = DeleteParams::default().dry_run();
-                cluster.api(&deployment).await.delete("helm-controller", &dry).await
+                cluster
+                    .api(&deployment)
+                    .await
+                    .delete("helm-controller", &dry)
+                    .await
             });
-            if said.contains(BY_WEBHOOK) { Ok(()) } else { Err(said) }
+            if said.contains(BY_WEBHOOK) {
+                Ok(())
+            } else {
+                Err(said)
+            }
         })
         .await;
     };
@@ -147,9 +242,16 @@ async fn a_server_with_its_own_authority_is_trusted_again_after_its_registration
     let was = cluster.get(&configuration).await.unwrap();
     cluster.delete(&configuration).await.unwrap();
     eventually("another configuration is trusted", async || {
-        let is = cluster.get(&configuration).await.map_err(|error| error.to_string())?;
+        let is = cluster
+            .get(&configuration)
+            .await
+            .map_err(|error| error.to_string())?;
         let trusts = is["webhooks"][0]["clientConfig"]["caBundle"].is_string();
-        if trusts && is["metadata"]["uid"] != was["metadata"]["uid"] { Ok(()) } else { Err(is.to_string()) }
+        if trusts && is["metadata"]["uid"] != was["metadata"]["uid"] {
+            Ok(())
+        } else {
+            Err(is.to_string())
+        }
     })
     .await;
     refused(&mut server).await;

@@ -10,12 +10,20 @@ use crate::stage::{BY_WEBHOOK, said};
 /// The Deployment of a Flux that Helm release `flux` owns, and the HelmRelease that makes that.
 fn owned() -> [Value; 2] {
     let owner = json!({"meta.helm.sh/release-name": "flux", "meta.helm.sh/release-namespace": "flux-system"});
-    [controller(&json!({"annotations": owner})), helm_release("flux", "flux-system")]
+    [
+        controller(&json!({"annotations": owner})),
+        helm_release("flux", "flux-system"),
+    ]
 }
 
 /// What is said in `kubectl describe` of an object.
 fn described(cluster: &Cluster, object: &str) -> String {
-    String::from_utf8(cluster.kubectl(&["describe", "--namespace", "flux-system", object]).stdout).unwrap()
+    String::from_utf8(
+        cluster
+            .kubectl(&["describe", "--namespace", "flux-system", object])
+            .stdout,
+    )
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,7 +31,9 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("refused_deletion").await;
     cluster.namespace("flux-system").await;
-    cluster.apply_all(&["helmreleases.helm.toolkit.fluxcd.io", BUCKETS].map(one_version)).await;
+    cluster
+        .apply_all(&["helmreleases.helm.toolkit.fluxcd.io", BUCKETS].map(one_version))
+        .await;
     cluster.apply_all(&owned()).await;
     let own = plane.own_account(&cluster).await;
     cluster.may_be_told().await;
@@ -31,19 +41,41 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
     let [deployment, _] = owned();
     eventually("the deletion is refused by the webhook", async || {
         let dry = DeleteParams::default().dry_run();
-        let said = said(cluster.api(&deployment).await.delete("helm-controller", &dry).await);
-        if said.contains(BY_WEBHOOK) { Ok(()) } else { Err(said) }
+        let said = said(
+            cluster
+                .api(&deployment)
+                .await
+                .delete("helm-controller", &dry)
+                .await,
+        );
+        if said.contains(BY_WEBHOOK) {
+            Ok(())
+        } else {
+            Err(said)
+        }
     })
     .await;
-    assert!(!described(&cluster, "deployment/helm-controller").contains("DeletionRefused"), "nothing of a dry run");
+    assert!(
+        !described(&cluster, "deployment/helm-controller").contains("DeletionRefused"),
+        "nothing of a dry run"
+    );
     for _ in 0..3 {
         assert!(said(cluster.delete(&deployment).await).contains(BY_WEBHOOK));
         assert!(said(cluster.delete(&one_version(BUCKETS)).await).contains(BY_WEBHOOK));
     }
     for (object, part) in [
-        ("deployment/helm-controller", "engine-deleted: Deployment flux-system/helm-controller: admin deletes"),
-        ("crd/buckets.source.toolkit.fluxcd.io", "engine-deleted: CustomResourceDefinition buckets"),
-        ("helmrelease/flux", "Suspend or correct this HelmRelease before you delete that release record"),
+        (
+            "deployment/helm-controller",
+            "engine-deleted: Deployment flux-system/helm-controller: admin deletes",
+        ),
+        (
+            "crd/buckets.source.toolkit.fluxcd.io",
+            "engine-deleted: CustomResourceDefinition buckets",
+        ),
+        (
+            "helmrelease/flux",
+            "Suspend or correct this HelmRelease before you delete that release record",
+        ),
     ] {
         eventually(&format!("{object} shows {part:?}"), async || {
             let shown = described(&cluster, object);
@@ -53,5 +85,10 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
         })
         .await;
     }
-    assert!(webhook.counted(r#"fluxkeep_events_total{result="written"}"#).await >= 2.0);
+    assert!(
+        webhook
+            .counted(r#"fluxkeep_events_total{result="written"}"#)
+            .await
+            >= 2.0
+    );
 }

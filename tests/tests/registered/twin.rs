@@ -10,16 +10,23 @@ use crate::stage::{BY_TWIN, BY_WEBHOOK, Stage, said};
 const LABELS_BY_TWIN: &str = "ValidatingAdmissionPolicy 'engine-label-removed.fluxkeep.io'";
 
 fn objects() -> Vec<Value> {
-    deletions().into_iter().map(|deletion| deletion.object).collect()
+    deletions()
+        .into_iter()
+        .map(|deletion| deletion.object)
+        .collect()
 }
 
 impl Stage {
     /// Leaves of the registration what needs no server.
     async fn without_webhooks(&mut self) {
         self.webhook.process.kill();
-        for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
+        for kind in [
+            "MutatingWebhookConfiguration",
+            "ValidatingWebhookConfiguration",
+        ] {
             let api = "admissionregistration.k8s.io/v1";
-            let configuration = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "fluxkeep"}});
+            let configuration =
+                json!({"apiVersion": api, "kind": kind, "metadata": {"name": "fluxkeep"}});
             self.cluster.delete(&configuration).await.unwrap();
         }
     }
@@ -29,9 +36,16 @@ impl Stage {
     async fn until_labels_stay(&self) {
         eventually("a label of the engine stays", async || {
             let labelled = role(&json!({"app.kubernetes.io/part-of": "flux"}));
-            self.cluster.apply(&labelled).await.map_err(|error| error.to_string())?;
+            self.cluster
+                .apply(&labelled)
+                .await
+                .map_err(|error| error.to_string())?;
             let said = said(self.cluster.apply(&role(&json!({}))).await);
-            if said.contains(LABELS_BY_TWIN) { Ok(()) } else { Err(said) }
+            if said.contains(LABELS_BY_TWIN) {
+                Ok(())
+            } else {
+                Err(said)
+            }
         })
         .await;
     }
@@ -48,21 +62,42 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
     stage.cluster.apply_all(&objects()).await;
     stage.register(&[]);
     stage.until(BY_WEBHOOK).await;
-    for Deletion { object, refused, .. } in deletions() {
+    for Deletion {
+        object, refused, ..
+    } in deletions()
+    {
         let said = stage.deleted(&object).await;
-        assert_eq!(said.contains(BY_WEBHOOK), refused, "the webhook on {object}: {said}");
+        assert_eq!(
+            said.contains(BY_WEBHOOK),
+            refused,
+            "the webhook on {object}: {said}"
+        );
         assert_eq!(said.is_empty(), !refused, "{object}: {said}");
     }
-    assert!(stage.all_deleted().await.contains(BY_WEBHOOK), "a request for a collection has no name");
+    assert!(
+        stage.all_deleted().await.contains(BY_WEBHOOK),
+        "a request for a collection has no name"
+    );
     stage.without_webhooks().await;
     stage.until(BY_TWIN).await;
-    for Deletion { object, refused, .. } in deletions() {
+    for Deletion {
+        object, refused, ..
+    } in deletions()
+    {
         let said = stage.deleted(&object).await;
-        assert_eq!(said.contains(BY_TWIN) && said.contains("Forbidden"), refused, "the twin on {object}: {said}");
+        assert_eq!(
+            said.contains(BY_TWIN) && said.contains("Forbidden"),
+            refused,
+            "the twin on {object}: {said}"
+        );
         assert_eq!(said.is_empty(), !refused, "{object}: {said}");
     }
-    assert!(stage.all_deleted().await.contains(BY_TWIN), "a request for a collection has no name");
-    let labelled = |object: &Value| object["metadata"]["labels"].is_object() && object["kind"] == "Deployment";
+    assert!(
+        stage.all_deleted().await.contains(BY_TWIN),
+        "a request for a collection has no name"
+    );
+    let labelled =
+        |object: &Value| object["metadata"]["labels"].is_object() && object["kind"] == "Deployment";
     let mut bare = objects().into_iter().find(labelled).unwrap();
     bare["metadata"].as_object_mut().unwrap().remove("labels");
     stage.until_labels_stay().await;
@@ -73,7 +108,11 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
     stage.cluster.apply(&home).await.unwrap();
     stage.until("").await;
     for Deletion { object, .. } in deletions() {
-        assert_eq!(stage.deleted(&object).await, "", "an override on the Namespace covers {object}");
+        assert_eq!(
+            stage.deleted(&object).await,
+            "",
+            "an override on the Namespace covers {object}"
+        );
     }
 }
 

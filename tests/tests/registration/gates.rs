@@ -36,43 +36,95 @@ fn a_changed_definition_is_asked_about_and_a_strangers_fails_open() {
         ("Flux's", crd(FLUX, &ONE, &TWO), "crd.engine"),
         ("a stranger's", crd(THING, &ONE, &TWO), "crd.others"),
         ("an unchanged one", crd(FLUX, &ONE, &ONE), ""),
-        ("a new one", Review { operation: "CREATE", old: Value::Null, ..crd(FLUX, &ONE, &ONE) }, ""),
+        (
+            "a new one",
+            Review {
+                operation: "CREATE",
+                old: Value::Null,
+                ..crd(FLUX, &ONE, &ONE)
+            },
+            "",
+        ),
     ]);
 }
 
 #[test]
 fn stored_versions_are_asked_about_when_somebody_else_than_the_apiserver_changes_them() {
     let status = |name: &str, user: &'static str, stored: Value| {
-        let mut review = Review { sub_resource: "status", user, ..crd(name, &ONE, &ONE) };
+        let mut review = Review {
+            sub_resource: "status",
+            user,
+            ..crd(name, &ONE, &ONE)
+        };
         review.object["status"]["storedVersions"] = stored;
         review
     };
     are_sent_to(&[
         ("the same list", status(FLUX, "jane", json!(["v1"])), ""),
-        ("another list", status(FLUX, "jane", json!(["v2"])), "crd-status.engine"),
-        ("a stranger's", status(THING, "jane", json!(["v2"])), "crd-status.others"),
-        ("no list", status(THING, "jane", Value::Null), "crd-status.others"),
-        ("the apiserver's own write", status(FLUX, "system:apiserver", json!(["v2"])), ""),
+        (
+            "another list",
+            status(FLUX, "jane", json!(["v2"])),
+            "crd-status.engine",
+        ),
+        (
+            "a stranger's",
+            status(THING, "jane", json!(["v2"])),
+            "crd-status.others",
+        ),
+        (
+            "no list",
+            status(THING, "jane", Value::Null),
+            "crd-status.others",
+        ),
+        (
+            "the apiserver's own write",
+            status(FLUX, "system:apiserver", json!(["v2"])),
+            "",
+        ),
     ]);
 }
 
 pub(crate) fn release(name: &str, namespace: &str, spec: &Value) -> Review<'static> {
     let metadata = json!({"name": name, "namespace": namespace});
     let kind = "helm.toolkit.fluxcd.io/v2/HelmRelease";
-    let object =
-        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": metadata, "spec": spec});
-    Review { kind, resource: "helmreleases", object, ..Review::default() }
+    let object = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": metadata, "spec": spec});
+    Review {
+        kind,
+        resource: "helmreleases",
+        object,
+        ..Review::default()
+    }
 }
 
 #[test]
 fn releases_of_the_engines_namespaces_fail_closed_and_fluxkeeps_own_never_does() {
     let beside = |name, spec: Value| release(name, "flux-system", &spec);
     are_sent_to(&[
-        ("beside the engine", beside("a", json!({})), "helm-release.engine"),
-        ("into the engine", release("a", "a", &json!({"targetNamespace": "flux-system"})), "helm-release.engine"),
-        ("elsewhere", release("a", "a", &json!({"targetNamespace": "b"})), "helm-release.others"),
-        ("fluxkeep's own", beside("fluxkeep", json!({})), "helm-release.others"),
-        ("fluxkeep's own by its release", beside("a", json!({"releaseName": "fluxkeep"})), "helm-release.others"),
+        (
+            "beside the engine",
+            beside("a", json!({})),
+            "helm-release.engine",
+        ),
+        (
+            "into the engine",
+            release("a", "a", &json!({"targetNamespace": "flux-system"})),
+            "helm-release.engine",
+        ),
+        (
+            "elsewhere",
+            release("a", "a", &json!({"targetNamespace": "b"})),
+            "helm-release.others",
+        ),
+        (
+            "fluxkeep's own",
+            beside("fluxkeep", json!({})),
+            "helm-release.others",
+        ),
+        (
+            "fluxkeep's own by its release",
+            beside("a", json!({"releaseName": "fluxkeep"})),
+            "helm-release.others",
+        ),
         ("suspended", beside("a", json!({"suspend": true})), ""),
     ]);
 }
@@ -82,16 +134,44 @@ fn a_release_is_asked_about_when_its_spec_changes_and_when_it_is_deleted() {
     let changed = |is: &Value, was: &Value| {
         let review = release("a", "flux-system", is);
         let old = release("a", "flux-system", was).object;
-        Review { operation: "UPDATE", old, ..review }
+        Review {
+            operation: "UPDATE",
+            old,
+            ..review
+        }
     };
-    let deleted =
-        |review: Review<'static>| Review { operation: "DELETE", old: review.object, object: Value::Null, ..review };
+    let deleted = |review: Review<'static>| Review {
+        operation: "DELETE",
+        old: review.object,
+        object: Value::Null,
+        ..review
+    };
     are_sent_to(&[
-        ("another spec", changed(&json!({"interval": "1h"}), &json!({"interval": "2h"})), "helm-release.engine"),
-        ("the same spec", changed(&json!({"interval": "1h"}), &json!({"interval": "1h"})), ""),
-        ("deleted", deleted(release("a", "flux-system", &json!({}))), "engine-deleted.engine"),
-        ("deleted elsewhere", deleted(release("a", "a", &json!({}))), "engine-deleted.others"),
-        ("deleted while suspended", deleted(release("a", "flux-system", &json!({"suspend": true}))), ""),
+        (
+            "another spec",
+            changed(&json!({"interval": "1h"}), &json!({"interval": "2h"})),
+            "helm-release.engine",
+        ),
+        (
+            "the same spec",
+            changed(&json!({"interval": "1h"}), &json!({"interval": "1h"})),
+            "",
+        ),
+        (
+            "deleted",
+            deleted(release("a", "flux-system", &json!({}))),
+            "engine-deleted.engine",
+        ),
+        (
+            "deleted elsewhere",
+            deleted(release("a", "a", &json!({}))),
+            "engine-deleted.others",
+        ),
+        (
+            "deleted while suspended",
+            deleted(release("a", "flux-system", &json!({"suspend": true}))),
+            "",
+        ),
     ]);
 }
 
@@ -105,12 +185,31 @@ fn of_secrets_only_release_records_are_asked_about() {
     };
     let unnamed = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"generateName": "a-", "namespace": "a"}});
     are_sent_to(&[
-        ("beside the engine", named("sh.helm.release.v1.flux.v1", "flux-system"), "release-record.engine"),
-        ("elsewhere", named("sh.helm.release.v1.shop.v1", "shop"), "release-record.others"),
-        ("fluxkeep's own", named("sh.helm.release.v1.fluxkeep.v12", "flux-system"), "release-record.others"),
+        (
+            "beside the engine",
+            named("sh.helm.release.v1.flux.v1", "flux-system"),
+            "release-record.engine",
+        ),
+        (
+            "elsewhere",
+            named("sh.helm.release.v1.shop.v1", "shop"),
+            "release-record.others",
+        ),
+        (
+            "fluxkeep's own",
+            named("sh.helm.release.v1.fluxkeep.v12", "flux-system"),
+            "release-record.others",
+        ),
         ("no record", named("token", "flux-system"), ""),
         ("without a name", stored(unnamed), ""),
-        ("updated", Review { operation: "UPDATE", ..named("sh.helm.release.v1.flux.v1", "flux-system") }, ""),
+        (
+            "updated",
+            Review {
+                operation: "UPDATE",
+                ..named("sh.helm.release.v1.flux.v1", "flux-system")
+            },
+            "",
+        ),
     ]);
 }
 
@@ -120,21 +219,35 @@ fn suspending_a_release_asks_nobody_unless_it_becomes_another_one_on_the_way() {
     let release = |more: &Value| {
         let chart = json!({"spec": {"chart": "flux2", "version": "2.13.0"}});
         let mut spec = json!({"chart": chart, "targetNamespace": "flux-system"});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
             "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec})
     };
     let asked = |old: Value, new: &Value| {
         let operation = if old.is_null() { "CREATE" } else { "UPDATE" };
         let kind = "helm.toolkit.fluxcd.io/v2/HelmRelease";
-        let review =
-            Review { kind, resource: "helmreleases", operation, object: release(new), old, ..Review::default() };
+        let review = Review {
+            kind,
+            resource: "helmreleases",
+            operation,
+            object: release(new),
+            old,
+            ..Review::default()
+        };
         apiserver.asks(&review.bytes()).len()
     };
     let old = || release(&json!({}));
     assert_eq!(asked(Value::Null, &json!({"suspend": true})), 0);
     assert_eq!(asked(old(), &json!({"suspend": true})), 0);
-    assert_eq!(asked(old(), &json!({"suspend": true, "chart": {"spec": {"chart": "flux2", "version": "2.14.1"}}})), 0);
+    assert_eq!(
+        asked(
+            old(),
+            &json!({"suspend": true, "chart": {"spec": {"chart": "flux2", "version": "2.14.1"}}})
+        ),
+        0
+    );
     for other in [
         json!({"suspend": true, "releaseName": "other"}),
         json!({"suspend": true, "targetNamespace": "other"}),
@@ -144,5 +257,9 @@ fn suspending_a_release_asks_nobody_unless_it_becomes_another_one_on_the_way() {
     ] {
         assert_eq!(asked(old(), &other), 1, "{other}");
     }
-    assert_eq!(asked(release(&json!({"suspend": true})), &json!({})), 1, "resuming is judged");
+    assert_eq!(
+        asked(release(&json!({"suspend": true})), &json!({})),
+        1,
+        "resuming is judged"
+    );
 }

@@ -1,7 +1,13 @@
 //! What is registered: everything that a rule would find is sent, strangers are told apart, and the
 //! twin refuses what the webhook refuses.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 mod gates;
 mod mutation;
@@ -23,7 +29,11 @@ use fluxkeep_webhook::registration::{Address, GATES, Registration};
 
 pub(crate) fn registration() -> Registration {
     let address = Address::Url("https://fluxkeep.example.org".to_owned());
-    Registration { address, authority: None, release: Some("fluxkeep".to_owned()) }
+    Registration {
+        address,
+        authority: None,
+        release: Some("fluxkeep".to_owned()),
+    }
 }
 
 pub(crate) fn apiserver(policy: &Policy) -> Apiserver {
@@ -44,8 +54,13 @@ pub(crate) fn decision(body: &[u8], facts: &Facts) -> Decision {
 
 #[test]
 fn every_rule_of_an_admission_door_has_a_gate() {
-    let at_doors = RULES.into_iter().filter(|rule| rule.doors.iter().any(|door| Door::ADMISSION.contains(door)));
-    let asked: BTreeSet<_> = GATES.iter().flat_map(|gate| gate.rules().map(|rule| rule.id)).collect();
+    let at_doors = RULES
+        .into_iter()
+        .filter(|rule| rule.doors.iter().any(|door| Door::ADMISSION.contains(door)));
+    let asked: BTreeSet<_> = GATES
+        .iter()
+        .flat_map(|gate| gate.rules().map(|rule| rule.id))
+        .collect();
     assert_eq!(at_doors.map(|rule| rule.id).collect::<BTreeSet<_>>(), asked);
 }
 
@@ -57,7 +72,11 @@ fn whatever_a_rule_finds_in_a_fixture_is_sent_and_to_one_webhook_only() {
         let fixture = Fixture::read(&folder);
         let asked = apiserver.asks(&fixture.body());
         let found = fixture.answer().verdict.findings.len();
-        assert!(found == 0 || asked.len() == 1, "{}: {found} found, sent to {asked:?}", folder.display());
+        assert!(
+            found == 0 || asked.len() == 1,
+            "{}: {found} found, sent to {asked:?}",
+            folder.display()
+        );
         assert!(asked.len() <= 1, "{}: sent to {asked:?}", folder.display());
         sent += found.min(1);
     }
@@ -65,6 +84,12 @@ fn whatever_a_rule_finds_in_a_fixture_is_sent_and_to_one_webhook_only() {
 }
 
 fn folders() -> Vec<std::path::PathBuf> {
-    let read = |folder: &std::path::Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    read(&root()).flat_map(|rule| read(&rule).collect::<Vec<_>>()).collect()
+    let read = |folder: &std::path::Path| {
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+    };
+    read(&root())
+        .flat_map(|rule| read(&rule).collect::<Vec<_>>())
+        .collect()
 }

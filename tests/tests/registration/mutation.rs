@@ -11,7 +11,10 @@ use crate::{apiserver, registration};
 const MUTATION: &str = "post-renderer.mutation.fluxkeep.io";
 
 fn policy() -> Policy {
-    Policy { mutates_helm_releases: true, ..Policy::default() }
+    Policy {
+        mutates_helm_releases: true,
+        ..Policy::default()
+    }
 }
 
 /// Whether a HelmRelease of this name and spec, in a namespace that is nobody's, is sent when it is created.
@@ -27,11 +30,19 @@ fn asked(review: &Review<'_>) -> Vec<String> {
 fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
     let names = |policy: &Policy| {
         let configurations = registration().manifests(policy).into_iter();
-        let webhooks = configurations.filter_map(|manifest| manifest.body.get("webhooks")?.as_array().cloned());
-        webhooks.flatten().map(|webhook| webhook["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let webhooks = configurations
+            .filter_map(|manifest| manifest.body.get("webhooks")?.as_array().cloned());
+        webhooks
+            .flatten()
+            .map(|webhook| webhook["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let mut wanted = names(&policy());
-    assert_eq!(wanted.iter().position(|name| name == MUTATION), Some(6), "last of the mutating phase: {wanted:?}");
+    assert_eq!(
+        wanted.iter().position(|name| name == MUTATION),
+        Some(6),
+        "last of the mutating phase: {wanted:?}"
+    );
     wanted.retain(|name| name != MUTATION);
     assert_eq!(wanted, names(&Policy::default()));
 }
@@ -39,15 +50,33 @@ fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
 #[test]
 fn it_is_about_helm_releases_alone_fails_open_and_is_asked_again() {
     let manifests = registration().manifests(&policy());
-    let mutating = manifests.iter().find(|one| one.body["kind"] == "MutatingWebhookConfiguration").unwrap();
+    let mutating = manifests
+        .iter()
+        .find(|one| one.body["kind"] == "MutatingWebhookConfiguration")
+        .unwrap();
     let webhooks = mutating.body["webhooks"].as_array().unwrap();
-    let webhook = webhooks.iter().find(|webhook| webhook["name"] == MUTATION).unwrap();
+    let webhook = webhooks
+        .iter()
+        .find(|webhook| webhook["name"] == MUTATION)
+        .unwrap();
     let rule = json!({"apiGroups": ["helm.toolkit.fluxcd.io"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"],
         "resources": ["helmreleases"], "scope": "*"});
     assert_eq!(webhook["rules"], json!([rule]));
-    assert_eq!(webhook["clientConfig"]["url"], "https://fluxkeep.example.org/mutate");
-    let how = ["failurePolicy", "reinvocationPolicy", "sideEffects", "matchPolicy"].map(|key| webhook[key].clone());
-    assert_eq!(how, ["Ignore", "IfNeeded", "None", "Equivalent"].map(Value::from));
+    assert_eq!(
+        webhook["clientConfig"]["url"],
+        "https://fluxkeep.example.org/mutate"
+    );
+    let how = [
+        "failurePolicy",
+        "reinvocationPolicy",
+        "sideEffects",
+        "matchPolicy",
+    ]
+    .map(|key| webhook[key].clone());
+    assert_eq!(
+        how,
+        ["Ignore", "IfNeeded", "None", "Equivalent"].map(Value::from)
+    );
 }
 
 #[test]
@@ -68,7 +97,11 @@ fn a_release_that_may_lack_the_stanza_is_sent_wherever_it_stands_and_fluxkeeps_o
         (false, "a", with(json!([stanza()]))),
         (false, "a", with(json!([other, stanza(), other]))),
         (false, "a", json!({"suspend": true})),
-        (false, "a", json!({"kubeConfig": {"secretRef": {"name": "b"}}})),
+        (
+            false,
+            "a",
+            json!({"kubeConfig": {"secretRef": {"name": "b"}}}),
+        ),
         (false, "fluxkeep", json!({})),
         (false, "a", json!({"releaseName": "fluxkeep"})),
     ];
@@ -81,11 +114,20 @@ fn a_release_that_may_lack_the_stanza_is_sent_wherever_it_stands_and_fluxkeeps_o
 #[test]
 fn an_update_is_sent_though_it_changes_nothing_until_the_release_is_deleted() {
     let new = release("a", "a", &json!({}));
-    let update = Review { operation: "UPDATE", old: new.object.clone(), ..new.clone() };
+    let update = Review {
+        operation: "UPDATE",
+        old: new.object.clone(),
+        ..new.clone()
+    };
     assert_eq!(asked(&update), [MUTATION]);
     let mut leaving = update;
     leaving.object["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
     assert_eq!(asked(&leaving), [""; 0]);
-    let deleted = Review { operation: "DELETE", old: new.object, object: Value::Null, ..new };
+    let deleted = Review {
+        operation: "DELETE",
+        old: new.object,
+        object: Value::Null,
+        ..new
+    };
     assert_eq!(asked(&deleted), ["engine-deleted.others.fluxkeep.io"]);
 }

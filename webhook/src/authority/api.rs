@@ -28,13 +28,32 @@ pub(super) struct Answer {
 
 /// Asks. That there is no such object is an answer to a question, and means for a write that somebody
 /// else was faster.
-pub(super) async fn ask(client: &Client, method: Method, path: &str, body: Value) -> Result<Answer, Failure> {
+pub(super) async fn ask(
+    client: &Client,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> Result<Answer, Failure> {
     let doing = format!("{} {path}", verb(&method));
-    let kind = if method == Method::PATCH { MERGE } else { "application/json" };
-    let sent = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::builder().method(method.clone()).uri(path).header(CONTENT_TYPE, kind).body(Body::from(sent));
+    let kind = if method == Method::PATCH {
+        MERGE
+    } else {
+        "application/json"
+    };
+    let sent = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
+    let request = Request::builder()
+        .method(method.clone())
+        .uri(path)
+        .header(CONTENT_TYPE, kind)
+        .body(Body::from(sent));
     let answer = match request {
-        Ok(request) => exchange(client, request).await.map_err(|error| unreached(&doing, &error))?,
+        Ok(request) => exchange(client, request)
+            .await
+            .map_err(|error| unreached(&doing, &error))?,
         Err(error) => return Err(unreached(&doing, &kube::Error::HttpError(error))),
     };
     match (answer.status, method) {
@@ -54,11 +73,13 @@ impl Answer {
             return Ok(None);
         }
         // What serde says could quote the object.
-        serde_json::from_slice(&self.body).map(Some).map_err(|_| Failure::Refused {
-            doing: format!("reading {what}"),
-            reason: "the answer is none of that kind".to_owned(),
-            hint: "",
-        })
+        serde_json::from_slice(&self.body)
+            .map(Some)
+            .map_err(|_| Failure::Refused {
+                doing: format!("reading {what}"),
+                reason: "the answer is none of that kind".to_owned(),
+                hint: "",
+            })
     }
 
     /// The apiserver's clock. It is the apiserver that finds a certificate valid or not, and replicas
@@ -73,7 +94,11 @@ impl Answer {
 async fn exchange(client: &Client, request: Request<Body>) -> kube::Result<Answer> {
     let (head, body) = client.send(request).await?.into_parts();
     let body = body.collect().await?.to_bytes().to_vec();
-    Ok(Answer { status: head.status, headers: head.headers, body })
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
 }
 
 fn verb(method: &Method) -> &'static str {
@@ -85,16 +110,27 @@ fn verb(method: &Method) -> &'static str {
 }
 
 fn unreached(doing: &str, error: &kube::Error) -> Failure {
-    Failure::Refused { doing: doing.to_owned(), reason: reason(error), hint: "; is the apiserver reachable?" }
+    Failure::Refused {
+        doing: doing.to_owned(),
+        reason: reason(error),
+        hint: "; is the apiserver reachable?",
+    }
 }
 
 fn refused(doing: String, status: StatusCode, body: &[u8]) -> Failure {
     let read = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let message = read.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
+    let message = read
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or("no reason is given");
     let hint = match status {
         StatusCode::FORBIDDEN => "; fluxkeep's own rights lack this",
         StatusCode::UNAUTHORIZED => "; fluxkeep's credentials are not accepted",
         _ => "",
     };
-    Failure::Refused { doing, reason: format!("{message} ({})", status.as_u16()), hint }
+    Failure::Refused {
+        doing,
+        reason: format!("{message} ({})", status.as_u16()),
+        hint,
+    }
 }

@@ -42,7 +42,16 @@ impl Custodian {
         pending: Pending,
     ) -> Self {
         let (held, told) = (Held::default(), String::new());
-        Self { place, names, current, metrics, pending: Some(pending), leaf: None, held, told }
+        Self {
+            place,
+            names,
+            current,
+            metrics,
+            pending: Some(pending),
+            leaf: None,
+            held,
+            told,
+        }
     }
 
     /// Does what is to do now. What fails is told once and tried again at the next look.
@@ -61,7 +70,10 @@ impl Custodian {
     fn tell(&mut self, failure: &Failure) {
         let text = failure.to_string();
         if text != self.told {
-            tracing::error!(why = text, "looking after the certificate authority failed; what is served stays");
+            tracing::error!(
+                why = text,
+                "looking after the certificate authority failed; what is served stays"
+            );
             self.told = text;
         }
     }
@@ -80,7 +92,8 @@ impl Custodian {
         if let Err(failure) = &done
             && !matches!(failure, Failure::Overtaken(_))
         {
-            self.metrics.rotated(if step == Step::Issue { "leaf" } else { "ca" }, false);
+            self.metrics
+                .rotated(if step == Step::Issue { "leaf" } else { "ca" }, false);
         }
         done.map(|()| step)
     }
@@ -90,12 +103,18 @@ impl Custodian {
         self.held.look(&bundles, at);
         let settled = self.held.settled(self.place.terms.settle, at);
         let leaf = self.leaf.as_ref();
-        let state = State { authorities: &seen.authorities, bundles: &bundles, settled: &settled, leaf };
+        let state = State {
+            authorities: &seen.authorities,
+            bundles: &bundles,
+            settled: &settled,
+            leaf,
+        };
         if !bundles.is_empty() && state.is_trusted(seen.now) {
             self.pending = None;
         }
         if let Some(current) = &seen.authorities.current {
-            self.metrics.expires("ca", current.certificate().life().not_after);
+            self.metrics
+                .expires("ca", current.certificate().life().not_after);
         }
         plan(&state, seen.now)
     }
@@ -104,7 +123,8 @@ impl Custodian {
         match step {
             Step::Make => {
                 let next = Authority::new(seen.now, &self.place.terms)?;
-                self.store(seen, |authorities| authorities.followed_by(next)).await
+                self.store(seen, |authorities| authorities.followed_by(next))
+                    .await
             }
             Step::Publish(bundle) => {
                 for registered in &seen.registrations {
@@ -120,21 +140,31 @@ impl Custodian {
             Step::Issue => self.issue(&seen),
             Step::Forget => {
                 let now = seen.now;
-                self.store(seen, |authorities| authorities.living(now)).await
+                self.store(seen, |authorities| authorities.living(now))
+                    .await
             }
             Step::Rest => Ok(()),
         }
     }
 
-    async fn store(&self, seen: Seen, change: impl FnOnce(Authorities) -> Authorities) -> Result<(), Failure> {
+    async fn store(
+        &self,
+        seen: Seen,
+        change: impl FnOnce(Authorities) -> Authorities,
+    ) -> Result<(), Failure> {
         let (secret, authorities) = seen.into_parts();
         self.place.store(secret, &change(authorities)).await
     }
 
     fn issue(&mut self, seen: &Seen) -> Result<(), Failure> {
-        let Some(current) = &seen.authorities.current else { return Ok(()) };
+        let Some(current) = &seen.authorities.current else {
+            return Ok(());
+        };
         let identity = current.leaf(&self.names, seen.now, &self.place.terms)?;
-        self.leaf = Some(Leaf { issuer: current.certificate().clone(), life: identity.life() });
+        self.leaf = Some(Leaf {
+            issuer: current.certificate().clone(),
+            life: identity.life(),
+        });
         self.metrics.expires("leaf", identity.life().not_after);
         self.metrics.rotated("leaf", true);
         self.current.swap(identity);

@@ -22,7 +22,9 @@ pub(crate) enum Failure {
     #[error("the apiserver did not answer within {0} s; a NetworkPolicy may block it")]
     Silence(u64),
     /// The Secret is somebody else's, and stays as it is.
-    #[error("{secret} is of type {found}, not {wanted}: it is somebody else's; name another with --tls-secret")]
+    #[error(
+        "{secret} is of type {found}, not {wanted}: it is somebody else's; name another with --tls-secret"
+    )]
     Foreign {
         /// The Secret.
         secret: String,

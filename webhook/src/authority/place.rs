@@ -24,7 +24,10 @@ pub(super) const TYPE: &str = "fluxkeep.io/authority";
 /// Owns the bundles, whoever owns the registrations.
 const MANAGER: &str = "fluxkeep-authority";
 const GROUP: &str = "admissionregistration.k8s.io/v1";
-const PLURALS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+const PLURALS: [&str; 2] = [
+    "mutatingwebhookconfigurations",
+    "validatingwebhookconfigurations",
+];
 
 /// A Secret's namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +42,13 @@ impl FromStr for SecretName {
     /// Reads `NAMESPACE/NAME`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
-            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
-                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            Some((namespace, name))
+                if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+            {
+                Ok(Self {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                })
             }
             _ => Err("a Secret is named as NAMESPACE/NAME"),
         }
@@ -65,8 +73,15 @@ pub struct Place {
 
 impl fmt::Debug for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { secret, registration, .. } = self;
-        out.debug_struct("Place").field("secret", secret).field("registration", registration).finish_non_exhaustive()
+        let Self {
+            secret,
+            registration,
+            ..
+        } = self;
+        out.debug_struct("Place")
+            .field("secret", secret)
+            .field("registration", registration)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,7 +99,10 @@ pub(super) struct Seen {
 impl Seen {
     /// What the apiserver trusts, by entry.
     pub(super) fn bundles(&self) -> Vec<Bundle> {
-        self.registrations.iter().flat_map(Registered::bundles).collect()
+        self.registrations
+            .iter()
+            .flat_map(Registered::bundles)
+            .collect()
     }
 }
 
@@ -137,7 +155,12 @@ impl Place {
     /// name `registration`.
     #[must_use]
     pub fn new(client: Client, secret: SecretName, registration: &str) -> Self {
-        Self { client, secret, registration: registration.to_owned(), terms: Terms::default() }
+        Self {
+            client,
+            secret,
+            registration: registration.to_owned(),
+            terms: Terms::default(),
+        }
     }
 
     /// Reads everything.
@@ -145,17 +168,32 @@ impl Place {
         let mut registrations = Vec::new();
         for plural in PLURALS {
             let path = format!("/apis/{GROUP}/{plural}/{}", self.registration);
-            let configuration = ask(&self.client, Method::GET, &path, Value::Null).await?.object(&path)?;
-            registrations.extend(configuration.map(|configuration| Registered { path, configuration }));
+            let configuration = ask(&self.client, Method::GET, &path, Value::Null)
+                .await?
+                .object(&path)?;
+            registrations.extend(configuration.map(|configuration| Registered {
+                path,
+                configuration,
+            }));
         }
         let answer = ask(&self.client, Method::GET, &self.named(), Value::Null).await?;
         let secret: Option<Secret> = answer.object(&self.secret.to_string())?;
         let (authorities, unusable) = self.authorities(secret.as_ref())?;
-        Ok(Seen { now: answer.date(), authorities, unusable, registrations, secret })
+        Ok(Seen {
+            now: answer.date(),
+            authorities,
+            unusable,
+            registrations,
+            secret,
+        })
     }
 
     /// Keeps these authorities, unless somebody wrote since `seen`.
-    pub(super) async fn store(&self, seen: Option<Secret>, authorities: &Authorities) -> Result<(), Failure> {
+    pub(super) async fn store(
+        &self,
+        seen: Option<Secret>,
+        authorities: &Authorities,
+    ) -> Result<(), Failure> {
         let (method, path) = match seen {
             Some(_) => (Method::PUT, self.named()),
             None => (Method::POST, self.collection()),
@@ -164,33 +202,55 @@ impl Place {
             data: None,
             string_data: Some(authorities.data()),
             type_: Some(TYPE.to_owned()),
-            ..seen.unwrap_or_else(|| Secret { metadata: self.metadata(), ..Secret::default() })
+            ..seen.unwrap_or_else(|| Secret {
+                metadata: self.metadata(),
+                ..Secret::default()
+            })
         };
-        ask(&self.client, method, &path, json!(secret)).await.map(drop)
+        ask(&self.client, method, &path, json!(secret))
+            .await
+            .map(drop)
     }
 
     /// Lets the apiserver trust this, unless somebody wrote since it was read.
-    pub(super) async fn publish(&self, registered: &Registered, bundle: &Bundle) -> Result<(), Failure> {
+    pub(super) async fn publish(
+        &self,
+        registered: &Registered,
+        bundle: &Bundle,
+    ) -> Result<(), Failure> {
         if registered.bundles().all(|held| held == *bundle) {
             return Ok(());
         }
         let path = format!("{}?fieldManager={MANAGER}", registered.path);
-        ask(&self.client, Method::PATCH, &path, registered.with(bundle)).await.map(drop)
+        ask(&self.client, Method::PATCH, &path, registered.with(bundle))
+            .await
+            .map(drop)
     }
 
     fn authorities(&self, secret: Option<&Secret>) -> Result<(Authorities, Vec<Error>), Failure> {
-        let Some(secret) = secret else { return Ok(Default::default()) };
+        let Some(secret) = secret else {
+            return Ok(Default::default());
+        };
         let found = secret.type_.as_deref().unwrap_or("Opaque");
         if found != TYPE {
             let (secret, found) = (self.secret.to_string(), found.to_owned());
-            return Err(Failure::Foreign { secret, found, wanted: TYPE });
+            return Err(Failure::Foreign {
+                secret,
+                found,
+                wanted: TYPE,
+            });
         }
-        let data = secret.data.iter().flatten().map(|(name, value)| (name.clone(), value.0.clone()));
+        let data = secret
+            .data
+            .iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.0.clone()));
         Ok(Authorities::read(&data.collect(), &self.secret.to_string()))
     }
 
     fn metadata(&self) -> ObjectMeta {
-        let labels = ["name", "part-of"].map(|key| (format!("app.kubernetes.io/{key}"), "fluxkeep".to_owned()));
+        let labels = ["name", "part-of"]
+            .map(|key| (format!("app.kubernetes.io/{key}"), "fluxkeep".to_owned()));
         ObjectMeta {
             name: Some(self.secret.name.clone()),
             namespace: Some(self.secret.namespace.clone()),

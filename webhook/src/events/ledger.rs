@@ -43,12 +43,20 @@ impl Ledger {
     /// Notes that something happened. False where there is no room for another one.
     #[must_use]
     pub(super) fn note(&mut self, told: Told, now: Timestamp) -> bool {
-        self.notes.retain(|_, note| note.is_due || now.duration_since(note.first) < ONE);
+        self.notes
+            .retain(|_, note| note.is_due || now.duration_since(note.first) < ONE);
         let key = (told.about, told.reason);
         if self.notes.len() >= MOST && !self.notes.contains_key(&key) {
             return false;
         }
-        let new = || Note { message: String::new(), first: now, last: now, count: 0, written: None, is_due: true };
+        let new = || Note {
+            message: String::new(),
+            first: now,
+            last: now,
+            count: 0,
+            written: None,
+            is_due: true,
+        };
         let note = self.notes.entry(key).or_insert_with(new);
         (note.message, note.last, note.is_due) = (told.message, now, true);
         note.count = note.count.saturating_add(1);
@@ -57,9 +65,17 @@ impl Ledger {
 
     /// The Events to write now, no more than `most`; the others wait.
     pub(super) fn due(&mut self, now: Timestamp, most: usize) -> Vec<(Key, Event)> {
-        let is_due =
-            |note: &Note| note.is_due && note.written.is_none_or(|written| now.duration_since(written) >= EVERY);
-        let due = self.notes.iter_mut().filter(|(_, note)| is_due(note)).take(most);
+        let is_due = |note: &Note| {
+            note.is_due
+                && note
+                    .written
+                    .is_none_or(|written| now.duration_since(written) >= EVERY)
+        };
+        let due = self
+            .notes
+            .iter_mut()
+            .filter(|(_, note)| is_due(note))
+            .take(most);
         due.map(|(key, note)| {
             (note.written, note.is_due) = (Some(now), false);
             (key.clone(), event(key, note))
@@ -82,7 +98,12 @@ fn event((about, reason): &Key, note: &Note) -> Event {
         metadata: ObjectMeta {
             name: Some(format!("{start}.{:x}", note.first.as_nanosecond())),
             // Where Events about what is cluster-scoped are.
-            namespace: Some(about.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+            namespace: Some(
+                about
+                    .namespace
+                    .clone()
+                    .unwrap_or_else(|| "default".to_owned()),
+            ),
             ..ObjectMeta::default()
         },
         involved_object: ObjectReference {
@@ -98,7 +119,10 @@ fn event((about, reason): &Key, note: &Note) -> Event {
         first_timestamp: Some(Time(note.first)),
         last_timestamp: Some(Time(note.last)),
         count: Some(note.count),
-        source: Some(EventSource { component: Some("fluxkeep".to_owned()), host: None }),
+        source: Some(EventSource {
+            component: Some("fluxkeep".to_owned()),
+            host: None,
+        }),
         ..Event::default()
     }
 }
@@ -119,13 +143,26 @@ mod tests {
             namespace: Some("flux-system".to_owned()),
             name: name.to_owned(),
         };
-        Told { about, reason: "DeletionRefused", message: message.to_owned() }
+        Told {
+            about,
+            reason: "DeletionRefused",
+            message: message.to_owned(),
+        }
     }
 
     fn due(ledger: &mut Ledger, seconds: i64) -> Vec<(String, i32, String)> {
-        let shown =
-            |(_, event): (Key, Event)| (event.metadata.name.unwrap(), event.count.unwrap(), event.message.unwrap());
-        ledger.due(at(seconds), 100).into_iter().map(shown).collect()
+        let shown = |(_, event): (Key, Event)| {
+            (
+                event.metadata.name.unwrap(),
+                event.count.unwrap(),
+                event.message.unwrap(),
+            )
+        };
+        ledger
+            .due(at(seconds), 100)
+            .into_iter()
+            .map(shown)
+            .collect()
     }
 
     #[test]
@@ -149,10 +186,20 @@ mod tests {
         let mut names = Vec::new();
         for minutes in [0, 49, 51] {
             assert!(ledger.note(told("a", "x"), at(minutes * 60)));
-            names.extend(due(&mut ledger, minutes * 60).into_iter().map(|(name, count, _)| (name, count)));
+            names.extend(
+                due(&mut ledger, minutes * 60)
+                    .into_iter()
+                    .map(|(name, count, _)| (name, count)),
+            );
         }
-        assert_eq!(names.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1, 2, 1]);
-        assert!(names.first().unwrap().0 != names.last().unwrap().0, "{names:?}");
+        assert_eq!(
+            names.iter().map(|(_, count)| *count).collect::<Vec<_>>(),
+            [1, 2, 1]
+        );
+        assert!(
+            names.first().unwrap().0 != names.last().unwrap().0,
+            "{names:?}"
+        );
     }
 
     #[test]
@@ -162,7 +209,10 @@ mod tests {
             assert!(ledger.note(told(&format!("a-{number}"), "x"), at(0)));
         }
         assert!(!ledger.note(told("one-more", "x"), at(0)));
-        assert!(ledger.note(told("a-0", "x"), at(0)), "what is known is counted");
+        assert!(
+            ledger.note(told("a-0", "x"), at(0)),
+            "what is known is counted"
+        );
         assert_eq!(ledger.due(at(0), 20).len(), 20);
         assert_eq!(ledger.due(at(1), MOST).len(), MOST - 20);
     }

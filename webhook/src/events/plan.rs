@@ -27,27 +27,53 @@ pub(super) struct Told {
 /// HelmReleases that make the Helm release which it belongs to. Nothing of a dry run.
 pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
     let findings: Vec<&Finding> = answer.verdict.with(Became::Refused).collect();
-    let request = answer.request.as_ref().filter(|request| !request.dry_run && !findings.is_empty());
-    let Some(request) = request else { return Vec::new() };
+    let request = answer
+        .request
+        .as_ref()
+        .filter(|request| !request.dry_run && !findings.is_empty());
+    let Some(request) = request else {
+        return Vec::new();
+    };
     match (&request.subject, request.operation) {
         (About::Change(change), Operation::Delete) => deletion(change, &findings, facts),
         (About::Release(release), _) => {
             let told = |about| told(about, "ReleaseRefused", refusal(&findings));
-            release.owner.iter().flat_map(|owner| facts.helm_releases(owner)).map(Subject::of).map(told).collect()
+            release
+                .owner
+                .iter()
+                .flat_map(|owner| facts.helm_releases(owner))
+                .map(Subject::of)
+                .map(told)
+                .collect()
         }
         (About::Change(_), _) => Vec::new(),
     }
 }
 
 fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<Told> {
-    let (Some(old), Some(first)) = (&change.old, findings.first()) else { return Vec::new() };
+    let (Some(old), Some(first)) = (&change.old, findings.first()) else {
+        return Vec::new();
+    };
     let on_release = |about| {
-        let message = format!("{}: {}: {}. {ADVICE}. {}", first.rule, first.object, first.message, first.url());
+        let message = format!(
+            "{}: {}: {}. {ADVICE}. {}",
+            first.rule,
+            first.object,
+            first.message,
+            first.url()
+        );
         told(about, "DeletionRefused", message)
     };
     let owner = old.owner();
-    let releases = owner.iter().flat_map(|owner| facts.helm_releases(owner)).map(Subject::of).map(on_release);
-    [told(Subject::of(old), "DeletionRefused", first.to_string())].into_iter().chain(releases).collect()
+    let releases = owner
+        .iter()
+        .flat_map(|owner| facts.helm_releases(owner))
+        .map(Subject::of)
+        .map(on_release);
+    [told(Subject::of(old), "DeletionRefused", first.to_string())]
+        .into_iter()
+        .chain(releases)
+        .collect()
 }
 
 fn told(about: Subject, reason: &'static str, message: String) -> Told {
@@ -57,7 +83,11 @@ fn told(about: Subject, reason: &'static str, message: String) -> Told {
     } else {
         message
     };
-    Told { about, reason, message }
+    Told {
+        about,
+        reason,
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +106,9 @@ mod tests {
             json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
                 "metadata": {"name": name, "namespace": "flux-system"}, "spec": {"releaseName": release}})
         };
-        let text = [release("flux", "flux"), release("shop", "shop")].map(|object| object.to_string()).join("\n---\n");
+        let text = [release("flux", "flux"), release("shop", "shop")]
+            .map(|object| object.to_string())
+            .join("\n---\n");
         Facts::of(manifest::read(&text, Reading::default()).unwrap())
     }
 
@@ -93,18 +125,39 @@ mod tests {
             "namespace": "flux-system", "name": old["metadata"]["name"], "operation": operation,
             "userInfo": {"username": "jane"}, "oldObject": old, "object": old, "dryRun": dry_run}});
         let now = "2026-11-24T12:00:00Z".parse().unwrap();
-        let answer = fluxkeep::admission::answer(review.to_string().as_bytes(), &facts(), &Policy::default(), now);
+        let answer = fluxkeep::admission::answer(
+            review.to_string().as_bytes(),
+            &facts(),
+            &Policy::default(),
+            now,
+        );
         plan(&answer, &facts())
     }
 
     #[test]
     fn a_refused_deletion_is_told_on_the_object_and_on_the_helm_release_that_owns_it() {
         let told = planned("DELETE", false, &controller(CONTROLLER, Some("flux")));
-        let on: Vec<_> = told.iter().map(|told| (told.about.to_string(), told.reason)).collect();
-        let expected = ["Deployment flux-system/source-controller", "HelmRelease flux-system/flux"];
-        assert_eq!(on, expected.map(|about| (about.to_owned(), "DeletionRefused")));
-        assert!(told[0].message.starts_with("engine-deleted: Deployment flux-system/source-controller: jane deletes"));
-        assert!(told[1].message.contains("source-controller") && told[1].message.contains("Suspend or correct"));
+        let on: Vec<_> = told
+            .iter()
+            .map(|told| (told.about.to_string(), told.reason))
+            .collect();
+        let expected = [
+            "Deployment flux-system/source-controller",
+            "HelmRelease flux-system/flux",
+        ];
+        assert_eq!(
+            on,
+            expected.map(|about| (about.to_owned(), "DeletionRefused"))
+        );
+        assert!(
+            told[0].message.starts_with(
+                "engine-deleted: Deployment flux-system/source-controller: jane deletes"
+            )
+        );
+        assert!(
+            told[1].message.contains("source-controller")
+                && told[1].message.contains("Suspend or correct")
+        );
     }
 
     #[test]
@@ -112,14 +165,31 @@ mod tests {
         let owned = controller(CONTROLLER, Some("flux"));
         assert_eq!(planned("DELETE", true, &owned), []);
         assert_eq!(planned("UPDATE", false, &owned), []);
-        assert_eq!(planned("DELETE", false, &controller("a-stranger", Some("flux"))), []);
-        assert_eq!(planned("DELETE", false, &controller(CONTROLLER, Some("another"))).len(), 1);
-        assert_eq!(planned("DELETE", false, &controller(CONTROLLER, None)).len(), 1);
+        assert_eq!(
+            planned("DELETE", false, &controller("a-stranger", Some("flux"))),
+            []
+        );
+        assert_eq!(
+            planned("DELETE", false, &controller(CONTROLLER, Some("another"))).len(),
+            1
+        );
+        assert_eq!(
+            planned("DELETE", false, &controller(CONTROLLER, None)).len(),
+            1
+        );
     }
 
     #[test]
     fn a_text_is_never_longer_than_an_event_takes() {
-        let told = told(Subject::of(&Object::default()), "DeletionRefused", "…".repeat(LONGEST));
-        assert!(told.message.len() <= LONGEST && told.message.ends_with('…'), "{}", told.message.len());
+        let told = told(
+            Subject::of(&Object::default()),
+            "DeletionRefused",
+            "…".repeat(LONGEST),
+        );
+        assert!(
+            told.message.len() <= LONGEST && told.message.ends_with('…'),
+            "{}",
+            told.message.len()
+        );
     }
 }

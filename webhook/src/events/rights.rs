@@ -9,7 +9,9 @@ use crate::registration::rule;
 /// uid, by which `kubectl describe` finds what is told of it, is read by its name.
 #[must_use]
 pub fn rights() -> Vec<PolicyRule> {
-    let told_of = MEMBERS.iter().map(|member| rule(member.group, member.resource, &["get"]));
+    let told_of = MEMBERS
+        .iter()
+        .map(|member| rule(member.group, member.resource, &["get"]));
     let release = rule("helm.toolkit.fluxcd.io", "helmreleases", &["get"]);
     let events = rule("", "events", &["create", "patch"]);
     told_of.chain([release, events]).collect()

@@ -42,7 +42,11 @@ impl Teller {
     pub(crate) fn start(client: Client, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
         let (queue, told) = channel(QUEUE);
         tokio::spawn(write(told, client, metrics.clone()));
-        Self { queue, state, metrics }
+        Self {
+            queue,
+            state,
+            metrics,
+        }
     }
 
     /// Hands in what is to be told of an answer. Never waits: what finds no room is dropped and counted.
@@ -70,7 +74,12 @@ async fn write(mut queue: Receiver<Told>, client: Client, metrics: Arc<Metrics>)
             match timeout(PATIENCE, sent(&client, &key, event)).await {
                 Ok(Ok(())) => metrics.told("written"),
                 Ok(Err(error)) => failed(&mut ledger, &key, &reason(&error), &metrics),
-                Err(_) => failed(&mut ledger, &key, "the apiserver did not answer in time", &metrics),
+                Err(_) => failed(
+                    &mut ledger,
+                    &key,
+                    "the apiserver did not answer in time",
+                    &metrics,
+                ),
             }
         }
         if !is_open {
@@ -104,14 +113,23 @@ fn failed(ledger: &mut Ledger, key: &Key, why: &str, metrics: &Metrics) {
 async fn sent(client: &Client, (about, _): &Key, mut event: Event) -> kube::Result<()> {
     // kubectl describe finds Events by it. An object that cannot be read is told of without.
     event.involved_object.uid = uid(client, about).await.unwrap_or_default();
-    let (name, namespace) = (event.metadata.name.clone(), event.metadata.namespace.clone());
+    let (name, namespace) = (
+        event.metadata.name.clone(),
+        event.metadata.namespace.clone(),
+    );
     let events: Api<Event> = Api::namespaced(client.clone(), &namespace.unwrap_or_default());
     let params = PatchParams::apply("fluxkeep").force();
-    events.patch(&name.unwrap_or_default(), &params, &Patch::Apply(&event)).await.map(drop)
+    events
+        .patch(&name.unwrap_or_default(), &params, &Patch::Apply(&event))
+        .await
+        .map(drop)
 }
 
 async fn uid(client: &Client, about: &Subject) -> kube::Result<Option<String>> {
-    let (group, version) = about.api_version.split_once('/').unwrap_or(("", &about.api_version));
+    let (group, version) = about
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &about.api_version));
     // The kinds of the engine and HelmRelease have regular plurals.
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &about.kind));
     let api: Api<DynamicObject> = match &about.namespace {
@@ -135,7 +153,10 @@ mod tests {
     use tower::service_fn;
 
     fn state() -> Arc<State> {
-        Arc::new(State::new(Arc::new(Snapshot::of(Vec::new())), Policy::default()))
+        Arc::new(State::new(
+            Arc::new(Snapshot::of(Vec::new())),
+            Policy::default(),
+        ))
     }
 
     fn refusal(state: &State, name: &str) -> Answer {
@@ -153,21 +174,34 @@ mod tests {
     fn counted(metrics: &Metrics, result: &str) -> u64 {
         let sample = format!(r#"fluxkeep_events_total{{result="{result}"}} "#);
         let text = metrics.encoded();
-        text.lines().find_map(|line| line.strip_prefix(&sample)).unwrap().parse().unwrap()
+        text.lines()
+            .find_map(|line| line.strip_prefix(&sample))
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_apiserver_that_does_not_answer_costs_events_and_no_time() {
-        let silent = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
+        let silent = service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<Response<Body>, Infallible>>()
+        });
         let (state, metrics) = (state(), Arc::new(Metrics::default()));
-        let teller = Teller::start(Client::new(silent, "default"), state.clone(), metrics.clone());
+        let teller = Teller::start(
+            Client::new(silent, "default"),
+            state.clone(),
+            metrics.clone(),
+        );
         let answer = refusal(&state, "buckets.source.toolkit.fluxcd.io");
         for _ in 0..=QUEUE {
             teller.tell(&answer);
         }
         assert_eq!(counted(&metrics, "dropped"), 1);
         tokio::time::sleep(PATIENCE * 2).await;
-        assert_eq!((counted(&metrics, "written"), counted(&metrics, "failed")), (0, 1));
+        assert_eq!(
+            (counted(&metrics, "written"), counted(&metrics, "failed")),
+            (0, 1)
+        );
     }
 
     /// An apiserver that knows no object and takes every Event.
@@ -176,7 +210,9 @@ mod tests {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();
         let service = service_fn(move |request: Request<Body>| {
-            seen.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+            seen.lock()
+                .unwrap()
+                .push(format!("{} {}", request.method(), request.uri().path()));
             let (status, body) = if request.method() == "PATCH" {
                 (200, "{\"metadata\":{},\"involvedObject\":{}}")
             } else {
@@ -184,12 +220,19 @@ mod tests {
             };
             async move {
                 Ok::<_, Infallible>(
-                    Response::builder().status(status).body(Body::from(body.as_bytes().to_vec())).unwrap(),
+                    Response::builder()
+                        .status(status)
+                        .body(Body::from(body.as_bytes().to_vec()))
+                        .unwrap(),
                 )
             }
         });
         let (state, metrics) = (state(), Arc::new(Metrics::default()));
-        let teller = Teller::start(Client::new(service, "default"), state.clone(), metrics.clone());
+        let teller = Teller::start(
+            Client::new(service, "default"),
+            state.clone(),
+            metrics.clone(),
+        );
         let answer = refusal(&state, "buckets.source.toolkit.fluxcd.io");
         for _ in 0..3 {
             teller.tell(&answer);
@@ -198,7 +241,9 @@ mod tests {
         assert_eq!(counted(&metrics, "written"), 1);
         let path = asked.lock().unwrap().last().cloned().unwrap();
         assert!(
-            path.starts_with("PATCH /api/v1/namespaces/default/events/buckets.source.toolkit.fluxcd.io."),
+            path.starts_with(
+                "PATCH /api/v1/namespaces/default/events/buckets.source.toolkit.fluxcd.io."
+            ),
             "{path}"
         );
     }

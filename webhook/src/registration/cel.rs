@@ -11,7 +11,13 @@ pub(super) const NEW: &str = "object";
 
 /// A string literal.
 pub(super) fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\\', r"\\").replace('\'', r"\'").replace('\n', r"\n"))
+    format!(
+        "'{}'",
+        value
+            .replace('\\', r"\\")
+            .replace('\'', r"\'")
+            .replace('\n', r"\n")
+    )
 }
 
 /// A list literal.

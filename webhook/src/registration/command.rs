@@ -18,7 +18,12 @@ use crate::upkeep;
 #[derive(Debug, Clone, clap::Args)]
 pub struct What {
     /// The URL by which the apiserver finds a server outside of the cluster: https://HOST[:PORT][/PATH].
-    #[arg(long, env = "FLUXKEEP_URL", value_name = "URL", conflicts_with = "service")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_URL",
+        value_name = "URL",
+        conflicts_with = "service"
+    )]
     url: Option<String>,
     /// The Service by which it finds a server inside: NAMESPACE/NAME[:PORT].
     #[arg(long, env = "FLUXKEEP_SERVICE", value_name = "SERVICE")]
@@ -27,7 +32,12 @@ pub struct What {
     #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// The Helm release that installs fluxkeep: never refused because the server is down.
-    #[arg(long, env = "FLUXKEEP_RELEASE", value_name = "NAME", default_value = "fluxkeep")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_RELEASE",
+        value_name = "NAME",
+        default_value = "fluxkeep"
+    )]
     release: String,
 }
 
@@ -56,7 +66,12 @@ pub struct Register {
     #[command(flatten)]
     target: Target,
     /// Prints the manifests and sends nothing.
-    #[arg(long, env = "FLUXKEEP_REGISTER_OUTPUT", value_enum, value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_REGISTER_OUTPUT",
+        value_enum,
+        value_name = "FORMAT"
+    )]
     output: Option<Format>,
 }
 
@@ -80,9 +95,17 @@ impl Register {
     /// # Errors
     /// When a file is not readable or the apiserver refuses.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let policy = self.policy.as_deref().map(upkeep::PolicyFile::load).transpose().map_err(|why| anyhow!(why))?;
+        let policy = self
+            .policy
+            .as_deref()
+            .map(upkeep::PolicyFile::load)
+            .transpose()
+            .map_err(|why| anyhow!(why))?;
         let policy = policy.map_or_else(Policy::default, |(_, policy)| policy);
-        let registration = self.what.registration()?.context("--url or --service must tell where the server is")?;
+        let registration = self
+            .what
+            .registration()?
+            .context("--url or --service must tell where the server is")?;
         let manifests = registration.manifests(&policy);
         if self.output.is_some() {
             let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
@@ -113,7 +136,11 @@ impl Unregister {
             let done = cluster.delete(reference).await?;
             self.target.tell(out, reference, done)?;
         }
-        if registered.is_empty() { print(out, "nothing is registered\n") } else { Ok(()) }
+        if registered.is_empty() {
+            print(out, "nothing is registered\n")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -130,15 +157,24 @@ impl What {
             (None, None) => return Ok(None),
         };
         let authority = self.ca_file.as_deref().map(certificates).transpose()?;
-        Ok(Some(Registration { address, authority, release: Some(self.release.clone()) }))
+        Ok(Some(Registration {
+            address,
+            authority,
+            release: Some(self.release.clone()),
+        }))
     }
 }
 
 /// The apiserver takes https alone, and adds nothing to the path.
 fn address_of_url(url: &str) -> anyhow::Result<Address> {
-    let parsed: axum::http::Uri = url.parse().with_context(|| format!("reading --url {url:?}"))?;
+    let parsed: axum::http::Uri = url
+        .parse()
+        .with_context(|| format!("reading --url {url:?}"))?;
     let is_plain = parsed.query().is_none() && !url.contains(['#', '@']);
-    ensure!(parsed.scheme_str() == Some("https") && is_plain, "--url {url:?} is not https://HOST[:PORT][/PATH]");
+    ensure!(
+        parsed.scheme_str() == Some("https") && is_plain,
+        "--url {url:?} is not https://HOST[:PORT][/PATH]"
+    );
     Ok(Address::Url(url.trim_end_matches('/').to_owned()))
 }
 
@@ -146,25 +182,49 @@ fn address_of_service(service: &str) -> anyhow::Result<Address> {
     let (namespace, rest) = service.split_once('/').context("there is no slash")?;
     let (name, port) = rest.split_once(':').unwrap_or((rest, "443"));
     ensure!(!namespace.is_empty() && !name.is_empty(), "a name is empty");
-    let port = port.parse::<u16>().with_context(|| format!("{port:?} is no port"))?;
-    Ok(Address::Service { namespace: namespace.to_owned(), name: name.to_owned(), port: port.into() })
+    let port = port
+        .parse::<u16>()
+        .with_context(|| format!("{port:?} is no port"))?;
+    Ok(Address::Service {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        port: port.into(),
+    })
 }
 
 fn certificates(path: &Path) -> anyhow::Result<String> {
-    let pem = std::fs::read_to_string(path).with_context(|| format!("reading --ca-file {}", path.display()))?;
-    let count = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).count();
-    ensure!(count > 0, "reading --ca-file {}: there is no certificate in it; PEM is expected", path.display());
+    let pem = std::fs::read_to_string(path)
+        .with_context(|| format!("reading --ca-file {}", path.display()))?;
+    let count = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .filter_map(Result::ok)
+        .count();
+    ensure!(
+        count > 0,
+        "reading --ca-file {}: there is no certificate in it; PEM is expected",
+        path.display()
+    );
     Ok(pem)
 }
 
 impl Target {
     async fn connect(&self) -> anyhow::Result<Cluster> {
-        let client = connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
-        Ok(Cluster::new(client.context("connecting to the cluster")?, self.dry_run))
+        let client =
+            connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        Ok(Cluster::new(
+            client.context("connecting to the cluster")?,
+            self.dry_run,
+        ))
     }
 
     fn tell(&self, out: &mut impl Write, reference: &Reference, done: Done) -> anyhow::Result<()> {
-        print(out, &format!("{reference} {}{}\n", done.name(), if self.dry_run { " (dry run)" } else { "" }))
+        print(
+            out,
+            &format!(
+                "{reference} {}{}\n",
+                done.name(),
+                if self.dry_run { " (dry run)" } else { "" }
+            ),
+        )
     }
 }
 

@@ -1,21 +1,37 @@
 //! The webhook configurations: what is asked in each phase.
 
 use fluxkeep::policy::Policy;
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 
 use super::gate::Phase;
 use super::webhook::{mutating_webhook, webhooks};
 use super::{NAME, Registration, metadata, mutation};
 
 /// The configuration of the mutating phase, in which nothing is changed but by the mutation.
-pub(super) fn mutating(registration: &Registration, policy: &Policy) -> MutatingWebhookConfiguration {
-    let webhooks = webhooks(registration, policy, Phase::Mutating).into_iter().map(mutating_webhook);
+pub(super) fn mutating(
+    registration: &Registration,
+    policy: &Policy,
+) -> MutatingWebhookConfiguration {
+    let webhooks = webhooks(registration, policy, Phase::Mutating)
+        .into_iter()
+        .map(mutating_webhook);
     let webhooks = webhooks.chain(mutation::webhook(registration, policy));
-    MutatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks.collect()) }
+    MutatingWebhookConfiguration {
+        metadata: metadata(NAME),
+        webhooks: Some(webhooks.collect()),
+    }
 }
 
 /// The configuration of the validating phase.
-pub(super) fn validating(registration: &Registration, policy: &Policy) -> ValidatingWebhookConfiguration {
+pub(super) fn validating(
+    registration: &Registration,
+    policy: &Policy,
+) -> ValidatingWebhookConfiguration {
     let webhooks = webhooks(registration, policy, Phase::Validating);
-    ValidatingWebhookConfiguration { metadata: metadata(NAME), webhooks: Some(webhooks) }
+    ValidatingWebhookConfiguration {
+        metadata: metadata(NAME),
+        webhooks: Some(webhooks),
+    }
 }

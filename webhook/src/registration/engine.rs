@@ -5,7 +5,8 @@ use fluxkeep::helm::HOOK;
 use fluxkeep::object::PART_OF;
 
 use super::cel::{
-    NEW, OLD, all, any, is_annotated, is_named, is_resource, is_resource_in, list, not, starts_with, text,
+    NEW, OLD, all, any, is_annotated, is_named, is_resource, is_resource_in, list, not,
+    starts_with, text,
 };
 
 /// By what gates tell the engine from everything else.
@@ -38,12 +39,21 @@ pub(super) fn is_inside(engine: &Engine) -> String {
 /// Whether the object says of itself that it is part of Flux.
 pub(super) fn is_labelled(object: &str) -> String {
     let (marks, key) = (format!("{object}.metadata.labels"), text(PART_OF));
-    all([format!("has({marks})"), format!("{key} in {marks}"), format!("{marks}[{key}] == 'flux'")])
+    all([
+        format!("has({marks})"),
+        format!("{key} in {marks}"),
+        format!("{marks}[{key}] == 'flux'"),
+    ])
 }
 
 /// Whether a CRD is one of Flux's.
 pub(super) fn is_flux_crd(object: &str) -> String {
-    any(GROUPS.map(|group| format!("{object}.metadata.name.endsWith({})", text(&format!(".{group}")))))
+    any(GROUPS.map(|group| {
+        format!(
+            "{object}.metadata.name.endsWith({})",
+            text(&format!(".{group}"))
+        )
+    }))
 }
 
 /// Whether the object as it lives is a part of the engine: by what its kind is known, or by its label.
@@ -69,13 +79,23 @@ fn is_known_by_label(engine: &Engine) -> String {
         let members = MEMBERS.iter().filter(|member| is(&member.known));
         is_resource_in(&members.map(|member| member.resource).collect::<Vec<_>>())
     };
-    let inside = all([resources(|known| matches!(known, Known::Inside(_))), is_inside(engine)]);
-    all([is_labelled(OLD), any([resources(|known| matches!(known, Known::ClusterWide(_))), inside])])
+    let inside = all([
+        resources(|known| matches!(known, Known::Inside(_))),
+        is_inside(engine),
+    ]);
+    all([
+        is_labelled(OLD),
+        any([
+            resources(|known| matches!(known, Known::ClusterWide(_))),
+            inside,
+        ]),
+    ])
 }
 
 /// Whether a ClusterRole only lends Flux's resources to others; it carries no label.
 pub(super) fn is_aggregated(object: &str) -> String {
-    let starts = AGGREGATED.map(|start| format!("{object}.metadata.name.startsWith({})", text(start)));
+    let starts =
+        AGGREGATED.map(|start| format!("{object}.metadata.name.startsWith({})", text(start)));
     all([is_resource("clusterroles"), any(starts)])
 }
 
@@ -86,22 +106,43 @@ pub(super) fn not_a_hook() -> (&'static str, String) {
 
 /// What an optional controller consists of: its deletion warns.
 pub(super) fn is_optional() -> String {
-    let optional = |member: &&Member| OPTIONAL.iter().all(|name| member.weight(name) == Part::Optional);
-    let resources: Vec<_> = MEMBERS.iter().filter(optional).map(|member| member.resource).collect();
-    all([is_resource_in(&resources), any(OPTIONAL.map(|name| starts_with(OLD, name)))])
+    let optional = |member: &&Member| {
+        OPTIONAL
+            .iter()
+            .all(|name| member.weight(name) == Part::Optional)
+    };
+    let resources: Vec<_> = MEMBERS
+        .iter()
+        .filter(optional)
+        .map(|member| member.resource)
+        .collect();
+    all([
+        is_resource_in(&resources),
+        any(OPTIONAL.map(|name| starts_with(OLD, name))),
+    ])
 }
 
 /// The label taken off, or the mark of a hook put on.
 pub(super) fn is_loosened() -> String {
-    let taken = all([is_labelled(OLD), not(&is_labelled(NEW)), not(&is_aggregated(OLD))]);
+    let taken = all([
+        is_labelled(OLD),
+        not(&is_labelled(NEW)),
+        not(&is_aggregated(OLD)),
+    ]);
     any([taken, becomes_hook()])
 }
 
 /// Helm or helm-controller writes.
 pub(super) fn is_helm() -> String {
     let manager = "request.options.fieldManager";
-    let named = all([format!("has(request.options) && has({manager})"), format!("{manager}.startsWith('helm')")]);
-    any(["request.userInfo.username.endsWith(':helm-controller')".to_owned(), named])
+    let named = all([
+        format!("has(request.options) && has({manager})"),
+        format!("{manager}.startsWith('helm')"),
+    ]);
+    any([
+        "request.userInfo.username.endsWith(':helm-controller')".to_owned(),
+        named,
+    ])
 }
 
 /// The mark of a hook put on.

@@ -8,9 +8,12 @@ use fluxkeep::rules::{RULES, engine_deleted, engine_label_removed};
 
 use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
 use super::engine::{
-    Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members, not_a_hook,
+    Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members,
+    not_a_hook,
 };
-use super::release::{becomes_another, is_engines_record, is_engines_release, is_record, is_suspended};
+use super::release::{
+    becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
+};
 
 /// When the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +70,22 @@ pub struct Gate {
 }
 
 /// Every gate. The engine's door has one for each of its rules.
-pub static GATES: [Gate; 6] = [CRD, CRD_STATUS, HELM_RELEASE, RELEASE_RECORD, ENGINE_DELETED, ENGINE_LABEL_REMOVED];
+pub static GATES: [Gate; 6] = [
+    CRD,
+    CRD_STATUS,
+    HELM_RELEASE,
+    RELEASE_RECORD,
+    ENGINE_DELETED,
+    ENGINE_LABEL_REMOVED,
+];
 
 impl Gate {
     /// The rules that are asked there.
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
         let (door, name) = (self.door, self.name);
-        RULES.into_iter().filter(move |rule| rule.doors.contains(&door) && (door != Door::Engine || rule.id == name))
+        RULES.into_iter().filter(move |rule| {
+            rule.doors.contains(&door) && (door != Door::Engine || rule.id == name)
+        })
     }
 }
 
@@ -96,7 +108,12 @@ const CRD_STATUS: Gate = Gate {
     phase: Phase::Validating,
     why_then: "the apiserver checks nothing of it, so the final object is what counts",
     operations: &["UPDATE"],
-    resources: || vec![("apiextensions.k8s.io", vec!["customresourcedefinitions/status"])],
+    resources: || {
+        vec![(
+            "apiextensions.k8s.io",
+            vec!["customresourcedefinitions/status"],
+        )]
+    },
     sent: |_| {
         let stored = |object| {
             let has = format!("has({object}.status) && has({object}.status.storedVersions)");
@@ -104,7 +121,10 @@ const CRD_STATUS: Gate = Gate {
         };
         let apiserver = "request.userInfo.username == 'system:apiserver'";
         let changed = format!("{} != {}", stored(NEW), stored(OLD));
-        vec![("not-the-apiserver", not(apiserver)), ("stored-versions-changed", changed)]
+        vec![
+            ("not-the-apiserver", not(apiserver)),
+            ("stored-versions-changed", changed),
+        ]
     },
     closed: |_| is_flux_crd(NEW),
     why_closed: "Flux's definitions: a wrong list makes their objects unreadable",
@@ -121,7 +141,10 @@ const HELM_RELEASE: Gate = Gate {
     sent: |_| {
         let changed = any(["request.operation == 'CREATE'".to_owned(), differs("spec")]);
         // Suspending must be possible while the server is down: it is what mends most.
-        vec![("intent-changed", changed), ("acts", any([not(&is_suspended(NEW)), becomes_another()]))]
+        vec![
+            ("intent-changed", changed),
+            ("acts", any([not(&is_suspended(NEW)), becomes_another()])),
+        ]
     },
     closed: |profile| is_engines_release(NEW, profile),
     why_closed: "releases in the engine's namespaces: one of them may own Flux",
@@ -154,7 +177,11 @@ const ENGINE_DELETED: Gate = Gate {
     },
     closed: |profile| {
         let release = is_engines_release(OLD, profile);
-        format!("{} ? {release} : {}", is_resource(HELM_RELEASES), not(&is_optional()))
+        format!(
+            "{} ? {release} : {}",
+            is_resource(HELM_RELEASES),
+            not(&is_optional())
+        )
     },
     why_closed: "every object that Flux needs, and releases in its namespaces: nothing brings back what is deleted",
     why_open: "optional controllers, of which it warns, releases elsewhere, and fluxkeep's own",
@@ -166,8 +193,19 @@ const ENGINE_LABEL_REMOVED: Gate = Gate {
     phase: Phase::Mutating,
     why_then: "as for deletions: the twin refuses it too",
     operations: &["UPDATE"],
-    resources: || members().into_iter().filter(|(group, _)| *group != "apiextensions.k8s.io").collect(),
-    sent: |engine| vec![not_a_hook(), ("engine", is_engine(engine)), ("loosened", is_loosened())],
+    resources: || {
+        members()
+            .into_iter()
+            .filter(|(group, _)| *group != "apiextensions.k8s.io")
+            .collect()
+    },
+    sent: |engine| {
+        vec![
+            not_a_hook(),
+            ("engine", is_engine(engine)),
+            ("loosened", is_loosened()),
+        ]
+    },
     closed: |_| not(&is_helm()),
     why_closed: "an object that loses its marks is no longer guarded",
     why_open: "Helm's writes: refusing one starts the release's remediation",

@@ -24,7 +24,10 @@ pub struct Kept {
 impl Kept {
     /// With the certificate that the server made itself, where no other is to be trusted.
     pub(crate) fn trusting(mut self, authority: Option<&str>) -> Self {
-        self.registration.authority = self.registration.authority.or_else(|| authority.map(str::to_owned));
+        self.registration.authority = self
+            .registration
+            .authority
+            .or_else(|| authority.map(str::to_owned));
         self
     }
 }
@@ -45,7 +48,13 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Keeps it for the policy of `state`, which may change.
     pub(crate) fn new(kept: Kept, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
-        Self { kept, state, metrics, applied: false, told: String::new() }
+        Self {
+            kept,
+            state,
+            metrics,
+            applied: false,
+            told: String::new(),
+        }
     }
 
     /// Looks once, and puts back what differs. A failure is counted, told when it is another than the
@@ -66,7 +75,10 @@ impl Keeper {
             self.metrics.kept("failed");
         }
         if told != self.told && !told.is_empty() {
-            tracing::error!(why = told, "the registration cannot be kept up to date; what is there stays");
+            tracing::error!(
+                why = told,
+                "the registration cannot be kept up to date; what is there stays"
+            );
         }
         self.told = told;
     }
@@ -76,7 +88,11 @@ impl Keeper {
         let cluster = &self.kept.cluster;
         let mut result = Ok(());
         for manifest in manifests {
-            let done = if self.applied { cluster.put_back(manifest).await } else { cluster.apply(manifest).await };
+            let done = if self.applied {
+                cluster.put_back(manifest).await
+            } else {
+                cluster.apply(manifest).await
+            };
             result = result.and(self.note(done, &manifest.reference));
         }
         for reference in cluster.left_over(manifests).await? {

@@ -31,10 +31,16 @@ pub struct Reference {
 
 impl Manifest {
     pub(super) fn of<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Self {
-        let (resource, name) = (ApiResource::erase::<K>(&()), object.meta().name.clone().unwrap_or_default());
+        let (resource, name) = (
+            ApiResource::erase::<K>(&()),
+            object.meta().name.clone().unwrap_or_default(),
+        );
         // Only strings, numbers and lists: nothing that serde_json could refuse.
         let body = serde_json::to_value(object).unwrap_or_default();
-        Self { reference: Reference { resource, name }, body }
+        Self {
+            reference: Reference { resource, name },
+            body,
+        }
     }
 }
 
@@ -53,11 +59,15 @@ pub(super) fn kinds() -> [ApiResource; 4] {
 /// certificates to trust: what is not asked for is not looked at.
 pub(super) fn is_as(wanted: &Value, live: &Value) -> bool {
     match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => {
-            wanted.iter().all(|(key, value)| live.get(key).is_some_and(|live| is_as(value, live)))
-        }
+        (Value::Object(wanted), Value::Object(live)) => wanted
+            .iter()
+            .all(|(key, value)| live.get(key).is_some_and(|live| is_as(value, live))),
         (Value::Array(wanted), Value::Array(live)) => {
-            wanted.len() == live.len() && wanted.iter().zip(live).all(|(wanted, live)| is_as(wanted, live))
+            wanted.len() == live.len()
+                && wanted
+                    .iter()
+                    .zip(live)
+                    .all(|(wanted, live)| is_as(wanted, live))
         }
         (wanted, live) => wanted == live,
     }
@@ -66,7 +76,13 @@ pub(super) fn is_as(wanted: &Value, live: &Value) -> bool {
 /// `kind.group/name`, as kubectl prints it.
 impl fmt::Display for Reference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}.{}/{}", self.resource.kind.to_lowercase(), self.resource.group, self.name)
+        write!(
+            out,
+            "{}.{}/{}",
+            self.resource.kind.to_lowercase(),
+            self.resource.group,
+            self.name
+        )
     }
 }
 
@@ -81,7 +97,11 @@ mod tests {
         let live = |webhooks: Value| json!({"metadata": {"generation": 2}, "webhooks": webhooks});
         let wanted = json!({"webhooks": [{"name": "a", "failurePolicy": "Fail"}]});
         assert!(is_as(&wanted, &live(json!([entry("Fail")]))));
-        for changed in [json!([entry("Ignore")]), json!([entry("Fail"), entry("Fail")]), json!([])] {
+        for changed in [
+            json!([entry("Ignore")]),
+            json!([entry("Fail"), entry("Fail")]),
+            json!([]),
+        ] {
             assert!(!is_as(&wanted, &live(changed.clone())), "{changed}");
         }
         assert!(!is_as(&wanted, &json!({})));

@@ -36,8 +36,10 @@ const NAME: &str = crate::REGISTRATION;
 /// Ends the names of webhooks and policies.
 const DOMAIN: &str = "fluxkeep.io";
 /// By these everything that is registered is found again.
-const LABELS: [(&str, &str); 2] =
-    [("app.kubernetes.io/component", "registration"), ("app.kubernetes.io/part-of", "fluxkeep")];
+const LABELS: [(&str, &str); 2] = [
+    ("app.kubernetes.io/component", "registration"),
+    ("app.kubernetes.io/part-of", "fluxkeep"),
+];
 
 /// Where the server is, for the apiserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,5 +85,9 @@ impl Registration {
 
 fn metadata(name: &str) -> ObjectMeta {
     let labels = LABELS.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    ObjectMeta { name: Some(name.to_owned()), labels: Some(BTreeMap::from(labels)), ..ObjectMeta::default() }
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some(BTreeMap::from(labels)),
+        ..ObjectMeta::default()
+    }
 }

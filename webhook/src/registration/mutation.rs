@@ -24,12 +24,18 @@ pub fn name() -> String {
 /// server alone, so namespaces tell nothing here: a release elsewhere may bring it, too.
 #[must_use]
 pub fn conditions(profile: &Profile<'_>) -> Vec<(&'static str, String)> {
-    let remote = all([format!("has({NEW}.spec)"), format!("has({NEW}.spec.kubeConfig)")]);
+    let remote = all([
+        format!("has({NEW}.spec)"),
+        format!("has({NEW}.spec.kubeConfig)"),
+    ]);
     let own = is_own(NEW, profile).map(|own| ("not-fluxkeeps-own", not(&own)));
     let sent = [
         ("this-cluster", not(&remote)),
         ("acts", not(&is_suspended(NEW))),
-        ("stays", not(&format!("has({NEW}.metadata.deletionTimestamp)"))),
+        (
+            "stays",
+            not(&format!("has({NEW}.metadata.deletionTimestamp)")),
+        ),
         ("lacks-it", not(&has_stanza())),
     ];
     own.into_iter().chain(sent).collect()
@@ -37,19 +43,34 @@ pub fn conditions(profile: &Profile<'_>) -> Vec<(&'static str, String)> {
 
 /// Whether the post-renderer is there as fluxkeep writes it; written otherwise, the server knows it.
 fn has_stanza() -> String {
-    let target = format!("has(one.target) && one.target == {{'kind': {}}}", text(EVERY_KIND));
-    let one = format!("has(one.patch) && one.patch == {} && {target}", text(&patch()));
+    let target = format!(
+        "has(one.target) && one.target == {{'kind': {}}}",
+        text(EVERY_KIND)
+    );
+    let one = format!(
+        "has(one.patch) && one.patch == {} && {target}",
+        text(&patch())
+    );
     let patches = format!("each.kustomize.patches.exists(one, {one})");
     let each = format!("has(each.kustomize) && has(each.kustomize.patches) && {patches}");
     let renderers = format!("{NEW}.spec.postRenderers");
-    all([format!("has({NEW}.spec)"), format!("has({renderers})"), format!("{renderers}.exists(each, {each})")])
+    all([
+        format!("has({NEW}.spec)"),
+        format!("has({renderers})"),
+        format!("{renderers}.exists(each, {each})"),
+    ])
 }
 
 /// The webhook, where the policy wants it. It fails open: what it adds is a second net, and the gates
 /// judge what has become of the release.
 pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<MutatingWebhook> {
-    let profile = Profile { engine: &policy.engine, release: registration.release.as_deref() };
-    let rules = helm_releases().into_iter().map(|(group, resources)| rule(&OPERATIONS, group, &resources));
+    let profile = Profile {
+        engine: &policy.engine,
+        release: registration.release.as_deref(),
+    };
+    let rules = helm_releases()
+        .into_iter()
+        .map(|(group, resources)| rule(&OPERATIONS, group, &resources));
     policy.mutates_helm_releases.then(|| MutatingWebhook {
         name: name(),
         client_config: client_config(registration, Phase::Mutating),

@@ -11,7 +11,10 @@ const VERBS: [&str; 5] = ["get", "list", "create", "patch", "delete"];
 #[must_use]
 pub fn rights() -> Vec<PolicyRule> {
     let written = kinds().map(|kind| rule(&kind.group, &kind.plural, &VERBS));
-    written.into_iter().chain([rule("", "namespaces", &["get"])]).collect()
+    written
+        .into_iter()
+        .chain([rule("", "namespaces", &["get"])])
+        .collect()
 }
 
 /// One rule of a role.

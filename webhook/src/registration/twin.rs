@@ -16,7 +16,8 @@ use fluxkeep::rule::Rule;
 use fluxkeep::rules::{engine_deleted, engine_label_removed};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec, Validation,
+    ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec,
+    ValidatingAdmissionPolicySpec, Validation,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -43,7 +44,13 @@ static TWINS: [Twin; 2] = [
     Twin {
         rule: &engine_deleted::RULE,
         operation: "DELETE",
-        conditions: |engine| vec![not_a_hook(), ("engine", is_engine(engine)), ("required", not(&is_optional()))],
+        conditions: |engine| {
+            vec![
+                not_a_hook(),
+                ("engine", is_engine(engine)),
+                ("required", not(&is_optional())),
+            ]
+        },
         does: "deletes a part of Flux",
         remedy: engine_deleted::remedy,
         covers: true,
@@ -62,9 +69,18 @@ static TWINS: [Twin; 2] = [
 ];
 
 /// The policies, each with a binding for each of the engine's namespaces where its override counts.
-pub(super) fn twins(policy: &Policy) -> Vec<(ValidatingAdmissionPolicy, Vec<ValidatingAdmissionPolicyBinding>)> {
-    let twins = TWINS.iter().filter(|twin| twin.rule.weight(policy) != Level::Off);
-    twins.map(|twin| (twin.policy(&policy.engine), twin.bindings(policy))).collect()
+pub(super) fn twins(
+    policy: &Policy,
+) -> Vec<(
+    ValidatingAdmissionPolicy,
+    Vec<ValidatingAdmissionPolicyBinding>,
+)> {
+    let twins = TWINS
+        .iter()
+        .filter(|twin| twin.rule.weight(policy) != Level::Off);
+    twins
+        .map(|twin| (twin.policy(&policy.engine), twin.bindings(policy)))
+        .collect()
 }
 
 impl Twin {
@@ -73,7 +89,10 @@ impl Twin {
     }
 
     fn policy(&self, engine: &Engine) -> ValidatingAdmissionPolicy {
-        let home = ParamKind { api_version: Some("v1".to_owned()), kind: Some("Namespace".to_owned()) };
+        let home = ParamKind {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Namespace".to_owned()),
+        };
         let spec = ValidatingAdmissionPolicySpec {
             failure_policy: Some("Fail".to_owned()),
             match_constraints: Some(self.constraints()),
@@ -82,20 +101,30 @@ impl Twin {
             validations: Some(vec![self.validation()]),
             ..ValidatingAdmissionPolicySpec::default()
         };
-        ValidatingAdmissionPolicy { metadata: metadata(&self.name()), spec: Some(spec), status: None }
+        ValidatingAdmissionPolicy {
+            metadata: metadata(&self.name()),
+            spec: Some(spec),
+            status: None,
+        }
     }
 
     fn constraints(&self) -> MatchResources {
-        let rules = members().into_iter().map(|(group, resources)| NamedRuleWithOperations {
-            api_groups: Some(vec![group.to_owned()]),
-            api_versions: Some(vec!["*".to_owned()]),
-            operations: Some(vec![self.operation.to_owned()]),
-            resources: Some(resources.into_iter().map(str::to_owned).collect()),
-            scope: Some("*".to_owned()),
-            resource_names: None,
-        });
+        let rules = members()
+            .into_iter()
+            .map(|(group, resources)| NamedRuleWithOperations {
+                api_groups: Some(vec![group.to_owned()]),
+                api_versions: Some(vec!["*".to_owned()]),
+                operations: Some(vec![self.operation.to_owned()]),
+                resources: Some(resources.into_iter().map(str::to_owned).collect()),
+                scope: Some("*".to_owned()),
+                resource_names: None,
+            });
         let match_policy = Some("Equivalent".to_owned());
-        MatchResources { resource_rules: Some(rules.collect()), match_policy, ..MatchResources::default() }
+        MatchResources {
+            resource_rules: Some(rules.collect()),
+            match_policy,
+            ..MatchResources::default()
+        }
     }
 
     fn validation(&self) -> Validation {
@@ -111,20 +140,29 @@ impl Twin {
     /// Whether annotations excuse the object from the rule, with a reason and an end.
     fn is_excused(&self) -> String {
         let holders = [OLD].into_iter().chain(self.covers.then_some("params"));
-        let marks =
-            holders.map(|holder| format!("has({holder}.metadata.annotations) ? {holder}.metadata.annotations : {{}}"));
+        let marks = holders.map(|holder| {
+            format!("has({holder}.metadata.annotations) ? {holder}.metadata.annotations : {{}}")
+        });
         let says = |key: &str, pattern: &str| {
             let key = text(key);
             format!("{key} in marks && marks[{key}].matches({})", text(pattern))
         };
         let allows = says(ALLOW, &format!(r"(^|,)\s*{}\s*(,|$)", self.rule.id));
         let (reason, until) = (says(REASON, r"\S"), says(UNTIL, RFC_3339));
-        format!("[{}].exists(marks,\n{allows} &&\n{reason} &&\n{until})", marks.collect::<Vec<_>>().join(", "))
+        format!(
+            "[{}].exists(marks,\n{allows} &&\n{reason} &&\n{until})",
+            marks.collect::<Vec<_>>().join(", ")
+        )
     }
 
     /// What the webhook says, as far as it can be said here.
     fn message(&self) -> String {
-        let rest = format!(" {}. {}. {RULES_URL}{}", self.does, (self.remedy)(HOME), self.rule.id);
+        let rest = format!(
+            " {}. {}. {RULES_URL}{}",
+            self.does,
+            (self.remedy)(HOME),
+            self.rule.id
+        );
         let rest = text(&rest).replace(HOME, "' + params.metadata.name + '");
         let words = [
             text(&format!("{}: ", self.rule.id)),
@@ -140,10 +178,19 @@ impl Twin {
     fn bindings(&self, policy: &Policy) -> Vec<ValidatingAdmissionPolicyBinding> {
         let binding = |name: String, spec: ValidatingAdmissionPolicyBindingSpec| {
             let actions = Some(actions(self.rule.weight(policy)));
-            let spec = Some(ValidatingAdmissionPolicyBindingSpec { validation_actions: actions, ..spec });
-            ValidatingAdmissionPolicyBinding { metadata: metadata(&name), spec }
+            let spec = Some(ValidatingAdmissionPolicyBindingSpec {
+                validation_actions: actions,
+                ..spec
+            });
+            ValidatingAdmissionPolicyBinding {
+                metadata: metadata(&name),
+                spec,
+            }
         };
-        let bare = ValidatingAdmissionPolicyBindingSpec { policy_name: Some(self.name()), ..Default::default() };
+        let bare = ValidatingAdmissionPolicyBindingSpec {
+            policy_name: Some(self.name()),
+            ..Default::default()
+        };
         if !self.covers {
             return vec![binding(self.name(), bare)];
         }
@@ -153,7 +200,9 @@ impl Twin {
             match_resources: Some(inside(home)),
             ..bare.clone()
         };
-        homes.map(|home| binding(format!("{}.{home}.{DOMAIN}", self.rule.id), bound(home))).collect()
+        homes
+            .map(|home| binding(format!("{}.{home}.{DOMAIN}", self.rule.id), bound(home)))
+            .collect()
     }
 }
 
@@ -161,8 +210,14 @@ impl Twin {
 /// each namespace stands for its own, and for what they share all of them.
 fn inside(home: &str) -> MatchResources {
     let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), home.to_owned())]);
-    let selector = LabelSelector { match_labels: Some(labels), match_expressions: None };
-    MatchResources { namespace_selector: Some(selector), ..MatchResources::default() }
+    let selector = LabelSelector {
+        match_labels: Some(labels),
+        match_expressions: None,
+    };
+    MatchResources {
+        namespace_selector: Some(selector),
+        ..MatchResources::default()
+    }
 }
 
 /// A Namespace of the engine. Where there is none, there is no engine; refusing then would refuse

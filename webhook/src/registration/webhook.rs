@@ -4,7 +4,8 @@ use fluxkeep::finding::Level;
 use fluxkeep::policy::Policy;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MutatingWebhook, RuleWithOperations, ServiceReference, ValidatingWebhook, WebhookClientConfig,
+    MatchCondition, MutatingWebhook, RuleWithOperations, ServiceReference, ValidatingWebhook,
+    WebhookClientConfig,
 };
 
 use super::cel::not;
@@ -73,7 +74,10 @@ impl Gate {
             Scope::Engine => ("fails-closed", closed),
             Scope::Others => ("fails-open", not(&closed)),
         };
-        (self.sent)(profile.engine).into_iter().chain([apart]).collect()
+        (self.sent)(profile.engine)
+            .into_iter()
+            .chain([apart])
+            .collect()
     }
 
     /// Whether the server is asked at all under this policy, and whether it may refuse.
@@ -83,19 +87,37 @@ impl Gate {
 }
 
 /// The webhooks of a phase.
-pub(super) fn webhooks(registration: &Registration, policy: &Policy, phase: Phase) -> Vec<ValidatingWebhook> {
-    let gates = GATES.iter().filter(|gate| gate.phase == phase && gate.is_asked(policy));
+pub(super) fn webhooks(
+    registration: &Registration,
+    policy: &Policy,
+    phase: Phase,
+) -> Vec<ValidatingWebhook> {
+    let gates = GATES
+        .iter()
+        .filter(|gate| gate.phase == phase && gate.is_asked(policy));
     let both = gates.flat_map(|gate| Scope::ALL.map(|scope| (gate, scope)));
-    both.map(|(gate, scope)| webhook(registration, policy, gate, scope)).collect()
+    both.map(|(gate, scope)| webhook(registration, policy, gate, scope))
+        .collect()
 }
 
-fn webhook(registration: &Registration, policy: &Policy, gate: &Gate, scope: Scope) -> ValidatingWebhook {
-    let profile = Profile { engine: &policy.engine, release: registration.release.as_deref() };
+fn webhook(
+    registration: &Registration,
+    policy: &Policy,
+    gate: &Gate,
+    scope: Scope,
+) -> ValidatingWebhook {
+    let profile = Profile {
+        engine: &policy.engine,
+        release: registration.release.as_deref(),
+    };
     ValidatingWebhook {
         name: gate.webhook(scope),
         client_config: client_config(registration, gate.phase),
         rules: Some(
-            (gate.resources)().into_iter().map(|(group, resources)| rule(gate.operations, group, &resources)).collect(),
+            (gate.resources)()
+                .into_iter()
+                .map(|(group, resources)| rule(gate.operations, group, &resources))
+                .collect(),
         ),
         match_conditions: Some(match_conditions(gate.conditions(scope, &profile))),
         match_policy: Some("Equivalent".to_owned()),
@@ -112,25 +134,61 @@ pub(super) fn rule(operations: &[&str], group: &str, resources: &[&str]) -> Rule
     RuleWithOperations {
         api_groups: Some(vec![group.to_owned()]),
         api_versions: Some(vec!["*".to_owned()]),
-        operations: Some(operations.iter().map(|operation| (*operation).to_owned()).collect()),
-        resources: Some(resources.iter().map(|resource| (*resource).to_owned()).collect()),
+        operations: Some(
+            operations
+                .iter()
+                .map(|operation| (*operation).to_owned())
+                .collect(),
+        ),
+        resources: Some(
+            resources
+                .iter()
+                .map(|resource| (*resource).to_owned())
+                .collect(),
+        ),
         scope: Some("*".to_owned()),
     }
 }
 
 pub(super) fn match_conditions(conditions: Vec<(&'static str, String)>) -> Vec<MatchCondition> {
-    conditions.into_iter().map(|(name, expression)| MatchCondition { name: name.to_owned(), expression }).collect()
+    conditions
+        .into_iter()
+        .map(|(name, expression)| MatchCondition {
+            name: name.to_owned(),
+            expression,
+        })
+        .collect()
 }
 
 pub(super) fn client_config(registration: &Registration, phase: Phase) -> WebhookClientConfig {
     let path = phase.path();
-    let ca_bundle = registration.authority.as_ref().map(|pem| ByteString(pem.clone().into_bytes()));
+    let ca_bundle = registration
+        .authority
+        .as_ref()
+        .map(|pem| ByteString(pem.clone().into_bytes()));
     match &registration.address {
-        Address::Url(url) => WebhookClientConfig { url: Some(format!("{url}{path}")), ca_bundle, service: None },
-        Address::Service { namespace, name, port } => {
+        Address::Url(url) => WebhookClientConfig {
+            url: Some(format!("{url}{path}")),
+            ca_bundle,
+            service: None,
+        },
+        Address::Service {
+            namespace,
+            name,
+            port,
+        } => {
             let (namespace, name) = (namespace.clone(), name.clone());
-            let service = ServiceReference { namespace, name, path: Some(path.to_owned()), port: Some(*port) };
-            WebhookClientConfig { service: Some(service), ca_bundle, url: None }
+            let service = ServiceReference {
+                namespace,
+                name,
+                path: Some(path.to_owned()),
+                port: Some(*port),
+            };
+            WebhookClientConfig {
+                service: Some(service),
+                ca_bundle,
+                url: None,
+            }
         }
     }
 }
@@ -153,5 +211,8 @@ pub(super) fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
 
 /// Asked again where another webhook changed what was judged, or took away what was added.
 pub(super) fn reinvoked() -> MutatingWebhook {
-    MutatingWebhook { reinvocation_policy: Some("IfNeeded".to_owned()), ..MutatingWebhook::default() }
+    MutatingWebhook {
+        reinvocation_policy: Some("IfNeeded".to_owned()),
+        ..MutatingWebhook::default()
+    }
 }

@@ -10,7 +10,10 @@ use crate::client::{NEVER, Server, deletion, soon};
 /// Writes and reads on a connection of its own, until the server closes it.
 async fn raw(server: &Server, head: &str, body: &[u8]) -> String {
     let mut stream = server.connect("http/1.1").await;
-    stream.write_all(format!("POST /validate HTTP/1.1\r\nhost: here\r\n{head}\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("POST /validate HTTP/1.1\r\nhost: here\r\n{head}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     stream.write_all(body).await.unwrap();
     let mut answer = Vec::new();
     soon(stream.read_to_end(&mut answer)).await.unwrap();
@@ -20,9 +23,17 @@ async fn raw(server: &Server, head: &str, body: &[u8]) -> String {
 #[tokio::test]
 async fn a_body_that_says_it_is_too_long_is_turned_away_unread() {
     let server = Server::start(|_| {}).await;
-    let answer = raw(&server, &format!("content-length: {}", LONGEST_BODY + 1), b"").await;
+    let answer = raw(
+        &server,
+        &format!("content-length: {}", LONGEST_BODY + 1),
+        b"",
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(answer.contains("connection: close") && answer.contains("8388608 bytes at most"), "{answer}");
+    assert!(
+        answer.contains("connection: close") && answer.contains("8388608 bytes at most"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -38,7 +49,10 @@ async fn a_body_that_turns_out_too_long_is_turned_away() {
 async fn a_body_that_does_not_come_is_given_up() {
     let server = Server::start(|limits| limits.body = Duration::from_millis(50)).await;
     let answer = raw(&server, "content-length: 100", b"{").await;
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -55,7 +69,11 @@ async fn clients_that_say_nothing_crowd_out_each_other_and_not_the_apiserver() {
     for _ in 0..40 {
         silent.push(TcpStream::connect(server.admission).await.unwrap());
     }
-    let answer = server.client().await.review(deletion("source-controller")).await;
+    let answer = server
+        .client()
+        .await
+        .review(deletion("source-controller"))
+        .await;
     assert_eq!(answer.response()["allowed"], false);
     for first in &mut silent[..36] {
         assert_eq!(soon(first.read(&mut [0])).await.unwrap(), 0);
@@ -69,7 +87,11 @@ async fn idle_connections_do_not_stand_in_the_way() {
     for _ in 0..200 {
         idle.push(server.connect("http/1.1").await);
     }
-    let answer = server.client().await.review(deletion("source-controller")).await;
+    let answer = server
+        .client()
+        .await
+        .review(deletion("source-controller"))
+        .await;
     assert_eq!(answer.response()["allowed"], false);
 }
 

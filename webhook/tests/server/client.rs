@@ -27,7 +27,9 @@ pub(crate) const NEVER: Duration = Duration::from_hours(1);
 
 /// Fails where something that must come does not: far later than it comes, on a busy machine.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_mins(2), what).await.expect("it must come within two minutes")
+    tokio::time::timeout(Duration::from_mins(2), what)
+        .await
+        .expect("it must come within two minutes")
 }
 
 /// The review of a Deployment's deletion in the engine's namespace.
@@ -52,7 +54,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn response(&self) -> Value {
@@ -80,19 +84,36 @@ impl Server {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        Self::over(settings, Arc::new(fluxkeep_cluster::Snapshot::built_in().unwrap())).await
+        Self::over(
+            settings,
+            Arc::new(fluxkeep_cluster::Snapshot::built_in().unwrap()),
+        )
+        .await
     }
 
     /// A server that judges by what `source` knows.
     pub(crate) async fn over(settings: Settings, source: Arc<dyn Source>) -> Self {
         let bound = Bound::bind(settings, source).await.unwrap();
-        let (admission, observe) = (bound.admission_address().unwrap(), bound.observe_address().unwrap());
+        let (admission, observe) = (
+            bound.admission_address().unwrap(),
+            bound.observe_address().unwrap(),
+        );
         let readiness = bound.readiness().clone();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(bound.authority_pem().unwrap().as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(bound.authority_pem().unwrap().as_bytes()).unwrap())
+            .unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move { bound.serve(async { drop(stopped.await) }).await.unwrap() });
-        Self { admission, observe, readiness, roots: Arc::new(roots), stop: Some(stop), task }
+        let task =
+            tokio::spawn(async move { bound.serve(async { drop(stopped.await) }).await.unwrap() });
+        Self {
+            admission,
+            observe,
+            readiness,
+            roots: Arc::new(roots),
+            stop: Some(stop),
+            task,
+        }
     }
 
     /// Tells the server to stop; more clients may come.
@@ -109,25 +130,41 @@ impl Server {
     /// A TLS connection that speaks `protocol`, `h2` or `http/1.1`.
     pub(crate) async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = config.with_root_certificates(self.roots.clone()).with_no_client_auth();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let mut config = config
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let stream = TcpStream::connect(self.admission).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+        soon(TlsConnector::from(Arc::new(config)).connect(name, stream))
+            .await
+            .unwrap()
     }
 
     /// A kept HTTP/1.1 connection.
     pub(crate) async fn client(&self) -> Client {
-        let (sender, connection) = http1::handshake(TokioIo::new(self.connect("http/1.1").await)).await.unwrap();
-        Client { sender: Sender::One(sender), connection: tokio::spawn(async { drop(connection.await) }) }
+        let (sender, connection) = http1::handshake(TokioIo::new(self.connect("http/1.1").await))
+            .await
+            .unwrap();
+        Client {
+            sender: Sender::One(sender),
+            connection: tokio::spawn(async { drop(connection.await) }),
+        }
     }
 
     /// A kept HTTP/2 connection.
     pub(crate) async fn client2(&self) -> Client {
         let stream = TokioIo::new(self.connect("h2").await);
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
-        Client { sender: Sender::Two(sender), connection: tokio::spawn(async { drop(connection.await) }) }
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+        Client {
+            sender: Sender::Two(sender),
+            connection: tokio::spawn(async { drop(connection.await) }),
+        }
     }
 
     /// Asks the plain port.
@@ -135,7 +172,12 @@ impl Server {
         let stream = TcpStream::connect(self.observe).await.unwrap();
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(async { drop(connection.await) });
-        Client { sender: Sender::One(sender), connection }.ask(Method::GET, path, "").await
+        Client {
+            sender: Sender::One(sender),
+            connection,
+        }
+        .ask(Method::GET, path, "")
+        .await
     }
 }
 
@@ -151,16 +193,30 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn ask(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let body = Full::new(body.into());
-        let request = Request::builder().method(method).uri(format!("https://localhost{path}")).body(body).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("https://localhost{path}"))
+            .body(body)
+            .unwrap();
         let response = match &mut self.sender {
             Sender::One(sender) => soon(sender.send_request(request)).await,
             Sender::Two(sender) => soon(sender.send_request(request)).await,
         };
         let (head, body) = response.unwrap().into_parts();
-        let text = String::from_utf8(soon(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: head.status, headers: head.headers, text }
+        let text =
+            String::from_utf8(soon(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            text,
+        }
     }
 
     pub(crate) async fn review(&mut self, body: impl Into<Bytes>) -> Answer {

@@ -63,7 +63,10 @@ async fn it_is_ready_when_nothing_is_pending_and_names_what_is() {
     assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
     let pending = server.readiness.wait_for("facts");
     let answer = server.observe("/readyz").await;
-    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "waiting for: facts\n"));
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting for: facts\n")
+    );
     assert_eq!(server.observe("/livez").await.status, StatusCode::OK);
     drop(pending);
     assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
@@ -72,29 +75,52 @@ async fn it_is_ready_when_nothing_is_pending_and_names_what_is() {
 
 #[tokio::test]
 async fn it_is_not_ready_before_the_cluster_was_read_and_names_what_was_not() {
-    let cluster = Arc::new(Cluster { pending: Mutex::new(["deployments", "roles"].into()), ..Cluster::default() });
+    let cluster = Arc::new(Cluster {
+        pending: Mutex::new(["deployments", "roles"].into()),
+        ..Cluster::default()
+    });
     let server = Server::over(Settings::loopback(), cluster.clone()).await;
     let answer = server.observe("/readyz").await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "waiting for: deployments, roles\n"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.text.as_str()),
+        (503, "waiting for: deployments, roles\n")
+    );
     cluster.pending.lock().unwrap().clear();
     assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
     let age = server.observe("/metrics").await.text;
-    assert!(age.contains(r#"fluxkeep_facts_age_seconds{source="cluster"} "#), "{age}");
+    assert!(
+        age.contains(r#"fluxkeep_facts_age_seconds{source="cluster"} "#),
+        "{age}"
+    );
 }
 
 #[tokio::test]
 async fn the_engine_is_followed_where_the_policy_has_it_and_where_a_changed_one_has_it() {
     let policy = tempfile::NamedTempFile::new().unwrap();
     let write = |namespace: &str| {
-        std::fs::write(policy.path(), format!("engine: {{namespaces: [{namespace}]}}\n")).unwrap();
+        std::fs::write(
+            policy.path(),
+            format!("engine: {{namespaces: [{namespace}]}}\n"),
+        )
+        .unwrap();
     };
     write("gitops");
-    let mut settings = Settings { policy: Some(policy.path().to_owned()), ..Settings::loopback() };
+    let mut settings = Settings {
+        policy: Some(policy.path().to_owned()),
+        ..Settings::loopback()
+    };
     settings.limits.tick = std::time::Duration::from_millis(10);
     let cluster = Arc::new(Cluster::default());
     let _server = Server::over(settings, cluster.clone()).await;
-    let followed =
-        || -> Vec<_> { cluster.followed.lock().unwrap().iter().map(|one| one.namespaces.join(",")).collect() };
+    let followed = || -> Vec<_> {
+        cluster
+            .followed
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|one| one.namespaces.join(","))
+            .collect()
+    };
     assert_eq!(followed(), ["gitops"]);
     write("flux-system");
     let moved = async {
@@ -109,9 +135,19 @@ async fn the_engine_is_followed_where_the_policy_has_it_and_where_a_changed_one_
 async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
     let server = Server::start(|_| {}).await;
     let metrics = server.observe("/metrics").await;
-    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        metrics.header("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     let types = METRICS.map(|(name, kind)| format!("# TYPE {name} {kind}"));
-    assert_eq!(metrics.text.lines().filter(|line| line.starts_with("# TYPE")).collect::<Vec<_>>(), types);
+    assert_eq!(
+        metrics
+            .text
+            .lines()
+            .filter(|line| line.starts_with("# TYPE"))
+            .collect::<Vec<_>>(),
+        types
+    );
     assert!(metrics.text.ends_with("# EOF\n"));
     let lines: Vec<_> = metrics.text.lines().collect();
     for line in [
@@ -129,11 +165,24 @@ async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
 #[tokio::test]
 async fn every_line_is_a_name_labels_and_a_number() {
     let server = Server::start(|_| {}).await;
-    server.client().await.review(deletion("source-controller")).await;
-    for line in server.observe("/metrics").await.text.lines().filter(|line| !line.starts_with('#')) {
+    server
+        .client()
+        .await
+        .review(deletion("source-controller"))
+        .await;
+    for line in server
+        .observe("/metrics")
+        .await
+        .text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let (series, value) = line.rsplit_once(' ').unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
-        assert!(METRICS.iter().any(|(name, _)| series.starts_with(name)), "{line}");
+        assert!(
+            METRICS.iter().any(|(name, _)| series.starts_with(name)),
+            "{line}"
+        );
     }
 }
 
@@ -141,7 +190,12 @@ async fn every_line_is_a_name_labels_and_a_number() {
 async fn reviews_are_counted_by_door_and_decision_and_never_by_name() {
     let server = Server::start(|_| {}).await;
     let mut client = server.client().await;
-    for body in [deletion("source-controller"), deletion("source-controller"), deletion("a-stranger"), String::new()] {
+    for body in [
+        deletion("source-controller"),
+        deletion("source-controller"),
+        deletion("a-stranger"),
+        String::new(),
+    ] {
         client.review(body).await;
     }
     let text = server.observe("/metrics").await.text;

@@ -12,11 +12,20 @@ async fn http_1_1_and_http_2_get_the_same_answers_on_a_kept_connection() {
     let server = Server::start(|_| {}).await;
     for mut client in [server.client().await, server.client2().await] {
         for path in ["/validate", "/mutate"] {
-            let refused = client.ask(Method::POST, path, deletion("source-controller")).await;
-            assert_eq!((refused.status, refused.header("content-type")), (StatusCode::OK, "application/json"));
+            let refused = client
+                .ask(Method::POST, path, deletion("source-controller"))
+                .await;
+            assert_eq!(
+                (refused.status, refused.header("content-type")),
+                (StatusCode::OK, "application/json")
+            );
             assert_eq!(refused.header("connection"), "");
             let response = refused.response();
-            assert_eq!((&response["uid"], &response["allowed"]), (&UID.into(), &false.into()), "{response}");
+            assert_eq!(
+                (&response["uid"], &response["allowed"]),
+                (&UID.into(), &false.into()),
+                "{response}"
+            );
             let allowed = client.ask(Method::POST, path, deletion("a-stranger")).await;
             assert_eq!(allowed.response()["allowed"], true, "{allowed:?}");
         }
@@ -34,10 +43,16 @@ async fn what_is_no_review_is_told_so_in_text_and_the_connection_goes_on() {
     ];
     for (method, path, status) in cases {
         let answer = client.ask(method, path, "").await;
-        assert_eq!((answer.status, answer.header("content-type")), (status, "text/plain; charset=utf-8"));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, "text/plain; charset=utf-8")
+        );
         assert!(answer.text.contains("AdmissionReview"), "{answer:?}");
     }
-    assert_eq!(client.ask(Method::GET, "/mutate", "").await.header("allow"), "POST");
+    assert_eq!(
+        client.ask(Method::GET, "/mutate", "").await.header("allow"),
+        "POST"
+    );
 }
 
 #[tokio::test]
@@ -58,20 +73,49 @@ async fn a_changed_policy_counts_and_a_bad_one_leaves_the_one_before() {
     settings.limits.tick = Duration::from_millis(5);
     let server = Server::with(settings).await;
     let mut client = server.client().await;
-    assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], false);
+    assert_eq!(
+        client
+            .review(deletion("source-controller"))
+            .await
+            .response()["allowed"],
+        false
+    );
     file.write_all(b"levels: {engine-deleted: warn}\n").unwrap();
-    counted(&server, r#"fluxkeep_policy_reloads_total{result="success"} 1"#).await;
-    assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], true);
+    counted(
+        &server,
+        r#"fluxkeep_policy_reloads_total{result="success"} 1"#,
+    )
+    .await;
+    assert_eq!(
+        client
+            .review(deletion("source-controller"))
+            .await
+            .response()["allowed"],
+        true
+    );
     file.write_all(b"levles: {}\n").unwrap();
-    counted(&server, r#"fluxkeep_policy_reloads_total{result="error"} 1"#).await;
-    assert_eq!(client.review(deletion("source-controller")).await.response()["allowed"], true);
+    counted(
+        &server,
+        r#"fluxkeep_policy_reloads_total{result="error"} 1"#,
+    )
+    .await;
+    assert_eq!(
+        client
+            .review(deletion("source-controller"))
+            .await
+            .response()["allowed"],
+        true
+    );
 }
 
 #[tokio::test]
 async fn only_what_is_sent_to_mutate_is_changed_and_it_is_counted() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"mutate: {helmReleases: true}\n").unwrap();
-    let settings = Settings { policy: Some(file.path().to_owned()), ..Settings::loopback() };
+    let settings = Settings {
+        policy: Some(file.path().to_owned()),
+        ..Settings::loopback()
+    };
     let server = Server::with(settings).await;
     let mut client = server.client().await;
     let review = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1",
@@ -80,14 +124,31 @@ async fn only_what_is_sent_to_mutate_is_changed_and_it_is_counted() {
         "userInfo":{"username":"jane"},"object":{"metadata":{"name":"flux","namespace":"flux-system"},
         "spec":{"chart":{"spec":{"chart":"flux2","version":"2.14.1"}}}}}}"#;
     let judged = client.review(review).await.response();
-    assert_eq!((judged.get("patch"), &judged["allowed"]), (None, &true.into()), "{judged}");
+    assert_eq!(
+        (judged.get("patch"), &judged["allowed"]),
+        (None, &true.into()),
+        "{judged}"
+    );
     counted(&server, "fluxkeep_mutations_total 0").await;
     let changed = client.ask(Method::POST, "/mutate", review).await.response();
-    assert_eq!((&changed["patchType"], &changed["allowed"]), (&"JSONPatch".into(), &true.into()), "{changed}");
+    assert_eq!(
+        (&changed["patchType"], &changed["allowed"]),
+        (&"JSONPatch".into(), &true.into()),
+        "{changed}"
+    );
     counted(&server, "fluxkeep_mutations_total 1").await;
 }
 
 /// Waits until a line is among the metrics.
 async fn counted(server: &Server, line: &str) {
-    soon(async { while !server.observe("/metrics").await.text.lines().any(|one| one == line) {} }).await;
+    soon(async {
+        while !server
+            .observe("/metrics")
+            .await
+            .text
+            .lines()
+            .any(|one| one == line)
+        {}
+    })
+    .await;
 }

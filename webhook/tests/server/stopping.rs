@@ -16,7 +16,9 @@ async fn no_client_holds_up_the_end() {
     let mut silent = TcpStream::connect(server.admission).await.unwrap();
     let mut idle = server.connect("http/1.1").await;
     let mut half = server.connect("http/1.1").await;
-    half.write_all(b"POST /validate HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    half.write_all(b"POST /validate HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n{")
+        .await
+        .unwrap();
     let mut plain = TcpStream::connect(server.observe).await.unwrap();
     plain.write_all(b"GET /livez").await.unwrap();
     let (mut kept, kept2) = (server.client().await, server.client2().await);
@@ -47,11 +49,17 @@ async fn before_the_end_it_is_not_ready_and_asks_every_client_to_close() {
     assert!(server.observe("/readyz").await.text.contains("stopping"));
     assert_eq!(server.observe("/livez").await.status, StatusCode::OK);
     let answer = kept.review(deletion("source-controller")).await;
-    assert_eq!((answer.header("connection"), &answer.response()["allowed"]), ("close", &false.into()));
+    assert_eq!(
+        (answer.header("connection"), &answer.response()["allowed"]),
+        ("close", &false.into())
+    );
     kept.closed().await;
     kept2.closed().await;
     for mut late in [server.client().await, server.client2().await] {
-        assert_eq!(late.review(deletion("source-controller")).await.response()["allowed"], false);
+        assert_eq!(
+            late.review(deletion("source-controller")).await.response()["allowed"],
+            false
+        );
     }
 }
 
@@ -75,6 +83,9 @@ async fn an_answer_that_is_on_its_way_still_arrives() {
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
     soon(stream.read_to_string(&mut answer)).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("engine-deleted"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("engine-deleted"),
+        "{answer}"
+    );
     server.ended().await;
 }

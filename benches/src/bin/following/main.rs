@@ -26,7 +26,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut rows = vec!["| cluster | ready after | memory, then | at most |\n|---|---|---|---|".to_owned()];
+    let mut rows =
+        vec!["| cluster | ready after | memory, then | at most |\n|---|---|---|---|".to_owned()];
     for crds in [1, args.stand_in / 10, args.stand_in] {
         rows.push(stand_in::measure(crds).await?);
     }
@@ -39,8 +40,12 @@ async fn main() -> anyhow::Result<()> {
 /// The text of a schema of about 100 kB, as large CRDs have them: many fields, each with a description.
 fn schema() -> serde_json::Value {
     let field = |number: usize| {
-        let text = format!("Field {number} says how the thing behaves when it is reconciled. ").repeat(4);
-        (format!("field{number}"), serde_json::json!({"type": "string", "description": text}))
+        let text =
+            format!("Field {number} says how the thing behaves when it is reconciled. ").repeat(4);
+        (
+            format!("field{number}"),
+            serde_json::json!({"type": "string", "description": text}),
+        )
     };
     let fields: serde_json::Map<_, _> = (0..330).map(field).collect();
     serde_json::json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}})

@@ -18,7 +18,11 @@ pub(crate) async fn measure(crds: usize) -> anyhow::Result<Vec<String>> {
             async move { cluster.create(&object).await.map(|_| ()) }
         });
         applied.buffer_unordered(8).try_collect::<()>().await?;
-        rows.push(Program::start(&plane.kubeconfig())?.row(&format!("kube-apiserver, {to} CRDs of {size} kB")).await?);
+        rows.push(
+            Program::start(&plane.kubeconfig())?
+                .row(&format!("kube-apiserver, {to} CRDs of {size} kB"))
+                .await?,
+        );
     }
     Ok(rows)
 }

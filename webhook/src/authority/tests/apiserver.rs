@@ -41,17 +41,29 @@ impl Apiserver {
     pub(super) fn new() -> Self {
         let clock = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 20_000);
         let (objects, writes) = (BTreeMap::new(), Vec::new());
-        let apiserver = Self(Arc::new(Mutex::new(Inside { objects, version: 0, clock, refusing: |_| None, writes })));
+        let apiserver = Self(Arc::new(Mutex::new(Inside {
+            objects,
+            version: 0,
+            clock,
+            refusing: |_| None,
+            writes,
+        })));
         apiserver.register();
         apiserver
     }
 
     /// Writes both registrations anew, without any bundle.
     pub(super) fn register(&self) {
-        for plural in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
+        for plural in [
+            "mutatingwebhookconfigurations",
+            "validatingwebhookconfigurations",
+        ] {
             let webhook = |name| json!({"name": name, "clientConfig": {"url": "https://here"}, "sideEffects": "None"});
             let webhooks = ["one.fluxkeep.io", "two.fluxkeep.io"].map(webhook);
-            self.put(&registration(plural), json!({"metadata": {"name": REGISTRATION}, "webhooks": webhooks}));
+            self.put(
+                &registration(plural),
+                json!({"metadata": {"name": REGISTRATION}, "webhooks": webhooks}),
+            );
         }
     }
 
@@ -65,7 +77,13 @@ impl Apiserver {
     }
 
     pub(super) fn object(&self, path: &str) -> Value {
-        self.0.lock().unwrap().objects.get(path).cloned().unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap()
+            .objects
+            .get(path)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Sets its clock.
@@ -92,12 +110,19 @@ impl Apiserver {
 
     /// What the apiserver trusts, by webhook.
     pub(super) fn bundles(&self) -> Vec<String> {
-        let objects = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+        let objects = [
+            "mutatingwebhookconfigurations",
+            "validatingwebhookconfigurations",
+        ];
         let objects = objects.map(|plural| self.object(&registration(plural)));
-        let webhooks = objects.iter().flat_map(|object| object["webhooks"].as_array().into_iter().flatten());
+        let webhooks = objects
+            .iter()
+            .flat_map(|object| object["webhooks"].as_array().into_iter().flatten());
         let bundle = |webhook: &Value| {
-            let held = serde_json::from_value::<ByteString>(webhook["clientConfig"]["caBundle"].clone());
-            held.map(|held| String::from_utf8(held.0).unwrap()).unwrap_or_default()
+            let held =
+                serde_json::from_value::<ByteString>(webhook["clientConfig"]["caBundle"].clone());
+            held.map(|held| String::from_utf8(held.0).unwrap())
+                .unwrap_or_default()
         };
         webhooks.map(bundle).collect()
     }
@@ -108,7 +133,11 @@ impl Apiserver {
             let apiserver = apiserver.clone();
             async move { Ok::<_, std::io::Error>(apiserver.answer(request).await) }
         });
-        Place::new(Client::new(service, "default"), "fluxkeep/authority".parse().unwrap(), REGISTRATION)
+        Place::new(
+            Client::new(service, "default"),
+            "fluxkeep/authority".parse().unwrap(),
+            REGISTRATION,
+        )
     }
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
@@ -124,12 +153,19 @@ impl Apiserver {
             Ok(answer) => (StatusCode::OK, answer),
             Err(code) => {
                 let message = format!("{} {} is refused", head.method, head.uri.path());
-                (StatusCode::from_u16(code).unwrap(), json!({"kind": "Status", "message": message, "code": code}))
+                (
+                    StatusCode::from_u16(code).unwrap(),
+                    json!({"kind": "Status", "message": message, "code": code}),
+                )
             }
         };
-        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&date)
+            .unwrap();
         let response = Response::builder().status(status).header("date", date);
-        response.body(Body::from(answer.to_string().into_bytes())).unwrap()
+        response
+            .body(Body::from(answer.to_string().into_bytes()))
+            .unwrap()
     }
 }
 
@@ -146,7 +182,9 @@ impl Inside {
         let written = match (method.as_str(), live) {
             ("POST", _) => self.create(path, body)?,
             (_, None) => return Err(404),
-            (_, Some(live)) if live["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] => {
+            (_, Some(live))
+                if live["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] =>
+            {
                 return Err(409);
             }
             ("PUT", _) => self.write(path, body.clone()),
@@ -157,8 +195,15 @@ impl Inside {
     }
 
     fn create(&mut self, collection: &str, object: &Value) -> Result<Value, u16> {
-        let path = format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap());
-        if self.objects.contains_key(&path) { Err(409) } else { Ok(self.write(&path, object.clone())) }
+        let path = format!(
+            "{collection}/{}",
+            object["metadata"]["name"].as_str().unwrap()
+        );
+        if self.objects.contains_key(&path) {
+            Err(409)
+        } else {
+            Ok(self.write(&path, object.clone()))
+        }
     }
 
     /// A strategic merge: the bundles of webhooks that are there; a new webhook would lack what it has
@@ -166,7 +211,10 @@ impl Inside {
     fn merge(&mut self, path: &str, mut live: Value, applied: &Value) -> Result<Value, u16> {
         for entry in applied["webhooks"].as_array().unwrap() {
             let webhooks = live["webhooks"].as_array_mut().unwrap();
-            let webhook = webhooks.iter_mut().find(|webhook| webhook["name"] == entry["name"]).ok_or(422_u16)?;
+            let webhook = webhooks
+                .iter_mut()
+                .find(|webhook| webhook["name"] == entry["name"])
+                .ok_or(422_u16)?;
             webhook["clientConfig"]["caBundle"] = entry["clientConfig"]["caBundle"].clone();
         }
         Ok(self.write(path, live))
@@ -178,7 +226,10 @@ impl Inside {
         if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
             let texts = texts.as_object().unwrap().clone();
             let bytes = |text: Value| json!(ByteString(text.as_str().unwrap().as_bytes().to_vec()));
-            object["data"] = texts.into_iter().map(|(name, text)| (name, bytes(text))).collect();
+            object["data"] = texts
+                .into_iter()
+                .map(|(name, text)| (name, bytes(text)))
+                .collect();
         }
         self.objects.insert(path.to_owned(), object.clone());
         object

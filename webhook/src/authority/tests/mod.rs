@@ -27,12 +27,19 @@ async fn from_nothing_one_look_makes_an_authority_that_is_trusted_before_it_serv
     let apiserver = Apiserver::new();
     let mut replica = Replica::new(&apiserver);
     assert_eq!(replica.readiness.pending(), ["certificate"]);
-    assert!(!replica.is_accepted(&apiserver).await, "nothing is served yet");
+    assert!(
+        !replica.is_accepted(&apiserver).await,
+        "nothing is served yet"
+    );
     replica.look().await;
     assert!(replica.is_accepted(&apiserver).await);
     assert!(replica.readiness.pending().is_empty());
-    let configurations = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
-    let [mutating, validating] = configurations.map(|plural| format!("PATCH {}", registration(plural)));
+    let configurations = [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ];
+    let [mutating, validating] =
+        configurations.map(|plural| format!("PATCH {}", registration(plural)));
     let (create, switch) = (format!("POST {SECRETS}"), format!("PUT {SECRET}"));
     assert_eq!(apiserver.writes(), [create, mutating, validating, switch]);
     replica.look().await;
@@ -47,10 +54,18 @@ async fn replicas_that_start_at_once_agree_on_one_authority() {
     tokio::join!(one.look(), two.look(), three.look());
     for replica in &replicas {
         assert!(replica.is_accepted(&apiserver).await);
-        assert_eq!(replica.counted("ca", "error"), 0, "to be overtaken is no failure");
+        assert_eq!(
+            replica.counted("ca", "error"),
+            0,
+            "to be overtaken is no failure"
+        );
     }
     assert_eq!(trusted(&apiserver), 1);
-    let created = apiserver.writes().iter().filter(|write| write.starts_with("POST")).count();
+    let created = apiserver
+        .writes()
+        .iter()
+        .filter(|write| write.starts_with("POST"))
+        .count();
     assert_eq!(created, 1);
 }
 
@@ -71,9 +86,16 @@ async fn an_authority_is_rotated_twice_and_every_replica_is_accepted_at_every_mo
         apiserver.pass(DAY);
         advance(DAY).await;
     }
-    let switches: u64 = replicas.iter().map(|replica| replica.counted("ca", "success")).sum();
+    let switches: u64 = replicas
+        .iter()
+        .map(|replica| replica.counted("ca", "success"))
+        .sum();
     assert_eq!(switches, 3, "the first, and two rotations");
-    assert!(replicas.iter().all(|replica| replica.counted("leaf", "success") > 10));
+    assert!(
+        replicas
+            .iter()
+            .all(|replica| replica.counted("leaf", "success") > 10)
+    );
     assert!((1..=2).contains(&trusted(&apiserver)), "the first is gone");
 }
 
@@ -87,7 +109,10 @@ async fn what_was_served_stays_until_the_next_authority_has_settled() {
     apiserver.pass(DAY * 50);
     for _ in 0..9 {
         replica.look().await;
-        assert_eq!((trusted(&apiserver), replica.counted("ca", "success")), (2, 1));
+        assert_eq!(
+            (trusted(&apiserver), replica.counted("ca", "success")),
+            (2, 1)
+        );
         advance(Duration::from_mins(1)).await;
     }
     advance(Duration::from_mins(1)).await;
@@ -116,7 +141,10 @@ async fn half_an_hour(replicas: &mut [Replica; 2], apiserver: &Apiserver) {
     let [one, two] = replicas;
     for minute in 0..30 {
         tokio::join!(one.look(), two.look());
-        assert!(one.is_accepted(apiserver).await && two.is_accepted(apiserver).await, "minute {minute}");
+        assert!(
+            one.is_accepted(apiserver).await && two.is_accepted(apiserver).await,
+            "minute {minute}"
+        );
         advance(Duration::from_mins(1)).await;
     }
 }
@@ -127,9 +155,11 @@ async fn a_secret_that_is_lost_or_spoilt_is_made_anew_and_every_replica_is_accep
     let mut replicas = [(); 2].map(|()| Replica::new(&apiserver));
     half_an_hour(&mut replicas, &apiserver).await;
     let spoilt = |data| json!({"metadata": {}, "type": TYPE, "data": data});
-    for (certificates, secret) in
-        [(2, None), (3, Some(spoilt(json!({"current.crt": "eA=="})))), (4, Some(spoilt(json!({}))))]
-    {
+    for (certificates, secret) in [
+        (2, None),
+        (3, Some(spoilt(json!({"current.crt": "eA=="})))),
+        (4, Some(spoilt(json!({})))),
+    ] {
         apiserver.delete(SECRET);
         if let Some(secret) = secret {
             apiserver.put(SECRET, secret);
@@ -153,13 +183,20 @@ async fn registrations_that_are_made_anew_are_put_right_by_any_replica() {
 #[tokio::test(start_paused = true)]
 async fn without_a_registration_it_serves_and_is_not_ready() {
     let apiserver = Apiserver::new();
-    for plural in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
+    for plural in [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ] {
         apiserver.delete(&registration(plural));
     }
     let mut replica = Replica::new(&apiserver);
     replica.look().await;
     assert!(replica.current.identity().is_some());
-    assert_eq!(replica.readiness.pending(), ["certificate"], "the apiserver knows nothing of it");
+    assert_eq!(
+        replica.readiness.pending(),
+        ["certificate"],
+        "the apiserver knows nothing of it"
+    );
     apiserver.register();
     replica.look().await;
     assert!(replica.readiness.pending().is_empty() && replica.is_accepted(&apiserver).await);
@@ -175,28 +212,46 @@ async fn somebody_elses_secret_is_never_written() {
     replica.look().await;
     assert_eq!(apiserver.object(SECRET), before);
     assert!(apiserver.writes().is_empty());
-    assert!(replica.custodian.told.contains("kubernetes.io/tls") && replica.custodian.told.contains("--tls-secret"));
+    assert!(
+        replica.custodian.told.contains("kubernetes.io/tls")
+            && replica.custodian.told.contains("--tls-secret")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_with_the_right_that_lacks_and_what_is_served_stays() {
     let apiserver = Apiserver::new();
-    apiserver.refuse(|(method, path, _)| (method == "PATCH" && path.contains("validating")).then_some(403));
+    apiserver.refuse(|(method, path, _)| {
+        (method == "PATCH" && path.contains("validating")).then_some(403)
+    });
     let mut replica = Replica::new(&apiserver);
     replica.look().await;
     replica.look().await;
     let told = &replica.custodian.told;
-    assert!(told.contains("writing ") && told.contains("validatingwebhookconfigurations/fluxkeep"), "{told}");
-    assert!(told.contains("is refused (403)") && told.contains("fluxkeep's own rights lack this"), "{told}");
+    assert!(
+        told.contains("writing ") && told.contains("validatingwebhookconfigurations/fluxkeep"),
+        "{told}"
+    );
+    assert!(
+        told.contains("is refused (403)") && told.contains("fluxkeep's own rights lack this"),
+        "{told}"
+    );
     assert_eq!(replica.counted("ca", "error"), 2);
-    assert!(replica.current.identity().is_none(), "nothing is served that is not trusted everywhere");
+    assert!(
+        replica.current.identity().is_none(),
+        "nothing is served that is not trusted everywhere"
+    );
     apiserver.refuse(|_| None);
     replica.look().await;
     assert!(replica.is_accepted(&apiserver).await && replica.custodian.told.is_empty());
     apiserver.refuse(|_| Some(503));
     replica.look().await;
     assert!(replica.is_accepted(&apiserver).await);
-    assert_eq!(replica.counted("ca", "error"), 2, "what cannot be read is no failed rotation");
+    assert_eq!(
+        replica.counted("ca", "error"),
+        2,
+        "what cannot be read is no failed rotation"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +262,13 @@ async fn a_write_that_comes_too_late_is_no_failure() {
     replica.look().await;
     apiserver.refuse(|(method, ..)| (method == "PUT").then_some(409));
     replica.look().await;
-    assert_eq!((replica.custodian.told.as_str(), replica.counted("ca", "error")), ("", 0));
+    assert_eq!(
+        (
+            replica.custodian.told.as_str(),
+            replica.counted("ca", "error")
+        ),
+        ("", 0)
+    );
     apiserver.refuse(|_| None);
     replica.look().await;
     assert!(replica.is_accepted(&apiserver).await);
@@ -222,8 +283,14 @@ async fn no_key_leaves_the_secret() {
         serde_json::from_value(apiserver.object(SECRET)["data"]["current.key"].clone()).unwrap();
     let key = String::from_utf8(key.0).unwrap();
     let line = key.lines().nth(1).unwrap();
-    assert!(!apiserver.bundles().concat().contains(line) && apiserver.bundles()[0].contains("BEGIN CERTIFICATE"));
-    assert!(Authority::read(apiserver.bundles()[0].as_bytes(), key.as_bytes(), "here").is_ok(), "it is the key");
+    assert!(
+        !apiserver.bundles().concat().contains(line)
+            && apiserver.bundles()[0].contains("BEGIN CERTIFICATE")
+    );
+    assert!(
+        Authority::read(apiserver.bundles()[0].as_bytes(), key.as_bytes(), "here").is_ok(),
+        "it is the key"
+    );
     assert!(!format!("{:?}", apiserver.place()).contains(line));
     assert_eq!(apiserver.place().terms, Terms::default());
 }

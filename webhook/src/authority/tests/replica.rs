@@ -26,11 +26,28 @@ pub(super) struct Replica {
 
 impl Replica {
     pub(super) fn new(apiserver: &Apiserver) -> Self {
-        let (current, metrics, readiness) =
-            (Arc::<Current>::default(), Arc::<Metrics>::default(), Readiness::default());
-        let (names, pending) = (vec!["localhost".to_owned()], readiness.wait_for("certificate"));
-        let custodian = Custodian::new(apiserver.place(), names, current.clone(), metrics.clone(), pending);
-        Self { custodian, current, metrics, readiness }
+        let (current, metrics, readiness) = (
+            Arc::<Current>::default(),
+            Arc::<Metrics>::default(),
+            Readiness::default(),
+        );
+        let (names, pending) = (
+            vec!["localhost".to_owned()],
+            readiness.wait_for("certificate"),
+        );
+        let custodian = Custodian::new(
+            apiserver.place(),
+            names,
+            current.clone(),
+            metrics.clone(),
+            pending,
+        );
+        Self {
+            custodian,
+            current,
+            metrics,
+            readiness,
+        }
     }
 
     pub(super) async fn look(&mut self) {
@@ -38,15 +55,23 @@ impl Replica {
     }
 
     pub(super) fn counted(&self, certificate: &str, result: &str) -> u64 {
-        let series =
-            format!(r#"fluxkeep_certificate_rotations_total{{certificate="{certificate}",result="{result}"}} "#);
-        self.metrics.encoded().lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
+        let series = format!(
+            r#"fluxkeep_certificate_rotations_total{{certificate="{certificate}",result="{result}"}} "#
+        );
+        self.metrics
+            .encoded()
+            .lines()
+            .find_map(|line| line.strip_prefix(&series)?.parse().ok())
+            .unwrap()
     }
 
     /// Whether the apiserver accepts what is served, through each of its webhooks.
     pub(super) async fn is_accepted(&self, apiserver: &Apiserver) -> bool {
         for bundle in apiserver.bundles().into_iter().collect::<BTreeSet<_>>() {
-            if handshake(&self.current, &bundle, apiserver.now()).await.is_err() {
+            if handshake(&self.current, &bundle, apiserver.now())
+                .await
+                .is_err()
+            {
                 return false;
             }
         }
@@ -59,20 +84,30 @@ struct Clock(SystemTime);
 
 impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {
-        self.0.duration_since(SystemTime::UNIX_EPOCH).ok().map(UnixTime::since_unix_epoch)
+        self.0
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()
+            .map(UnixTime::since_unix_epoch)
     }
 }
 
 async fn handshake(current: &Arc<Current>, bundle: &str, now: SystemTime) -> std::io::Result<()> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle.as_bytes()).map(Result::unwrap));
+    roots.add_parsable_certificates(
+        CertificateDer::pem_slice_iter(bundle.as_bytes()).map(Result::unwrap),
+    );
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let client = ClientConfig::builder_with_details(provider, Arc::new(Clock(now)));
-    let client =
-        client.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth();
+    let client = client
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let acceptor = TlsAcceptor::from(Arc::new(server_config(current.clone()).unwrap()));
     let (near, far) = tokio::io::duplex(16 << 10);
     let connector = TlsConnector::from(Arc::new(client));
     let name = ServerName::try_from("localhost").unwrap();
-    tokio::join!(connector.connect(name, near), acceptor.accept(far)).0.map(drop)
+    tokio::join!(connector.connect(name, near), acceptor.accept(far))
+        .0
+        .map(drop)
 }
