@@ -33,7 +33,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let text = serde_json::to_string_pretty(&snapshot.context("taking the snapshot")?)? + "\n";
     match &args.output {
         Some(path) => {
-            std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?
+            std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
         }
         None => output.data(&text).context("writing to stdout")?,
     }

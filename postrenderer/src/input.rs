@@ -118,7 +118,7 @@ impl<'a, I: Read> Pieces<'a, I> {
                 Ok(0) if *self.length > MOST_DECOMPRESSED => return Err(Unfit::TooLong),
                 Ok(0) => return Ok(false),
                 Ok(count) => {
-                    (self.filled, *self.length) = (self.filled + count, *self.length + count)
+                    (self.filled, *self.length) = (self.filled + count, *self.length + count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),

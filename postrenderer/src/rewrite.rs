@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
+use fluxkeep::helm::Owner;
 use fluxkeep::judge::judge;
 use fluxkeep::manifest::{self, Found, Reading, gather};
 use fluxkeep::object::{Key, Object};
@@ -127,18 +128,7 @@ pub fn rewrite<'a>(
         .zip(&plans)
         .map(|(found, plan)| edited(found, plan))
         .unzip();
-    let release = Release {
-        owner: adopter.owner.cloned(),
-        objects,
-    };
-    let (subject, writer) = (Subject::Release(release), Writer::default());
-    let request = Request {
-        door: Door::PostRenderer,
-        operation: Operation::Create,
-        dry_run: false,
-        writer,
-        subject,
-    };
+    let request = request(adopter.owner, objects);
     let nothing = fluxkeep::facts::Facts::default();
     let facts = adopter.facts.unwrap_or(&nothing);
     let (splices, verdict) = crew.both(
@@ -156,6 +146,21 @@ pub fn rewrite<'a>(
         plans,
         verdict,
     })
+}
+
+/// The question whether the release may bring these objects.
+fn request(owner: Option<&Owner>, objects: Vec<Object>) -> Request {
+    let release = Release {
+        owner: owner.cloned(),
+        objects,
+    };
+    Request {
+        door: Door::PostRenderer,
+        operation: Operation::Create,
+        dry_run: false,
+        writer: Writer::default(),
+        subject: Subject::Release(release),
+    }
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.

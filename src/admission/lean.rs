@@ -194,9 +194,9 @@ mod tests {
             Value::Object(map) => {
                 for (key, value) in map.iter_mut() {
                     if key == "schema" && value.is_object() {
-                        *value = serde_json::json!({})
+                        *value = serde_json::json!({});
                     } else {
-                        strip(value)
+                        strip(value);
                     }
                 }
             }

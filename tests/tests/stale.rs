@@ -60,13 +60,25 @@ fn said(answer: &Answer) -> (&'static str, Vec<&'static str>) {
 
 #[test]
 fn what_needs_facts_is_refused_where_it_is_about_the_engine_and_warned_of_elsewhere() {
+    for (what, review, outcome, is_told) in cases() {
+        let answer = review.answer(&stale());
+        let (decision, rules) = said(&answer);
+        assert_eq!(
+            (decision, rules.contains(&facts_stale::RULE.id)),
+            (outcome, is_told),
+            "{what}: {rules:?}"
+        );
+    }
+}
+
+/// What is asked, the decision, and whether `facts-stale` is among the findings.
+fn cases() -> [(&'static str, Review<'static>, &'static str, bool); 9] {
     let engine =
         json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "releaseName": "flux"});
     let stranger = json!({"chart": {"spec": {"chart": "nginx"}}});
     let remote = json!({"chart": {"spec": {"chart": "nginx"}}, "kubeConfig": {"secretRef": {"name": "other"}}});
-    let suspended =
-        json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "suspend": true});
-    let cases = [
+    let suspended = json!({"chart": {"spec": {"chart": "flux2"}}, "suspend": true});
+    [
         (
             "a HelmRelease of Flux",
             helm_release(&engine),
@@ -121,16 +133,7 @@ fn what_needs_facts_is_refused_where_it_is_about_the_engine_and_warned_of_elsewh
             "allow",
             false,
         ),
-    ];
-    for (what, review, outcome, is_told) in cases {
-        let answer = review.answer(&stale());
-        let (decision, rules) = said(&answer);
-        assert_eq!(
-            (decision, rules.contains(&facts_stale::RULE.id)),
-            (outcome, is_told),
-            "{what}: {rules:?}"
-        );
-    }
+    ]
 }
 
 #[test]

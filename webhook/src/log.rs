@@ -12,7 +12,7 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
     let door = answer.door.map_or(NO_DOOR, Door::name);
     match &answer.outcome {
         Outcome::Unread(reason) => {
-            tracing::warn!(door, uid = uid(body), reason, "review not readable")
+            tracing::warn!(door, uid = uid(body), reason, "review not readable");
         }
         Outcome::Amended => {
             let envelope = Envelope::read(body).unwrap_or_default();

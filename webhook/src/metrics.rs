@@ -338,7 +338,13 @@ impl Metrics {
     }
 
     fn registered(mut self) -> Self {
-        let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
+        self.register_admission();
+        self.register_upkeep();
+        self
+    }
+
+    /// Registers what reviews move.
+    fn register_admission(&mut self) {
         let registry = &mut self.registry;
         registry.register(
             "fluxkeep_admission_reviews",
@@ -365,6 +371,12 @@ impl Metrics {
             "HelmReleases that the post-renderer was added to",
             self.mutations.clone(),
         );
+    }
+
+    /// Registers what the server's own work moves.
+    fn register_upkeep(&mut self) {
+        let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
+        let registry = &mut self.registry;
         registry.register(
             "fluxkeep_facts_age_seconds",
             "Age of the facts",
@@ -406,6 +418,5 @@ impl Metrics {
             self.reloads.clone(),
         );
         registry.register("fluxkeep_build", "What this build is", Info::new(build));
-        self
     }
 }

@@ -184,12 +184,18 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
         ..published()
     };
     assert_eq!(settled.step(day(250)).0, Step::Switch);
+}
+
+#[test]
+fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
+    let (a, b) = (authority(day(0)), authority(day(250)));
     let switched = || Case {
+        leaf: Some(leaf(&a, day(240))),
         current: Some(copy(&b)),
         next: None,
         previous: bundle(&[&a]),
+        bundles: vec![bundle(&[&a, &b]); 2],
         settled: bundle(&[&a, &b]),
-        ..published()
     };
     assert_eq!(
         switched().step(day(250)),

@@ -149,10 +149,7 @@ impl Cluster {
             tried += 1;
             match self.once(stamp, way).await {
                 Err(Failure::Refused(kube::Error::Api(status)))
-                    if status.code == 409 && tried < TRIES =>
-                {
-                    ()
-                }
+                    if status.code == 409 && tried < TRIES => {}
                 ended => return ended,
             }
         }

@@ -183,7 +183,24 @@ fn deletes(live: &[Value]) -> anyhow::Result<Vec<Step>> {
 
 /// The way that works: adopt with the same Flux, then upgrade.
 fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
-    let (same, next) = (release("2.4.0")?, release("2.5.1")?);
+    let mut steps = adoption(live)?;
+    steps.extend(upgrade()?);
+    Ok(steps)
+}
+
+/// A step that passes with fluxkeep and without it.
+fn through(title: &'static str, ask: Ask) -> Step {
+    asked(Asked {
+        title,
+        ask,
+        without: "Let through, too.",
+        refused_by: &[],
+        warned_by: &[],
+    })
+}
+
+fn adoption(live: &[Value]) -> anyhow::Result<Vec<Step>> {
+    let same = release("2.4.0")?;
     let adopted = [
         deployed(same)?,
         live.iter()
@@ -191,6 +208,28 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
             .cloned()
             .collect(),
     ];
+    Ok(vec![
+        through(
+            "Instead: a HelmRelease with the Flux that runs, chart flux2 2.14.1, without remediation",
+            Ask::create(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0)),
+        ),
+        through(
+            "Its release record, every object kept (helm.sh/resource-policy)",
+            Ask::create(
+                RECORDS,
+                HELM,
+                record("flux", "flux-system", 1, &chart(same, true)?)?,
+            ),
+        ),
+        Step::Moved(
+            "The release `flux` has adopted Flux 2.4.0. Nothing else changed.",
+            adopted.concat(),
+        ),
+    ])
+}
+
+fn upgrade() -> anyhow::Result<Vec<Step>> {
+    let (same, next) = (release("2.4.0")?, release("2.5.1")?);
     let bucket = find(
         &deployed(same)?,
         "CustomResourceDefinition",
@@ -201,34 +240,7 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
         "CustomResourceDefinition",
         "buckets.source.toolkit.fluxcd.io",
     )?;
-    let through = |title, ask, without| {
-        asked(Asked {
-            title,
-            ask,
-            without,
-            refused_by: &[],
-            warned_by: &[],
-        })
-    };
     Ok(vec![
-        through(
-            "Instead: a HelmRelease with the Flux that runs, chart flux2 2.14.1, without remediation",
-            Ask::create(RELEASES, KUSTOMIZE, helm_release("2.14.1", 0)),
-            "Let through, too.",
-        ),
-        through(
-            "Its release record, every object kept (helm.sh/resource-policy)",
-            Ask::create(
-                RECORDS,
-                HELM,
-                record("flux", "flux-system", 1, &chart(same, true)?)?,
-            ),
-            "Let through, too.",
-        ),
-        Step::Moved(
-            "The release `flux` has adopted Flux 2.4.0. Nothing else changed.",
-            adopted.concat(),
-        ),
         through(
             "A week later, the healthy upgrade: chart flux2 2.15.0, which is Flux 2.5.1",
             Ask::update(
@@ -237,7 +249,6 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
                 helm_release("2.14.1", 0),
                 helm_release("2.15.0", 0),
             ),
-            "Let through, too.",
         ),
         through(
             "Its release record",
@@ -246,13 +257,8 @@ fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
                 HELM,
                 record("flux", "flux-system", 2, &chart(next, true)?)?,
             ),
-            "Let through, too.",
         ),
-        through(
-            "Its Bucket CRD",
-            Ask::update(CRDS, HELM, bucket, newer),
-            "Let through, too.",
-        ),
+        through("Its Bucket CRD", Ask::update(CRDS, HELM, bucket, newer)),
     ])
 }
 

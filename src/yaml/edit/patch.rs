@@ -104,9 +104,9 @@ impl Patcher<'_, '_> {
                 (Some(index), lender) => {
                     self.is_last(id, index, lender)?;
                     if want.is_null() {
-                        removed.push(index)
+                        removed.push(index);
                     } else {
-                        self.entry(id, index, want)?
+                        self.entry(id, index, want)?;
                     }
                 }
                 (None, None) => new.extend(pruned(want).map(|value| (key.clone(), value))),
@@ -185,7 +185,7 @@ impl Patcher<'_, '_> {
         let value = copy::copy(self.tree, lender, Some(want))?;
         match (&self.tree.node(map).body, &self.tree.node(merge.value).body) {
             (Body::Map(Style::Flow, _), _) => {
-                self.splice(at..at, format!(", {}: {value}", write::quoted(key)))
+                self.splice(at..at, format!(", {}: {value}", write::quoted(key)));
             }
             (_, Body::Map(Style::Block, _) | Body::Seq(Style::Block, _)) => {
                 return Err(Doubt::new(

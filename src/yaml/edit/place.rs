@@ -204,7 +204,7 @@ impl Patcher<'_, '_> {
             match style {
                 Style::Flow => self.remove_flow(range, index, entries, removed),
                 Style::Block if is_emptied && opening.is_none() && index == 0 => {
-                    self.splice(range, "{}".to_owned())
+                    self.splice(range, "{}".to_owned());
                 }
                 Style::Block => self.remove_block(range),
             }

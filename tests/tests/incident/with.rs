@@ -16,7 +16,7 @@ async fn the_release_is_refused_before_anything_is_touched_says_why_and_recovers
     let before = stage.inventory().await;
     stage
         .release(&controller, &older(), |spec| {
-            spec["install"]["remediation"] = json!({"retries": 3})
+            spec["install"]["remediation"] = json!({"retries": 3});
         })
         .await;
     let why = stage.told("Ready", "InstallFailed").await;

@@ -66,7 +66,7 @@ async fn remediated(stage: &Stage) -> (HelmController, Inventory) {
     let before = stage.inventory().await;
     stage
         .release(&controller, &older(), |spec| {
-            spec["install"]["remediation"] = json!({"retries": 3})
+            spec["install"]["remediation"] = json!({"retries": 3});
         })
         .await;
     stage.recorded(&["uninstalling"]).await;

@@ -6,7 +6,7 @@ use fluxkeep_tests::control_plane::{
     ControlPlane, Process, Webhook, eventually, folder, free_port, own,
 };
 use kube::api::{DeleteParams, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::objects::controller;
 use crate::stage::{BY_WEBHOOK, Stage, said};
@@ -42,6 +42,21 @@ async fn registering_twice_changes_nothing_and_unregistering_leaves_nothing() {
     assert_eq!(stage.run("unregister", &[]), "nothing is registered\n");
 }
 
+/// The configuration as another field manager writes its certificates.
+fn with_bundles(configuration: &Value) -> Value {
+    let gates = [
+        "crd.engine",
+        "crd.others",
+        "engine-deleted.engine",
+        "engine-deleted.others",
+        "post-renderer.mutation",
+    ];
+    let entry = |gate: &&str| json!({"name": format!("{gate}.fluxkeep.io"), "clientConfig": {"caBundle": ""}});
+    let mut bundles = configuration.clone();
+    bundles["webhooks"] = gates.iter().map(entry).collect();
+    bundles
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_registered_follows_the_policy_whoever_wrote_the_certificates() {
     let stage = Stage::set("follows_the_policy").await;
@@ -50,21 +65,11 @@ async fn what_is_registered_follows_the_policy_whoever_wrote_the_certificates() 
     stage.register(&["--policy", policy.to_str().unwrap()]);
     let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "fluxkeep"}});
-    let mut bundles = configuration.clone();
-    let gates = [
-        "crd.engine",
-        "crd.others",
-        "engine-deleted.engine",
-        "engine-deleted.others",
-    ];
-    let names = [&gates[..], &["post-renderer.mutation"]].concat();
-    bundles["webhooks"] = names
-        .iter()
-        .map(
-            |name| json!({"name": format!("{name}.fluxkeep.io"), "clientConfig": {"caBundle": ""}}),
-        )
-        .collect();
-    stage.cluster.apply(&bundles).await.unwrap();
+    stage
+        .cluster
+        .apply(&with_bundles(&configuration))
+        .await
+        .unwrap();
     let live = stage.cluster.get(&configuration).await.unwrap();
     assert_eq!(
         live["webhooks"].as_array().unwrap().len(),

@@ -63,7 +63,20 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
         assert!(said(cluster.delete(&deployment).await).contains(BY_WEBHOOK));
         assert!(said(cluster.delete(&one_version(BUCKETS)).await).contains(BY_WEBHOOK));
     }
-    for (object, part) in [
+    for (object, part) in shown() {
+        told_once(&cluster, object, part).await;
+    }
+    assert!(
+        webhook
+            .counted(r#"fluxkeep_events_total{result="written"}"#)
+            .await
+            >= 2.0
+    );
+}
+
+/// Objects, each with the text that its Event shows.
+fn shown() -> [(&'static str, &'static str); 3] {
+    [
         (
             "deployment/helm-controller",
             "engine-deleted: Deployment flux-system/helm-controller: admin deletes",
@@ -76,19 +89,19 @@ async fn a_refused_deletion_shows_once_on_the_object_and_on_its_helm_release() {
             "helmrelease/flux",
             "Suspend or correct this HelmRelease before you delete that release record",
         ),
-    ] {
-        eventually(&format!("{object} shows {part:?}"), async || {
-            let shown = described(&cluster, object);
-            let events: Vec<_> = shown.lines().filter(|line| line.contains("DeletionRefused")).collect();
-            let is_told = matches!(events.as_slice(), [one] if one.contains(part) && one.contains("(x3 over"));
-            if is_told { Ok(()) } else { Err(shown) }
-        })
-        .await;
-    }
-    assert!(
-        webhook
-            .counted(r#"fluxkeep_events_total{result="written"}"#)
-            .await
-            >= 2.0
-    );
+    ]
+}
+
+async fn told_once(cluster: &Cluster, object: &str, part: &str) {
+    eventually(&format!("{object} shows {part:?}"), async || {
+        let shown = described(cluster, object);
+        let events: Vec<_> = shown
+            .lines()
+            .filter(|line| line.contains("DeletionRefused"))
+            .collect();
+        let is_told =
+            matches!(events.as_slice(), [one] if one.contains(part) && one.contains("(x3 over"));
+        if is_told { Ok(()) } else { Err(shown) }
+    })
+    .await;
 }

@@ -77,16 +77,10 @@ fn the_twins_message_begins_as_the_judges_and_names_the_way_out() {
     );
 }
 
-/// The time at which an override has ended is all that the twin cannot see.
-#[test]
-fn an_override_counts_for_the_twin_as_for_the_judge_but_for_its_end() {
-    let deletion = deletions()
-        .into_iter()
-        .find(|one| one.resource == "deployments" && one.refused)
-        .unwrap();
-    let apiserver = apiserver(&Policy::default());
+/// Annotations of an override, whether the judge refuses beside them, and whether the twin does.
+fn noted() -> [(Value, bool, bool); 9] {
     let day = "2026-11-25T12:00:00Z";
-    let cases = [
+    [
         (json!({}), true, true),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": day}),
@@ -128,8 +122,18 @@ fn an_override_counts_for_the_twin_as_for_the_judge_but_for_its_end() {
             true,
             false,
         ),
-    ];
-    for (annotations, judge, twin) in cases {
+    ]
+}
+
+/// The time at which an override has ended is all that the twin cannot see.
+#[test]
+fn an_override_counts_for_the_twin_as_for_the_judge_but_for_its_end() {
+    let deletion = deletions()
+        .into_iter()
+        .find(|one| one.resource == "deployments" && one.refused)
+        .unwrap();
+    let apiserver = apiserver(&Policy::default());
+    for (annotations, judge, twin) in noted() {
         let home = namespace("flux-system", &annotations);
         let facts = Facts::of(objects(&format!("{BUILT_IN}\n---\n{home}"), None));
         assert_eq!(
