@@ -24,15 +24,6 @@ pub(crate) fn mask<S: Simd>(simd: S, block: &[u8; 64], byte: u8) -> u64 {
     u8x64::from_slice(simd, block).simd_eq(byte).to_bitmask()
 }
 
-/// A bit for each byte of the block that is an ASCII letter or digit.
-#[inline(always)]
-pub(crate) fn words<S: Simd>(simd: S, block: &[u8; 64]) -> u64 {
-    let bytes = u8x64::from_slice(simd, block);
-    let letters = (bytes | 0x20) - b'a';
-    let digits = bytes - b'0';
-    (letters.simd_lt(26) | digits.simd_lt(10)).to_bitmask()
-}
-
 /// The positions of the bits that are set, lowest first.
 pub(crate) fn bits(mut mask: u64) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {

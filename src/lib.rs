@@ -32,4 +32,5 @@ pub mod rule;
 pub mod rules;
 pub mod threads;
 pub mod verdict;
-pub mod yaml;
+
+pub use fluxkeep_yaml as yaml;

@@ -12,10 +12,9 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::helm::record::shape;
 use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
 use crate::threads::Crew;
-use crate::yaml::{Document, Lean, Unread};
+use crate::yaml::{Document, Lean, Unread, shape};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
 const CLUSTER_SCOPED: [&str; 4] = [

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
+pub(crate) use fluxkeep_yaml::shape;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -183,18 +184,6 @@ fn announced(packed: &[u8]) -> usize {
         .last_chunk()
         .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
     length.saturating_add(1).min(MOST_DECOMPRESSED)
-}
-
-/// What is wrong and where, without the value: serde's own text can repeat what it met.
-pub(crate) fn shape(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = match text.split_once(' ').map(|(first, _)| first) {
-        Some("missing" | "duplicate") => text.split(" at line").next().unwrap_or("wrong shape"),
-        _ if error.is_data() => "a value has the wrong type",
-        _ if error.is_eof() => "it ends too early",
-        _ => "it is not JSON",
-    };
-    format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
 /// Go writes an empty list as `null`.

@@ -49,8 +49,9 @@ fn name<'a>(metadata: &'a Metadata, id: &PackageId) -> &'a str {
 #[test]
 fn members_stand_on_each_other_in_one_direction_only() {
     let law = [
-        ("fluxkeep", vec![]),
+        ("fluxkeep-yaml", vec![]),
         ("fluxkeep-certs", vec![]),
+        ("fluxkeep", vec!["fluxkeep-yaml"]),
         ("fluxkeep-cluster", vec!["fluxkeep"]),
         (
             "fluxkeep-webhook",

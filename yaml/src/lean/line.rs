@@ -1,6 +1,6 @@
 //! One line, and what it leaves open for the next ones.
 
-use super::super::scan::{is_item, spaces};
+use crate::scan::{is_item, spaces};
 
 /// Whether nothing is ever read below a key, in whatever object it stands. Of a Secret and a ConfigMap
 /// that is the content itself.

@@ -8,8 +8,8 @@ use granit_parser::{
 };
 use serde_json::Value;
 
-use super::super::{Document, Unread};
 use super::tree::{Body, Entry, Id, Node, Style, Tree, line_break, line_end, token};
+use crate::{Document, Unread};
 
 /// Longer keys stand in no Kubernetes object; the parser's own limit would refuse some JSON.
 const LONGEST_KEY: usize = 64 << 10;

@@ -8,9 +8,9 @@ use std::ops::Range;
 use granit_parser::ScalarStyle;
 use serde_json::Value;
 
-use super::super::scan::{Scan, Sure, Unsure, key, value};
-use super::super::{Document, METADATA};
 use super::tree::{Body, Entry, Id, Node, Style, Tree};
+use crate::scan::{Scan, Sure, Unsure, key, value};
+use crate::{Document, METADATA};
 
 /// As many nodes as metadata with a dozen labels and annotations has.
 const MANY: usize = 32;

@@ -1,12 +1,15 @@
-//! Streams of Kubernetes documents, YAML or JSON, read into partial structs.
+//! Streams of documents, YAML or JSON, read in part; and edits of YAML in place.
 //!
 //! YAML is read as the Go readers of kubectl and Helm do: `yes` and `on` are booleans, of two equal
 //! keys the later one counts. What is said about a document that is not readable never repeats a
 //! value of it: it may be a Secret.
 
+mod blocks;
 pub mod edit;
+mod json;
 mod lean;
 mod margin;
+mod paths;
 mod plain;
 mod scan;
 mod split;
@@ -14,17 +17,17 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+pub use json::{json, shape};
 pub use lean::{is_unread, lean};
-pub use split::{documents, whole};
-pub(crate) use split::{newlines, split};
+pub use paths::Paths;
+pub use split::{documents, newlines, split, whole};
 
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Budget, Error};
-
-use crate::helm::record::shape;
 
 /// One document of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub struct Lean<'a> {
 impl<'a> Document<'a> {
     /// The same document in a stream that has so many bytes and lines more in front.
     #[must_use]
-    pub(crate) fn behind(self, bytes: usize, lines: u32) -> Self {
+    pub fn behind(self, bytes: usize, lines: u32) -> Self {
         let Self {
             offset,
             line,
@@ -84,6 +87,22 @@ impl<'a> Document<'a> {
             content: content + lines,
             ..self
         }
+    }
+
+    /// Reads the parts of the document. A document that holds nothing is null.
+    ///
+    /// # Errors
+    /// When it is neither YAML nor JSON, or nested or aliased beyond all measure. The place is that in the stream.
+    pub fn read_paths(&self, paths: &'static Paths) -> Result<Value, Unread> {
+        if self.is_json {
+            return json(self.text.as_bytes(), paths).map_err(|error| self.not_json(&error));
+        }
+        Ok(paths::project(self.lean().read()?, paths))
+    }
+
+    /// Says that the document, JSON, is not readable.
+    fn not_json(&self, error: &serde_json::Error) -> Unread {
+        self.unread(error.line() as u64, error.column() as u64, shape(error))
     }
 
     /// The document without what is never read.
@@ -131,11 +150,8 @@ impl Lean<'_> {
     /// another type than `T` wants. The place is that in the stream.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
         if self.is_json() {
-            let at = |error: serde_json::Error| {
-                self.document
-                    .unread(error.line() as u64, error.column() as u64, shape(&error))
-            };
-            return serde_json::from_str(&self.text).map_err(at);
+            return serde_json::from_str(&self.text)
+                .map_err(|error| self.document.not_json(&error));
         }
         let node = self
             .document
@@ -159,7 +175,8 @@ impl Lean<'_> {
     }
 
     /// Says that an item of the document, a list, is not readable.
-    pub(crate) fn unread(&self, index: usize, error: &serde_json::Error) -> Unread {
+    #[must_use]
+    pub fn unread(&self, index: usize, error: &serde_json::Error) -> Unread {
         let message = format!("item {index} of the list: {}", shape(error));
         self.document.unread(1, 1, message)
     }

@@ -4,11 +4,11 @@
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
 
-use super::super::scan::is_text;
 use super::Doubt;
 use super::find::{entry, merged, pruned};
 use super::tree::{Body, Id, Tree};
 use super::write;
+use crate::scan::is_text;
 
 /// As much as a Kubernetes object may hold in annotations; aliases of aliases could grow without end.
 const LONGEST: usize = 256 << 10;

@@ -3,9 +3,9 @@
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
 
-use super::super::scan::is_text;
 use super::Doubt;
 use super::tree::{Body, Id, Tree};
+use crate::scan::is_text;
 
 /// Merges of merges, before somebody plays tricks.
 const DEEPEST: usize = 16;

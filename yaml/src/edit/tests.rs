@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{DuplicateKeyPolicy, documents};
 use super::{edit, events, lines, patch, splice};
+use crate::{DuplicateKeyPolicy, documents};
 
 /// The text with the patch laid on each of its documents, twice: the second time nothing changes.
 fn patched(text: &str, patch: &Value) -> Result<String, String> {
@@ -385,7 +385,7 @@ fn patches() -> impl Strategy<Value = Value> {
 }
 
 fn parse(text: &str) -> Result<Value, Box<serde_saphyr::Error>> {
-    super::super::parse(text, DuplicateKeyPolicy::LastWins)
+    crate::parse(text, DuplicateKeyPolicy::LastWins)
 }
 
 /// Lays a patch on a value that was read.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::super::scan::is_text;
+use crate::scan::is_text;
 
 /// Whether a text can stand without quotes, wherever it is put.
 fn is_plain(text: &str) -> bool {

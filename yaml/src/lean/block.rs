@@ -1,7 +1,7 @@
 //! Where a block ends that nobody reads: found without reading it.
 
-use super::super::margin::{Margin, Seek};
 use super::line::{Line, Rest, closing};
+use crate::margin::{Margin, Seek};
 
 /// How long a block is, at the beginning of a text, under a key at this column; the items of a sequence may
 /// stand at the column itself. None where something in it may go on beyond the indentation.

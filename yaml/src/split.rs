@@ -16,7 +16,8 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
 }
 
 /// As [`documents`], and how many lines end in the text.
-pub(crate) fn split(text: &str) -> (Vec<Document<'_>>, u32) {
+#[must_use]
+pub fn split(text: &str) -> (Vec<Document<'_>>, u32) {
     let mut found = Vec::new();
     let mark = if text.starts_with('\u{feff}') {
         '\u{feff}'.len_utf8()
@@ -211,7 +212,8 @@ fn lines_are_sure(text: &str) -> bool {
 }
 
 /// How many lines end in a text.
-pub(crate) fn newlines(text: &str) -> u32 {
+#[must_use]
+pub fn newlines(text: &str) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
 }
 
