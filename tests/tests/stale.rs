@@ -72,6 +72,7 @@ fn what_needs_facts_is_refused_where_it_is_about_the_engine_and_warned_of_elsewh
 }
 
 /// What is asked, the decision, and whether `facts-stale` is among the findings.
+#[allow(clippy::too_many_lines)] // A table.
 fn cases() -> [(&'static str, Review<'static>, &'static str, bool); 9] {
     let engine =
         json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "releaseName": "flux"});
