@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use crate::input::Room;
 use crate::output::write;
-use crate::rewrite::{Unfit, rewrite};
+use crate::rewrite::{Rewritten, Unfit, is_comment, rewrite};
 use crate::{Done, facts, note, refusal, report};
 
 /// More wait for memory and for each other.
@@ -114,11 +114,13 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     let room = Box::leak(Box::new(Room::new(file.map(|file| file.len()))?));
     let crew = Crew::of(MOST_THREADS);
     let rewritten = match rewrite(room.pieces(input), &adopter, &policy, now, &crew) {
+        Err(Unfit::Empty) if is_comment(room.read()) => Rewritten::default(),
         Err(empty @ Unfit::Empty) => {
             return refused(args.refusal, &empty.to_string(), &empty.to_string());
         }
-        rewritten => &*Box::leak(Box::new(rewritten?)),
+        rewritten => rewritten?,
     };
+    let rewritten = &*Box::leak(Box::new(rewritten));
     if let Some(path) = &args.report {
         let json = report::json(rewritten, &adopter);
         std::fs::write(path, json)

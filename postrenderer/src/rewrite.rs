@@ -12,14 +12,14 @@ use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Verdict;
 use fluxkeep::yaml::edit::{Splice, edit};
-use fluxkeep::yaml::{Document, Unread};
+use fluxkeep::yaml::{self, Document, Unread};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::input;
 
 /// A manifest with what is to be written, and what the judge says of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rewritten {
     /// What is to be written, in the order of the text.
     pub splices: Vec<Splice>,
@@ -161,6 +161,14 @@ fn request(owner: Option<&Owner>, objects: Vec<Object>) -> Request {
         writer: Writer::default(),
         subject: Subject::Release(release),
     }
+}
+
+/// True if a manifest holds comments and markers alone. It has no objects before Helm's post-renderer
+/// either, so Helm may have it as it is. Blanks are refused: Helm 3 takes no empty output.
+#[must_use]
+pub fn is_comment(manifest: &[u8]) -> bool {
+    str::from_utf8(manifest)
+        .is_ok_and(|text| !text.trim().is_empty() && yaml::documents(text).is_empty())
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.

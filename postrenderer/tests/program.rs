@@ -194,9 +194,10 @@ fn what_can_never_change_is_refused_with_both_values() {
 fn bad_input_is_told_with_document_and_line_and_nothing_comes_out() {
     let twice = format!("{OTHER}{SERVICE}{OTHER}");
     let long = vec![b'a'; 100 << 20];
-    let cases: [(&[u8], i32, &str); 8] = [
+    let cases: [(&[u8], i32, &str); 9] = [
         (b"", 1, "holds no object"),
-        (b"# nothing\n---\n", 1, "holds no object"),
+        (b" \n\n", 1, "holds no object"),
+        (b"a: 1\n", 1, "holds no object"),
         (b"just text\n", 2, "document 1 of the manifest, line 1"),
         (b"kind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: \n", 2, "document 2 of the manifest, line"),
         (b"\x00\xff\xfe", 2, "line 1 of the manifest is not UTF-8"),
@@ -230,6 +231,25 @@ fn bad_input_is_told_with_document_and_line_and_nothing_comes_out() {
             (Some(0), 1),
             "{shown:?}"
         );
+    }
+}
+
+#[test]
+fn a_manifest_of_comments_alone_had_no_object_before_and_comes_out_byte_for_byte() {
+    for comments in [
+        "# nothing\n---\n",
+        "---\n# Source: a/b.yaml\r\n# off",
+        "---\n",
+    ] {
+        for arguments in [&[][..], &["--refusal", "document"]] {
+            let output = run(arguments, comments.as_bytes());
+            assert_eq!(
+                (output.status.code(), out(&output).as_str()),
+                (Some(0), comments),
+                "{}",
+                err(&output)
+            );
+        }
     }
 }
 
