@@ -12,9 +12,9 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind};
+use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind, wire};
 use crate::threads::Crew;
-use crate::yaml::{Document, Lean, Unread, shape};
+use crate::yaml::{self, Document, Lean, Unread, shape};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
 const CLUSTER_SCOPED: [&str; 4] = [
@@ -85,6 +85,66 @@ pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, U
             message: unfit.to_string(),
         },
     })
+}
+
+/// What was read of a stream, and what was not.
+#[derive(Debug, Default)]
+pub struct Sifted {
+    /// Every object whose kind and metadata were read, in their order.
+    pub objects: Vec<Object>,
+    /// The documents and items that were not read whole, in their order.
+    pub unread: Vec<Unsifted>,
+}
+
+/// A document that is not readable.
+#[derive(Debug)]
+pub struct Unsifted {
+    /// Its kind and metadata, where those were read.
+    pub object: Option<Box<Object>>,
+    /// Where in the stream, and why.
+    pub unread: Unread,
+}
+
+/// As [`read`], but a document that is not readable does not hide the others. A stream that is longer
+/// than it may be is read up to there.
+#[must_use]
+pub fn sift(text: &str, reading: Reading<'_>) -> Sifted {
+    let mut sifted = Sifted::default();
+    for (document, number) in yaml::documents(text).iter().zip(1..) {
+        let objects = members(document);
+        let count = objects.as_ref().map_or(1, Vec::len);
+        let is_full = number > MOST_DOCUMENTS || sifted.objects.len() >= MOST_DOCUMENTS;
+        if is_full || count > MOST_ITEMS {
+            sifted.lacks(None, too_many(document, count));
+            break;
+        }
+        match objects {
+            Ok(objects) => {
+                let objects = objects.into_iter();
+                let placed = objects.map(|object| placed(object, document, reading));
+                sifted.objects.extend(placed);
+            }
+            Err(unread) => {
+                let head = head(document).map(|object| placed(object, document, reading));
+                sifted.objects.extend(head.clone());
+                sifted.lacks(head, unread);
+            }
+        }
+    }
+    sifted
+}
+
+impl Sifted {
+    fn lacks(&mut self, object: Option<Object>, unread: Unread) {
+        let object = object.map(Box::new);
+        self.unread.push(Unsifted { object, unread });
+    }
+}
+
+/// Kind and metadata of one object that is not readable beyond them.
+fn head(document: &Document<'_>) -> Option<Object> {
+    let object = document.lean().read::<wire::Other>().ok()?.object();
+    is_plain(&object.kind).then_some(object)
 }
 
 fn too_many(document: &Document<'_>, objects: usize) -> Unread {

@@ -79,6 +79,19 @@ pub struct Request {
     pub dry_run: bool,
     /// What it is about.
     pub subject: Subject,
+    /// What could not be read of it. The rest is judged as ever.
+    pub gaps: Vec<Gap>,
+}
+
+/// A part of a request that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The object that holds it: its identity, and its labels and annotations where those were read.
+    pub object: Object,
+    /// Whether nothing of the object itself was read, so that it may hold anything.
+    pub is_opaque: bool,
+    /// What is wrong, and where, as a clause without a value.
+    pub why: String,
 }
 
 /// Who asks.

@@ -59,6 +59,8 @@ pub enum Need {
     FluxOrder,
     /// The name and namespace of the release that a manifest belongs to.
     ReleaseName,
+    /// Every document of the manifest. One may have been unreadable.
+    Documents,
 }
 
 impl Need {
@@ -72,6 +74,7 @@ impl Need {
             Self::ChartName => "name of the chart",
             Self::FluxOrder => "flux release in the catalogue",
             Self::ReleaseName => "name and namespace of the release",
+            Self::Documents => "whole manifest",
         }
     }
 }
@@ -143,6 +146,17 @@ impl<'a> Case<'a> {
         let engine = self.engine();
         self.written()
             .filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
+    }
+
+    /// Asks that everything was read: what a release seems to lack may stand in a document that was not.
+    ///
+    /// # Errors
+    /// If anything of the request was not read.
+    pub fn is_whole(&self) -> Result<(), Need> {
+        if self.request.gaps.iter().any(|gap| gap.is_opaque) {
+            return Err(Need::Documents);
+        }
+        Ok(())
     }
 
     /// The Flux that runs in the cluster; none where the cluster has no Flux. Of several, the one in

@@ -136,5 +136,6 @@ fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
         writer: Writer::default(),
         dry_run: false,
         subject,
+        gaps: Vec::new(),
     })
 }

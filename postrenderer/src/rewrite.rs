@@ -160,6 +160,7 @@ fn request(owner: Option<&Owner>, objects: Vec<Object>) -> Request {
         dry_run: false,
         writer: Writer::default(),
         subject: Subject::Release(release),
+        gaps: Vec::new(),
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod envelope;
 mod lean;
+mod record;
 mod response;
 mod review;
 
 use jiff::Timestamp;
+use json_patch::Patch;
 
 use crate::facts::Facts;
 use crate::judge::judge;
@@ -48,7 +50,7 @@ pub enum Outcome {
     Judged(Decision),
     /// It goes through with what was added to it; the person is told.
     Amended,
-    /// The review could not be read, for this reason; refused, so that nothing passes unseen.
+    /// The body is no review, for this reason. It has a uid and is refused, or it is answered with 400.
     Unread(String),
 }
 
@@ -85,15 +87,30 @@ pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Ans
     if !policy.mutates_helm_releases || envelope.door() != Door::HelmRelease {
         return judged(body, &envelope, facts, policy, now);
     }
-    amended(body, &envelope, |request| {
-        mutation::is_due(&Case {
-            request,
-            facts,
-            policy,
-            now,
-        })
-    })
-    .unwrap_or_else(|reason| unread(&envelope, reason))
+    let request = match review::changed(body, &envelope) {
+        Ok(Some(request)) => request,
+        Ok(None) => return passed(&envelope, None),
+        Err(reason) => return unread(&envelope, reason),
+    };
+    let case = Case {
+        request: &request,
+        facts,
+        policy,
+        now,
+    };
+    if !request.gaps.is_empty() {
+        return decided(request, &envelope, facts, policy, now);
+    }
+    if !mutation::is_due(&case) {
+        return passed(&envelope, Some(request));
+    }
+    match patched(body, &envelope) {
+        Ok(patch) => amended(&envelope, &patch, request),
+        Err(why) => {
+            let request = review::with_gap(request, &envelope, why);
+            decided(request, &envelope, facts, policy, now)
+        }
+    }
 }
 
 fn judged(
@@ -105,46 +122,46 @@ fn judged(
 ) -> Answer {
     match review::read(body, envelope) {
         Ok(None) => passed(envelope, None),
-        Ok(Some(request)) => {
-            let verdict = judge(&request, facts, policy, now);
-            let body = response::judged(envelope, &verdict);
-            let outcome = Outcome::Judged(verdict.decision());
-            Answer {
-                status: 200,
-                body,
-                door: Some(request.door),
-                outcome,
-                verdict,
-                request: Some(request),
-            }
-        }
+        Ok(Some(request)) => decided(request, envelope, facts, policy, now),
         Err(reason) => unread(envelope, reason),
     }
 }
 
-/// Adds to an object what is due. What cannot be added is told: a HelmRelease that looks as if it were
-/// kept, and is not, is worse than one that is refused.
-fn amended(
-    body: &[u8],
+fn decided(
+    request: Request,
     envelope: &Envelope,
-    is_due: impl Fn(&Request) -> bool,
-) -> Result<Answer, String> {
-    let request = review::changed(body, envelope)?;
-    if !request.as_ref().is_some_and(is_due) {
-        return Ok(passed(envelope, request));
-    }
-    let patch = mutation::patch(&review::object(body, envelope)?)
-        .map_err(|why| review::unpatched(envelope, &why))?;
-    let body = response::amended(envelope, &patch);
-    let (door, verdict) = (Some(envelope.door()), Verdict::default());
-    Ok(Answer {
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Answer {
+    let verdict = judge(&request, facts, policy, now);
+    let body = response::judged(envelope, &verdict);
+    let outcome = Outcome::Judged(verdict.decision());
+    Answer {
         status: 200,
         body,
-        door,
-        outcome: Outcome::Amended,
+        door: Some(request.door),
+        outcome,
         verdict,
-        request,
-    })
+        request: Some(request),
+    }
+}
+
+/// The patch that adds to an object what is due. What cannot be added is told: a HelmRelease that looks as
+/// if it were kept, and is not, is worse than one that is refused.
+fn patched(body: &[u8], envelope: &Envelope) -> Result<Patch, String> {
+    mutation::patch(&review::object(body, envelope)?).map_err(|why| review::unpatched(&why))
+}
+
+fn amended(envelope: &Envelope, patch: &Patch, request: Request) -> Answer {
+    Answer {
+        status: 200,
+        body: response::amended(envelope, patch),
+        door: Some(envelope.door()),
+        outcome: Outcome::Amended,
+        verdict: Verdict::default(),
+        request: Some(request),
+    }
 }
 
 fn passed(envelope: &Envelope, request: Option<Request>) -> Answer {

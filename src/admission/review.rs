@@ -4,30 +4,30 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::envelope::Envelope;
 use super::lean::lean;
-use crate::helm::record::{self, Driver, Record, shape};
-use crate::helm::{HOOK, Owner};
-use crate::manifest::{self, Reading};
+use super::record;
+use crate::helm::record::shape;
 use crate::mutation::{FIELD, Unpatched};
-use crate::object::{FromWire, Kind, Object, by_kind};
-use crate::request::{Change, Door, Operation, Release, Request, Subject};
+use crate::object::{FromWire, Kind, Object, by_kind, wire};
+use crate::request::{Change, Door, Gap, Operation, Request, Subject};
 
 #[derive(Deserialize)]
-struct Review<T> {
-    request: Asked<T>,
+pub(super) struct Review<T> {
+    pub(super) request: Asked<T>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked<T> {
+pub(super) struct Asked<T> {
     #[serde(default = "none")]
-    object: Option<T>,
+    pub(super) object: Option<T>,
     #[serde(default = "none")]
     old_object: Option<T>,
     #[serde(default)]
-    dry_run: Option<bool>,
+    pub(super) dry_run: Option<bool>,
     options: Option<Options>,
 }
 
@@ -41,10 +41,18 @@ fn none<T>() -> Option<T> {
     None
 }
 
+/// Why nothing of a review's objects was read.
+pub(super) enum Failure {
+    /// The body is no JSON, so it is no review.
+    NotJson(String),
+    /// A value has another shape than Kubernetes gives it.
+    Shape(String),
+}
+
 /// Reads what is to be judged; none where there is nothing to judge.
 ///
 /// # Errors
-/// In words, when an object cannot be read. Never with a value of the object.
+/// In words, when the body is no review. What cannot be read of one is a gap in the request.
 pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, String> {
     let request = changed(body, envelope)?;
     Ok(request.filter(|request| request.door != Door::HelmRelease || !is_same_spec(request)))
@@ -59,91 +67,206 @@ pub(super) fn changed(body: &[u8], envelope: &Envelope) -> Result<Option<Request
         return Err(unreadable(envelope, why));
     }
     let Some(operation) = envelope.operation() else {
-        return other(envelope);
+        return Ok(other(envelope));
     };
     if envelope.door() == Door::ReleaseRecord {
-        return record(body, envelope, operation);
+        return record::read(body, envelope, operation);
     }
-    let (change, field_manager, dry_run) = by_kind!(envelope.body_kind(), change(body, envelope))?;
+    let mut request = match by_kind!(envelope.body_kind(), change(body, envelope, operation)) {
+        Ok(request) => request,
+        Err(Failure::NotJson(why)) => return Err(unreadable(envelope, &why)),
+        Err(Failure::Shape(why)) => unread(envelope, operation, &why),
+    };
+    if let (Subject::Change(change), true) = (&request.subject, request.gaps.is_empty()) {
+        let lacking = missing(change, operation);
+        request
+            .gaps
+            .extend(lacking.map(|why| opaque(envelope, why)));
+    }
+    Ok(Some(request))
+}
+
+/// What Kubernetes sends with every such operation, and this review lacks.
+fn missing(change: &Change, operation: Operation) -> Option<&'static str> {
     if change.old.is_none() && operation != Operation::Create {
-        return Err(unreadable(envelope, "request.oldObject is missing"));
+        return Some("request.oldObject is missing");
     }
     if change.new.is_none() && operation != Operation::Delete {
-        return Err(unreadable(envelope, "request.object is missing"));
+        return Some("request.object is missing");
     }
-    let mut writer = envelope.writer();
-    writer.field_manager = field_manager;
-    let subject = Subject::Change(Box::new(change));
-    Ok(Some(Request {
+    None
+}
+
+/// A request as far as its envelope tells.
+pub(super) fn enveloped(envelope: &Envelope, operation: Operation, subject: Subject) -> Request {
+    Request {
         door: envelope.door(),
         operation,
-        writer,
-        dry_run,
+        writer: envelope.writer(),
+        dry_run: false,
         subject,
-    }))
+        gaps: Vec::new(),
+    }
+}
+
+/// A request of which nothing but the envelope was read.
+fn unread(envelope: &Envelope, operation: Operation, why: &str) -> Request {
+    let nothing = Subject::Change(Box::default());
+    Request {
+        gaps: vec![opaque(envelope, why)],
+        ..enveloped(envelope, operation, nothing)
+    }
+}
+
+/// An object of which nothing but its place in the envelope is known.
+pub(super) fn opaque(envelope: &Envelope, why: &str) -> Gap {
+    let object = Object {
+        namespace: envelope
+            .namespace
+            .clone()
+            .filter(|namespace| !namespace.is_empty()),
+        ..Object::default()
+    };
+    Gap {
+        object: named(object, envelope),
+        is_opaque: true,
+        why: cannot(why),
+    }
+}
+
+/// What a gap says.
+pub(super) fn cannot(why: &str) -> String {
+    format!("fluxkeep cannot read it: {why}")
 }
 
 /// The object as it is written, whole.
 ///
 /// # Errors
-/// As [`read`].
+/// In words, when it cannot be read.
 pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> {
-    let review: Review<Value> = parsed(body, envelope)?;
-    Ok(review.request.object.unwrap_or_default())
+    match parsed::<Review<Value>>(body, envelope) {
+        Ok(review) => Ok(review.request.object.unwrap_or_default()),
+        Err(Failure::NotJson(why) | Failure::Shape(why)) => Err(why),
+    }
 }
 
 /// Why nothing could be added to an object.
-pub(super) fn unpatched(envelope: &Envelope, why: &Unpatched) -> String {
-    format!(
-        "fluxkeep could not add {FIELD} to {envelope}: {why}; write it as a list, below a spec that is a map"
-    )
+pub(super) fn unpatched(why: &Unpatched) -> String {
+    format!("fluxkeep cannot add {FIELD}: {why}; write it as a list, below a spec that is a map")
+}
+
+/// The same request with a gap, for what became of its object.
+pub(super) fn with_gap(request: Request, envelope: &Envelope, why: String) -> Request {
+    let gap = Gap {
+        why,
+        ..opaque(envelope, "")
+    };
+    Request {
+        gaps: vec![gap],
+        ..request
+    }
 }
 
 /// CONNECT changes nothing; an operation that Kubernetes does not have hides what it changes.
-fn other(envelope: &Envelope) -> Result<Option<Request>, String> {
+fn other(envelope: &Envelope) -> Option<Request> {
     if envelope.operation == "CONNECT" {
-        return Ok(None);
+        return None;
     }
-    Err(unreadable(
-        envelope,
-        "request.operation is missing or unknown",
-    ))
+    let why = "request.operation is missing or unknown";
+    Some(unread(envelope, Operation::Update, why))
 }
 
-/// The change, the field manager that the client names, and whether it is a dry run.
+/// The change of one object.
 fn change<W: FromWire + for<'de> Deserialize<'de>>(
     body: &[u8],
     envelope: &Envelope,
-) -> Result<(Change, String, bool), String> {
-    let review: Review<W> = parsed(body, envelope)?;
-    let object = |wire: W| named(wire.object(), envelope);
-    let request = review.request;
-    let manager = request
-        .options
-        .and_then(|options| options.field_manager)
-        .unwrap_or_default();
-    let dry_run = request.dry_run.unwrap_or_default();
-    Ok((
-        Change {
-            old: request.old_object.map(object),
-            new: request.object.map(object),
-        },
-        manager,
-        dry_run,
-    ))
+    operation: Operation,
+) -> Result<Request, Failure> {
+    let mut gaps = Vec::new();
+    let asked = match parsed::<Review<W>>(body, envelope) {
+        Ok(Review { request }) => request.map(|wire| named(wire.object(), envelope)),
+        Err(Failure::Shape(_)) => {
+            // Only an object that has another shape is read a second time, by itself.
+            let review: Review<Box<RawValue>> = parsed(body, envelope)?;
+            let read = |raw: Box<RawValue>| by_itself::<W>(&raw, envelope, &mut gaps);
+            review.request.map(read)
+        }
+        Err(failure) => return Err(failure),
+    };
+    let change = Change {
+        old: asked.old_object,
+        new: asked.object,
+    };
+    let mut request = enveloped(envelope, operation, Subject::Change(Box::new(change)));
+    let options = asked.options.unwrap_or_default();
+    request.writer.field_manager = options.field_manager.unwrap_or_default();
+    request.dry_run = asked.dry_run.unwrap_or_default();
+    request.gaps = gaps;
+    Ok(request)
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], envelope: &Envelope) -> Result<T, String> {
+impl<T> Asked<T> {
+    fn map<U>(self, mut read: impl FnMut(T) -> U) -> Asked<U> {
+        Asked {
+            object: self.object.map(&mut read),
+            old_object: self.old_object.map(&mut read),
+            dry_run: self.dry_run,
+            options: self.options,
+        }
+    }
+}
+
+/// Reads one object of a review. Of one that is not readable the metadata is read, and if that is not
+/// readable either, the envelope tells what it is.
+fn by_itself<W: FromWire + for<'de> Deserialize<'de>>(
+    raw: &RawValue,
+    envelope: &Envelope,
+    gaps: &mut Vec<Gap>,
+) -> Object {
+    let why = match serde_json::from_str::<W>(raw.get()) {
+        Ok(wire) => return named(wire.object(), envelope),
+        Err(error) => shape(&error),
+    };
+    let metadata = serde_json::from_str::<wire::Other>(raw.get());
+    let gap = match metadata {
+        Ok(wire) => Gap {
+            object: named(wire.object(), envelope),
+            is_opaque: false,
+            why: cannot(&why),
+        },
+        Err(_) => opaque(envelope, &why),
+    };
+    let object = gap.object.clone();
+    gaps.push(gap);
+    object
+}
+
+pub(super) fn parsed<T: for<'de> Deserialize<'de>>(
+    body: &[u8],
+    envelope: &Envelope,
+) -> Result<T, Failure> {
     let is_definition = envelope.body_kind() == Kind::Definition;
     let lean = if is_definition {
         lean(body)
     } else {
         Cow::Borrowed(body)
     };
-    serde_json::from_slice(&lean).map_err(|error| unreadable(envelope, &shape(&error)))
+    serde_json::from_slice(&lean).map_err(|error| {
+        let why = shape(&error);
+        if error.is_data() || is_too_deep(&error) {
+            Failure::Shape(why)
+        } else {
+            Failure::NotJson(why)
+        }
+    })
 }
 
-fn unreadable(envelope: &Envelope, why: &str) -> String {
+/// Whether a value is nested deeper than it is read. The body may be JSON all the same.
+fn is_too_deep(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
+pub(super) fn unreadable(envelope: &Envelope, why: &str) -> String {
     format!("fluxkeep could not read the review of {envelope}: {why}")
 }
 
@@ -171,84 +294,4 @@ fn is_same_spec(request: &Request) -> bool {
     let spec = |object: &Option<Object>| object.as_ref().and_then(Object::helm_release).cloned();
     let both = spec(&change.old).zip(spec(&change.new));
     both.is_some_and(|(old, new)| old == new)
-}
-
-#[derive(Deserialize)]
-struct Stored {
-    data: Option<Data>,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    release: Option<String>,
-}
-
-/// Only a record's creation is judged: refusing its update leaves the release pending for ever. And
-/// only where it begins something.
-fn record(
-    body: &[u8],
-    envelope: &Envelope,
-    operation: Operation,
-) -> Result<Option<Request>, String> {
-    if operation != Operation::Create {
-        return Ok(None);
-    }
-    let review: Review<Stored> = parsed(body, envelope)?;
-    let dry_run = review.request.dry_run.unwrap_or_default();
-    let stored = review
-        .request
-        .object
-        .and_then(|stored| stored.data)
-        .and_then(|data| data.release);
-    let driver = if envelope.kind == "Secret" {
-        Driver::Secret
-    } else {
-        Driver::ConfigMap
-    };
-    let record = record::read(&stored.unwrap_or_default(), driver);
-    let record = record.map_err(|error| unreadable(envelope, &error.to_string()))?;
-    if record.is_history() {
-        return Ok(None);
-    }
-    let release = release(&record, envelope)?;
-    let subject = Subject::Release(release);
-    Ok(Some(Request {
-        door: Door::ReleaseRecord,
-        operation,
-        writer: envelope.writer(),
-        dry_run,
-        subject,
-    }))
-}
-
-fn release(record: &Record, envelope: &Envelope) -> Result<Release, String> {
-    let home = if record.namespace.is_empty() {
-        envelope.namespace.as_deref()
-    } else {
-        Some(record.namespace.as_str())
-    };
-    let reading = Reading {
-        namespace: home,
-        ..Reading::default()
-    };
-    let read = |text: &str| {
-        manifest::read(text, reading)
-            .map_err(|error| unreadable(envelope, &format!("its manifest at {error}")))
-    };
-    let mut objects = read(&record.manifest)?;
-    // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
-    for object in &mut objects {
-        object.annotations.remove(HOOK);
-    }
-    for hook in &record.hooks {
-        objects.extend(read(&hook.manifest)?);
-    }
-    let namespace = home.unwrap_or_default().to_owned();
-    Ok(Release {
-        owner: Some(Owner {
-            name: record.name.clone(),
-            namespace,
-        }),
-        objects,
-    })
 }

@@ -47,8 +47,8 @@ pub struct Record {
     /// How far the operation is.
     #[serde(default)]
     pub info: Info,
-    /// The rendered manifest after all post-renderers, without hooks.
-    #[serde(deserialize_with = "long_text")]
+    /// The rendered manifest after all post-renderers, without hooks. Helm leaves an empty one out.
+    #[serde(default, deserialize_with = "long_text")]
     pub manifest: String,
     /// What Helm runs beside the manifest.
     #[serde(default, deserialize_with = "nullable")]
@@ -110,6 +110,13 @@ impl Record {
     pub fn is_history(&self) -> bool {
         HISTORY.contains(&self.info.status.as_str())
     }
+}
+
+/// The release that a record belongs to, by the record's name: `sh.helm.release.v1.NAME.vN`.
+#[must_use]
+pub fn release_of(name: &str) -> Option<&str> {
+    let (release, _) = name.strip_prefix(NAME)?.rsplit_once(".v")?;
+    Some(release)
 }
 
 /// Reads `data.release` of a record.
@@ -200,6 +207,9 @@ where
 fn long_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     use serde::de::Error as _;
     let raw = <&RawValue>::deserialize(deserializer)?.get();
+    if raw == "null" {
+        return Ok(String::new());
+    }
     let quoted = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
     quoted
         .and_then(unescaped)
@@ -273,8 +283,17 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_manifest_may_be_left_out() {
+        for manifest in ["", r#", "manifest": null"#, r#", "manifest": """#] {
+            let json = format!(r#"{{"name": "a"{manifest}}}"#);
+            let record = read(&STANDARD.encode(json), Driver::ConfigMap).unwrap();
+            assert_eq!(record.manifest, "", "{manifest}");
+        }
+    }
+
+    #[test]
     fn a_manifest_is_text() {
-        for manifest in ["null", "1", "{}", r#""\ud800""#] {
+        for manifest in ["1", "{}", r#""\ud800""#] {
             let json = format!(r#"{{"name": "a", "manifest": {manifest}}}"#);
             let data = STANDARD.encode(json);
             assert!(

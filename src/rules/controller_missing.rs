@@ -7,7 +7,7 @@ use crate::engine::CORE;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     catches: "a Flux release without one of its four core controllers",
     breaks: "Flux runs without source, kustomize, helm or notification controller and reconciles no more",
     doors: &[Door::ReleaseRecord],
-    needs: &[],
+    needs: &[Need::Documents],
     check,
 };
 
@@ -25,6 +25,7 @@ fn check(case: &Case<'_>) -> Found {
     let Some(sibling) = brought.iter().min_by_key(|one| one.key()) else {
         return Ok(Vec::new());
     };
+    case.is_whole()?;
     let others = deployments(case.facts.engine(case.engine()))
         .filter(|live| live.owner().is_none() || live.owner() != case.owner());
     let known: Vec<&str> = brought

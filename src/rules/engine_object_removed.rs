@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
     breaks: "Helm deletes the object: with a CRD all its custom resources; optional controllers and network \
              policies only warn",
     doors: &[Door::ReleaseRecord],
-    needs: &[Need::RunningFlux],
+    needs: &[Need::RunningFlux, Need::Documents],
     check,
 };
 
@@ -26,6 +26,7 @@ fn check(case: &Case<'_>) -> Found {
     let Some((release, owner)) = case.release().zip(case.owner()) else {
         return Ok(Vec::new());
     };
+    case.is_whole()?;
     case.owners()?;
     let stays = |live: &Object| {
         release

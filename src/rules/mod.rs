@@ -18,6 +18,7 @@ pub mod flux_version_mismatch;
 pub mod foreign_owner;
 pub mod immutable_field_changed;
 pub mod release_identity_changed;
+pub mod review_unreadable;
 pub mod served_version_withdrawn;
 pub mod storage_version_regressed;
 pub mod stored_version_dropped;
@@ -28,7 +29,7 @@ use crate::object::Object;
 use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 19] = [
+pub static RULES: [&Rule; 20] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_scope_changed::RULE,
@@ -44,6 +45,7 @@ pub static RULES: [&Rule; 19] = [
     &foreign_owner::RULE,
     &immutable_field_changed::RULE,
     &release_identity_changed::RULE,
+    &review_unreadable::RULE,
     &served_version_withdrawn::RULE,
     &storage_version_regressed::RULE,
     &stored_version_dropped::RULE,

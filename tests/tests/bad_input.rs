@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fluxkeep::admission::{Answer, Outcome, answer};
 use fluxkeep::facts::Facts;
+use fluxkeep::finding::Finding;
 use fluxkeep::helm::record::{Driver, MOST_DECOMPRESSED, write};
 use fluxkeep::policy::Policy;
 use fluxkeep_tests::{Review, UID, definition, now, record, redefined, secret, stored};
@@ -30,18 +31,43 @@ fn rejection(body: &[u8]) -> String {
     text.trim_end().to_owned()
 }
 
-/// The reason of a refusal that carries the uid.
+/// What is said of a refused body that is no review, and has a uid.
+fn cut_off(body: &[u8]) -> String {
+    let answer = ask(body);
+    assert!(matches!(answer.outcome, Outcome::Unread(_)), "{answer:?}");
+    refused(&answer)
+}
+
+/// The finding that refuses a review of the engine.
 fn refusal(body: &[u8]) -> String {
     let answer = ask(body);
+    assert_eq!(answer.outcome.name(), "refuse", "{answer:?}");
+    assert!(answer.verdict.findings.iter().any(is_unreadable));
+    refused(&answer)
+}
+
+/// The finding that only warns about a stranger's review.
+fn warning(body: &[u8]) -> String {
+    let answer = ask(body);
+    let review: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(review["response"]["uid"], UID);
+    assert_eq!(review["response"]["allowed"], true, "{review}");
+    assert_eq!(answer.outcome.name(), "warn", "{answer:?}");
+    assert!(answer.verdict.findings.iter().all(is_unreadable));
+    answer.verdict.findings[0].to_string()
+}
+
+fn is_unreadable(finding: &Finding) -> bool {
+    finding.rule == "review-unreadable"
+}
+
+fn refused(answer: &Answer) -> String {
     let review: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(review["response"]["uid"], UID);
     assert_eq!(review["response"]["allowed"], false, "{review}");
-    assert!(matches!(answer.outcome, Outcome::Unread(_)));
-    review["response"]["status"]["message"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    let message = review["response"]["status"]["message"].as_str();
+    message.unwrap().to_owned()
 }
 
 #[test]
@@ -107,7 +133,7 @@ fn a_review_cut_off_anywhere_after_its_uid_is_refused_with_that_uid() {
         .find("\"kind\":{")
         .unwrap();
     for end in start..body.len() - 1 {
-        let text = refusal(&body[..end]);
+        let text = cut_off(&body[..end]);
         assert!(text.contains("could not read the review"), "{end}: {text}");
     }
 }
@@ -124,7 +150,7 @@ fn the_uid_is_found_after_the_objects_too() {
 }
 
 #[test]
-fn invalid_utf8_inside_what_is_read_is_refused() {
+fn invalid_utf8_inside_what_is_read_is_no_review() {
     let old = definition(&[("v1", true, true)], &["v1"]);
     let mut body = redefined(old.clone(), old).bytes();
     let text = String::from_utf8(body.clone()).unwrap();
@@ -132,7 +158,7 @@ fn invalid_utf8_inside_what_is_read_is_refused() {
     let last = text.rfind("things.example.org\"}").unwrap();
     body[last] = 0xff;
     assert_ne!(at, last);
-    assert!(refusal(&body).contains("could not read"));
+    assert!(cut_off(&body).contains("could not read"));
 }
 
 #[test]
@@ -155,16 +181,16 @@ fn ten_thousand_levels_of_nesting_are_no_crash() {
         &format!("\"storedVersions\":[{deep},"),
         1,
     );
-    assert!(refusal(read.as_bytes()).contains("could not read"));
+    assert!(warning(read.as_bytes()).contains("cannot read"));
     assert!(rejection(deep.as_bytes()).contains("not readable"));
 }
 
 #[test]
-fn duplicate_keys_of_what_is_read_are_refused() {
+fn duplicate_keys_of_what_is_read_only_warn_of_a_stranger() {
     let old = definition(&[("v1", true, true)], &["v1"]);
     let body = String::from_utf8(redefined(old.clone(), old).bytes()).unwrap();
     let twice = body.replacen("\"scope\":", "\"scope\":\"Cluster\",\"scope\":", 1);
-    assert!(refusal(twice.as_bytes()).contains("duplicate field `scope`"));
+    assert!(warning(twice.as_bytes()).contains("duplicate field `scope`"));
 }
 
 #[test]
@@ -241,17 +267,29 @@ fn a_record_longer_than_any_helm_writes_is_refused() {
 }
 
 #[test]
-fn a_record_that_is_not_json_or_has_no_manifest_is_refused() {
+fn a_record_that_is_not_json_is_refused() {
     assert!(broken_record(&packed(&gzip(b"hello"))).contains("it is not JSON"));
     assert!(broken_record(&packed(&gzip(b"{\"name\":\"flux\""))).contains("it ends too early"));
-    let without = write(
-        &json!({"name": "flux", "config": {"token": "hunter2"}}),
-        Driver::Secret,
-    )
-    .unwrap();
-    let text = broken_record(&without);
-    assert!(text.contains("missing field `manifest`"), "{text}");
+    let broken = json!({"name": "flux", "manifest": {"token": "hunter2"}});
+    let text = broken_record(&write(&broken, Driver::Secret).unwrap());
+    assert!(text.contains("a value has the wrong type"), "{text}");
     assert!(!text.contains("hunter2"));
+}
+
+#[test]
+fn a_record_without_a_manifest_is_allowed_as_helm_writes_it_when_nothing_is_rendered() {
+    for namespace in ["flux-system", "apps"] {
+        for hooks in [
+            Value::Null,
+            json!([{"manifest": "kind: Job\nmetadata: {name: a}\n"}]),
+        ] {
+            let release = json!({"name": "app", "namespace": namespace, "version": 1,
+                "info": {"status": "pending-install"}, "hooks": hooks});
+            let data = write(&release, Driver::Secret).unwrap();
+            let answer = ask(&stored(secret(&data)).bytes());
+            assert_eq!(answer.outcome.name(), "allow", "{release}");
+        }
+    }
 }
 
 #[test]
@@ -328,12 +366,19 @@ fn a_manifest_that_is_no_yaml_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_change_without_its_objects_is_refused() {
-    let mut review = redefined(definition(&[("v1", true, true)], &["v1"]), Value::Null);
-    assert!(refusal(&review.bytes()).contains("request.object is missing"));
-    review.object = review.old;
-    review.old = Value::Null;
-    assert!(refusal(&review.bytes()).contains("request.oldObject is missing"));
+fn a_change_without_its_objects_is_refused_of_the_engine_and_warned_of_elsewhere() {
+    let named = |name: &str| {
+        let mut object = definition(&[("v1", true, true)], &["v1"]);
+        object["metadata"]["name"] = json!(name);
+        object
+    };
+    let without_new = |name| redefined(named(name), Value::Null).bytes();
+    let without_old = |name| redefined(Value::Null, named(name)).bytes();
+    let (flux, other) = ("buckets.source.toolkit.fluxcd.io", "things.example.org");
+    assert!(refusal(&without_new(flux)).contains("request.object is missing"));
+    assert!(refusal(&without_old(flux)).contains("request.oldObject is missing"));
+    assert!(warning(&without_new(other)).contains("request.object is missing"));
+    assert!(warning(&without_old(other)).contains("request.oldObject is missing"));
 }
 
 #[test]

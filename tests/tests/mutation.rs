@@ -334,7 +334,7 @@ fn the_person_is_told_and_the_audit_log() {
 }
 
 #[test]
-fn a_patch_that_would_not_apply_is_an_error_that_names_the_object_and_nothing_of_its_content() {
+fn a_patch_that_would_not_apply_is_refused_with_the_object_and_nothing_of_its_content() {
     let facts = controller_of("flux-system/flux");
     let mut object = flux();
     object["spec"]["postRenderers"] = json!("hunter2");
@@ -342,14 +342,15 @@ fn a_patch_that_would_not_apply_is_an_error_that_names_the_object_and_nothing_of
     let response = response(&answer);
     assert_eq!(
         (answer.outcome.name(), &response["allowed"]),
-        ("error", &json!(false))
+        ("refuse", &json!(false))
     );
     assert!(response.get("patch").is_none(), "{response}");
     let message = response["status"]["message"].as_str().unwrap();
-    let told = "fluxkeep could not add spec.postRenderers to HelmRelease flux-system/flux: ";
+    let told =
+        "review-unreadable: HelmRelease flux-system/flux: fluxkeep cannot add spec.postRenderers: ";
     assert!(
-        message.starts_with(told)
-            && message.ends_with("write it as a list, below a spec that is a map"),
+        message.contains(told)
+            && message.contains("write it as a list, below a spec that is a map"),
         "{message}"
     );
     assert!(!message.contains("hunter2"), "{message}");
@@ -373,7 +374,7 @@ fn what_cannot_be_read_is_refused_as_everywhere() {
         },
         &facts,
     );
-    assert_eq!(missing.outcome.name(), "error");
+    assert_eq!(missing.outcome.name(), "refuse");
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn a_manifest_that_nobody_has_sent_yet_is_judged_as_its_record_is() {
                 writer,
                 dry_run: false,
                 subject,
+                gaps: Vec::new(),
             };
             let judged = judge(&request, &fixture.facts, &Policy::default(), now()).findings;
             let own = |findings: Vec<Finding>| -> Vec<_> {

@@ -150,7 +150,8 @@ mod tests {
             r#"{"metadata":{"name":["hunter2"]},"spec":"hunter2"}"#,
         );
         assert!(
-            line.contains("not readable") && line.contains("the-uid"),
+            line.contains(r#"rules="engine-deleted,review-unreadable""#)
+                && line.contains("the-uid"),
             "{line}"
         );
         assert!(!line.contains("hunter2"), "{line}");

@@ -1,0 +1,127 @@
+//! A release record in a review: what Helm is about to install, as far as it can be read.
+
+use serde::Deserialize;
+
+use super::envelope::Envelope;
+use super::review::{Failure, Review, cannot, enveloped, opaque, parsed, unreadable};
+use crate::helm::record::{self, Driver, Record};
+use crate::helm::{HOOK, Owner};
+use crate::manifest::{self, Reading, Unsifted};
+use crate::request::{Gap, Operation, Release, Request, Subject};
+
+/// A refusal has room for a few; each costs a look into the facts.
+const MOST_GAPS: usize = 32;
+
+#[derive(Deserialize)]
+struct Stored {
+    data: Option<Data>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    release: Option<String>,
+}
+
+/// Only a record's creation is judged: refusing its update leaves the release pending for ever. And
+/// only where it begins something.
+///
+/// # Errors
+/// In words, when the body is no review. What cannot be read of the record is a gap in the request.
+pub(super) fn read(
+    body: &[u8],
+    envelope: &Envelope,
+    operation: Operation,
+) -> Result<Option<Request>, String> {
+    if operation != Operation::Create {
+        return Ok(None);
+    }
+    let nothing = Subject::Release(Release::default());
+    let mut request = enveloped(envelope, operation, nothing);
+    let stored = match parsed::<Review<Stored>>(body, envelope) {
+        Ok(Review { request: asked }) => {
+            request.dry_run = asked.dry_run.unwrap_or_default();
+            asked.object.and_then(|stored| stored.data)
+        }
+        Err(Failure::NotJson(why)) => return Err(unreadable(envelope, &why)),
+        Err(Failure::Shape(why)) => {
+            request.gaps.push(opaque(envelope, &why));
+            return Ok(Some(request));
+        }
+    };
+    let release = stored.and_then(|data| data.release).unwrap_or_default();
+    let driver = if envelope.kind == "Secret" {
+        Driver::Secret
+    } else {
+        Driver::ConfigMap
+    };
+    match record::read(&release, driver) {
+        Ok(record) if record.is_history() => return Ok(None),
+        Ok(record) => {
+            let (release, gaps) = unfolded(&record, envelope);
+            request.subject = Subject::Release(release);
+            request.gaps = gaps;
+        }
+        Err(error) => request.gaps.push(opaque(envelope, &error.to_string())),
+    }
+    Ok(Some(request))
+}
+
+/// The objects of a record's manifest and of its hooks, and what could not be read of them.
+fn unfolded(record: &Record, envelope: &Envelope) -> (Release, Vec<Gap>) {
+    let home = if record.namespace.is_empty() {
+        envelope.namespace.as_deref()
+    } else {
+        Some(record.namespace.as_str())
+    };
+    let reading = Reading {
+        namespace: home,
+        ..Reading::default()
+    };
+    let sifted = manifest::sift(&record.manifest, reading);
+    let mut objects = sifted.objects;
+    // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
+    for object in &mut objects {
+        object.annotations.remove(HOOK);
+    }
+    let mut gaps = gapped(sifted.unread, "its manifest", envelope);
+    for hook in &record.hooks {
+        let sifted = manifest::sift(&hook.manifest, reading);
+        objects.extend(sifted.objects);
+        gaps.extend(gapped(sifted.unread, "a hook", envelope));
+    }
+    let owner = Owner {
+        name: record.name.clone(),
+        namespace: home.unwrap_or_default().to_owned(),
+    };
+    let release = Release {
+        owner: Some(owner),
+        objects,
+    };
+    (release, counted(gaps, envelope))
+}
+
+fn gapped(unread: Vec<Unsifted>, text: &str, envelope: &Envelope) -> Vec<Gap> {
+    let gap = |Unsifted { object, unread }: Unsifted| {
+        let why = format!("{text} at {unread}");
+        match object {
+            Some(object) => Gap {
+                object: *object,
+                is_opaque: false,
+                why: cannot(&why),
+            },
+            None => opaque(envelope, &why),
+        }
+    };
+    unread.into_iter().map(gap).collect()
+}
+
+/// A record may hold thousands of documents that are not readable. The first ones are told, the rest is
+/// counted.
+fn counted(mut gaps: Vec<Gap>, envelope: &Envelope) -> Vec<Gap> {
+    let untold = gaps.len().saturating_sub(MOST_GAPS);
+    if untold > 0 {
+        gaps.truncate(MOST_GAPS);
+        gaps.push(opaque(envelope, &format!("{untold} more documents")));
+    }
+    gaps
+}

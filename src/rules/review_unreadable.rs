@@ -1,0 +1,118 @@
+//! A review, a record or a document of a manifest that fluxkeep cannot read.
+//!
+//! What is not read is not judged. About the engine nothing passes so; a stranger is only warned: his
+//! manifest is Helm's and the apiserver's to refuse.
+
+use crate::engine::MEMBERS;
+use crate::finding::{Finding, Level};
+use crate::helm::Owner;
+use crate::helm::record;
+use crate::object::Object;
+use crate::request::{Door, Gap};
+use crate::rule::{Case, Found, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "review-unreadable",
+    level: Level::Enforce,
+    catches: "a review, a release record or a document of a manifest that fluxkeep cannot read",
+    breaks: "whatever stands there passes unseen; what is not about the engine only warns",
+    doors: &Door::ADMISSION,
+    needs: &[],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    let gaps = case.request.gaps.iter();
+    Ok(gaps.map(|gap| finding(gap, case)).collect())
+}
+
+fn finding(gap: &Gap, case: &Case<'_>) -> Finding {
+    let remedy = match case.request.door {
+        Door::ReleaseRecord => "Correct the template that it comes from",
+        _ => "Write it as the API reference of its kind says",
+    };
+    let level = if is_engines(gap, case) {
+        Level::Enforce
+    } else {
+        Level::Warn
+    };
+    Finding::about(&gap.object, "", gap.why.clone(), remedy.to_owned()).at_most(level)
+}
+
+/// Whether the engine may be in what was not read.
+fn is_engines(gap: &Gap, case: &Case<'_>) -> bool {
+    let object = &gap.object;
+    if case.engine().part(object).is_some() {
+        return true;
+    }
+    if case.release().is_some() {
+        return gap.is_opaque && goes_to_engine(object, case);
+    }
+    if object.group() == "helm.toolkit.fluxcd.io" && object.kind == "HelmRelease" {
+        return may_hold_engine(object, case);
+    }
+    gap.is_opaque && may_be_labelled(object, case)
+}
+
+/// Whether a release is the engine's: it brings a part of it, goes to its namespaces or owns what runs.
+fn goes_to_engine(record: &Object, case: &Case<'_>) -> bool {
+    if case.engine_written().next().is_some() {
+        return true;
+    }
+    if let Some(owner) = case.owner() {
+        return is_engine_owner(&owner, case);
+    }
+    // Of a record that is not readable only its name and namespace are known.
+    let namespace = record.namespace.as_deref().unwrap_or_default();
+    let release = record::release_of(&record.name).unwrap_or_default();
+    let is_it = |owner: &Owner| owner.name == release && is_stored_in(owner, namespace, case);
+    case.engine().is_home(namespace) || case.facts.owners(case.engine()).iter().any(is_it)
+}
+
+/// Whether Helm keeps a release's records in this namespace.
+fn is_stored_in(owner: &Owner, namespace: &str, case: &Case<'_>) -> bool {
+    let by_controller = case.facts.helm_releases(owner).any(|object| {
+        let own = object.namespace.as_deref().unwrap_or_default();
+        object
+            .helm_release()
+            .is_some_and(|release| release.storage_namespace(own) == namespace)
+    });
+    owner.namespace == namespace || by_controller
+}
+
+fn is_engine_owner(owner: &Owner, case: &Case<'_>) -> bool {
+    case.engine().is_home(&owner.namespace) || case.facts.owners(case.engine()).contains(owner)
+}
+
+/// Whether a HelmRelease is the engine's by what was read of it, or by how it lives. Where neither tells,
+/// its namespace does: its release goes there unless it says otherwise.
+fn may_hold_engine(object: &Object, case: &Case<'_>) -> bool {
+    let change = case.change();
+    let written = change.and_then(|change| change.new.as_ref());
+    let old = change.and_then(|change| change.old.as_ref());
+    let live = case.facts.live(&object.key());
+    let known = [written, old, live].into_iter().flatten();
+    let mut known = known.filter(|one| one.helm_release().is_some()).peekable();
+    if known.peek().is_none() {
+        return is_inside(object, case);
+    }
+    known
+        .filter_map(Object::installs)
+        .any(|owner| is_engine_owner(&owner, case))
+}
+
+/// Whether an object of which no label was read may be the engine's by its label.
+fn may_be_labelled(object: &Object, case: &Case<'_>) -> bool {
+    let is_member = MEMBERS
+        .iter()
+        .any(|member| member.kind == object.kind && member.group == object.group());
+    is_member && is_inside(object, case)
+}
+
+fn is_inside(object: &Object, case: &Case<'_>) -> bool {
+    object
+        .namespace
+        .as_deref()
+        .is_some_and(|namespace| case.engine().is_home(namespace))
+}
