@@ -20,6 +20,10 @@ use crate::blocks::{bits, mask, padded};
 /// escaped.
 const KEY: &[u8] = br#""schema":{"#;
 
+/// So many schemas are remembered. A definition has a schema a version; comparing each of thousands with
+/// all before it takes minutes.
+const REMEMBERED: usize = 64;
+
 /// The body with `{}` for each schema. As it is, where that is in doubt: what is not valid is for
 /// the parser to tell.
 pub(super) fn lean(body: &[u8]) -> Cow<'_, [u8]> {
@@ -39,7 +43,7 @@ fn pruned<S: Simd>(simd: S, body: &[u8]) -> Option<Vec<u8>> {
             .find(|known| schema.starts_with(known))
             .map(|known| known.len());
         let (schema, behind) = schema.split_at_checked(known.or_else(|| object(simd, schema))?)?;
-        if known.is_none() {
+        if known.is_none() && passed.len() < REMEMBERED {
             passed.push(schema);
         }
         kept.extend_from_slice(head);
