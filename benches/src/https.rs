@@ -151,7 +151,7 @@ async fn baseline(kind: Kind, tell: &mpsc::Sender<Server>) -> anyhow::Result<()>
     let (now, terms) = (SystemTime::now(), Terms::default());
     let authority = Authority::new(now, &terms)?;
     let current = Current::new(authority.leaf(&["localhost".to_owned()], now, &terms)?);
-    let tls = TlsAcceptor::from(Arc::new(server_config(current)?));
+    let tls = TlsAcceptor::from(Arc::new(server_config(current, None)?));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     tell.send(server(
         listener.local_addr()?.port(),

@@ -2,6 +2,7 @@
 //! docs/performance.md keeps.
 
 mod crowd;
+mod hostile;
 mod https;
 mod input;
 mod memory;
@@ -53,6 +54,7 @@ fn main() -> anyhow::Result<()> {
     parsing::record(&mut table, &inputs)?;
     memory::measure(&mut table, &inputs)?;
     crowd::measure(&mut table, &inputs.update)?;
+    hostile::measure(&mut table, &inputs)?;
     rendering::measure(&mut table, &inputs.manifest)?;
     writes::measure(&mut table)?;
     Ok(write!(std::io::stdout(), "{}", table.text())?)

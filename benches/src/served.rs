@@ -51,18 +51,21 @@ impl Served {
 
     /// Posts a review that must be judged.
     pub(crate) async fn ask(&self, client: &Client, review: &Bytes) -> anyhow::Result<()> {
-        let answer = client
-            .post(
-                &format!("https://localhost:{}/validate", self.port),
-                review.clone(),
-            )
-            .await?;
-        anyhow::ensure!(
-            answer.status() == 200,
-            "the server answered {}",
-            answer.status()
-        );
+        let status = self.post(client, "/validate", review).await?;
+        anyhow::ensure!(status == 200, "the server answered {status}");
         Ok(())
+    }
+
+    /// Posts a review to a path; the status of the answer.
+    pub(crate) async fn post(
+        &self,
+        client: &Client,
+        path: &str,
+        review: &Bytes,
+    ) -> anyhow::Result<u16> {
+        let url = format!("https://localhost:{}{path}", self.port);
+        let answer = client.post(&url, review.clone()).await?;
+        Ok(answer.status().as_u16())
     }
 }
 
