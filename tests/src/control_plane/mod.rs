@@ -51,6 +51,8 @@ pub struct ControlPlane {
     pub etcd: Process,
     /// The apiserver.
     pub apiserver: Process,
+    /// What it is told beside the rest when it is restarted.
+    pub apiserver_arguments: Vec<String>,
     etcd_port: u16,
     controllers: Option<Process>,
 }
@@ -75,6 +77,7 @@ impl ControlPlane {
             port,
             etcd,
             apiserver,
+            apiserver_arguments: Vec::new(),
             etcd_port,
             controllers: None,
         };
@@ -118,7 +121,8 @@ impl ControlPlane {
     /// for watches to end.
     pub async fn restart_apiserver(&mut self) {
         self.apiserver.kill();
-        let command = apiserver(&self.folder, &self.credentials, self.etcd_port, self.port);
+        let mut command = apiserver(&self.folder, &self.credentials, self.etcd_port, self.port);
+        command.args(&self.apiserver_arguments);
         self.apiserver = Process::start(command, &self.folder.join("kube-apiserver.log"));
         self.ready().await;
     }

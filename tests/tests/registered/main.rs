@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod clients;
 mod doors;
 mod killed;
 mod mutation;
