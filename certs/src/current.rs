@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::{Error, Identity};
+use crate::{Error, Identity, Verifier};
 
 /// Gives every new connection the identity that was put in last; none before the first.
 #[derive(Debug, Default)]
@@ -48,21 +48,26 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, without client certificates.
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. With a verifier, a caller must present a certificate.
 ///
 /// # Errors
 /// When the crypto provider lacks what TLS 1.2 or 1.3 needs.
-pub fn server_config(current: Arc<Current>) -> Result<ServerConfig, Error> {
+pub fn server_config(
+    current: Arc<Current>,
+    clients: Option<Verifier>,
+) -> Result<ServerConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let versions =
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = versions
-        .map_err(|error| Error::Unusable {
-            origin: "the TLS provider".to_owned(),
-            reason: error.to_string(),
-        })?
-        .with_no_client_auth()
-        .with_cert_resolver(current);
+    let versions = versions.map_err(|error| Error::Unusable {
+        origin: "the TLS provider".to_owned(),
+        reason: error.to_string(),
+    })?;
+    let authenticated = match clients {
+        Some(verifier) => versions.with_client_cert_verifier(verifier),
+        None => versions.with_no_client_auth(),
+    };
+    let mut config = authenticated.with_cert_resolver(current);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -1,5 +1,5 @@
 //! Serving certificates: from an authority of its own or from files, exchanged while the server
-//! serves.
+//! serves. Also the authorities of callers' certificates ([`Clients`]).
 //!
 //! An [`Identity`] is a certificate chain and its key, checked to fit each other. It comes from an
 //! [`Authority`] or from [`Files`], and is served through [`Current`], which takes a new one at any
@@ -9,6 +9,7 @@
 mod authorities;
 mod authority;
 mod certificate;
+mod clients;
 mod current;
 mod files;
 mod held;
@@ -19,6 +20,7 @@ mod plan;
 pub use authorities::Authorities;
 pub use authority::Authority;
 pub use certificate::{Bundle, Certificate};
+pub use clients::{Clients, Verifier};
 pub use current::{Current, server_config};
 pub use files::Files;
 pub use held::Held;
@@ -34,6 +36,14 @@ pub enum Error {
     /// A file is missing or not readable.
     #[error("reading {path}: {source}; the directory must hold tls.crt and tls.key")]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file with the authorities of callers is missing or not readable.
+    #[error("reading {path}: {source}; it must hold the certificates of callers' authorities")]
+    Authorities {
         /// The file.
         path: PathBuf,
         /// What the system says.

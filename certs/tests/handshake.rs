@@ -30,7 +30,7 @@ async fn leaf(current: &Arc<Current>, authority: &str, name: &str) -> std::io::R
         .with_safe_default_protocol_versions()
         .unwrap();
     let client = client.with_root_certificates(roots).with_no_client_auth();
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(current.clone()).unwrap()));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(current.clone(), None).unwrap()));
     let (near, far) = tokio::io::duplex(16 << 10);
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::new(client));

@@ -291,6 +291,7 @@ fn every_link_between_pages_leads_somewhere() {
         "docs/rules.md",
         "docs/metrics.md",
         "docs/registration.md",
+        "docs/client-certificates.md",
         "docs/performance.md",
     ] {
         let text = std::fs::read_to_string(root().join(page))

@@ -1,9 +1,13 @@
 //! Connections: accepted, served within deadlines, closed in order.
 
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -11,11 +15,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tower::ServiceExt;
 
+use crate::limit::{Handle, Hold, Limit, Permit};
+use crate::metrics::Metrics;
 use crate::settings::Limits;
-use crate::turns::{Turn, Turns};
+use crate::tls::{Tls, Unknown};
+
+/// The longest head of a request over HTTP/1.1, and the most that is read ahead of its body. The
+/// apiserver's heads have a few hundred bytes.
+const HEAD: usize = 64 << 10;
+
+/// The most of all bodies of a connection over HTTP/2 that is read ahead, and of each.
+const AHEAD: [u32; 2] = [512 << 10, 256 << 10];
 
 /// Accepting again at once after "too many open files" would only spin.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -42,70 +55,130 @@ enum Protocol {
 /// A port: what is served on it, and how.
 #[derive(Clone)]
 pub(crate) struct Port {
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) router: Router,
     pub(crate) limits: Limits,
+    /// Caps how many connections are open at once, behind their handshake.
+    pub(crate) open: Limit,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) phase: watch::Receiver<Phase>,
     /// Closed when the last connection is gone.
     pub(crate) alive: mpsc::Sender<()>,
+}
+
+/// A connection's place among those that are open, known to its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat(Handle);
+
+impl Seat {
+    /// Keeps the connection from giving way.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        self.0.hold()
+    }
 }
 
 impl Port {
     /// Accepts until the server drains.
     pub(crate) async fn serve(self, listener: TcpListener) {
         let mut phase = self.phase.clone();
-        let mut turns = Turns::new(self.limits.handshakes);
+        let handshakes = Limit::new(self.limits.handshakes);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(tokio::spawn(self.clone().connection(stream, turns.next()))),
+                    Ok((stream, _)) => {
+                        // There always is one: no handshake is held.
+                        if let Some(permit) = handshakes.enter(1) {
+                            tokio::spawn(self.clone().connection(stream, permit));
+                        }
+                    }
                     Err(error) => back_off(&error).await,
                 },
-                () = reached(&mut phase, Phase::Draining) => return,
+                () = reached(&mut phase, Phase::Draining) => return handshakes.clear(),
             }
         }
     }
 
     /// One connection, from its handshake to its end.
-    async fn connection(self, stream: TcpStream, turn: Turn) {
+    async fn connection(self, stream: TcpStream, permit: Permit) {
         // A review is one request and one answer: nothing to gather.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
-            return self.requests(stream, Protocol::Http1).await;
+            drop(permit);
+            return self.seated(stream, Protocol::Http1).await;
         };
-        if let Some(stream) = self.handshake(&tls, stream, turn).await {
+        if let Some(stream) = self.handshake(&tls, stream, permit).await {
             let agreed = stream.get_ref().1.alpn_protocol();
             let protocol = if agreed == Some(b"h2".as_slice()) {
                 Protocol::Http2
             } else {
                 Protocol::Http1
             };
-            self.requests(stream, protocol).await;
+            self.seated(stream, protocol).await;
+        }
+    }
+
+    /// Serves a connection until its end, or until it gives way: at the cap the one does whose last request
+    /// is longest ago.
+    async fn seated(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        protocol: Protocol,
+    ) {
+        let metrics = self.metrics.clone();
+        let Some(mut permit) = self.open.enter(1) else {
+            tracing::debug!("a new connection found no room");
+            return metrics.gave_way("open");
+        };
+        let seat = Seat(permit.handle());
+        tokio::select! {
+            () = self.requests(stream, protocol, seat) => {}
+            () = permit.over() => {
+                tracing::debug!("a connection gave way to a newer one");
+                metrics.gave_way("open");
+            }
         }
     }
 
     /// None when it fails, takes too long, or gives way: to newer ones, or to the end of accepting.
     async fn handshake(
         &self,
-        tls: &TlsAcceptor,
+        tls: &Tls,
         stream: TcpStream,
-        turn: Turn,
+        mut permit: Permit,
     ) -> Option<TlsStream<TcpStream>> {
+        let peer = stream.peer_addr().ok();
+        let accepted = tls.acceptor().accept(stream);
         tokio::select! {
-            done = timeout(self.limits.handshake, tls.accept(stream)) => match done {
+            done = timeout(self.limits.handshake, accepted) => match done {
                 Ok(Ok(stream)) => return Some(stream),
-                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Ok(Err(error)) => self.handshake_failed(tls, peer, &error),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             },
-            () = turn.over() => tracing::debug!("TLS handshake gave way"),
+            () = permit.over() => {
+                tracing::debug!("TLS handshake gave way");
+                self.metrics.gave_way("handshake");
+            }
         }
         None
+    }
+
+    fn handshake_failed(&self, tls: &Tls, peer: Option<SocketAddr>, error: &Error) {
+        tracing::debug!(%error, "TLS handshake failed");
+        let Some(why) = Unknown::of(error) else {
+            return;
+        };
+        self.metrics.not_known(why);
+        if tls.is_to_be_logged() {
+            let (peer, why) = (peer.map(|peer| peer.to_string()), why.explained());
+            tracing::warn!(peer, why, "a caller was refused in the TLS handshake");
+        }
     }
 
     async fn requests(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         protocol: Protocol,
+        seat: Seat,
     ) {
         let Self {
             router,
@@ -115,6 +188,11 @@ impl Port {
             ..
         } = self;
         let builder = builder(&limits, protocol);
+        let router = router.map_request(move |mut request: Request<Incoming>| {
+            seat.0.renew();
+            request.extensions_mut().insert(seat.clone());
+            request
+        });
         let connection =
             builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);
@@ -134,15 +212,20 @@ impl Port {
 }
 
 fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
+    let [connection, stream] = AHEAD;
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(HEAD)
         .header_read_timeout(limits.headers);
     // A client that is gone without a word answers no ping.
     builder
         .http2()
         .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .initial_connection_window_size(connection)
+        .initial_stream_window_size(stream)
         .keep_alive_interval(limits.headers);
     match protocol {
         Protocol::Http1 => builder.http1_only(),
@@ -195,10 +278,12 @@ mod tests {
             tls: None,
             router,
             limits: Limits::default(),
+            open: Limit::new(1),
+            metrics: Arc::default(),
             phase,
             alive: mpsc::channel(1).0,
         };
-        tokio::spawn(port.requests(far, Protocol::Http1));
+        tokio::spawn(port.seated(far, Protocol::Http1));
         (near, tell)
     }
 

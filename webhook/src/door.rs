@@ -7,75 +7,93 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State as Shared;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
-use fluxkeep::admission::{Answer, LONGEST_BODY};
-use fluxkeep::helm::record;
-use http_body_util::BodyExt;
-use memchr::memmem;
+use fluxkeep::admission::{Answer, Envelope};
+use fluxkeep::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-use crate::connections;
+use crate::body::{self, Received, TurnedAway};
+use crate::connections::{self, Seat};
+use crate::lane::Lanes;
+use crate::large_reviews::Undone;
 use crate::log;
 use crate::metrics::Metrics;
-use crate::registration::Phase;
-use crate::unfolding::Unfolding;
+use crate::registration::{Phase, Scope};
 
 /// The longest body that is judged where it was read; longer ones go to another thread, and health checks do
 /// not wait for them. The reviews of Flux's own CRDs stay below, and are through in a tenth of a
 /// millisecond.
 const AT_ONCE: usize = 256 << 10;
 
-/// What names the object stands within this many bytes of a review's beginning.
-const HEAD: usize = 1 << 10;
+/// After so many seconds a client may try again. The apiserver does, within the webhook's timeout.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// Whether a review is long, or becomes so: a Helm release record unfolds to ten times its length and more.
-fn unfolds(body: &[u8]) -> bool {
-    let head = body.get(..HEAD).unwrap_or(body);
-    body.len() > AT_ONCE || memmem::find(head, record::NAME.as_bytes()).is_some()
+/// True if a review is large, or becomes so: a Helm release record unfolds to ten times its length and
+/// more.
+fn is_large(body: &[u8]) -> bool {
+    if body.len() > AT_ONCE {
+        return true;
+    }
+    let Ok(envelope) = Envelope::read(body) else {
+        return false;
+    };
+    envelope.operation() == Some(Operation::Create) && envelope.door() == ReviewDoor::ReleaseRecord
 }
 
 /// From a review's bytes to its answer, in the phase that asks.
 pub(crate) type Answering = Arc<dyn Fn(Phase, &[u8]) -> Answer + Send + Sync>;
 
+/// Takes notice of an answer that is sent.
+pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
+
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) answering: Answering,
+    pub(crate) telling: Telling,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
     pub(crate) life: watch::Receiver<connections::Phase>,
-    /// Where reviews are judged that become long.
-    pub(crate) unfolding: Unfolding,
+    pub(crate) lanes: Lanes,
 }
 
-/// `POST /validate` and `POST /mutate`: what a review is about decides who judges it, and where it is sent
-/// whether the answer may change the object.
+/// `POST /validate` and `POST /mutate`, and below each a path a scope. What a review is about decides who
+/// judges it. Where it is sent decides whether the answer may change the object, and which lane it takes: a
+/// caller that names no scope takes the engine's.
 pub(crate) fn router(door: Door) -> Router {
-    let in_phase = |phase| post(move |state, request| review(phase, state, request));
-    let paths = [Phase::Validating, Phase::Mutating];
-    let router = paths.into_iter().fold(Router::new(), |router, phase| {
-        router.route(phase.path(), in_phase(phase))
-    });
+    let taken = |phase, scope| post(move |state, request| review(phase, scope, state, request));
+    let mut router = Router::new();
+    for phase in [Phase::Validating, Phase::Mutating] {
+        router = router.route(phase.path(), taken(phase, Scope::Engine));
+        for scope in Scope::ALL {
+            router = router.route(scope.path(phase), taken(phase, scope));
+        }
+    }
     explained(router, "POST an AdmissionReview to /validate or /mutate\n").with_state(door)
 }
 
 async fn review(
     phase: Phase,
+    scope: Scope,
     Shared(door): Shared<Door>,
     request: Request<Body>,
 ) -> Response<Body> {
     let version = request.version();
-    let read = timeout(door.body_deadline, body(request))
-        .await
-        .unwrap_or(Err(Refused::TooSlow));
+    let seat = request.extensions().get::<Seat>().cloned();
+    let sum = &door.lanes.of(scope).bodies;
+    let read = body::read(request, sum, door.body_deadline).await;
     let is_unread = read.is_err();
-    let mut response = match read {
-        Ok(body) => door.judged(phase, body).await,
-        Err(refused) => door.refused(&refused),
+    let judged = match read {
+        Ok(body) => {
+            // A connection never gives way while its review is judged.
+            let _busy = seat.as_ref().and_then(Seat::hold);
+            door.judged(phase, scope, body).await
+        }
+        Err(why) => Err(why),
     };
+    let mut response = judged.unwrap_or_else(|why| door.turned_away(scope, why));
     let is_stopping = *door.life.borrow() != connections::Phase::Serving;
     // An idle connection that is simply cut fails the apiserver's next review.
     if (is_unread || is_stopping) && version < Version::HTTP_2 {
@@ -87,36 +105,66 @@ async fn review(
 }
 
 impl Door {
-    async fn judged(&self, phase: Phase, body: Vec<u8>) -> Response<Body> {
+    /// Judges a review where it was read or, if it is large, on its lane's thread.
+    async fn judged(
+        &self,
+        phase: Phase,
+        scope: Scope,
+        body: Received,
+    ) -> Result<Response<Body>, TurnedAway> {
         let since = Instant::now();
-        if !unfolds(&body) {
-            return self.answer(phase, &body, since);
+        if !is_large(&body.bytes) {
+            let answer = self.answer(phase, &body.bytes);
+            return Ok(self.answered(&body.bytes, answer, since));
         }
-        let door = self.clone();
-        self.unfolding
-            .run(move || door.answer(phase, &body, since))
-            .await
-            .unwrap_or_else(failed)
+        let (door, length) = (self.clone(), body.bytes.len());
+        let work = move || (door.answer(phase, &body.bytes), body);
+        match self.lanes.of(scope).large.run(length, None, work).await {
+            Ok((answer, body)) => Ok(self.answered(&body.bytes, answer, since)),
+            Err(Undone::Full) => Err(TurnedAway::LongQueue),
+            Err(Undone::TooLate | Undone::Panicked) => Ok(self.failed()),
+        }
     }
 
-    /// Answers, counts with the time since it was there, and logs. A panic costs this one review, not the
-    /// server.
-    fn answer(&self, phase: Phase, body: &[u8], since: Instant) -> Response<Body> {
-        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, body))) else {
-            tracing::error!("judging a review panicked; it was answered with 500");
-            self.metrics.failed();
-            return failed();
+    /// The answer. None if judging panicked: a panic costs this one review, not the server.
+    fn answer(&self, phase: Phase, body: &[u8]) -> Option<Answer> {
+        catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, body))).ok()
+    }
+
+    /// Counts an answer with the time since its review was there, logs it, and tells of it.
+    fn answered(&self, body: &[u8], answer: Option<Answer>, since: Instant) -> Response<Body> {
+        let Some(answer) = answer else {
+            return self.failed();
         };
         self.metrics.count(&answer, since.elapsed());
         log::review(body, &answer);
+        (self.telling)(&answer);
         response(answer)
     }
 
-    fn refused(&self, refused: &Refused) -> Response<Body> {
+    fn failed(&self) -> Response<Body> {
+        tracing::error!("judging a review panicked; it was answered with 500");
         self.metrics.failed();
-        let (status, reason) = refused.explained();
-        tracing::warn!(reason, "a request got no review in return");
-        text(status, format!("{reason}\n"))
+        text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "fluxkeep failed on this review; see its log\n",
+        )
+    }
+
+    fn turned_away(&self, scope: Scope, why: TurnedAway) -> Response<Body> {
+        self.metrics.failed();
+        self.metrics.turned_away(scope, why);
+        let (status, reason) = why.explained();
+        tracing::warn!(
+            lane = scope.name(),
+            reason,
+            "a request got no review in return"
+        );
+        let mut response = text(status, format!("{reason}\n"));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, SOON);
+        }
+        response
     }
 }
 
@@ -132,62 +180,6 @@ fn response(answer: Answer) -> Response<Body> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-fn failed() -> Response<Body> {
-    text(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "fluxkeep failed on this review; see its log\n",
-    )
-}
-
-/// Why a body is not taken.
-#[derive(Debug)]
-enum Refused {
-    TooLong,
-    TooSlow,
-    Broken,
-}
-
-impl Refused {
-    fn explained(&self) -> (StatusCode, String) {
-        match self {
-            Self::TooLong => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!(
-                    "a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes"
-                ),
-            ),
-            Self::TooSlow => (
-                StatusCode::REQUEST_TIMEOUT,
-                "the body did not arrive in time".to_owned(),
-            ),
-            Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
-        }
-    }
-}
-
-/// The whole body, in one piece, never more than the bound.
-async fn body(request: Request<Body>) -> Result<Vec<u8>, Refused> {
-    let length = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > LONGEST_BODY) {
-        return Err(Refused::TooLong);
-    }
-    let mut bytes = Vec::with_capacity(length.unwrap_or_default());
-    let mut body = request.into_body();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else {
-            continue;
-        };
-        if bytes.len() + data.len() > LONGEST_BODY {
-            return Err(Refused::TooLong);
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes)
 }
 
 /// Tells whoever asks for something else what there is.
@@ -215,55 +207,104 @@ pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> 
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use crate::settings::Limits;
     use fluxkeep::facts::Facts;
+    use fluxkeep::helm::record;
     use fluxkeep::policy::Policy;
+    use std::future::ready;
+    use std::pin::pin;
     use std::sync::Barrier;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use tokio::task::spawn_blocking;
+    use std::sync::mpsc::{Receiver, channel};
+    use tokio::task::{JoinHandle, spawn_blocking};
     use tower::ServiceExt;
+
+    fn door(metrics: &Arc<Metrics>, limits: &Limits, answering: Answering) -> Door {
+        let (_tell, life) = watch::channel(connections::Phase::Serving);
+        Door {
+            answering,
+            telling: Arc::new(|_| {}),
+            metrics: metrics.clone(),
+            body_deadline: Duration::from_secs(10),
+            life,
+            lanes: Lanes::start(limits).unwrap(),
+        }
+    }
+
+    fn judged(body: &[u8]) -> Answer {
+        let now = crate::state::now();
+        fluxkeep::admission::answer(body, &Facts::default(), &Policy::default(), now)
+    }
 
     /// A router whose judge panics on every body that holds `panic`.
     fn fragile(metrics: &Arc<Metrics>) -> Router {
         let answering = |_: Phase, body: &[u8]| {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
-            fluxkeep::admission::answer(
-                body,
-                &Facts::default(),
-                &Policy::default(),
-                crate::state::now(),
-            )
+            judged(body)
         };
-        router(door(metrics, Arc::new(answering)))
+        router(door(metrics, &Limits::default(), Arc::new(answering)))
     }
 
-    /// A door at which one longer review is judged at once.
-    fn door(metrics: &Arc<Metrics>, answering: Answering) -> Door {
-        let (_tell, life) = watch::channel(connections::Phase::Serving);
-        let (metrics, unfolding) = (metrics.clone(), Unfolding::start().unwrap());
-        Door {
-            answering,
-            metrics,
-            body_deadline: Duration::from_secs(10),
-            life,
-            unfolding,
-        }
+    /// A router whose judge tells of each body that holds `wait`, and goes on with it when the barrier opens.
+    fn slow(limits: &Limits) -> (Router, Receiver<String>, Arc<Barrier>) {
+        let (tell, begun) = channel();
+        let open = Arc::new(Barrier::new(2));
+        let gate = open.clone();
+        let answering = move |_: Phase, body: &[u8]| {
+            let text = String::from_utf8_lossy(body);
+            if text.contains("wait") {
+                tell.send(text.into_owned()).unwrap();
+                gate.wait();
+            }
+            judged(body)
+        };
+        let door = door(&Arc::default(), limits, Arc::new(answering));
+        (router(door), begun, open)
+    }
+
+    /// The review of a ConfigMap's creation.
+    fn review(name: &str) -> String {
+        let kind = r#"{"group":"","version":"v1","kind":"ConfigMap"}"#;
+        let request = format!(
+            r#"{{"uid":"1","kind":{kind},"resource":{{"resource":"configmaps"}},"name":"{name}","operation":"CREATE","userInfo":{{"username":"jane"}},"object":{{}}}}"#
+        );
+        format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{request}}}"#
+        )
+    }
+
+    fn large(name: &str) -> String {
+        review(&format!("{}{name}", record::NAME))
+    }
+
+    async fn asked(router: Router, path: &str, body: impl Into<Body>) -> Response<Body> {
+        let request = Request::post(path).body(body.into()).unwrap();
+        router.oneshot(request).await.unwrap()
     }
 
     async fn status(router: &Router, body: impl Into<Body>) -> StatusCode {
-        let request = Request::post("/validate").body(body.into()).unwrap();
-        router.clone().oneshot(request).await.unwrap().status()
+        asked(router.clone(), "/validate", body).await.status()
+    }
+
+    fn sent(router: &Router, path: &'static str, body: String) -> JoinHandle<Response<Body>> {
+        tokio::spawn(asked(router.clone(), path, body))
+    }
+
+    /// The next body that the judge waits with.
+    async fn next(begun: Receiver<String>) -> (String, Receiver<String>) {
+        spawn_blocking(move || (begun.recv().unwrap(), begun))
+            .await
+            .unwrap()
+    }
+
+    async fn opened(barrier: &Arc<Barrier>) {
+        let barrier = barrier.clone();
+        spawn_blocking(move || barrier.wait()).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_panic_costs_one_review_wherever_it_is_judged() {
         let metrics = Arc::new(Metrics::default());
         let router = fragile(&metrics);
-        let review = |name: &str| {
-            let request = format!(r#"{{"uid":"1","name":"{name}"}}"#);
-            format!(
-                r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{request}}}"#
-            )
-        };
         for name in ["", &" ".repeat(AT_ONCE), record::NAME] {
             assert_eq!(
                 status(&router, review(&format!("{name}panic"))).await,
@@ -279,40 +320,78 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn long_reviews_and_records_wait_for_each_other_and_short_ones_for_none() {
-        let (started, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
-        let (begun, gate) = (started.clone(), open.clone());
-        let answering = move |_: Phase, body: &[u8]| {
-            if !body.is_empty() {
-                begun.fetch_add(1, Ordering::SeqCst);
-                gate.wait();
+    async fn a_large_review_of_others_never_delays_one_of_the_engine() {
+        let (router, begun, barrier) = slow(&Limits::default());
+        let held = sent(&router, "/validate/others", large("wait"));
+        let (_, begun) = next(begun).await;
+        let behind = sent(&router, "/mutate/others", large("wait too"));
+        for path in ["/validate/engine", "/mutate/engine", "/validate", "/mutate"] {
+            for body in [large("record"), review(&" ".repeat(AT_ONCE)), review("a")] {
+                assert_eq!(
+                    asked(router.clone(), path, body).await.status(),
+                    200,
+                    "{path}"
+                );
             }
-            fluxkeep::admission::answer(
-                b"",
-                &Facts::default(),
-                &Policy::default(),
-                crate::state::now(),
-            )
-        };
-        let router = router(door(&Arc::default(), Arc::new(answering)));
-        let sent = |body: String| {
-            let router = router.clone();
-            tokio::spawn(async move { status(&router, body).await })
-        };
-        let (one, other) = (sent(" ".repeat(AT_ONCE + 1)), sent(record::NAME.to_owned()));
-        while started.load(Ordering::SeqCst) == 0 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(status(&router, "").await, StatusCode::BAD_REQUEST);
-        assert_eq!(started.load(Ordering::SeqCst), 1);
-        for _ in [&one, &other] {
-            let open = open.clone();
-            spawn_blocking(move || open.wait()).await.unwrap();
         }
         assert_eq!(
-            [one.await.unwrap(), other.await.unwrap()],
-            [StatusCode::BAD_REQUEST; 2]
+            asked(router.clone(), "/validate/others", review("a"))
+                .await
+                .status(),
+            200,
+            "what is short waits for nothing"
         );
+        assert!(
+            begun.try_recv().is_err(),
+            "large reviews of a lane wait for each other"
+        );
+        opened(&barrier).await;
+        assert_eq!(held.await.unwrap().status(), 200);
+        let (second, _begun) = next(begun).await;
+        assert!(second.contains("wait too"));
+        opened(&barrier).await;
+        assert_eq!(behind.await.unwrap().status(), 200);
+    }
+
+    #[tokio::test]
+    async fn where_no_more_large_reviews_may_wait_the_next_is_told_to_come_again() {
+        let limits = Limits {
+            large: 1,
+            ..Limits::default()
+        };
+        let (router, begun, barrier) = slow(&limits);
+        let held = sent(&router, "/validate/engine", large("wait"));
+        let (_, begun) = next(begun).await;
+        let mut waiting = pin!(asked(router.clone(), "/validate/engine", large("wait too")));
+        tokio::select! {
+            biased;
+            answer = &mut waiting => panic!("{answer:?}"),
+            () = ready(()) => {}
+        }
+        let turned_away = asked(router.clone(), "/validate/engine", large("a")).await;
+        assert_eq!(turned_away.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(turned_away.headers()[RETRY_AFTER], "1");
+        assert_eq!(
+            status(&router, review("a")).await,
+            200,
+            "what is short still is judged"
+        );
+        opened(&barrier).await;
+        assert_eq!(held.await.unwrap().status(), 200);
+        let (_, _begun) = next(begun).await;
+        opened(&barrier).await;
+        assert_eq!(waiting.await.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_large_wherever_its_name_stands() {
+        let last = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"object":{},
+            "uid":"1","userInfo":{"username":"jane"},"operation":"CREATE","resource":{"resource":"secrets"},
+            "kind":{"group":"","version":"v1","kind":"Secret"},"name":"sh.helm.release.v1.a.v1"}}"#;
+        assert!(is_large(last.as_bytes()) && is_large(large("a").as_bytes()));
+        let update = large("a").replace("CREATE", "UPDATE");
+        assert!(!is_large(update.as_bytes()), "it is never judged");
+        assert!(!is_large(review("a").as_bytes()) && !is_large(b"{"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,9 +5,13 @@
 //! stop.
 
 mod authority;
+mod body;
 mod connections;
 mod door;
 pub mod events;
+mod lane;
+mod large_reviews;
+mod limit;
 mod log;
 mod logging;
 mod metrics;
@@ -19,8 +23,7 @@ mod server;
 mod settings;
 pub mod source;
 mod state;
-mod turns;
-mod unfolding;
+mod tls;
 mod upkeep;
 pub mod usage;
 pub mod version;

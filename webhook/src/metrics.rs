@@ -17,7 +17,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::body::TurnedAway;
+use crate::registration::Scope;
 use crate::state::{State, now};
+use crate::tls::Unknown;
 use crate::version;
 
 /// The door of what was no readable review.
@@ -35,6 +38,22 @@ const SECONDS: [f64; 12] = [
 struct Review {
     door: &'static str,
     decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InLane {
+    lane: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stage {
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NotKnown {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,6 +124,9 @@ pub struct Metrics {
     registry: Registry,
     reviews: Family<Review, Counter>,
     seconds: Family<AtDoor, Histogram>,
+    turned_away: Family<InLane, Counter>,
+    given_way: Family<Stage, Counter>,
+    not_known: Family<NotKnown, Counter>,
     findings: Family<Found, Counter>,
     abstentions: Family<Abstention, Counter>,
     mutations: Counter,
@@ -124,6 +146,9 @@ impl Default for Metrics {
             registry: Registry::default(),
             reviews: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            turned_away: Family::default(),
+            given_way: Family::default(),
+            not_known: Family::default(),
             findings: Family::default(),
             abstentions: Family::default(),
             mutations: Counter::default(),
@@ -182,6 +207,25 @@ impl Metrics {
                 decision: "error",
             })
             .inc();
+    }
+
+    /// Counts a request of a lane that was not read or judged, and why.
+    pub(crate) fn turned_away(&self, scope: Scope, why: TurnedAway) {
+        let (lane, reason) = (scope.name(), why.name());
+        self.turned_away
+            .get_or_create(&InLane { lane, reason })
+            .inc();
+    }
+
+    /// Counts a connection that gave way to a newer one, in its `handshake` or when it was `open`.
+    pub(crate) fn gave_way(&self, stage: &'static str) {
+        self.given_way.get_or_create(&Stage { stage }).inc();
+    }
+
+    /// Counts a caller that was refused in its handshake, and why.
+    pub(crate) fn not_known(&self, why: Unknown) {
+        let reason = why.name();
+        self.not_known.get_or_create(&NotKnown { reason }).inc();
     }
 
     /// Counts a look at the policy file that found it changed.
@@ -287,6 +331,19 @@ impl Metrics {
             door: NO_DOOR,
             decision: "error",
         }));
+        for (lane, why) in Scope::ALL
+            .into_iter()
+            .flat_map(|scope| TurnedAway::ALL.map(|why| (scope.name(), why)))
+        {
+            let reason = why.name();
+            drop(self.turned_away.get_or_create(&InLane { lane, reason }));
+        }
+        for stage in ["handshake", "open"] {
+            drop(self.given_way.get_or_create(&Stage { stage }));
+        }
+        for reason in Unknown::ALL.map(Unknown::name) {
+            drop(self.not_known.get_or_create(&NotKnown { reason }));
+        }
         self.start_rules_at_zero();
         for result in ["written", "failed", "dropped"] {
             drop(self.events.get_or_create(&Telling { result }));
@@ -299,7 +356,7 @@ impl Metrics {
         }
         for result in ["success", "error"] {
             drop(self.reloads.get_or_create(&Reload { result }));
-            for certificate in ["ca", "leaf"] {
+            for certificate in ["ca", "leaf", "clients"] {
                 drop(self.rotations.get_or_create(&Rotation {
                     certificate,
                     result,
@@ -355,6 +412,21 @@ impl Metrics {
             "fluxkeep_admission_seconds",
             "Time to answer a review",
             self.seconds.clone(),
+        );
+        registry.register(
+            "fluxkeep_turned_away",
+            "Requests that got no review in return, by lane and reason",
+            self.turned_away.clone(),
+        );
+        registry.register(
+            "fluxkeep_connections_given_way",
+            "Connections that gave way to newer ones",
+            self.given_way.clone(),
+        );
+        registry.register(
+            "fluxkeep_client_certificates_refused",
+            "Callers that were refused in the TLS handshake, by reason",
+            self.not_known.clone(),
         );
         registry.register(
             "fluxkeep_findings",

@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fluxkeep::policy::Policy;
-use fluxkeep_certs::{Authority, Current, Files, Terms, server_config};
+use fluxkeep_certs::{Authority, Clients, Current, Files, Terms, Verifier};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
-use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Custodian;
 use crate::connections::{Phase, Port};
-use crate::door::{self, Answering, Door};
+use crate::door::{self, Answering, Door, Telling};
 use crate::events::{Events, Teller};
+use crate::lane::Lanes;
+use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
 use crate::registration::Keeper;
 use crate::settings::{Limits, Settings};
 use crate::state::State;
-use crate::unfolding::Unfolding;
+use crate::tls::Tls;
 use crate::upkeep::{Origin, PolicyFile, Upkeep};
 
 /// Why a server could not start.
@@ -71,6 +72,8 @@ impl Bound {
         let observe = listen(settings.observe).await?;
         let metrics = Arc::new(Metrics::default());
         let (origin, current, authority) = certificate(&settings, &metrics)?;
+        let (clients, verifier) = clients(&settings)?.unzip();
+        let tls = Arc::new(Tls::new(current.clone(), verifier)?);
         let (policy_file, policy) = policy(&settings)?;
         source.follow(&policy.engine);
         let readiness = Readiness::default();
@@ -98,6 +101,8 @@ impl Bound {
             policy: policy_file,
             current,
             origin,
+            tls,
+            clients,
         };
         let (limits, events) = (settings.limits, settings.events);
         Ok(Self {
@@ -176,15 +181,16 @@ impl Bound {
         let Upkeep {
             state,
             metrics,
-            current,
+            tls,
             ..
         } = &self.upkeep;
         let door = Door {
             answering: self.answering(),
+            telling: self.telling(),
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
             life: phase.clone(),
-            unfolding: Unfolding::start().map_err(Unbound::Thread)?,
+            lanes: Lanes::start(&self.limits).map_err(Unbound::Thread)?,
         };
         let observe = Observe {
             metrics: metrics.clone(),
@@ -195,29 +201,31 @@ impl Bound {
             tls,
             router,
             limits: self.limits,
+            open: Limit::new(self.limits.connections),
+            metrics: metrics.clone(),
             phase: phase.clone(),
             alive: alive.clone(),
         };
-        let tls = TlsAcceptor::from(Arc::new(server_config(current.clone())?));
         Ok((
-            port(Some(tls), door::router(door)),
+            port(Some(tls.clone()), door::router(door)),
             port(None, observe::router(observe)),
         ))
     }
 
-    /// From bytes to bytes; what was refused is told of beside.
+    /// From bytes to bytes.
     fn answering(&self) -> Answering {
+        let judge = self.upkeep.state.clone();
+        Arc::new(move |phase, body| judge.answer(phase, body))
+    }
+
+    /// Writes Events about what is refused, where that is wanted.
+    fn telling(&self) -> Telling {
         let Upkeep { state, metrics, .. } = &self.upkeep;
-        let judge = state.clone();
         let Some(Events(client)) = self.events.clone() else {
-            return Arc::new(move |phase, body| judge.answer(phase, body));
+            return Arc::new(|_| {});
         };
         let teller = Teller::start(client, state.clone(), metrics.clone());
-        Arc::new(move |phase, body| {
-            let answer = judge.answer(phase, body);
-            teller.tell(&answer);
-            answer
-        })
+        Arc::new(move |answer| teller.tell(answer))
     }
 }
 
@@ -281,6 +289,13 @@ fn certificate(settings: &Settings, metrics: &Metrics) -> Result<Served, Unbound
     };
     metrics.expires("leaf", identity.life().not_after);
     Ok((origin, Current::new(identity), authority))
+}
+
+fn clients(settings: &Settings) -> Result<Option<(Clients, Verifier)>, Unbound> {
+    let Some(path) = &settings.client_ca else {
+        return Ok(None);
+    };
+    Ok(Some(Clients::load(path, settings.client_name.as_deref())?))
 }
 
 fn policy(settings: &Settings) -> Result<(Option<PolicyFile>, Policy), Unbound> {

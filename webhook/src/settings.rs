@@ -45,6 +45,18 @@ pub struct Args {
     /// without it, each process has its own.
     #[arg(long, env = "FLUXKEEP_TLS_SECRET", value_name = "SECRET")]
     pub tls_secret: Option<SecretName>,
+    /// Certificates of the authorities that callers of the admission port must have theirs from; reloaded
+    /// when the file changes. Without it, any caller is answered.
+    #[arg(long, env = "FLUXKEEP_CLIENT_CA", value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// The common name or DNS name that a caller's certificate must carry; without it, any.
+    #[arg(
+        long,
+        env = "FLUXKEEP_CLIENT_NAME",
+        value_name = "NAME",
+        requires = "client_ca"
+    )]
+    client_name: Option<String>,
     /// DNS names and addresses of the self-made certificate.
     #[arg(
         long,
@@ -99,6 +111,10 @@ pub struct Settings {
     pub policy: Option<PathBuf>,
     /// The directory with certificate and key.
     pub tls_dir: Option<PathBuf>,
+    /// The file with the authorities of callers' certificates; none where any caller is answered.
+    pub client_ca: Option<PathBuf>,
+    /// The name that a caller's certificate must carry; none where any will do.
+    pub client_name: Option<String>,
     /// Where replicas share the authority of self-made certificates.
     pub place: Option<Place>,
     /// Names of the self-made certificate.
@@ -117,6 +133,16 @@ pub struct Limits {
     /// How many TLS handshakes may run at once; beyond, the oldest gives way to the newest. Far
     /// more than the apiservers of a cluster begin together.
     pub handshakes: usize,
+    /// How many connections may be open at once on a port; beyond, the one gives way whose last request is
+    /// longest ago. Each takes about 25 KiB. An apiserver keeps 25 idle ones, and opens more for reviews that
+    /// are asked at once.
+    pub connections: usize,
+    /// How many requests may be open at once on a connection over HTTP/2.
+    pub streams: u32,
+    /// How many bytes the bodies of a lane may have in sum that are being read or judged. Three of the longest.
+    pub bodies: usize,
+    /// How many reviews may wait in a lane that are judged one after the other.
+    pub large: usize,
     /// For the TLS handshake: the apiserver's own is 10 s.
     pub handshake: Duration,
     /// For a request's headers, and with HTTP/1.1 for the next request on a kept connection: the
@@ -139,6 +165,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             handshakes: 1024,
+            connections: 1024,
+            streams: 100,
+            bodies: 24 << 20,
+            large: 16,
             handshake: Duration::from_secs(10),
             headers: Duration::from_mins(2),
             body: Duration::from_secs(10),
@@ -160,6 +190,8 @@ impl Settings {
             observe: any,
             policy: None,
             tls_dir: None,
+            client_ca: None,
+            client_name: None,
             place: None,
             kept: None,
             events: None,
@@ -176,6 +208,8 @@ impl From<Args> for Settings {
             observe: args.observe,
             policy: args.policy,
             tls_dir: args.tls_dir,
+            client_ca: args.client_ca,
+            client_name: args.client_name,
             place: None,
             kept: None,
             events: None,

@@ -1,4 +1,5 @@
-//! What has to be looked at again and again: policy file, certificate files, the leaf's age.
+//! What has to be looked at again and again: policy file, certificate files, callers' authorities, the
+//! leaf's age.
 //!
 //! One look is one plain call; who calls it decides when.
 
@@ -8,10 +9,11 @@ use std::time::SystemTime;
 
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
-use fluxkeep_certs::{Authority, Current, Error, Files, Identity, Terms};
+use fluxkeep_certs::{Authority, Clients, Current, Error, Files, Identity, Terms};
 
 use crate::metrics::Metrics;
 use crate::state::{State, now};
+use crate::tls::Tls;
 
 /// Where certificates come from.
 #[derive(Debug)]
@@ -81,6 +83,9 @@ pub struct Upkeep {
     pub(crate) policy: Option<PolicyFile>,
     pub(crate) current: Arc<Current>,
     pub(crate) origin: Origin,
+    pub(crate) tls: Arc<Tls>,
+    /// The file with callers' authorities.
+    pub(crate) clients: Option<Clients>,
 }
 
 impl Upkeep {
@@ -107,6 +112,18 @@ impl Upkeep {
                 tracing::error!(%error, "the new certificate is not taken; the one before stays");
             }
         }
+        if let Some(taken) = self.authorities_taken() {
+            self.metrics.rotated("clients", taken.is_ok());
+            if let Err(error) = taken {
+                tracing::error!(%error, "the new authorities of callers are not taken; those before stay");
+            }
+        }
+    }
+
+    /// What became of a change of callers' authorities. None if there was no change.
+    fn authorities_taken(&mut self) -> Option<Result<(), Error>> {
+        let found = self.clients.as_mut()?.look().transpose()?;
+        Some(found.and_then(|verifier| self.tls.trust(verifier)))
     }
 
     fn serve(&self, identity: Identity) {
@@ -144,12 +161,15 @@ mod tests {
             Arc::new(Snapshot::of(Vec::new())),
             Policy::default(),
         ));
+        let current = Current::new(identity);
         Upkeep {
             state,
             metrics: Arc::default(),
             policy,
-            current: Current::new(identity),
+            tls: Arc::new(Tls::new(current.clone(), None).unwrap()),
+            current,
             origin,
+            clients: None,
         }
     }
 
@@ -261,5 +281,35 @@ mod tests {
         write("tls.key", two.signing_key.serialize_pem());
         upkeep.look();
         assert!(rotated(&upkeep, "success", 1) && rotated(&upkeep, "error", 1));
+    }
+
+    #[test]
+    fn authorities_of_callers_are_taken_when_they_change_and_what_is_none_is_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+        let pem = || {
+            let authority = Authority::new(SystemTime::now(), &Terms::of_a_process());
+            authority.unwrap().certificate().pem()
+        };
+        write(&pem());
+        let (origin, identity) = self_made(SystemTime::now());
+        let mut upkeep = upkeep(None, origin, identity);
+        upkeep.clients = Some(Clients::load(file.path(), None).unwrap().0);
+        let steps = [
+            (None, 0, 0),
+            (Some("no PEM".to_owned()), 0, 1),
+            (Some(pem()), 1, 1),
+        ];
+        for (text, good, bad) in steps {
+            if let Some(text) = &text {
+                write(text);
+            }
+            upkeep.look();
+            for (result, count) in [("success", good), ("error", bad)] {
+                let labels = format!(r#"{{certificate="clients",result="{result}"}}"#);
+                let line = format!("fluxkeep_certificate_rotations_total{labels} {count}");
+                assert!(has(&upkeep, &line), "{text:?}: {line}");
+            }
+        }
     }
 }

@@ -52,7 +52,7 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
     let policy = policy.path().to_str().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["--listen", &taken], &format!("listening on {taken}")),
         (&["--policy", policy], "line 1, column 26"),
         (
@@ -60,6 +60,8 @@ fn what_keeps_it_from_starting_is_told_in_one_line() {
             "/nowhere/policy.yaml",
         ),
         (&["--tls-dir", "/nowhere"], "/nowhere/tls.crt"),
+        (&["--client-ca", policy], "holds no certificate in PEM"),
+        (&["--client-name", "a"], "--client-ca"),
         (&["--tls-secret", "authority"], "NAMESPACE/NAME"),
         (
             &[

@@ -83,6 +83,34 @@ fn whatever_a_rule_finds_in_a_fixture_is_sent_and_to_one_webhook_only() {
     assert!(sent >= 18, "only {sent} fixtures have findings");
 }
 
+#[test]
+fn what_fails_closed_and_what_fails_open_is_sent_to_paths_of_their_own() {
+    let manifests = registration().manifests(&Policy::default());
+    let mut seen = BTreeSet::new();
+    for manifest in &manifests {
+        let phase = match manifest.body["kind"].as_str().unwrap() {
+            "MutatingWebhookConfiguration" => "mutate",
+            "ValidatingWebhookConfiguration" => "validate",
+            _ => continue,
+        };
+        for webhook in manifest.body["webhooks"].as_array().unwrap() {
+            let lane = match webhook["failurePolicy"].as_str().unwrap() {
+                "Fail" => "engine",
+                _ => "others",
+            };
+            let path = format!("/{phase}/{lane}");
+            let url = webhook["clientConfig"]["url"].as_str().unwrap();
+            assert_eq!(
+                url,
+                format!("https://fluxkeep.example.org{path}"),
+                "{webhook}"
+            );
+            seen.insert(path);
+        }
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
 fn folders() -> Vec<std::path::PathBuf> {
     let read = |folder: &std::path::Path| {
         std::fs::read_dir(folder)

@@ -64,7 +64,7 @@ fn it_is_about_helm_releases_alone_fails_open_and_is_asked_again() {
     assert_eq!(webhook["rules"], json!([rule]));
     assert_eq!(
         webhook["clientConfig"]["url"],
-        "https://fluxkeep.example.org/mutate"
+        "https://fluxkeep.example.org/mutate/others"
     );
     let how = [
         "failurePolicy",

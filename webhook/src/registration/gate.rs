@@ -34,7 +34,7 @@ impl Phase {
         }
     }
 
-    /// Where the server takes its reviews.
+    /// Where the server takes reviews of callers that name no scope; they go to the engine's lane.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use super::cel::{NEW, all, not, text};
 use super::engine::Profile;
 use super::gate::{Phase, helm_releases};
 use super::release::{is_own, is_suspended};
-use super::webhook::{IMPATIENT, client_config, match_conditions, reinvoked, rule};
+use super::webhook::{IMPATIENT, Scope, client_config, match_conditions, reinvoked, rule};
 use super::{DOMAIN, Registration};
 
 /// A HelmRelease that is written.
@@ -73,7 +73,7 @@ pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<Mu
         .map(|(group, resources)| rule(&OPERATIONS, group, &resources));
     policy.mutates_helm_releases.then(|| MutatingWebhook {
         name: name(),
-        client_config: client_config(registration, Phase::Mutating),
+        client_config: client_config(registration, Phase::Mutating, Scope::Others),
         rules: Some(rules.collect::<Vec<RuleWithOperations>>()),
         match_conditions: Some(match_conditions(conditions(&profile))),
         match_policy: Some("Equivalent".to_owned()),

@@ -41,6 +41,18 @@ impl Scope {
         }
     }
 
+    /// Where the server takes its reviews of a phase. Each scope has a path, so that the server can
+    /// tell what fails closed before it reads a review.
+    #[must_use]
+    pub const fn path(self, phase: Phase) -> &'static str {
+        match (phase, self) {
+            (Phase::Mutating, Self::Engine) => "/mutate/engine",
+            (Phase::Mutating, Self::Others) => "/mutate/others",
+            (Phase::Validating, Self::Engine) => "/validate/engine",
+            (Phase::Validating, Self::Others) => "/validate/others",
+        }
+    }
+
     /// What becomes of a request when the server cannot be asked.
     #[must_use]
     pub const fn failure_policy(self) -> &'static str {
@@ -116,7 +128,7 @@ fn webhook(
     };
     ValidatingWebhook {
         name: gate.webhook(scope),
-        client_config: client_config(registration, gate.phase),
+        client_config: client_config(registration, gate.phase, scope),
         rules: Some(
             (gate.resources)()
                 .into_iter()
@@ -164,8 +176,12 @@ pub(super) fn match_conditions(conditions: Vec<(&'static str, String)>) -> Vec<M
         .collect()
 }
 
-pub(super) fn client_config(registration: &Registration, phase: Phase) -> WebhookClientConfig {
-    let path = phase.path();
+pub(super) fn client_config(
+    registration: &Registration,
+    phase: Phase,
+    scope: Scope,
+) -> WebhookClientConfig {
+    let path = scope.path(phase);
     let ca_bundle = registration
         .authority
         .as_ref()

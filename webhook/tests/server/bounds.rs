@@ -1,23 +1,56 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use fluxkeep::admission::LONGEST_BODY;
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::client::conn::http2;
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
-use crate::client::{NEVER, Server, deletion, soon};
+use crate::client::{NEVER, Server, counted, deletion, soon};
 
-/// Writes and reads on a connection of its own, until the server closes it.
-async fn raw(server: &Server, head: &str, body: &[u8]) -> String {
+type Stream = TlsStream<TcpStream>;
+
+/// A connection of its own on which this was written.
+async fn written(server: &Server, path: &str, head: &str, body: &[u8]) -> Stream {
     let mut stream = server.connect("http/1.1").await;
-    stream
-        .write_all(format!("POST /validate HTTP/1.1\r\nhost: here\r\n{head}\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: here\r\n{head}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
+    stream
+}
+
+/// What the server writes until it closes the connection.
+async fn answered(mut stream: Stream) -> String {
     let mut answer = Vec::new();
     soon(stream.read_to_end(&mut answer)).await.unwrap();
     String::from_utf8(answer).unwrap()
+}
+
+async fn raw(server: &Server, head: &str, body: &[u8]) -> String {
+    answered(written(server, "/validate", head, body).await).await
+}
+
+/// A connection that holds back the last of so many bytes.
+async fn held_back(server: &Server, path: &str, length: usize) -> Stream {
+    let head = format!("content-length: {length}");
+    written(server, path, &head, &vec![b' '; length - 1]).await
+}
+
+async fn is_judged(server: &Server) {
+    for path in ["/validate/engine", "/validate/others"] {
+        for mut client in [server.client().await, server.client2().await] {
+            let body = deletion("source-controller");
+            let answer = client.ask(Method::POST, path, body).await;
+            assert_eq!(answer.response()["allowed"], false, "{path}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -78,6 +111,104 @@ async fn clients_that_say_nothing_crowd_out_each_other_and_not_the_apiserver() {
     for first in &mut silent[..36] {
         assert_eq!(soon(first.read(&mut [0])).await.unwrap(), 0);
     }
+}
+
+#[tokio::test]
+async fn bodies_that_hold_back_their_last_byte_crowd_out_each_other_and_not_the_apiserver() {
+    for path in ["/validate/engine", "/validate/others"] {
+        let server = Server::start(|limits| (limits.body, limits.bodies) = (NEVER, 1 << 20)).await;
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            held.push(held_back(&server, path, 300 << 10).await);
+        }
+        is_judged(&server).await;
+        let lane = path.trim_start_matches("/validate/");
+        let line = format!(r#"fluxkeep_turned_away_total{{lane="{lane}",reason="no-room"}} 7"#);
+        counted(&server, &line).await;
+        let answer = answered(held.remove(6)).await;
+        assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+        assert!(
+            answer.contains("retry-after: 1") && answer.contains("connection: close"),
+            "{answer}"
+        );
+        for last in &mut held[6..] {
+            last.write_all(b" ").await.unwrap();
+            let mut answer = [0; 12];
+            soon(last.read_exact(&mut answer)).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 400", "it is read to its end");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_takes_room_as_it_comes_and_not_as_it_is_announced() {
+    let server = Server::start(|limits| (limits.body, limits.bodies) = (NEVER, 1 << 20)).await;
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        let head = format!("content-length: {LONGEST_BODY}");
+        held.push(written(&server, "/validate", &head, b"{").await);
+    }
+    is_judged(&server).await;
+    for first in &mut held {
+        assert!(timeout(Duration::ZERO, first.read(&mut [0])).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_gives_way_and_one_that_asks_stays() {
+    let server = Server::start(|limits| limits.connections = 4).await;
+    let mut kept = server.client().await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        idle.push(server.connect("http/1.1").await);
+        assert_eq!(kept.review(deletion("a")).await.response()["allowed"], true);
+    }
+    for first in &mut idle[..17] {
+        assert!(matches!(soon(first.read(&mut [0])).await, Ok(0) | Err(_)));
+    }
+    let mut last = idle.pop().unwrap();
+    assert!(timeout(Duration::ZERO, last.read(&mut [0])).await.is_err());
+    let metrics = server.observe("/metrics").await.text;
+    assert!(
+        metrics.contains(r#"connections_given_way_total{stage="open"} 17"#),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_over_http2_has_so_many_requests_at_once_and_no_more() {
+    let server = Server::start(|limits| limits.streams = 3).await;
+    let stream = TokioIo::new(server.connect("h2").await);
+    let made = http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), stream).await;
+    let (mut sender, connection) = made.unwrap();
+    let mut connection = pin!(connection);
+    let ask = Request::get("https://localhost/").body(Empty::new());
+    // The server's settings are there before its first answer.
+    tokio::select! {
+        ended = connection.as_mut() => panic!("{ended:?}"),
+        answer = sender.send_request(ask.unwrap()) => assert_eq!(answer.unwrap().status(), 404),
+    }
+    assert_eq!(connection.current_max_send_streams(), 3);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_not_kept() {
+    let server = Server::start(|limits| limits.headers = NEVER).await;
+    let mut stream = server.connect("http/1.1").await;
+    let endless = [
+        b"POST /validate HTTP/1.1\r\nx: ".to_vec(),
+        vec![b'x'; 100 << 10],
+    ]
+    .concat();
+    // The server may close the connection before all is written.
+    let _ = stream.write_all(&endless).await;
+    let mut answer = Vec::new();
+    let _ = soon(stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

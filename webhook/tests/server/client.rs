@@ -7,12 +7,12 @@ use std::time::Duration;
 use fluxkeep_cluster::Source;
 use fluxkeep_webhook::{Bound, Limits, Readiness, Settings};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -44,6 +44,23 @@ pub(crate) fn deletion(name: &str) -> String {
     )
 }
 
+/// Waits until a line is among the metrics.
+pub(crate) async fn counted(server: &Server, line: &str) {
+    soon(async {
+        while !server
+            .observe("/metrics")
+            .await
+            .text
+            .lines()
+            .any(|one| one == line)
+        {}
+    })
+    .await;
+}
+
+/// A client's certificate chain and its key.
+pub(crate) type Presented = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -53,6 +70,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    async fn of(response: Response<Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        let text =
+            String::from_utf8(soon(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
+        Self {
+            status: head.status,
+            headers: head.headers,
+            text,
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -129,19 +157,52 @@ impl Server {
 
     /// A TLS connection that speaks `protocol`, `h2` or `http/1.1`.
     pub(crate) async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
+        self.connect_with(protocol, None).await
+    }
+
+    /// As [`Server::connect`], with a certificate.
+    async fn connect_with(
+        &self,
+        protocol: &str,
+        presented: Option<&Presented>,
+    ) -> TlsStream<TcpStream> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap();
-        let mut config = config
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
+        let config = config.with_root_certificates(self.roots.clone());
+        let mut config = match presented {
+            Some((chain, key)) => config
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .unwrap(),
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let stream = TcpStream::connect(self.admission).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         soon(TlsConnector::from(Arc::new(config)).connect(name, stream))
             .await
             .unwrap()
+    }
+
+    /// The answer to a review. None if the server refuses the caller: with TLS 1.3 that shows after the
+    /// handshake.
+    pub(crate) async fn try_review(
+        &self,
+        presented: Option<&Presented>,
+        body: impl Into<Bytes>,
+    ) -> Option<Answer> {
+        let stream = TokioIo::new(self.connect_with("http/1.1", presented).await);
+        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(async { drop(connection.await) });
+        let request = Request::post("https://localhost/validate")
+            .body(Full::new(body.into()))
+            .unwrap();
+        let response = soon(sender.send_request(request)).await.ok()?;
+        let answer = Answer::of(response).await;
+        drop(sender);
+        soon(connection).await.unwrap();
+        Some(answer)
     }
 
     /// A kept HTTP/1.1 connection.
@@ -209,14 +270,7 @@ impl Client {
             Sender::One(sender) => soon(sender.send_request(request)).await,
             Sender::Two(sender) => soon(sender.send_request(request)).await,
         };
-        let (head, body) = response.unwrap().into_parts();
-        let text =
-            String::from_utf8(soon(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            text,
-        }
+        Answer::of(response.unwrap()).await
     }
 
     pub(crate) async fn review(&mut self, body: impl Into<Bytes>) -> Answer {

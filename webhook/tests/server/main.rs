@@ -10,6 +10,7 @@
 
 mod bounds;
 mod client;
+mod clients;
 mod observing;
 mod reviews;
 mod stopping;

@@ -40,9 +40,12 @@ impl Source for Cluster {
 }
 
 /// Every metric of the server, with its type.
-const METRICS: [(&str, &str); 14] = [
+const METRICS: [(&str, &str); 17] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),
+    ("fluxkeep_turned_away", "counter"),
+    ("fluxkeep_connections_given_way", "counter"),
+    ("fluxkeep_client_certificates_refused", "counter"),
     ("fluxkeep_findings", "counter"),
     ("fluxkeep_abstentions", "counter"),
     ("fluxkeep_mutations", "counter"),

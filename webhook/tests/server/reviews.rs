@@ -5,13 +5,22 @@ use fluxkeep::admission::LONGEST_BODY;
 use fluxkeep_webhook::Settings;
 use hyper::{Method, StatusCode};
 
-use crate::client::{Server, UID, deletion, soon};
+use crate::client::{Server, UID, counted, deletion};
+
+const PATHS: [&str; 6] = [
+    "/validate",
+    "/validate/engine",
+    "/validate/others",
+    "/mutate",
+    "/mutate/engine",
+    "/mutate/others",
+];
 
 #[tokio::test]
 async fn http_1_1_and_http_2_get_the_same_answers_on_a_kept_connection() {
     let server = Server::start(|_| {}).await;
     for mut client in [server.client().await, server.client2().await] {
-        for path in ["/validate", "/mutate"] {
+        for path in PATHS {
             let refused = client
                 .ask(Method::POST, path, deletion("source-controller"))
                 .await;
@@ -137,18 +146,4 @@ async fn only_what_is_sent_to_mutate_is_changed_and_it_is_counted() {
         "{changed}"
     );
     counted(&server, "fluxkeep_mutations_total 1").await;
-}
-
-/// Waits until a line is among the metrics.
-async fn counted(server: &Server, line: &str) {
-    soon(async {
-        while !server
-            .observe("/metrics")
-            .await
-            .text
-            .lines()
-            .any(|one| one == line)
-        {}
-    })
-    .await;
 }

@@ -103,7 +103,7 @@ async fn handshake(current: &Arc<Current>, bundle: &str, now: SystemTime) -> std
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(current.clone()).unwrap()));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(current.clone(), None).unwrap()));
     let (near, far) = tokio::io::duplex(16 << 10);
     let connector = TlsConnector::from(Arc::new(client));
     let name = ServerName::try_from("localhost").unwrap();

@@ -1,0 +1,144 @@
+//! A request's body, read in one piece within a deadline and a sum of bytes.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{Request, StatusCode};
+use fluxkeep::admission::LONGEST_BODY;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use crate::limit::{Handle, Hold, Limit, Permit};
+
+/// Counted for each request beside its body: about what its task and buffers take.
+const OVERHEAD: usize = 8 << 10;
+
+/// Most bodies are shorter. A longer one gets its memory as it comes, whatever length it announces.
+const FIRST: usize = 256 << 10;
+
+/// A whole body. Its bytes count in the lane's sum until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    _hold: Hold,
+    _share: Permit,
+}
+
+/// Why a request gets no review in return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    TooLong,
+    TooSlow,
+    Broken,
+    /// The bodies of this lane take all the memory that they may.
+    NoRoom,
+    /// As many long reviews wait in this lane as may.
+    LongQueue,
+}
+
+impl TurnedAway {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::TooLong,
+        Self::TooSlow,
+        Self::Broken,
+        Self::NoRoom,
+        Self::LongQueue,
+    ];
+
+    /// Its name in metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::TooLong => "too-long",
+            Self::TooSlow => "too-slow",
+            Self::Broken => "broken",
+            Self::NoRoom => "no-room",
+            Self::LongQueue => "long-queue",
+        }
+    }
+
+    /// The answer's status and text.
+    pub(crate) fn explained(self) -> (StatusCode, String) {
+        let (status, reason) = match self {
+            Self::TooLong => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &*format!(
+                    "a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes"
+                ),
+            ),
+            Self::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+            ),
+            Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off"),
+            Self::NoRoom => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "fluxkeep reads as many reviews as its memory is for; try again",
+            ),
+            Self::LongQueue => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "as many long reviews as may already wait to be judged; try again",
+            ),
+        };
+        (status, reason.to_owned())
+    }
+}
+
+/// The whole body, never more than the bound. Where the sum of all bodies is reached, the one that began
+/// first and is still incomplete gives way.
+pub(crate) async fn read(
+    request: Request<Body>,
+    sum: &Limit,
+    deadline: Duration,
+) -> Result<Received, TurnedAway> {
+    let announced = announced(&request);
+    if announced > LONGEST_BODY {
+        return Err(TurnedAway::TooLong);
+    }
+    let mut share = sum.enter(OVERHEAD).ok_or(TurnedAway::NoRoom)?;
+    let handle = share.handle();
+    let bytes = tokio::select! {
+        read = timeout(deadline, filled(request.into_body(), announced, &handle)) => {
+            read.unwrap_or(Err(TurnedAway::TooSlow))?
+        }
+        () = share.over() => return Err(TurnedAway::NoRoom),
+    };
+    let hold = handle.hold().ok_or(TurnedAway::NoRoom)?;
+    Ok(Received {
+        bytes,
+        _hold: hold,
+        _share: share,
+    })
+}
+
+/// The length that the headers announce; 0 if they do not.
+fn announced(request: &Request<Body>) -> usize {
+    request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or_default()
+}
+
+async fn filled(mut body: Body, announced: usize, share: &Handle) -> Result<Vec<u8>, TurnedAway> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| TurnedAway::Broken)?.into_data() else {
+            continue;
+        };
+        let length = bytes.len() + data.len();
+        if length > LONGEST_BODY {
+            return Err(TurnedAway::TooLong);
+        }
+        if !share.grow(data.len()) {
+            return Err(TurnedAway::NoRoom);
+        }
+        if length > bytes.capacity() {
+            let wanted = announced.min(FIRST.max(2 * length)).max(length);
+            bytes.reserve_exact(wanted - bytes.len());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}

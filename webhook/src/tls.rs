@@ -1,0 +1,119 @@
+//! TLS as the next connection gets it, and why a caller did not get through.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use fluxkeep_certs::{Current, Error, Verifier, server_config};
+use rustls::{CertificateError, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+/// Callers without a certificate can fill a log; all are counted, and so often one is logged.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// The configuration that is served now. Connections that are open keep theirs.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    current: Arc<Current>,
+    config: RwLock<Arc<ServerConfig>>,
+    logged: Mutex<Option<Instant>>,
+}
+
+impl Tls {
+    /// Serves this identity; with a verifier, to callers that present a certificate.
+    ///
+    /// # Errors
+    /// When the crypto provider lacks what TLS needs.
+    pub(crate) fn new(current: Arc<Current>, clients: Option<Verifier>) -> Result<Self, Error> {
+        let config = server_config(current.clone(), clients)?;
+        Ok(Self {
+            current,
+            config: RwLock::new(Arc::new(config)),
+            logged: Mutex::default(),
+        })
+    }
+
+    /// Asks callers for certificates of other authorities from the next connection on.
+    ///
+    /// # Errors
+    /// As [`Tls::new`].
+    pub(crate) fn trust(&self, clients: Verifier) -> Result<(), Error> {
+        // Sessions of the former configuration cannot be resumed in this one.
+        let config = server_config(self.current.clone(), Some(clients))?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        Ok(())
+    }
+
+    /// For one handshake.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(config.clone())
+    }
+
+    /// True if none was logged for a second.
+    pub(crate) fn is_to_be_logged(&self) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_some_and(|at| at.elapsed() < OFTEN) {
+            return false;
+        }
+        *logged = Some(Instant::now());
+        true
+    }
+}
+
+/// Why a caller was not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    NoCertificate,
+    Untrusted,
+    Expired,
+    OtherName,
+}
+
+impl Unknown {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::NoCertificate,
+        Self::Untrusted,
+        Self::Expired,
+        Self::OtherName,
+    ];
+
+    /// Reads it off a handshake that failed. None if that failed for another reason.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        match error.get_ref()?.downcast_ref()? {
+            rustls::Error::NoCertificatesPresented => Some(Self::NoCertificate),
+            rustls::Error::InvalidCertificate(why) => Some(match why {
+                CertificateError::ApplicationVerificationFailure => Self::OtherName,
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => Self::Expired,
+                _ => Self::Untrusted,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Its name in metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no-certificate",
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
+            Self::OtherName => "other-name",
+        }
+    }
+
+    /// What the log says.
+    pub(crate) const fn explained(self) -> &'static str {
+        match self {
+            Self::NoCertificate => {
+                "it presented no certificate; an apiserver takes one from --admission-control-config-file"
+            }
+            Self::Untrusted => "its certificate is of no authority in --client-ca",
+            Self::Expired => "its certificate has expired, or is not valid yet",
+            Self::OtherName => "its certificate does not carry the name of --client-name",
+        }
+    }
+}
