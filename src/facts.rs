@@ -99,6 +99,17 @@ impl Facts {
         self.objects.get(key).map(AsRef::as_ref)
     }
 
+    /// The objects that live and could not be read: nothing is known of them beyond their names.
+    pub fn unread(&self) -> impl Iterator<Item = &Object> {
+        self.objects().filter(|object| object.is_unread())
+    }
+
+    /// Whether the live object with this key could not be read.
+    #[must_use]
+    pub fn is_unread(&self, key: &Key) -> bool {
+        self.live(key).is_some_and(Object::is_unread)
+    }
+
     /// Whether any CustomResourceDefinition was seen; without one nothing can be said of storage.
     #[must_use]
     pub fn knows_definitions(&self) -> bool {
@@ -147,9 +158,14 @@ impl Facts {
 }
 
 /// An object as the apiserver takes it. A CRD that does not say what is stored, as in a manifest that
-/// was installed, stores its storage version from then on. It is kept for long, so without spare room.
+/// was installed, stores its storage version from then on. One without any version is only the head of
+/// a CRD: the apiserver takes none such. Facts are kept for long, so without spare room.
 fn established(mut object: Object) -> Object {
     if let Body::Definition(definition) = &mut object.body {
+        if definition.versions.is_empty() {
+            object.body = Body::Unread;
+            return object;
+        }
         if definition.stored.is_empty() {
             definition.stored = definition
                 .storage()
@@ -187,6 +203,33 @@ mod tests {
             (view, facts),
             (Facts::of([named("a")]), Facts::of([named("b")]))
         );
+    }
+
+    #[test]
+    fn an_object_that_could_not_be_read_is_known_by_its_name_until_it_can_or_is_gone() {
+        let unread = |name: &str| Object {
+            body: Body::Unread,
+            ..named(name)
+        };
+        let mut facts = Facts::of([named("a"), unread("b")]);
+        assert!(facts.put(unread("a")) && !facts.put(unread("a")), "once");
+        assert!(facts.is_unread(&named("a").key()));
+        facts.put(named("a"));
+        facts.remove(&named("b").key());
+        assert_eq!(facts, Facts::of([named("a")]));
+        assert_eq!(facts.unread().count(), 0);
+    }
+
+    #[test]
+    fn a_definition_without_a_version_was_not_read() {
+        let head = Object {
+            kind: "CustomResourceDefinition".to_owned(),
+            body: Body::Definition(crate::crd::Definition::default()),
+            ..named("buckets.source.toolkit.fluxcd.io")
+        };
+        let facts = Facts::of([head]);
+        assert_eq!(facts.unread().count(), 1);
+        assert!(!facts.knows_definitions());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::finding::{Finding, Level};
 use crate::overrides;
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Need, Rule};
 use crate::rules::RULES;
 use crate::verdict::{Abstained, Verdict};
 
@@ -21,6 +21,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         policy,
         now,
     };
+    let unreadable = case.unreadable();
     let mut verdict = Verdict::default();
     for rule in RULES
         .iter()
@@ -29,6 +30,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         let level = rule.weight(policy);
         if level != Level::Off {
             add(&mut verdict, rule, level, (rule.check)(&case));
+            abstain(&mut verdict, rule, &unreadable);
         }
     }
     for finding in &mut verdict.findings {
@@ -39,6 +41,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         .sort_by(|left, right| left.order().cmp(&right.order()));
     verdict.findings.dedup();
     verdict.abstained.sort();
+    verdict.abstained.dedup();
     verdict
 }
 
@@ -56,6 +59,16 @@ fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
             rule: rule.id,
             needs,
         }),
+    }
+}
+
+/// What a rule found beside an object that could not be read still counts.
+fn abstain(verdict: &mut Verdict, rule: &'static Rule, unreadable: &[Need]) {
+    for needs in unreadable.iter().filter(|need| rule.needs.contains(need)) {
+        verdict.abstained.push(Abstained {
+            rule: rule.id,
+            needs: *needs,
+        });
     }
 }
 

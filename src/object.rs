@@ -66,6 +66,8 @@ pub enum Body {
     NetworkPolicy(Selector),
     /// A RoleBinding or ClusterRoleBinding, with its `roleRef` as `Kind/name`.
     Binding(String),
+    /// An object of the cluster that could not be read: no more than its name is known.
+    Unread,
     /// Anything else: its metadata is all that counts.
     #[default]
     Other,
@@ -160,6 +162,12 @@ impl Object {
     pub fn installs(&self) -> Option<Owner> {
         self.helm_release()?
             .release(self.namespace.as_deref().unwrap_or_default(), &self.name)
+    }
+
+    /// Whether nothing is known of it beyond its name.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.body == Body::Unread
     }
 
     /// The images that it runs, if it runs any.

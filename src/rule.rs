@@ -9,8 +9,8 @@ use crate::engine::{Engine, Part};
 use crate::facts::Facts;
 use crate::finding::{Finding, Level};
 use crate::flux::Flux;
-use crate::helm::Owner;
-use crate::object::Object;
+use crate::helm::{Owner, release};
+use crate::object::{Key, Object};
 use crate::policy::Policy;
 use crate::request::{Change, Door, Release, Request, Subject};
 
@@ -61,6 +61,10 @@ pub enum Need {
     ReleaseName,
     /// Every document of the manifest. One may have been unreadable.
     Documents,
+    /// The live objects that a release writes over. One may have been unreadable.
+    LiveObjects,
+    /// The HelmRelease that a release is made of. It may have been unreadable.
+    HelmRelease,
 }
 
 impl Need {
@@ -75,6 +79,8 @@ impl Need {
             Self::FluxOrder => "flux release in the catalogue",
             Self::ReleaseName => "name and namespace of the release",
             Self::Documents => "whole manifest",
+            Self::LiveObjects => "readable state of every live object",
+            Self::HelmRelease => "readable HelmRelease behind the release",
         }
     }
 }
@@ -157,6 +163,26 @@ impl<'a> Case<'a> {
             return Err(Need::Documents);
         }
         Ok(())
+    }
+
+    /// The facts that this release lacks because an object of the cluster could not be read. A change
+    /// carries its own old object.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<Need> {
+        let mut lacking = Vec::new();
+        let Some(release) = self.release() else {
+            return lacking;
+        };
+        let is_unread = |key: &Key| self.facts.is_unread(key);
+        let written = release.objects.iter().map(Object::key);
+        if written.into_iter().any(|key| is_unread(&key)) {
+            lacking.push(Need::LiveObjects);
+        }
+        let origins = release.objects.iter().filter_map(release::origin);
+        if origins.into_iter().any(|key| is_unread(&key)) {
+            lacking.push(Need::HelmRelease);
+        }
+        lacking
     }
 
     /// The Flux that runs in the cluster; none where the cluster has no Flux. Of several, the one in

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::builder::FalseyValueParser;
 use fluxkeep_cluster::gather::gather;
 
 use crate::access::Access;
@@ -16,9 +17,13 @@ pub struct Args {
     /// Where to write; without it, stdout.
     #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
+    /// An object that cannot be read fails, too.
+    #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
+    strict: bool,
 }
 
-/// Takes the whole snapshot, then writes it.
+/// Takes the whole snapshot, then writes it. Of an object that cannot be read only the head is in it, and
+/// stderr names it.
 ///
 /// # Errors
 /// When the cluster cannot be reached or refuses a list, or the file cannot be written.
@@ -30,12 +35,20 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         let client = args.access.client().await?;
         anyhow::Ok(gather(&client, &args.access.engine()).await?)
     });
-    let text = serde_json::to_string_pretty(&snapshot.context("taking the snapshot")?)? + "\n";
+    let gathered = snapshot.context("taking the snapshot")?;
+    for unread in &gathered.unread {
+        output.note(&format!("only the head of {unread}"));
+    }
+    let text = serde_json::to_string_pretty(&gathered.list())? + "\n";
     match &args.output {
         Some(path) => {
             std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
         }
         None => output.data(&text).context("writing to stdout")?,
     }
-    Ok(Found::Nothing)
+    Ok(if args.strict && !gathered.unread.is_empty() {
+        Found::Refusal
+    } else {
+        Found::Nothing
+    })
 }

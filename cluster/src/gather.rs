@@ -1,7 +1,7 @@
 //! From a cluster to a snapshot: paged lists, and never a Secret.
 
 use fluxkeep::engine::Engine;
-use fluxkeep::manifest;
+use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
 use fluxkeep::rules::RULES;
 use kube::Client;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::collections::{Collection, Place, is_wanted, needed, served};
 use crate::failure::Failure;
+use crate::item::{Item, parsed};
 use crate::lean::lean;
 use crate::pages::list;
 
@@ -24,22 +25,41 @@ pub struct Error {
     pub hint: &'static str,
 }
 
-/// Takes a snapshot: every CRD, the engine's objects, every HelmRelease. As one `List`, as
-/// `kubectl get -o json` prints it.
+/// A snapshot, and what of it could not be read.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    items: Vec<Value>,
+    /// The objects of which the snapshot holds no more than the head, as `Kind namespace/name: why`.
+    pub unread: Vec<String>,
+}
+
+impl Gathered {
+    /// The snapshot as one `List`, as `kubectl get -o json` prints it.
+    #[must_use]
+    pub fn list(&self) -> Value {
+        json!({"apiVersion": "v1", "kind": "List", "items": self.items})
+    }
+}
+
+/// Takes a snapshot: every CRD, the engine's objects, every HelmRelease. An object that cannot be read
+/// stops none of the others.
 ///
 /// # Errors
 /// When a list is refused or the apiserver cannot be reached; nothing is left out silently.
-pub async fn gather(client: &Client, engine: &Engine) -> Result<Value, Error> {
-    let mut items: Vec<Value> = Vec::new();
+pub async fn gather(client: &Client, engine: &Engine) -> Result<Gathered, Error> {
+    let mut gathered = Gathered::default();
     for collection in needed(&RULES) {
-        let Some(version) = version(collection, &items) else {
+        let Some(version) = version(collection, &gathered.items) else {
             continue;
         };
         for namespace in collection.namespaces(engine) {
-            items.extend(collect(client, engine, &collection.place(&version, &namespace)).await?);
+            let place = collection.place(&version, &namespace);
+            let found = collect(client, engine, &place).await?;
+            gathered.items.extend(found.items);
+            gathered.unread.extend(found.unread);
         }
     }
-    Ok(json!({"apiVersion": "v1", "kind": "List", "items": items}))
+    Ok(gathered)
 }
 
 /// The version to ask for; none where the cluster serves none. Definitions are read before the rest.
@@ -51,20 +71,17 @@ fn version(collection: Collection, items: &[Value]) -> Option<String> {
     let defining = items
         .iter()
         .find(|item| item.pointer("/metadata/name") == Some(&name))?;
-    served(object(defining)?.definition()?).map(str::to_owned)
-}
-
-fn object(item: &Value) -> Option<Object> {
-    let text = item.to_string();
-    manifest::read(&text, manifest::Reading::default())
+    let text = defining.to_string();
+    let object = manifest::read(&text, Reading::default())
         .ok()?
         .into_iter()
-        .next()
+        .next()?;
+    served(object.definition()?).map(str::to_owned)
 }
 
 /// A place, lean. The apiserver forgets where a list was after some minutes, and the pages before
 /// belong to no other list: then it is read once more from the start.
-async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Vec<Value>, Error> {
+async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Gathered, Error> {
     let read = match whole(client, engine, place).await {
         Err(failure) if failure.is_gone() => whole(client, engine, place).await,
         read => read,
@@ -77,17 +94,42 @@ async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Vec<
     })
 }
 
-async fn whole(client: &Client, engine: &Engine, place: &Place) -> Result<Vec<Value>, Failure> {
-    let mut found = Vec::new();
+async fn whole(client: &Client, engine: &Engine, place: &Place) -> Result<Gathered, Failure> {
+    let mut found = Gathered::default();
     let show = |text: &str| {
-        let item =
-            serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
-        let item = lean(&item, &place.head(), &engine.values_paths);
-        if object(&item).is_some_and(|object| is_wanted(&object, engine)) {
-            found.push(item);
+        let item = Item::read(text, place, engine)?;
+        if !is_wanted(&item.object, engine) {
+            return Ok(());
+        }
+        match leaned(text, &item, place, engine) {
+            Ok(lean) => found.items.push(lean),
+            Err(why) => {
+                found.unread.push(format!("{}: {why}", item.object));
+                found.items.push(head(&item.object));
+            }
         }
         Ok(())
     };
     list(client, place, show).await?;
     Ok(found)
+}
+
+/// An object's parts that go into a snapshot.
+///
+/// # Errors
+/// Why they cannot be read.
+fn leaned(text: &str, item: &Item, place: &Place, engine: &Engine) -> Result<Value, String> {
+    match &item.unread {
+        Some(why) => Err(why.clone()),
+        None => Ok(lean(&parsed(text)?, &place.head(), &engine.values_paths)),
+    }
+}
+
+/// As much of an object as names it.
+fn head(object: &Object) -> Value {
+    let metadata = match &object.namespace {
+        Some(namespace) => json!({"name": object.name, "namespace": namespace}),
+        None => json!({"name": object.name}),
+    };
+    json!({"apiVersion": object.api_version, "kind": object.kind, "metadata": metadata})
 }

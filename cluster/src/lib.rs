@@ -8,6 +8,7 @@ pub mod collections;
 pub mod connect;
 mod failure;
 pub mod gather;
+mod item;
 mod lean;
 mod live;
 mod pages;
@@ -18,12 +19,15 @@ pub use failure::reason;
 pub use live::Live;
 pub use snapshot::{BUILT_IN, Snapshot, Unloadable, documents};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
+
+/// How many events of watches were taken, by resource and by `added`, `modified` or `deleted`.
+pub type Changes = BTreeMap<(&'static str, &'static str), u64>;
 
 /// Where facts come from.
 pub trait Source: Send + Sync + std::fmt::Debug {
@@ -39,6 +43,11 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// What was not read yet, for example `deployments`; nothing may be judged before that.
     fn pending(&self) -> BTreeSet<&'static str> {
         BTreeSet::new()
+    }
+
+    /// The changes that were seen so far. A source that never changes sees none.
+    fn changes(&self) -> Changes {
+        Changes::new()
     }
 
     /// Follows the engine where it lives now. A source that holds everything has nothing to do.

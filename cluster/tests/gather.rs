@@ -79,6 +79,7 @@ async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
     let snapshot = gather(&client(Arc::clone(&asked), |_| None), &Engine::default())
         .await
         .unwrap()
+        .list()
         .to_string();
     let facts = Facts::of(manifest::read(&snapshot, Reading::default()).unwrap());
     let names: Vec<_> = facts.objects().map(ToString::to_string).collect();
@@ -123,7 +124,7 @@ async fn a_list_that_runs_out_between_pages_is_read_once_more_from_the_start() {
     let client = client(Arc::clone(&asked), |asked| {
         (is_last(asked, "continue") && asked.len() == 2).then_some(410)
     });
-    let snapshot = gather(&client, &Engine::default()).await.unwrap();
+    let snapshot = gather(&client, &Engine::default()).await.unwrap().list();
     let names: Vec<_> = snapshot["items"]
         .as_array()
         .unwrap()

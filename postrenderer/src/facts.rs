@@ -28,12 +28,13 @@ pub fn live(kubeconfig: &Path, engine: &Engine) -> anyhow::Result<Arc<Facts>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let list = runtime.block_on(async {
+    let gathered = runtime.block_on(async {
         let client = connect::by_kubeconfig(Some(kubeconfig), None).await?;
         anyhow::Ok(gather(&client, engine).await?)
     });
-    let list = list.with_context(|| format!("asking the cluster of {}", kubeconfig.display()))?;
-    let objects = manifest::read(&list.to_string(), Reading::default());
+    let gathered =
+        gathered.with_context(|| format!("asking the cluster of {}", kubeconfig.display()))?;
+    let objects = manifest::read(&gathered.list().to_string(), Reading::default());
     Ok(Arc::new(Facts::of(objects.map_err(|unread| {
         anyhow!("reading what the cluster said: {unread}")
     })?)))

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Owner, post_renderer};
+use crate::object::{Key, Object};
 
 /// The spec of a HelmRelease (`helm.toolkit.fluxcd.io`, any version), read by path.
 ///
@@ -30,6 +31,18 @@ pub enum Action {
     Uninstall,
     /// It rolls the release back.
     Rollback,
+}
+
+/// The HelmRelease that an object of a release comes from: helm-controller labels every object with it.
+#[must_use]
+pub fn origin(object: &Object) -> Option<Key> {
+    let label = |name: &str| object.labels.get(name).cloned();
+    Some(Key {
+        group: "helm.toolkit.fluxcd.io".to_owned(),
+        kind: "HelmRelease".to_owned(),
+        namespace: Some(label("helm.toolkit.fluxcd.io/namespace")?),
+        name: label("helm.toolkit.fluxcd.io/name")?,
+    })
 }
 
 impl HelmRelease {

@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     catches: "a CRD whose scope changes, which the apiserver refuses half-way through an apply",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
-    needs: &[Need::Definitions],
+    needs: &[Need::Definitions, Need::LiveObjects],
     check,
 };
 

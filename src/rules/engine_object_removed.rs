@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
     breaks: "Helm deletes the object: with a CRD all its custom resources; optional controllers and network \
              policies only warn",
     doors: &[Door::ReleaseRecord],
-    needs: &[Need::RunningFlux, Need::Documents],
+    needs: &[Need::RunningFlux, Need::Documents, Need::LiveObjects],
     check,
 };
 
@@ -27,7 +27,7 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     case.is_whole()?;
-    case.owners()?;
+    let owners = case.owners()?;
     let stays = |live: &Object| {
         release
             .objects
@@ -45,9 +45,18 @@ fn check(case: &Case<'_>) -> Found {
             .is_some_and(|policy| policy == "keep")
     };
     let gone = parts.filter(|live| !kept(live) && !stays(live));
-    Ok(gone
+    let findings: Vec<_> = gone
         .filter_map(|live| Some(finding(live, case.engine().part(live)?)))
-        .collect())
+        .collect();
+    let unread = case
+        .facts
+        .engine(case.engine())
+        .filter(|live| live.is_unread());
+    let may_be_gone = owners.contains(&owner) && unread.into_iter().any(|live| !stays(live));
+    if findings.is_empty() && may_be_gone {
+        return Err(Need::LiveObjects);
+    }
+    Ok(findings)
 }
 
 fn finding(live: &Object, part: Part) -> Finding {

@@ -1,9 +1,15 @@
-//! A request about the engine while the cluster was not heard for too long.
+//! A request about the engine while the cluster was not heard for too long, or a CRD of Flux could not
+//! be read.
 //!
 //! What fluxkeep knows is then not what is: a release may have taken Flux over meanwhile, a CRD may
 //! hold more stored versions. Other rules still judge by what was known last. What a change of a CRD
 //! carries with it is always true, so those are judged as ever.
+//!
+//! A CRD of Flux that could not be read refuses the releases that write over it: a stored version that
+//! they drop could not be seen. Only an administrator writes CRDs, so no tenant can bring this about. Other
+//! unread objects stop nobody: the rules that compare with them abstain.
 
+use crate::engine::Part;
 use crate::facts::Heard;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
@@ -15,7 +21,7 @@ use crate::rule::{Case, Found, Rule};
 pub const RULE: Rule = Rule {
     id: "facts-stale",
     level: Level::Enforce,
-    catches: "a release of the engine that would be judged by facts of the cluster that are too old",
+    catches: "a release of the engine that would be judged by facts of the cluster that are too old or unreadable",
     breaks: "whether Flux survives it cannot be known; what is about other releases only warns",
     doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Engine],
     needs: &[],
@@ -24,7 +30,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let Some(heard) = case.facts.stale(case.now) else {
-        return Ok(Vec::new());
+        return Ok(unread(case));
     };
     let about = match case.request.door {
         Door::HelmRelease => intent(case),
@@ -35,6 +41,31 @@ fn check(case: &Case<'_>) -> Found {
         .map(|(object, level)| finding(object, &heard).at_most(level))
         .into_iter()
         .collect())
+}
+
+/// The CRDs of Flux that a release writes over, as far as they could not be read.
+fn unread(case: &Case<'_>) -> Vec<Finding> {
+    let Some(release) = case.release() else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for new in &release.objects {
+        let is_flux = case.engine().part(new) == Some(Part::Definition);
+        if is_flux && case.facts.is_unread(&new.key()) {
+            let message = "fluxkeep could not read the live one; whether stored versions are lost cannot be known";
+            let remedy = format!(
+                "fluxkeep's log says why it is unreadable: update fluxkeep, or let this through with {}",
+                lifted()
+            );
+            findings.push(Finding::about(new, "", message.to_owned(), remedy));
+        }
+    }
+    findings
+}
+
+/// The policy that lets through what this rule refuses.
+fn lifted() -> String {
+    format!("`levels: {{{}: warn}}` in its policy", RULE.id)
 }
 
 /// A chart that hides whether it is Flux shows it at the next door, in its record.
@@ -88,8 +119,8 @@ fn finding(object: &Object, Heard { resource, at, .. }: &Heard) -> Finding {
     let message = format!("{resource} {since}; whether Flux survives this cannot be known");
     let remedy = format!(
         "fluxkeep's log says why: mend its connection to the apiserver, or its right to list and watch {resource}; \
-         until then `levels: {{{}: warn}}` in its policy lets this through",
-        RULE.id
+         until then {} lets this through",
+        lifted()
     );
     Finding::about(object, "", message, remedy)
 }

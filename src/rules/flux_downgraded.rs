@@ -60,6 +60,10 @@ fn lost(case: &Case<'_>, offer: &Offer<'_>) -> Option<Vec<String>> {
         Some(_) => shipped(case),
         None => known(offer)?,
     };
+    let is_unread = |name: &str| case.facts.unread().any(|object| object.name == name);
+    if offered.iter().any(|(name, _)| is_unread(name)) {
+        return None;
+    }
     let live = |name: &str| {
         let mut objects = case.facts.objects().filter(|object| object.name == name);
         objects.find_map(Object::definition)

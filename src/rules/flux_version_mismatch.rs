@@ -24,6 +24,7 @@ pub const RULE: Rule = Rule {
         Need::ChartFlux,
         Need::FluxOrder,
         Need::ReleaseName,
+        Need::HelmRelease,
     ],
     check,
 };

@@ -17,7 +17,7 @@ pub const RULE: Rule = Rule {
     catches: "an object that another release or tool owns",
     breaks: "two owners revert each other, and removing one deletes the engine; strangers' objects only warn",
     doors: &[Door::ReleaseRecord, Door::Preflight],
-    needs: &[Need::ReleaseName],
+    needs: &[Need::ReleaseName, Need::LiveObjects],
     check,
 };
 

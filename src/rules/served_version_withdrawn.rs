@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     catches: "a version that objects or controllers still use no longer served",
     breaks: "clients and controllers that ask for the version get 404",
     doors: &[Door::Crd, Door::ReleaseRecord, Door::Preflight],
-    needs: &[Need::Definitions],
+    needs: &[Need::Definitions, Need::LiveObjects],
     check,
 };
 

@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     catches: "the storage flag moving to an older version (Kubernetes version order)",
     breaks: "objects are written in the older version, and the next upgrade that drops it is refused",
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
-    needs: &[Need::Definitions],
+    needs: &[Need::Definitions, Need::LiveObjects],
     check,
 };
 

@@ -24,7 +24,7 @@ pub const RULE: Rule = Rule {
         Door::Preflight,
         Door::PostRenderer,
     ],
-    needs: &[Need::Definitions],
+    needs: &[Need::Definitions, Need::LiveObjects],
     check,
 };
 

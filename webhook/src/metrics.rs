@@ -1,5 +1,7 @@
 //! What is counted. Labels are rule ids, doors and decisions, never the names of objects.
 
+mod followed;
+
 use std::time::{Duration, SystemTime};
 
 use fluxkeep::admission::{Answer, Outcome};
@@ -22,6 +24,7 @@ use crate::registration::Scope;
 use crate::state::{State, now};
 use crate::tls::Unknown;
 use crate::version;
+use followed::Followed;
 
 /// The door of what was no readable review.
 pub(crate) const NO_DOOR: &str = "none";
@@ -138,6 +141,8 @@ pub struct Metrics {
     events: Family<Telling, Counter>,
     controllers: Family<ControllerState, Gauge>,
     reloads: Family<Reload, Counter>,
+    policy: Gauge,
+    followed: Followed,
 }
 
 impl Default for Metrics {
@@ -160,7 +165,10 @@ impl Default for Metrics {
             events: Family::default(),
             controllers: Family::default(),
             reloads: Family::default(),
+            policy: Gauge::default(),
+            followed: Followed::default(),
         };
+        metrics.policy.set(1);
         metrics.start_at_zero();
         metrics.registered()
     }
@@ -232,6 +240,7 @@ impl Metrics {
     pub fn reloaded(&self, good: bool) {
         let result = if good { "success" } else { "error" };
         self.reloads.get_or_create(&Reload { result }).inc();
+        self.policy.set(i64::from(good));
     }
 
     /// Counts a new certificate, or a failure to take one.
@@ -292,6 +301,7 @@ impl Metrics {
         self.facts_age
             .get_or_create(&From { source })
             .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        self.followed.observe(state.source(), &facts, &policy);
         let (present, missing) = facts.controllers(&policy.engine);
         for (names, is_present) in [(&present, true), (&missing, false)] {
             for controller in names {
@@ -397,6 +407,10 @@ impl Metrics {
     fn registered(mut self) -> Self {
         self.register_admission();
         self.register_upkeep();
+        self.followed.register(&mut self.registry);
+        let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
+        self.registry
+            .register("fluxkeep_build", "What this build is", Info::new(build));
         self
     }
 
@@ -447,7 +461,6 @@ impl Metrics {
 
     /// Registers what the server's own work moves.
     fn register_upkeep(&mut self) {
-        let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
         let registry = &mut self.registry;
         registry.register(
             "fluxkeep_facts_age_seconds",
@@ -489,6 +502,10 @@ impl Metrics {
             "Changes of the policy file",
             self.reloads.clone(),
         );
-        registry.register("fluxkeep_build", "What this build is", Info::new(build));
+        registry.register(
+            "fluxkeep_policy_loaded",
+            "1 while the policy file counts as it is; 0 while a bad one is not taken",
+            self.policy.clone(),
+        );
     }
 }

@@ -223,6 +223,12 @@ mod tests {
                 ),
                 "{text:?}"
             );
+            let loaded =
+                u8::from(!(text.is_none() || text == Some("levels: {engine-deleted: harsh}")));
+            assert!(
+                has(&upkeep, &format!("fluxkeep_policy_loaded {loaded}")),
+                "{text:?}"
+            );
         }
     }
 

@@ -276,10 +276,10 @@ fn held(manifests: &[PathBuf], owner: &Owner) -> anyhow::Result<Option<Vec<Key>>
 }
 
 async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
-    let list = gather(client, engine)
+    let gathered = gather(client, engine)
         .await
         .context("reading the cluster")?;
-    let objects = manifest::read(&list.to_string(), Reading::default());
+    let objects = manifest::read(&gathered.list().to_string(), Reading::default());
     let facts =
         Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?);
     let homes = engine.namespaces.join(", ");

@@ -1,16 +1,18 @@
 //! What followers share: the facts, and when each of them heard the cluster last.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use fluxkeep::facts::Facts;
-use fluxkeep::object::{Key, Object};
+use fluxkeep::object::Key;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::Changes;
 use crate::collections::{Collection, Place, served};
 use crate::failure::Failure;
+use crate::item::Item;
 
 /// What one follower follows: a collection, in one namespace or as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +60,13 @@ pub(super) struct Desk {
     lines: Mutex<BTreeMap<Id, Entry>>,
     /// Moves with every definition; true once all were read.
     definitions: watch::Sender<bool>,
+    changes: Arc<Mutex<Changes>>,
 }
 
 impl Desk {
     /// Begins with these lines, and of what was known before with what they hold.
-    pub(super) fn new(lines: &[Line], mut facts: Facts) -> Self {
+    /// Changes are counted on.
+    pub(super) fn new(lines: &[Line], mut facts: Facts, changes: Arc<Mutex<Changes>>) -> Self {
         let places: Vec<Place> = lines.iter().map(|line| line.place("")).collect();
         facts.retain(|key| places.iter().any(|place| place.holds(key)));
         let entry = || Entry {
@@ -74,6 +78,7 @@ impl Desk {
             facts: RwLock::new(facts),
             lines: Mutex::new(lines),
             definitions: watch::Sender::new(false),
+            changes,
         }
     }
 
@@ -84,11 +89,28 @@ impl Desk {
             .clone()
     }
 
-    /// Takes an object as it is now.
-    pub(super) fn put(&self, line: &Line, object: Object) {
-        if self.facts_mut().put(object) {
-            self.tell(line);
+    /// Takes an object as it is now. The log names one that cannot be read once, however often it changes.
+    pub(super) fn put(&self, line: &Line, item: Item) {
+        let name = item.object.to_string();
+        if !self.facts_mut().put(item.object) {
+            return;
         }
+        if let Some(reason) = item.unread {
+            tracing::warn!(
+                object = name,
+                reason,
+                "an object cannot be read; the rules that need it abstain"
+            );
+        }
+        self.tell(line);
+    }
+
+    /// Counts an event of a watch that was taken: `added`, `modified` or `deleted`.
+    pub(super) fn count(&self, line: &Line, change: &'static str) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes
+            .entry((line.collection.resource, change))
+            .or_default() += 1;
     }
 
     /// An object that is gone, or that is none of the engine's any more.

@@ -9,14 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxkeep::engine::Engine;
-use fluxkeep::manifest;
-use fluxkeep::object::Object;
 use futures_util::TryStreamExt;
 use kube::Client;
 use kube::api::{WatchEvent, WatchParams};
 use kube::core::Request;
-use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -24,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::desk::{Desk, Line};
 use crate::collections::{Place, is_wanted};
 use crate::failure::Failure;
-use crate::lean::lean;
+use crate::item::Item;
 use crate::pages::list;
 
 /// How long a watch lasts, in seconds. The apiserver need not say a word where nothing changes, so
@@ -40,6 +36,9 @@ const PAUSES: [u64; 8] = [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 /// After so many failures in a row it is no hiccup.
 const OUTAGE: usize = 3;
 
+/// Of an event, that its object is gone.
+const DELETED: &str = "deleted";
+
 /// Follows one line in one version.
 pub(super) struct Follower {
     client: Client,
@@ -53,6 +52,9 @@ pub(super) struct Follower {
     failures: usize,
     /// Whether among these was that the apiserver has forgotten the version.
     forgotten: bool,
+    /// Whether the last event could not be taken. The next watch brings it again: that it opens is no word of
+    /// what has changed.
+    stuck: bool,
 }
 
 /// Follows a custom resource, in whichever version the cluster serves.
@@ -117,6 +119,7 @@ impl Follower {
             version: None,
             failures: 0,
             forgotten: false,
+            stuck: false,
         }
     }
 
@@ -158,15 +161,16 @@ impl Follower {
     async fn list(&mut self) -> Result<(), Failure> {
         let (began, mut seen) = (Instant::now(), BTreeSet::new());
         let show = |text: &str| {
-            let object = read(text, &self.place, &self.engine)?;
-            if is_wanted(&object, &self.engine) {
-                seen.insert(object.key());
-                self.desk.put(&self.line, object);
+            let item = Item::read(text, &self.place, &self.engine)?;
+            if is_wanted(&item.object, &self.engine) {
+                seen.insert(item.object.key());
+                self.desk.put(&self.line, item);
             }
             Ok(())
         };
         let version = list(&self.client, &self.place, show).await?;
         self.desk.listed(&self.line, &seen, began);
+        self.stuck = false;
         self.version = Some(version);
         Ok(())
     }
@@ -188,71 +192,56 @@ impl Follower {
                 .map_err(|_| Failure::Silence(MARGIN))??
         );
         let (opened, longest) = (Instant::now(), Duration::from_secs(WATCH.into()) + MARGIN);
-        self.desk.heard(&self.line);
+        if !self.stuck {
+            self.desk.heard(&self.line);
+        }
         let mut silent = true;
-        while let Some(event) = timeout(longest, events.try_next())
-            .await
-            .map_err(|_| Failure::Silence(longest))??
-        {
+        loop {
+            let next = timeout(longest, events.try_next())
+                .await
+                .map_err(|_| Failure::Silence(longest))?;
+            let event = match next {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(error) => {
+                    self.stuck |= matches!(error, kube::Error::SerdeError(_));
+                    return Err(error.into());
+                }
+            };
+            self.stuck = true;
             self.take(event)?;
+            self.stuck = false;
             self.desk.heard(&self.line);
             (silent, self.failures, self.forgotten) = (false, 0, false);
         }
         if silent && opened.elapsed() < BRIEF {
             return Err(Failure::Brief);
         }
+        // An event that cannot be taken would have come again.
+        self.stuck = false;
         (self.failures, self.forgotten) = (0, false);
         Ok(())
     }
 
     fn take(&mut self, event: WatchEvent<Box<RawValue>>) -> Result<(), Failure> {
-        let (text, gone) = match event {
-            WatchEvent::Added(text) | WatchEvent::Modified(text) => (text, false),
-            WatchEvent::Deleted(text) => (text, true),
+        let (text, change) = match event {
+            WatchEvent::Added(text) => (text, "added"),
+            WatchEvent::Modified(text) => (text, "modified"),
+            WatchEvent::Deleted(text) => (text, DELETED),
             WatchEvent::Bookmark(mark) => {
                 self.version = Some(mark.metadata.resource_version);
                 return Ok(());
             }
             WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
         };
-        let object = read(text.get(), &self.place, &self.engine)?;
-        if gone || !is_wanted(&object, &self.engine) {
-            self.desk.remove(&self.line, &object.key());
+        let item = Item::read(text.get(), &self.place, &self.engine)?;
+        self.version = Some(item.version.clone());
+        self.desk.count(&self.line, change);
+        if change == DELETED || !is_wanted(&item.object, &self.engine) {
+            self.desk.remove(&self.line, &item.object.key());
         } else {
-            self.desk.put(&self.line, object);
+            self.desk.put(&self.line, item);
         }
-        self.version = Some(version(text.get())?);
         Ok(())
     }
-}
-
-/// An object of a list or a watch, as a snapshot's would be read.
-fn read(text: &str, place: &Place, engine: &Engine) -> Result<Object, Failure> {
-    if place.collection.kind != "HelmRelease" {
-        return manifest::read_as(text, place.head()).map_err(Failure::Unreadable);
-    }
-    // What is read of its spec is found by path later: values stay behind here.
-    let item: Value =
-        serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
-    let text = lean(&item, &place.head(), &engine.values_paths).to_string();
-    manifest::read_as(&text, place.head()).map_err(Failure::Unreadable)
-}
-
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: Version,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    resource_version: String,
-}
-
-/// The version of the cluster that an object was written in.
-fn version(text: &str) -> Result<String, Failure> {
-    let versioned: Result<Versioned, _> = serde_json::from_str(text);
-    versioned
-        .map(|one| one.metadata.resource_version)
-        .map_err(|error| Failure::Unreadable(error.to_string()))
 }

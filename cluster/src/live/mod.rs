@@ -9,7 +9,7 @@ mod follower;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use fluxkeep::engine::Engine;
@@ -20,8 +20,8 @@ use kube::Client;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::Source;
 use crate::collections::{Collection, needed};
+use crate::{Changes, Source};
 use desk::{Desk, Line};
 use follower::{Follower, follow_served};
 
@@ -32,6 +32,7 @@ pub struct Live {
     runtime: Handle,
     bound: SignedDuration,
     followed: RwLock<Followed>,
+    changes: Arc<Mutex<Changes>>,
 }
 
 /// What is followed for which engine. The followers end with it, and those that come after have a
@@ -63,6 +64,7 @@ impl Live {
             runtime,
             bound,
             followed: RwLock::default(),
+            changes: Arc::default(),
         }
     }
 
@@ -76,7 +78,8 @@ impl Live {
 
     fn begun(&self, engine: &Engine, known: Facts) -> Followed {
         let lines = lines(engine);
-        let (desk, engine) = (Arc::new(Desk::new(&lines, known)), Arc::new(engine.clone()));
+        let desk = Arc::new(Desk::new(&lines, known, self.changes.clone()));
+        let engine = Arc::new(engine.clone());
         let mut followers = JoinSet::new();
         for line in lines {
             let (client, desk, engine) = (self.client.0.clone(), desk.clone(), engine.clone());
@@ -133,6 +136,13 @@ impl Source for Live {
 
     fn pending(&self) -> BTreeSet<&'static str> {
         self.desk().pending()
+    }
+
+    fn changes(&self) -> Changes {
+        self.changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn follow(&self, engine: &Engine) {

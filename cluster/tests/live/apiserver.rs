@@ -111,6 +111,16 @@ impl Apiserver {
         );
     }
 
+    /// Puts something into a collection that is no object: it has no name.
+    pub(crate) fn garble(&self, path: &str) {
+        let mut state = self.state();
+        state.version += 1;
+        let nothing = json!({"metadata": {"resourceVersion": state.version.to_string()}});
+        let collection = state.objects.entry(path.to_owned()).or_default();
+        collection.insert(String::new(), nothing.clone());
+        state.happened(path, "ADDED", &nothing);
+    }
+
     pub(crate) fn delete(&self, path: &str, name: &str) {
         let mut state = self.state();
         state.version += 1;

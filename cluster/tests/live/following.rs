@@ -67,6 +67,7 @@ async fn what_is_seen_alive_is_what_a_snapshot_would_hold() {
     let snapshot = gather(&server.client(), &Engine::default())
         .await
         .unwrap()
+        .list()
         .to_string();
     // A snapshot's objects stand in a list; those of a cluster stand for themselves.
     let alone = |object| fluxkeep::object::Object {

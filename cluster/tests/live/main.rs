@@ -6,6 +6,7 @@ mod apiserver;
 mod faults;
 mod following;
 mod silence;
+mod unread;
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -40,7 +40,7 @@ impl Source for Cluster {
 }
 
 /// Every metric of the server, with its type.
-const METRICS: [(&str, &str); 17] = [
+const METRICS: [(&str, &str); 21] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),
     ("fluxkeep_turned_away", "counter"),
@@ -57,6 +57,10 @@ const METRICS: [(&str, &str); 17] = [
     ("fluxkeep_certificate_rotations", "counter"),
     ("fluxkeep_engine_controllers", "gauge"),
     ("fluxkeep_policy_reloads", "counter"),
+    ("fluxkeep_policy_loaded", "gauge"),
+    ("fluxkeep_unread_objects", "gauge"),
+    ("fluxkeep_changes_seen", "counter"),
+    ("fluxkeep_engine_info", "gauge"),
     ("fluxkeep_build", "info"),
 ];
 

@@ -1,0 +1,90 @@
+//! What is counted of the cluster that is followed, read off the source at each scrape.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fluxkeep::facts::Facts;
+use fluxkeep::policy::Policy;
+use fluxkeep::rules::RULES;
+use fluxkeep_cluster::Source;
+use fluxkeep_cluster::collections::{Collection, needed};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Resource {
+    resource: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Change {
+    resource: &'static str,
+    change: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Engine {
+    version: String,
+}
+
+/// Unread objects, changes, and the engine's version.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    unread: Family<Resource, Gauge>,
+    changes: Family<Change, Counter<u64, AtomicU64>>,
+    engine: Family<Engine, Gauge>,
+}
+
+impl Followed {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "fluxkeep_unread_objects",
+            "Objects of the cluster that cannot be read; the log names them",
+            self.unread.clone(),
+        );
+        registry.register(
+            "fluxkeep_changes_seen",
+            "Events of watches that were taken",
+            self.changes.clone(),
+        );
+        registry.register(
+            "fluxkeep_engine_info",
+            "The Flux release that runs, by its controllers",
+            self.engine.clone(),
+        );
+    }
+
+    pub(super) fn observe(&self, source: &dyn Source, facts: &Facts, policy: &Policy) {
+        let changes = source.changes();
+        for collection in needed(&RULES) {
+            let resource = collection.resource;
+            let unread = unread(facts, collection);
+            self.unread
+                .get_or_create(&Resource { resource })
+                .set(unread);
+            for change in ["added", "modified", "deleted"] {
+                let count = changes
+                    .get(&(resource, change))
+                    .copied()
+                    .unwrap_or_default();
+                let counter = self.changes.get_or_create(&Change { resource, change });
+                counter.inner().store(count, Ordering::Relaxed);
+            }
+        }
+        self.engine.clear();
+        if let Some(running) = facts.running(&policy.engine) {
+            let known = running.versions.last();
+            let version = known.map_or("unknown".to_owned(), ToString::to_string);
+            self.engine.get_or_create(&Engine { version }).set(1);
+        }
+    }
+}
+
+fn unread(facts: &Facts, collection: Collection) -> i64 {
+    let of_collection = facts
+        .unread()
+        .filter(|object| object.kind == collection.kind && object.group() == collection.group);
+    i64::try_from(of_collection.count()).unwrap_or(i64::MAX)
+}
