@@ -94,6 +94,8 @@ pub struct Sifted {
     pub objects: Vec<Object>,
     /// The documents and items that were not read whole, in their order.
     pub unread: Vec<Unsifted>,
+    /// The objects, and the documents without any.
+    pub count: usize,
 }
 
 /// A document that is not readable.
@@ -105,17 +107,21 @@ pub struct Unsifted {
     pub unread: Unread,
 }
 
-/// As [`read`], but a document that is not readable does not hide the others. A stream that is longer
-/// than it may be is read up to there.
+/// As [`read`], but a document that is not readable does not hide the others. A stream that has more than `most`
+/// objects, and documents without any, is read up to there.
 #[must_use]
-pub fn sift(text: &str, reading: Reading<'_>) -> Sifted {
+pub fn sift(text: &str, reading: Reading<'_>, most: usize) -> Sifted {
     let mut sifted = Sifted::default();
-    for (document, number) in yaml::documents(text).iter().zip(1..) {
+    for document in &yaml::documents(text) {
+        if sifted.count >= most {
+            sifted.lacks(None, too_many(document, most, "stream"));
+            break;
+        }
         let objects = members(document);
         let count = objects.as_ref().map_or(1, Vec::len);
-        let is_full = number > MOST_DOCUMENTS || sifted.objects.len() >= MOST_DOCUMENTS;
-        if is_full || count > MOST_ITEMS {
-            sifted.lacks(None, too_many(document, count));
+        sifted.count += count.max(1);
+        if count > MOST_ITEMS {
+            sifted.lacks(None, too_many(document, MOST_ITEMS, "list"));
             break;
         }
         match objects {
@@ -147,12 +153,7 @@ fn head(document: &Document<'_>) -> Option<Object> {
     is_plain(&object.kind).then_some(object)
 }
 
-fn too_many(document: &Document<'_>, objects: usize) -> Unread {
-    let (most, of) = if objects > MOST_ITEMS {
-        (MOST_ITEMS, "list")
-    } else {
-        (MOST_DOCUMENTS, "stream")
-    };
+fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
     let message = format!("more than {most} objects in one {of}; split it");
     Unread {
         line: document.line,

@@ -3,6 +3,7 @@
 //! Everything around it, TLS, HTTP, metrics, only carries. No failure loses the uid: the envelope is
 //! read before anything else.
 
+mod budget;
 mod envelope;
 mod lean;
 mod record;
@@ -20,6 +21,7 @@ use crate::request::{Door, Request};
 use crate::rule::Case;
 use crate::verdict::{Decision, Verdict};
 
+pub use budget::Budget;
 pub use envelope::{Envelope, Malformed};
 
 /// The longest body that is read: the apiserver sends an old and a new object of up to 3 MiB each.
@@ -66,12 +68,43 @@ impl Outcome {
     }
 }
 
-/// Answers one review.
+/// Answers one review, within [`Budget::ENGINE`].
 #[must_use]
 pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
+    answer_within(Budget::ENGINE, body, facts, policy, now)
+}
+
+/// As [`answer`], within a budget. What exceeds it is not read, which rule `review-unreadable` reports.
+#[must_use]
+pub fn answer_within(
+    budget: Budget,
+    body: &[u8],
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Answer {
     match Envelope::read(body) {
-        Ok(envelope) => judged(body, &envelope, facts, policy, now),
+        Ok(envelope) => judged(budget, body, &envelope, facts, policy, now),
         Err(malformed) => rejected(&malformed),
+    }
+}
+
+/// Answers one review of which nothing but the envelope is read, for this reason, which is a clause.
+#[must_use]
+pub fn answer_unread(
+    why: &str,
+    body: &[u8],
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Answer {
+    let envelope = match Envelope::read(body) {
+        Ok(envelope) => envelope,
+        Err(malformed) => return rejected(&malformed),
+    };
+    match review::enveloped_alone(&envelope, why) {
+        Some(request) => decided(request, &envelope, facts, policy, now),
+        None => passed(&envelope, None),
     }
 }
 
@@ -80,14 +113,26 @@ pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> An
 /// has become of it. Everything else is answered as by [`answer`].
 #[must_use]
 pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
+    amend_within(Budget::ENGINE, body, facts, policy, now)
+}
+
+/// As [`amend`], within a budget.
+#[must_use]
+pub fn amend_within(
+    budget: Budget,
+    body: &[u8],
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Answer {
     let envelope = match Envelope::read(body) {
         Ok(envelope) => envelope,
         Err(malformed) => return rejected(&malformed),
     };
     if !policy.mutates_helm_releases || envelope.door() != Door::HelmRelease {
-        return judged(body, &envelope, facts, policy, now);
+        return judged(budget, body, &envelope, facts, policy, now);
     }
-    let request = match review::changed(body, &envelope) {
+    let request = match review::changed(body, &envelope, budget) {
         Ok(Some(request)) => request,
         Ok(None) => return passed(&envelope, None),
         Err(reason) => return unread(&envelope, reason),
@@ -114,13 +159,14 @@ pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Ans
 }
 
 fn judged(
+    budget: Budget,
     body: &[u8],
     envelope: &Envelope,
     facts: &Facts,
     policy: &Policy,
     now: Timestamp,
 ) -> Answer {
-    match review::read(body, envelope) {
+    match review::read(body, envelope, budget) {
         Ok(None) => passed(envelope, None),
         Ok(Some(request)) => decided(request, envelope, facts, policy, now),
         Err(reason) => unread(envelope, reason),

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::budget::Budget;
 use super::envelope::Envelope;
 use super::review::{Failure, Review, cannot, enveloped, opaque, parsed, unreadable};
 use crate::helm::record::{self, Driver, Record};
@@ -31,6 +32,7 @@ pub(super) fn read(
     body: &[u8],
     envelope: &Envelope,
     operation: Operation,
+    budget: Budget,
 ) -> Result<Option<Request>, String> {
     if operation != Operation::Create {
         return Ok(None);
@@ -54,10 +56,10 @@ pub(super) fn read(
     } else {
         Driver::ConfigMap
     };
-    match record::read(&release, driver) {
+    match record::read_within(budget.unpacked, &release, driver) {
         Ok(record) if record.is_history() => return Ok(None),
         Ok(record) => {
-            let (release, gaps) = unfolded(&record, envelope);
+            let (release, gaps) = unfolded(&record, envelope, budget.documents);
             request.subject = Subject::Release(release);
             request.gaps = gaps;
         }
@@ -66,8 +68,9 @@ pub(super) fn read(
     Ok(Some(request))
 }
 
-/// The objects of a record's manifest and of its hooks, and what could not be read of them.
-fn unfolded(record: &Record, envelope: &Envelope) -> (Release, Vec<Gap>) {
+/// The objects of a record's manifest and of its hooks, at most so many documents, and what could not be read
+/// of them.
+fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<Gap>) {
     let home = if record.namespace.is_empty() {
         envelope.namespace.as_deref()
     } else {
@@ -77,7 +80,8 @@ fn unfolded(record: &Record, envelope: &Envelope) -> (Release, Vec<Gap>) {
         namespace: home,
         ..Reading::default()
     };
-    let sifted = manifest::sift(&record.manifest, reading);
+    let sifted = manifest::sift(&record.manifest, reading, most);
+    let mut left = most.saturating_sub(sifted.count);
     let mut objects = sifted.objects;
     // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
     for object in &mut objects {
@@ -85,7 +89,13 @@ fn unfolded(record: &Record, envelope: &Envelope) -> (Release, Vec<Gap>) {
     }
     let mut gaps = gapped(sifted.unread, "its manifest", envelope);
     for hook in &record.hooks {
-        let sifted = manifest::sift(&hook.manifest, reading);
+        if left == 0 {
+            let why = format!("more than {most} objects in its manifest and hooks");
+            gaps.push(opaque(envelope, &why));
+            break;
+        }
+        let sifted = manifest::sift(&hook.manifest, reading, left);
+        left = left.saturating_sub(sifted.count);
         objects.extend(sifted.objects);
         gaps.extend(gapped(sifted.unread, "a hook", envelope));
     }

@@ -6,13 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::budget::Budget;
 use super::envelope::Envelope;
 use super::lean::lean;
 use super::record;
 use crate::helm::record::shape;
 use crate::mutation::{FIELD, Unpatched};
 use crate::object::{FromWire, Kind, Object, by_kind, wire};
-use crate::request::{Change, Door, Gap, Operation, Request, Subject};
+use crate::request::{Change, Door, Gap, Operation, Release, Request, Subject};
 
 #[derive(Deserialize)]
 pub(super) struct Review<T> {
@@ -53,8 +54,12 @@ pub(super) enum Failure {
 ///
 /// # Errors
 /// In words, when the body is no review. What cannot be read of one is a gap in the request.
-pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, String> {
-    let request = changed(body, envelope)?;
+pub(super) fn read(
+    body: &[u8],
+    envelope: &Envelope,
+    budget: Budget,
+) -> Result<Option<Request>, String> {
+    let request = changed(body, envelope, budget)?;
     Ok(request.filter(|request| request.door != Door::HelmRelease || !is_same_spec(request)))
 }
 
@@ -62,7 +67,11 @@ pub(super) fn read(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, 
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn changed(body: &[u8], envelope: &Envelope) -> Result<Option<Request>, String> {
+pub(super) fn changed(
+    body: &[u8],
+    envelope: &Envelope,
+    budget: Budget,
+) -> Result<Option<Request>, String> {
     if let Some(why) = &envelope.broken {
         return Err(unreadable(envelope, why));
     }
@@ -70,7 +79,7 @@ pub(super) fn changed(body: &[u8], envelope: &Envelope) -> Result<Option<Request
         return Ok(other(envelope));
     };
     if envelope.door() == Door::ReleaseRecord {
-        return record::read(body, envelope, operation);
+        return record::read(body, envelope, operation, budget);
     }
     let mut request = match by_kind!(envelope.body_kind(), change(body, envelope, operation)) {
         Ok(request) => request,
@@ -174,6 +183,22 @@ fn other(envelope: &Envelope) -> Option<Request> {
     }
     let why = "request.operation is missing or unknown";
     Some(unread(envelope, Operation::Update, why))
+}
+
+/// A request of which nothing but the envelope was read, for this reason. None where there is nothing to
+/// judge.
+pub(super) fn enveloped_alone(envelope: &Envelope, why: &str) -> Option<Request> {
+    let Some(operation) = envelope.operation() else {
+        return other(envelope);
+    };
+    if envelope.door() != Door::ReleaseRecord {
+        return Some(unread(envelope, operation, why));
+    }
+    let nothing = Subject::Release(Release::default());
+    Some(Request {
+        gaps: vec![opaque(envelope, why)],
+        ..enveloped(envelope, operation, nothing)
+    })
 }
 
 /// The change of one object.

@@ -86,9 +86,9 @@ pub enum Unreadable {
     /// The compressed data is broken.
     #[error("data.release is not gzip, or cut off; it must be as Helm's storage driver writes it")]
     NotGzip,
-    /// Longer than [`MOST_DECOMPRESSED`] once decompressed.
-    #[error("data.release decompresses to more than {MOST_DECOMPRESSED} bytes; refused unread")]
-    Bomb,
+    /// Longer than it may be once decompressed, which is so many bytes.
+    #[error("data.release decompresses to more than {0} bytes")]
+    Bomb(usize),
     /// The decompressed data is not a release.
     #[error("the release inside data.release is not readable: {0}")]
     NotARelease(String),
@@ -124,12 +124,20 @@ pub fn release_of(name: &str) -> Option<&str> {
 /// # Errors
 /// When the data is not what Helm writes, or larger than the bounds above.
 pub fn read(data: &str, driver: Driver) -> Result<Record, Unreadable> {
+    read_within(MOST_DECOMPRESSED, data, driver)
+}
+
+/// As [`read`], where the data may have `most` bytes once decompressed.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_within(most: usize, data: &str, driver: Driver) -> Result<Record, Unreadable> {
     let packed = match driver {
         Driver::Secret => base64(&base64(bounded(data.as_bytes())?)?)?,
         Driver::ConfigMap => base64(bounded(data.as_bytes())?)?,
     };
     let json = if packed.starts_with(&GZIP) {
-        gunzip(&packed)?
+        gunzip(&packed, most)?
     } else {
         packed
     };
@@ -170,15 +178,15 @@ fn base64(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
     })
 }
 
-fn gunzip(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+fn gunzip(packed: &[u8], most: usize) -> Result<Vec<u8>, Unreadable> {
     // One byte over the bound tells a record that fits from one that does not.
-    let mut reader = GzDecoder::new(packed).take(MOST_DECOMPRESSED as u64 + 1);
-    let mut json = Vec::with_capacity(announced(packed));
+    let mut reader = GzDecoder::new(packed).take(most as u64 + 1);
+    let mut json = Vec::with_capacity(announced(packed, most));
     reader
         .read_to_end(&mut json)
         .map_err(|_| Unreadable::NotGzip)?;
-    if json.len() > MOST_DECOMPRESSED {
-        Err(Unreadable::Bomb)
+    if json.len() > most {
+        Err(Unreadable::Bomb(most))
     } else {
         Ok(json)
     }
@@ -186,11 +194,11 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
 
 /// The length that gzip's last four bytes announce, plus one to see the end without growing. Memory
 /// that is announced and not written is not resident.
-fn announced(packed: &[u8]) -> usize {
+fn announced(packed: &[u8], most: usize) -> usize {
     let length = packed
         .last_chunk()
         .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
-    length.saturating_add(1).min(MOST_DECOMPRESSED)
+    length.saturating_add(1).min(most)
 }
 
 /// Go writes an empty list as `null`.

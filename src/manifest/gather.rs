@@ -196,11 +196,14 @@ impl<'a> Finder<'a, '_> {
         objects: Result<Vec<Object>, Unread>,
     ) -> Result<(), Unread> {
         if self.number > MOST_DOCUMENTS {
-            return Err(too_many(&document, 1));
+            return Err(too_many(&document, MOST_DOCUMENTS, "stream"));
         }
         let objects = objects?;
-        if self.found.len() >= MOST_DOCUMENTS || objects.len() > MOST_ITEMS {
-            return Err(too_many(&document, objects.len()));
+        if objects.len() > MOST_ITEMS {
+            return Err(too_many(&document, MOST_ITEMS, "list"));
+        }
+        if self.found.len() >= MOST_DOCUMENTS {
+            return Err(too_many(&document, MOST_DOCUMENTS, "stream"));
         }
         for (place, object) in objects.into_iter().enumerate() {
             let item = object.listed.then_some(place);

@@ -14,8 +14,9 @@ use crate::limit::{Handle, Hold, Limit, Permit};
 /// Counted for each request beside its body: about what its task and buffers take.
 const OVERHEAD: usize = 8 << 10;
 
-/// Most bodies are shorter. A longer one gets its memory as it comes, whatever length it announces.
-const FIRST: usize = 256 << 10;
+/// Most bodies are shorter. A longer one gets its memory block by block as it comes, whatever length it
+/// announces: one that is moved as it grows would leave as much behind each time.
+const BLOCK: usize = 256 << 10;
 
 /// A whole body. Its bytes count in the lane's sum until this is dropped.
 #[derive(Debug)]
@@ -122,23 +123,41 @@ fn announced(request: &Request<Body>) -> usize {
 }
 
 async fn filled(mut body: Body, announced: usize, share: &Handle) -> Result<Vec<u8>, TurnedAway> {
-    let mut bytes = Vec::new();
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| TurnedAway::Broken)?.into_data() else {
             continue;
         };
-        let length = bytes.len() + data.len();
+        length += data.len();
         if length > LONGEST_BODY {
             return Err(TurnedAway::TooLong);
         }
         if !share.grow(data.len()) {
             return Err(TurnedAway::NoRoom);
         }
-        if length > bytes.capacity() {
-            let wanted = announced.min(FIRST.max(2 * length)).max(length);
-            bytes.reserve_exact(wanted - bytes.len());
+        match blocks.last_mut() {
+            Some(block) if block.capacity() - block.len() >= data.len() => {
+                block.extend_from_slice(&data);
+            }
+            _ => {
+                let wanted = if announced > 0 {
+                    announced.min(BLOCK)
+                } else {
+                    BLOCK
+                };
+                let mut block = Vec::with_capacity(wanted.max(data.len()));
+                block.extend_from_slice(&data);
+                blocks.push(block);
+            }
         }
-        bytes.extend_from_slice(&data);
     }
-    Ok(bytes)
+    match blocks.pop() {
+        Some(block) if blocks.is_empty() => Ok(block),
+        Some(last) => {
+            blocks.push(last);
+            Ok(blocks.concat())
+        }
+        None => Ok(Vec::new()),
+    }
 }

@@ -25,7 +25,7 @@ use crate::tls::{Tls, Unknown};
 
 /// The longest head of a request over HTTP/1.1, and the most that is read ahead of its body. The
 /// apiserver's heads have a few hundred bytes.
-const HEAD: usize = 64 << 10;
+const HEAD: usize = 16 << 10;
 
 /// The most of all bodies of a connection over HTTP/2 that is read ahead, and of each.
 const AHEAD: [u32; 2] = [512 << 10, 256 << 10];

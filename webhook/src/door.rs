@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,9 +10,10 @@ use axum::extract::State as Shared;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
-use fluxkeep::admission::{Answer, Envelope};
+use fluxkeep::admission::{Answer, Budget, Envelope};
 use fluxkeep::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::body::{self, Received, TurnedAway};
 use crate::connections::{self, Seat};
@@ -30,6 +31,9 @@ const AT_ONCE: usize = 256 << 10;
 /// After so many seconds a client may try again. The apiserver does, within the webhook's timeout.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 
+/// Why a large review about a stranger passes unread.
+const BUSY: &str = "other large reviews took its time";
+
 /// True if a review is large, or becomes so: a Helm release record unfolds to ten times its length and
 /// more.
 fn is_large(body: &[u8]) -> bool {
@@ -42,8 +46,11 @@ fn is_large(body: &[u8]) -> bool {
     envelope.operation() == Some(Operation::Create) && envelope.door() == ReviewDoor::ReleaseRecord
 }
 
-/// From a review's bytes to its answer, in the phase that asks.
-pub(crate) type Answering = Arc<dyn Fn(Phase, &[u8]) -> Answer + Send + Sync>;
+/// From a review's bytes to its answer, in the phase that asks and within a budget.
+pub(crate) type Answering = Arc<dyn Fn(Phase, Budget, &[u8]) -> Answer + Send + Sync>;
+
+/// From the reason why a review is not read, and its bytes, to its answer.
+pub(crate) type Abstaining = Arc<dyn Fn(&str, &[u8]) -> Answer + Send + Sync>;
 
 /// Takes notice of an answer that is sent.
 pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
@@ -52,6 +59,7 @@ pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) answering: Answering,
+    pub(crate) abstaining: Abstaining,
     pub(crate) telling: Telling,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
@@ -113,22 +121,33 @@ impl Door {
         body: Received,
     ) -> Result<Response<Body>, TurnedAway> {
         let since = Instant::now();
+        let lane = self.lanes.of(scope);
+        let budget = lane.budget;
         if !is_large(&body.bytes) {
-            let answer = self.answer(phase, &body.bytes);
+            let answer = self.answer(phase, budget, &body.bytes);
             return Ok(self.answered(&body.bytes, answer, since));
         }
-        let (door, length) = (self.clone(), body.bytes.len());
-        let work = move || (door.answer(phase, &body.bytes), body);
-        match self.lanes.of(scope).large.run(length, None, work).await {
-            Ok((answer, body)) => Ok(self.answered(&body.bytes, answer, since)),
-            Err(Undone::Full) => Err(TurnedAway::LongQueue),
-            Err(Undone::TooLate | Undone::Panicked) => Ok(self.failed()),
-        }
+        let body = Arc::new(body);
+        let (door, read) = (self.clone(), body.clone());
+        let work = move || door.answer(phase, budget, &read.bytes);
+        let length = body.bytes.len();
+        let judged = lane.large.run(length, lane.deadline(since), work).await;
+        let answer = match (judged, scope) {
+            (Ok(answer), _) => answer,
+            (Err(Undone::Panicked), _) => None,
+            (Err(Undone::Full | Undone::TooLate), Scope::Engine) => {
+                return Err(TurnedAway::LongQueue);
+            }
+            (Err(Undone::Full | Undone::TooLate), Scope::Others) => {
+                Some((self.abstaining)(BUSY, &body.bytes))
+            }
+        };
+        Ok(self.answered(&body.bytes, answer, since))
     }
 
     /// The answer. None if judging panicked: a panic costs this one review, not the server.
-    fn answer(&self, phase: Phase, body: &[u8]) -> Option<Answer> {
-        catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, body))).ok()
+    fn answer(&self, phase: Phase, budget: Budget, body: &[u8]) -> Option<Answer> {
+        catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, budget, body))).ok()
     }
 
     /// Counts an answer with the time since its review was there, logs it, and tells of it.
@@ -211,6 +230,7 @@ mod tests {
     use fluxkeep::facts::Facts;
     use fluxkeep::helm::record;
     use fluxkeep::policy::Policy;
+    use http_body_util::BodyExt;
     use std::future::ready;
     use std::pin::pin;
     use std::sync::Barrier;
@@ -222,6 +242,10 @@ mod tests {
         let (_tell, life) = watch::channel(connections::Phase::Serving);
         Door {
             answering,
+            abstaining: Arc::new(|why, body| {
+                let (facts, policy) = (Facts::default(), Policy::default());
+                fluxkeep::admission::answer_unread(why, body, &facts, &policy, crate::state::now())
+            }),
             telling: Arc::new(|_| {}),
             metrics: metrics.clone(),
             body_deadline: Duration::from_secs(10),
@@ -237,7 +261,7 @@ mod tests {
 
     /// A router whose judge panics on every body that holds `panic`.
     fn fragile(metrics: &Arc<Metrics>) -> Router {
-        let answering = |_: Phase, body: &[u8]| {
+        let answering = |_: Phase, _: Budget, body: &[u8]| {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
             judged(body)
         };
@@ -249,7 +273,7 @@ mod tests {
         let (tell, begun) = channel();
         let open = Arc::new(Barrier::new(2));
         let gate = open.clone();
-        let answering = move |_: Phase, body: &[u8]| {
+        let answering = move |_: Phase, _: Budget, body: &[u8]| {
             let text = String::from_utf8_lossy(body);
             if text.contains("wait") {
                 tell.send(text.into_owned()).unwrap();
@@ -321,7 +345,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_review_of_others_never_delays_one_of_the_engine() {
-        let (router, begun, barrier) = slow(&Limits::default());
+        let (router, begun, barrier) = slow(&patient());
         let held = sent(&router, "/validate/others", large("wait"));
         let (_, begun) = next(begun).await;
         let behind = sent(&router, "/mutate/others", large("wait too"));
@@ -351,6 +375,58 @@ mod tests {
         assert!(second.contains("wait too"));
         opened(&barrier).await;
         assert_eq!(behind.await.unwrap().status(), 200);
+    }
+
+    /// As long as any test takes.
+    fn patient() -> Limits {
+        Limits {
+            others: Duration::from_hours(1),
+            ..Limits::default()
+        }
+    }
+
+    /// Whether a review passed unread, and its requester was told.
+    async fn is_abstained(answer: Response<Body>) -> bool {
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let review: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let warning = &review["response"]["warnings"][0];
+        review["response"]["allowed"] == true
+            && warning.as_str().is_some_and(|text| text.contains(BUSY))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_review_of_others_that_is_not_judged_in_time_passes_with_a_warning() {
+        let (router, _begun, barrier) = slow(&Limits::default());
+        let start = Instant::now();
+        let (judged, waiting) = tokio::join!(
+            asked(router.clone(), "/validate/others", large("wait")),
+            asked(router.clone(), "/mutate/others", large("wait too")),
+        );
+        assert!(is_abstained(judged).await && is_abstained(waiting).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        opened(&barrier).await;
+    }
+
+    #[tokio::test]
+    async fn where_no_more_large_reviews_of_others_may_wait_the_next_passes_with_a_warning() {
+        let limits = Limits {
+            large: 1,
+            ..patient()
+        };
+        let (router, begun, barrier) = slow(&limits);
+        let held = sent(&router, "/validate/others", large("wait"));
+        let (_, _begun) = next(begun).await;
+        let mut waiting = pin!(asked(router.clone(), "/validate/others", large("a")));
+        tokio::select! {
+            biased;
+            answer = &mut waiting => panic!("{answer:?}"),
+            () = ready(()) => {}
+        }
+        let third = asked(router.clone(), "/validate/others", large("a")).await;
+        assert!(is_abstained(third).await);
+        opened(&barrier).await;
+        assert_eq!(held.await.unwrap().status(), 200);
+        assert!(!is_abstained(waiting.await).await);
     }
 
     #[tokio::test]

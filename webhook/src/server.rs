@@ -13,7 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::authority::Custodian;
 use crate::connections::{Phase, Port};
-use crate::door::{self, Answering, Door, Telling};
+use crate::door::{self, Abstaining, Answering, Door, Telling};
 use crate::events::{Events, Teller};
 use crate::lane::Lanes;
 use crate::limit::Limit;
@@ -186,6 +186,7 @@ impl Bound {
         } = &self.upkeep;
         let door = Door {
             answering: self.answering(),
+            abstaining: self.abstaining(),
             telling: self.telling(),
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
@@ -215,7 +216,13 @@ impl Bound {
     /// From bytes to bytes.
     fn answering(&self) -> Answering {
         let judge = self.upkeep.state.clone();
-        Arc::new(move |phase, body| judge.answer(phase, body))
+        Arc::new(move |phase, budget, body| judge.answer(phase, budget, body))
+    }
+
+    /// From the bytes of a review that is not read, and the reason, to bytes.
+    fn abstaining(&self) -> Abstaining {
+        let judge = self.upkeep.state.clone();
+        Arc::new(move |why, body| judge.answer_unread(why, body))
     }
 
     /// Writes Events about what is refused, where that is wanted.

@@ -139,12 +139,15 @@ pub struct Limits {
     pub connections: usize,
     /// How many requests may be open at once on a connection over HTTP/2.
     pub streams: u32,
-    /// How many bytes the bodies of a lane may have in sum that are being read or judged. Three of the longest.
+    /// How many bytes the bodies of a lane may have in sum that are being read or judged. Two of the longest.
     pub bodies: usize,
     /// How many reviews may wait in a lane that are judged one after the other.
     pub large: usize,
     /// For the TLS handshake: the apiserver's own is 10 s.
     pub handshake: Duration,
+    /// For a large review about a stranger, from when it was there; after it the review passes with a warning.
+    /// The apiserver waits for three seconds and then lets it pass in silence.
+    pub others: Duration,
     /// For a request's headers, and with HTTP/1.1 for the next request on a kept connection: the
     /// apiserver keeps idle ones for 90 s and fails a review when one is cut before.
     pub headers: Duration,
@@ -167,9 +170,10 @@ impl Default for Limits {
             handshakes: 1024,
             connections: 1024,
             streams: 100,
-            bodies: 24 << 20,
+            bodies: 16 << 20,
             large: 16,
             handshake: Duration::from_secs(10),
+            others: Duration::from_secs(1),
             headers: Duration::from_mins(2),
             body: Duration::from_secs(10),
             linger: Duration::from_secs(12),

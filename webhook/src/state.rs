@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use fluxkeep::admission::{Answer, amend, answer};
+use fluxkeep::admission::{Answer, Budget, amend_within, answer_unread, answer_within};
 use fluxkeep::policy::Policy;
 use fluxkeep_cluster::Source;
 use jiff::Timestamp;
@@ -27,14 +27,20 @@ impl State {
         }
     }
 
-    /// Answers one review of a phase, now.
+    /// Answers one review of a phase within a budget, now.
     #[must_use]
-    pub fn answer(&self, phase: Phase, body: &[u8]) -> Answer {
+    pub fn answer(&self, phase: Phase, budget: Budget, body: &[u8]) -> Answer {
         let answer = match phase {
-            Phase::Mutating => amend,
-            Phase::Validating => answer,
+            Phase::Mutating => amend_within,
+            Phase::Validating => answer_within,
         };
-        answer(body, &self.source.facts(), &self.policy(), now())
+        answer(budget, body, &self.source.facts(), &self.policy(), now())
+    }
+
+    /// Answers one review that is not read, for this reason.
+    #[must_use]
+    pub fn answer_unread(&self, why: &str, body: &[u8]) -> Answer {
+        answer_unread(why, body, &self.source.facts(), &self.policy(), now())
     }
 
     /// Where the facts come from.

@@ -144,6 +144,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::registration::Phase;
+    use fluxkeep::admission::Budget;
     use fluxkeep::policy::Policy;
     use fluxkeep_cluster::Snapshot;
     use http::{Request, Response};
@@ -168,7 +169,7 @@ mod tests {
             "kind":"CustomResourceDefinition","metadata":{{"name":"{name}"}},"spec":{{"group":"g","scope":"Namespaced",
             "names":{{"kind":"K","plural":"ks"}},"versions":[]}}}}}}}}"#
         );
-        state.answer(Phase::Mutating, review.as_bytes())
+        state.answer(Phase::Mutating, Budget::ENGINE, review.as_bytes())
     }
 
     fn counted(metrics: &Metrics, result: &str) -> u64 {

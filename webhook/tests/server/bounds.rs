@@ -71,7 +71,7 @@ async fn a_body_that_says_it_is_too_long_is_turned_away_unread() {
 
 #[tokio::test]
 async fn a_body_that_turns_out_too_long_is_turned_away() {
-    let server = Server::start(|_| {}).await;
+    let server = Server::start(|limits| limits.body = NEVER).await;
     let mut body = format!("{:x}\r\n", LONGEST_BODY + 1).into_bytes();
     body.resize(body.len() + LONGEST_BODY + 1, b' ');
     let answer = raw(&server, "transfer-encoding: chunked", &body).await;

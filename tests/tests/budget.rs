@@ -1,0 +1,142 @@
+//! What one review may take. What exceeds it is not read: a stranger passes with a warning, the engine does not.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use fluxkeep::admission::{Answer, Budget, Outcome, answer_unread, answer_within};
+use fluxkeep::facts::Facts;
+use fluxkeep::helm::record::Driver;
+use fluxkeep::policy::Policy;
+use fluxkeep::verdict::Decision;
+use fluxkeep_cluster::BUILT_IN;
+use fluxkeep_tests::fixture::objects;
+use fluxkeep_tests::{Review, now, packed, redefined};
+use serde_json::{Value, json};
+
+const RULE: &str = "review-unreadable";
+
+fn facts() -> Facts {
+    Facts::of(objects(BUILT_IN, None))
+}
+
+/// The creation of a release's record.
+fn record(namespace: &str, manifest: &str, hooks: &[&str]) -> Vec<u8> {
+    let data = packed("app", namespace, manifest, hooks, Driver::ConfigMap);
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"release": data},
+        "metadata": {"name": "sh.helm.release.v1.app.v1", "namespace": namespace}});
+    Review {
+        object,
+        ..Review::default()
+    }
+    .bytes()
+}
+
+fn documents(count: usize) -> String {
+    let one =
+        |number| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a{number}}}\n");
+    (0..count).map(one).collect()
+}
+
+fn answer(budget: Budget, body: &[u8]) -> Answer {
+    answer_within(budget, body, &facts(), &Policy::default(), now())
+}
+
+/// The decision, and why something was not read.
+fn unread(answer: &Answer) -> (Decision, String) {
+    let Outcome::Judged(decision) = answer.outcome else {
+        panic!("{:?}", answer.outcome)
+    };
+    let findings = &answer.verdict.findings;
+    let found = findings.iter().find(|finding| finding.rule == RULE);
+    let why = found.map(|finding| finding.message.clone());
+    (decision, why.unwrap_or_default())
+}
+
+#[test]
+fn a_record_with_too_many_documents_is_not_read_whole() {
+    let most = Budget::OTHERS.documents;
+    let fits = record("apps", &documents(most), &[]);
+    assert_eq!(
+        unread(&answer(Budget::OTHERS, &fits)),
+        (Decision::Allow, String::new())
+    );
+
+    let (some, one) = (documents(most - 1), documents(1));
+    for (manifest, hooks) in [(documents(most + 1), vec![]), (some, vec![&*one, &*one])] {
+        let expected = [("apps", Decision::Warn), ("flux-system", Decision::Refuse)];
+        for (namespace, decision) in expected {
+            let body = record(namespace, &manifest, &hooks);
+            let (decided, why) = unread(&answer(Budget::OTHERS, &body));
+            assert_eq!(decided, decision, "{namespace}: {why}");
+            assert!(why.contains("objects in "), "{why}");
+            let (_, why) = unread(&answer(Budget::ENGINE, &body));
+            assert_eq!(why, "", "the engine's lane has room for it");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_unpacks_to_too_many_bytes_is_not_read() {
+    let long = format!(
+        "{}# {}\n",
+        documents(1),
+        " ".repeat(Budget::OTHERS.unpacked)
+    );
+    let expected = [("apps", Decision::Warn), ("flux-system", Decision::Refuse)];
+    for (namespace, decision) in expected {
+        let body = record(namespace, &long, &[]);
+        let (decided, why) = unread(&answer(Budget::OTHERS, &body));
+        assert_eq!(decided, decision, "{namespace}: {why}");
+        assert!(
+            why.contains("decompresses to more than 16777216 bytes"),
+            "{why}"
+        );
+        assert_eq!(unread(&answer(Budget::ENGINE, &body)).1, "");
+    }
+}
+
+#[test]
+fn a_review_that_is_not_read_at_all_passes_where_it_is_about_a_stranger() {
+    let crd = |name: &str, group: &str| {
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": name}, "spec": {"group": group}})
+    };
+    let update = |crd: Value| redefined(crd.clone(), crd).bytes();
+    let flux = "source.toolkit.fluxcd.io";
+    let cases = [
+        (record("apps", "", &[]), Decision::Warn),
+        (record("flux-system", "", &[]), Decision::Refuse),
+        (
+            update(crd("things.example.org", "example.org")),
+            Decision::Warn,
+        ),
+        (
+            update(crd(&format!("buckets.{flux}"), flux)),
+            Decision::Refuse,
+        ),
+    ];
+    for (body, decision) in cases {
+        let answer = answer_unread("no time", &body, &facts(), &Policy::default(), now());
+        let (decided, why) = unread(&answer);
+        assert_eq!(decided, decision, "{why}");
+        assert!(why.contains("no time"), "{why}");
+    }
+}
+
+/// Each was compared with all before it, which took minutes.
+#[test]
+fn many_different_schemas_are_passed_over_in_one_go() {
+    let schemas: Vec<_> = (0..100_000)
+        .map(|number| json!({"schema": {"a": number}}))
+        .collect();
+    let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org", "annotations": {}}, "x": schemas,
+        "spec": {"group": "example.org", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {}}]}});
+    let body = redefined(crd.clone(), crd).bytes();
+    let start = Instant::now();
+    answer(Budget::ENGINE, &body);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
