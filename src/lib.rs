@@ -22,7 +22,6 @@ pub mod kube_version;
 pub mod manifest;
 pub mod mutation;
 pub mod object;
-pub mod offer;
 pub mod overrides;
 pub mod policy;
 pub mod policy_file;
@@ -30,6 +29,7 @@ pub mod render;
 pub mod request;
 pub mod rule;
 pub mod rules;
+pub mod target_flux;
 pub mod threads;
 pub mod verdict;
 

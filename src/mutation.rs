@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::finding::Finding;
 use crate::helm::post_renderer::stanza;
-use crate::offer;
+use crate::target_flux;
 use crate::overrides;
 use crate::rule::Case;
 use crate::rules::engine_object_unkept;
@@ -39,7 +39,7 @@ pub fn is_due(case: &Case<'_>) -> bool {
     let Some((object, release)) = new.and_then(|new| Some((new, new.helm_release()?))) else {
         return false;
     };
-    if release.keeps_everything() || !offer::holds(object, case.facts, case.engine()) {
+    if release.keeps_everything() || !target_flux::holds(object, case.facts, case.engine()) {
         return false;
     }
     let unkept = Finding::about(object, "/spec/postRenderers", String::new(), String::new());

@@ -7,7 +7,7 @@
 use crate::finding::{Finding, Level};
 use crate::helm::release::{Action, Hazard};
 use crate::object::Object;
-use crate::offer;
+use crate::target_flux;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
 
@@ -28,7 +28,7 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let hazards = release.hazards();
-    if release.is_suspended() || hazards.is_empty() || !offer::holds_engine(case)? {
+    if release.is_suspended() || hazards.is_empty() || !target_flux::holds_engine(case)? {
         return Ok(Vec::new());
     }
     let kept = release.keeps_everything();

@@ -13,7 +13,7 @@ use crate::engine::Part;
 use crate::facts::Heard;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
-use crate::offer;
+use crate::target_flux;
 use crate::request::{Door, Operation};
 use crate::rule::{Case, Found, Rule};
 
@@ -71,7 +71,7 @@ fn lifted() -> String {
 /// A chart that hides whether it is Flux shows it at the next door, in its record.
 fn intent<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     let object = case.change()?.new.as_ref()?;
-    let level = if offer::holds_engine(case) == Ok(true) {
+    let level = if target_flux::holds_engine(case) == Ok(true) {
         Level::Enforce
     } else {
         Level::Warn

@@ -8,7 +8,7 @@ use crate::catalogue::Catalogue;
 use crate::crd::{Definition, dropped};
 use crate::finding::{Finding, Level};
 use crate::object::Object;
-use crate::offer::{self, Offer};
+use crate::target_flux::{self, TargetFlux};
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
 
@@ -25,14 +25,14 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let Some((offer, running)) = offer::over_running(case)? else {
+    let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
-    let order = offer.flux.compare(&running).ok_or(Need::FluxOrder)?;
+    let order = target.flux.compare(&running).ok_or(Need::FluxOrder)?;
     if order.is_ge() {
         return Ok(Vec::new());
     }
-    let (level, why) = match lost(case, &offer) {
+    let (level, why) = match lost(case, &target) {
         Some(lost) if lost.is_empty() => (Level::Warn, "no stored version is lost".to_owned()),
         Some(lost) => (
             Level::Enforce,
@@ -43,22 +43,22 @@ fn check(case: &Case<'_>) -> Found {
             "whether stored versions are lost cannot be known".to_owned(),
         ),
     };
-    let message = format!("{} would replace the running {running}; {why}", offer.flux);
+    let message = format!("{} would replace the running {running}; {why}", target.flux);
     let remedy = format!("Install a release of {running} or newer");
     Ok(vec![
-        Finding::about(offer.object, &offer.path, message, remedy).at_most(level),
+        Finding::about(target.object, &target.path, message, remedy).at_most(level),
     ])
 }
 
 /// The stored versions that the older Flux does not offer, as `crd: version`; none when its CRDs or
 /// the cluster's are unknown.
-fn lost(case: &Case<'_>, offer: &Offer<'_>) -> Option<Vec<String>> {
+fn lost(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Vec<String>> {
     if !case.facts.knows_definitions() {
         return None;
     }
     let offered = match case.release() {
         Some(_) => shipped(case),
-        None => known(offer)?,
+        None => known(target)?,
     };
     let is_unread = |name: &str| case.facts.unread().any(|object| object.name == name);
     if offered.iter().any(|(name, _)| is_unread(name)) {
@@ -68,8 +68,8 @@ fn lost(case: &Case<'_>, offer: &Offer<'_>) -> Option<Vec<String>> {
         let mut objects = case.facts.objects().filter(|object| object.name == name);
         objects.find_map(Object::definition)
     };
-    let lost = offered.iter().filter_map(|(name, offer)| {
-        let lost: Vec<_> = dropped(&live(name)?.stored, offer).collect();
+    let lost = offered.iter().filter_map(|(name, target)| {
+        let lost: Vec<_> = dropped(&live(name)?.stored, target).collect();
         (!lost.is_empty()).then(|| format!("{name}: {}", lost.join(", ")))
     });
     let mut lost: Vec<_> = lost.collect();
@@ -86,8 +86,8 @@ fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
 }
 
 /// A HelmRelease shows no CRDs; the catalogue knows those of its Flux.
-fn known(offer: &Offer<'_>) -> Option<Vec<(String, Definition)>> {
-    let release = Catalogue::built_in().release(offer.flux.versions.last()?)?;
+fn known(target: &TargetFlux<'_>) -> Option<Vec<(String, Definition)>> {
+    let release = Catalogue::built_in().release(target.flux.versions.last()?)?;
     Some(
         release
             .crds

@@ -4,7 +4,7 @@
 //! skipped release would have migrated.
 
 use crate::finding::{Finding, Level};
-use crate::offer;
+use crate::target_flux;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
 
@@ -20,20 +20,20 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let Some((offer, running)) = offer::over_running(case)? else {
+    let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
     let from = running.minor().ok_or(Need::FluxOrder)?;
-    let to = offer.flux.minor().ok_or(Need::FluxOrder)?;
+    let to = target.flux.minor().ok_or(Need::FluxOrder)?;
     let next = (from.0, from.1 + 1);
     if to <= next {
         return Ok(Vec::new());
     }
-    let message = format!("it goes from {running} to {} at once", offer.flux);
+    let message = format!("it goes from {running} to {} at once", target.flux);
     let remedy = format!("Go minor by minor: Flux {}.{} is next", next.0, next.1);
     Ok(vec![Finding::about(
-        offer.object,
-        &offer.path,
+        target.object,
+        &target.path,
         message,
         remedy,
     )])

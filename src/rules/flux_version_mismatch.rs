@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 
 use crate::finding::{Finding, Level};
-use crate::offer::{self, Offer};
+use crate::target_flux::{self, TargetFlux};
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
 
@@ -30,25 +30,25 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let Some(offer) = offer::offered(case)? else {
+    let Some(target) = target_flux::target(case)? else {
         return Ok(Vec::new());
     };
-    let belied = case.release().and_then(|_| belied(case, &offer));
-    Ok(adopted(case, &offer)?.into_iter().chain(belied).collect())
+    let belied = case.release().and_then(|_| belied(case, &target));
+    Ok(adopted(case, &target)?.into_iter().chain(belied).collect())
 }
 
-fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> {
+fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Result<Option<Finding>, Need> {
     let Some(running) = case.running()? else {
         return Ok(None);
     };
-    let order = running.compare(&offer.flux);
+    let order = running.compare(&target.flux);
     if order == Some(Ordering::Equal) || is_upgrade(case)? {
         return Ok(None);
     }
     order.ok_or(Need::FluxOrder)?;
     let message = format!(
         "it would take over the running {running}, but carries {} (told by {})",
-        offer.flux, offer.told
+        target.flux, target.told
     );
     let chart = running
         .chart()
@@ -58,8 +58,8 @@ fn adopted(case: &Case<'_>, offer: &Offer<'_>) -> Result<Option<Finding>, Need> 
         "First adopt the engine with a release of {running}{chart}; upgrade in a second step"
     );
     Ok(Some(Finding::about(
-        offer.object,
-        &offer.path,
+        target.object,
+        &target.path,
         message,
         remedy,
     )))
@@ -73,22 +73,22 @@ fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
 }
 
 /// The HelmRelease behind a release record, when it declares another Flux than the images.
-fn belied(case: &Case<'_>, offer: &Offer<'_>) -> Option<Finding> {
+fn belied(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Finding> {
     let owner = case.owner()?;
     let object = case.facts.helm_releases(&owner).next()?;
-    let declared = offer::intended(object, object.helm_release()?, case.engine())?;
+    let declared = target_flux::intended(object, object.helm_release()?, case.engine())?;
     let differs = !declared.is_range
         && declared
             .flux
-            .compare(&offer.flux)
+            .compare(&target.flux)
             .is_some_and(Ordering::is_ne);
     let message = format!(
         "it declares {} ({}), but its release carries {}",
-        declared.flux, declared.told, offer.flux
+        declared.flux, declared.told, target.flux
     );
     let remedy = format!(
         "Correct the declaration to what the chart carries: {}",
-        offer.flux
+        target.flux
     );
     differs.then(|| Finding::about(object, &declared.path, message, remedy).at_most(Level::Warn))
 }

@@ -1,4 +1,4 @@
-//! Which Flux a request would bring, and what told so.
+//! The Flux that a request would bring, and what says so.
 
 use std::cmp::Ordering;
 
@@ -21,7 +21,7 @@ const CHART: &str = "flux2";
 
 /// The Flux that a request would bring.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer<'a> {
+pub struct TargetFlux<'a> {
     /// Which Flux.
     pub flux: Flux,
     /// What told so, for a message: `chart flux2 2.13.0`.
@@ -39,30 +39,30 @@ pub struct Offer<'a> {
 /// # Errors
 /// When a HelmRelease's chart hides which Flux it carries, if any; when a range is all that tells and
 /// the cluster is ahead of the catalogue, which then does not know the charts that it may come to.
-pub fn offered<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
+pub fn target<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     if case.release().is_some() {
         return Ok(shipped(case));
     }
     match declared(case)? {
-        Some(offer) if offer.is_range && is_ahead(case)? => Err(Need::FluxOrder),
-        offer => Ok(offer),
+        Some(target) if target.is_range && is_ahead(case)? => Err(Need::FluxOrder),
+        target => Ok(target),
     }
 }
 
 /// What a request brings, beside the Flux that runs; none where there is only one of the two.
 ///
 /// # Errors
-/// As [`offered`] and [`Case::running`].
-pub fn over_running<'a>(case: &Case<'a>) -> Result<Option<(Offer<'a>, Flux)>, Need> {
-    let Some(offer) = offered(case)? else {
+/// As [`target`] and [`Case::running`].
+pub fn over_running<'a>(case: &Case<'a>) -> Result<Option<(TargetFlux<'a>, Flux)>, Need> {
+    let Some(target) = target(case)? else {
         return Ok(None);
     };
-    Ok(case.running()?.map(|running| (offer, running)))
+    Ok(case.running()?.map(|running| (target, running)))
 }
 
 /// What the HelmRelease of a change declares. A suspended one is judged when it is resumed:
 /// suspending is what mends most.
-fn declared<'a>(case: &Case<'a>) -> Result<Option<Offer<'a>>, Need> {
+fn declared<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     let Some(object) = case.change().and_then(|change| change.new.as_ref()) else {
         return Ok(None);
     };
@@ -108,7 +108,7 @@ pub fn holds_engine(case: &Case<'_>) -> Result<bool, Need> {
     if owner.is_some_and(|owner| case.facts.owners(case.engine()).contains(&owner)) {
         return Ok(true);
     }
-    declared(case).map(|offer| offer.is_some())
+    declared(case).map(|target| target.is_some())
 }
 
 /// The Flux that a HelmRelease declares by annotation, chart or values, in this order. Values count
@@ -118,8 +118,8 @@ pub fn intended<'a>(
     object: &'a Object,
     release: &HelmRelease,
     engine: &Engine,
-) -> Option<Offer<'a>> {
-    let offer = |flux, told, path: &str| Offer {
+) -> Option<TargetFlux<'a>> {
+    let target = |flux, told, path: &str| TargetFlux {
         flux,
         told,
         path: path.to_owned(),
@@ -129,7 +129,7 @@ pub fn intended<'a>(
     if let Some(text) = object.annotations.get(FLUX_VERSION) {
         let version = range::version(text)?;
         let path = "/metadata/annotations/fluxkeep.io~1flux-version";
-        return Some(offer(
+        return Some(target(
             Flux::of_version(&version),
             format!("annotation {FLUX_VERSION}"),
             path,
@@ -139,9 +139,9 @@ pub fn intended<'a>(
         let (chart, flux) = newest(release.chart_version())?;
         let is_range = range::version(release.chart_version()).as_ref() != Some(&chart);
         let told = format!("chart {CHART} {chart}");
-        return Some(Offer {
+        return Some(TargetFlux {
             is_range,
-            ..offer(Flux::of_release(flux), told, "/spec/chart/spec/version")
+            ..target(Flux::of_release(flux), told, "/spec/chart/spec/version")
         });
     }
     let namespace = object.namespace.as_deref().unwrap_or_default();
@@ -152,7 +152,7 @@ pub fn intended<'a>(
     values.find_map(|path| {
         let version = range::version(&release.value(path)?)?;
         let pointer = format!("/spec/values/{}", path.replace('.', "/"));
-        Some(offer(
+        Some(target(
             Flux::of_version(&version),
             format!("value {path}"),
             &pointer,
@@ -170,14 +170,14 @@ fn newest(text: &str) -> Option<(Version, &'static Release)> {
     Some((chart, release))
 }
 
-fn shipped<'a>(case: &Case<'a>) -> Option<Offer<'a>> {
+fn shipped<'a>(case: &Case<'a>) -> Option<TargetFlux<'a>> {
     let objects = || case.engine_written().map(|(_, new, _)| new);
     let flux = Flux::of(objects())?;
     let object = objects()
         .filter(|object| Flux::of([*object]).is_some())
         .min_by_key(|object| object.key())?;
     let path = "/spec/template/spec/containers/0/image".to_owned();
-    Some(Offer {
+    Some(TargetFlux {
         flux,
         told: "the images of its controllers".to_owned(),
         path,
