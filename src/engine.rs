@@ -133,8 +133,8 @@ const SERVICES: [&str; 4] = [
     "webhook-receiver",
 ];
 const NETWORK_POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
-/// The core ones, then the optional ones.
-const CONTROLLERS: [&str; 7] = [
+/// Every controller: the core ones, then the optional ones.
+pub const CONTROLLERS: [&str; 7] = [
     CORE[0],
     CORE[1],
     CORE[2],
@@ -202,6 +202,18 @@ pub enum Part {
 #[must_use]
 pub fn is_controller(name: &str) -> bool {
     CONTROLLERS.contains(&name)
+}
+
+/// The controller of this name; None if Flux has none.
+#[must_use]
+pub fn controller(name: &str) -> Option<&'static str> {
+    CONTROLLERS.into_iter().find(|known| *known == name)
+}
+
+/// The controller whose name stands in this one, as in that of a shard; None if none does.
+#[must_use]
+pub fn controller_in(name: &str) -> Option<&'static str> {
+    CONTROLLERS.into_iter().find(|known| name.contains(known))
 }
 
 /// Whether a CRD name or an API group is one of Flux's.

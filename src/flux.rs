@@ -9,7 +9,7 @@ use semver::{BuildMetadata, Prerelease, Version};
 use crate::catalogue::{Catalogue, Release};
 use crate::engine;
 use crate::helm::range;
-use crate::object::Object;
+use crate::object::{Body, Object};
 
 /// A Flux installation: the releases that its controllers fit, and the controllers themselves.
 ///
@@ -24,13 +24,17 @@ pub struct Flux {
 }
 
 impl Flux {
-    /// Reads the controllers off the images of Deployments. None when there is no controller. Of one
-    /// that runs in several versions, as shards may, the oldest counts.
+    /// Reads the controllers off the images of workloads. None if no image tells a version. Of a
+    /// controller in several versions, as shards may be, the oldest counts.
     pub fn of<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Option<Self> {
-        let images = objects.into_iter().flat_map(Object::images);
         let mut controllers = BTreeMap::<String, Version>::new();
-        for (name, version) in images.filter_map(|image| controller(image)) {
-            let known = controllers.entry(name).or_insert_with(|| version.clone());
+        for (name, version) in objects.into_iter().flat_map(controllers_of) {
+            let Some(version) = version else {
+                continue;
+            };
+            let known = controllers
+                .entry(name.to_owned())
+                .or_insert_with(|| version.clone());
             *known = version.min(known.clone());
         }
         (!controllers.is_empty()).then(|| Self {
@@ -129,20 +133,83 @@ impl fmt::Display for Flux {
     }
 }
 
-/// The controller and its version that an image names: the last segment of its repository, and its
-/// tag. A mirror keeps both; who builds the image anew puts the project's name before it.
-fn controller(image: &str) -> Option<(String, Version)> {
-    let tagged = image
-        .split_once('@')
-        .map_or(image, |(tagged, _digest)| tagged);
+/// The controllers that a workload's images name, each with its version; the version is `None` for
+/// an image by digest alone and for a tag that is no version.
+pub fn controllers_of(
+    object: &Object,
+) -> impl Iterator<Item = (&'static str, Option<Version>)> + '_ {
+    let images = object.images().iter();
+    images.filter_map(|image| controller(image, &object.name))
+}
+
+/// Whether a workload runs a controller of Flux: by an image, by its own name, or by the label and a
+/// name that holds a controller's.
+#[must_use]
+pub fn runs_controller(object: &Object) -> bool {
+    let is_workload = matches!(object.body, Body::Workload(_));
+    let is_named = engine::is_controller(&object.name)
+        || engine::is_labelled(object) && engine::controller_in(&object.name).is_some();
+    is_workload && (is_named || controllers_of(object).next().is_some())
+}
+
+/// Whether the version of a controller that a workload runs cannot be told.
+#[must_use]
+pub fn is_untold(object: &Object) -> bool {
+    let mut told = controllers_of(object).peekable();
+    told.peek().is_none() || told.any(|(_, version)| version.is_none())
+}
+
+/// Whether an image is the Flux project's, or a rebuild that says so: `fluxcd` is a segment of its
+/// repository, or the project's name stands before the controller's.
+#[must_use]
+pub fn is_official(image: &str) -> bool {
+    let Some((name, _)) = name_and_tag(image) else {
+        return false;
+    };
+    let is_rebuilt = engine::is_controller(unprefixed(name)) && !engine::is_controller(name);
+    let is_project = image.split('/').any(|segment| segment == "fluxcd");
+    is_rebuilt || is_project && engine::is_controller(name)
+}
+
+/// The controller that an image of a workload names, and its version if the tag tells it.
+///
+/// A mirror keeps the repository's last segment and the tag. A rebuild puts the project's name before
+/// it; a mirror with one repository for all puts the controller into the tag. Behind any other prefix
+/// the workload must be called as the controller, too: `my-helm-controller` is nobody's.
+#[must_use]
+pub fn controller(image: &str, workload: &str) -> Option<(&'static str, Option<Version>)> {
+    let (name, tag) = name_and_tag(image)?;
+    let by_workload = || {
+        let known = engine::controller(workload)?;
+        let prefix = name.strip_suffix(known)?;
+        prefix.ends_with(['-', '_', '.']).then_some(known)
+    };
+    let known = engine::controller(unprefixed(name))
+        .or_else(|| by_tag(tag))
+        .or_else(by_workload)?;
+    let own = tag.strip_prefix(known).unwrap_or(tag);
+    let version = range::version(own.trim_start_matches('-'));
+    Some((known, version.map(released)))
+}
+
+/// The last segment of an image's repository, and its tag without the digest; empty if it has none.
+fn name_and_tag(image: &str) -> Option<(&str, &str)> {
+    let tagged = image.split('@').next()?;
     let last = tagged.rsplit('/').next()?;
-    let (name, tag) = last.split_once(':')?;
-    let name = ["flux-", "fluxcd-"]
-        .iter()
+    Some(last.split_once(':').unwrap_or((last, "")))
+}
+
+fn unprefixed(name: &str) -> &str {
+    let mut projects = ["flux-", "fluxcd-"].iter();
+    projects
         .find_map(|project| name.strip_prefix(project))
-        .unwrap_or(name);
-    engine::is_controller(name).then_some(())?;
-    Some((name.to_owned(), released(range::version(tag)?)))
+        .unwrap_or(name)
+}
+
+/// The controller that a tag like `source-controller-v1.4.1` begins with.
+fn by_tag(tag: &str) -> Option<&'static str> {
+    let known = engine::controller_in(tag)?;
+    tag.strip_prefix(known)?.starts_with('-').then_some(known)
 }
 
 /// A mirror's variant, like `v1.4.1-fips`, is the version that it was built from; Flux's own
@@ -184,7 +251,7 @@ fn fitting(controllers: &BTreeMap<String, Version>) -> Vec<Version> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::object::{Body, Workload};
+    use crate::object::Workload;
 
     fn flux(images: &[&str]) -> Option<Flux> {
         let images = images.iter().map(|image| (*image).to_owned()).collect();
@@ -206,6 +273,7 @@ mod tests {
             "helm-controller:1.1.0-fips",
             "cgr.dev/chainguard/flux-helm-controller:1.1.0",
             "docker.io/bitnami/fluxcd-helm-controller:1.1.0-debian-12-r4",
+            "mirror.example.org/flux:helm-controller-v1.1.0",
         ] {
             assert_eq!(flux(&[image]).unwrap().to_string(), "Flux 2.4.0", "{image}");
         }
@@ -233,6 +301,70 @@ mod tests {
             "an unknown Flux with source-controller 99.0.0"
         );
         assert_eq!(unknown.minor(), None);
+    }
+
+    fn named(name: &str, image: &str) -> Object {
+        let images = vec![image.to_owned()];
+        let body = Body::Workload(Workload {
+            images,
+            ..Workload::default()
+        });
+        Object {
+            name: name.to_owned(),
+            body,
+            ..Object::default()
+        }
+    }
+
+    #[test]
+    fn behind_a_foreign_prefix_the_workload_names_the_controller() {
+        let told = |name, image| Flux::of(&[named(name, image)]).map(|flux| flux.to_string());
+        let image = "mirror.example.org/gitops-helm-controller:v1.1.0";
+        assert_eq!(
+            told("helm-controller", image).as_deref(),
+            Some("Flux 2.4.0")
+        );
+        assert_eq!(told("my-helm-controller", image), None);
+        assert_eq!(told("helm-controller", "myhelm-controller:v1.1.0"), None);
+    }
+
+    #[test]
+    fn a_controller_without_a_version_is_a_controller_all_the_same() {
+        for (name, image) in [
+            ("a", "mirror.example.org/helm-controller@sha256:0123"),
+            ("a", "helm-controller:latest"),
+            ("helm-controller", "mirror.example.org/hc:v1.1.0"),
+        ] {
+            let object = named(name, image);
+            assert!(
+                runs_controller(&object) && is_untold(&object),
+                "{name} {image}"
+            );
+            assert_eq!(Flux::of(&[object]), None, "{name} {image}");
+        }
+        let told = named("a", "helm-controller:v1.1.0@sha256:0123");
+        assert!(runs_controller(&told) && !is_untold(&told));
+        let stranger = named(
+            "my-helm-controller",
+            "example.org/my-helm-controller:v1.1.0",
+        );
+        assert!(!runs_controller(&stranger));
+    }
+
+    #[test]
+    fn an_image_is_the_projects_by_its_repository_or_its_prefix() {
+        for (image, expected) in [
+            ("ghcr.io/fluxcd/helm-controller:v1.1.0", true),
+            (
+                "mirror.example.org/ghcr.io/fluxcd/helm-controller@sha256:0123",
+                true,
+            ),
+            ("cgr.dev/chainguard/flux-helm-controller:1.1.0", true),
+            ("rancher/helm-controller:v0.16.5", false),
+            ("ghcr.io/fluxcd/podinfo:6.0.0", false),
+        ] {
+            assert_eq!(is_official(image), expected, "{image}");
+        }
     }
 
     #[test]

@@ -141,6 +141,8 @@ pub struct Change {
 pub struct Release {
     /// Its name and namespace; none for a manifest that does not tell.
     pub owner: Option<Owner>,
+    /// Its revision, from 1; none for a manifest that Helm has not stored.
+    pub revision: Option<u64>,
     /// The manifest's objects, then those of its hooks, in their order.
     pub objects: Vec<Object>,
 }

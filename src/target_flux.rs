@@ -1,23 +1,28 @@
 //! The Flux that a request would bring, and what says so.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use semver::Version;
 
 use crate::catalogue::{Catalogue, Release};
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::facts::Facts;
-use crate::flux::Flux;
+use crate::flux::{self, Flux};
 use crate::helm::range::{self, Range};
 use crate::helm::release::HelmRelease;
 use crate::object::Object;
-use crate::rule::{Case, Need};
+use crate::rule::{Case, Found, Need};
 
 /// Names, on a HelmRelease, the Flux version that its chart carries.
 pub const FLUX_VERSION: &str = "fluxkeep.io/flux-version";
 
 /// The name of the community's chart, whose versions the catalogue knows.
 const CHART: &str = "flux2";
+/// The names of charts that bring Flux.
+const CHARTS: [&str; 2] = [CHART, "flux"];
+/// So many controllers of different names in one release are Flux's, whatever their images.
+const MOST_OF_FLUX: usize = 3;
 
 /// The Flux that a request would bring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,16 +37,36 @@ pub struct TargetFlux<'a> {
     pub object: &'a Object,
     /// Whether a range of chart versions told so; what it comes to is then a prediction.
     pub is_range: bool,
+    /// False if an image tells no version of the controller that it is. What the others tell still
+    /// counts; what they do not forbid cannot be known.
+    pub is_whole: bool,
+    /// True if the release rewrites nothing of the engine: it runs beside, on the same CRDs.
+    pub is_beside: bool,
+}
+
+impl TargetFlux<'_> {
+    /// No finding.
+    ///
+    /// # Errors
+    /// If an image tells no version: then nothing may be concluded from the others.
+    pub fn passes(&self) -> Found {
+        if self.is_whole {
+            Ok(Vec::new())
+        } else {
+            Err(Need::ChartFlux)
+        }
+    }
 }
 
 /// What a request brings: a release's images tell the truth, a HelmRelease its intent.
 ///
 /// # Errors
-/// When a HelmRelease's chart hides which Flux it carries, if any; when a range is all that tells and
+/// When a HelmRelease's chart hides which Flux it carries, if any; when a release brings Flux and no
+/// image tells a version; when a range is all that tells and
 /// the cluster is ahead of the catalogue, which then does not know the charts that it may come to.
 pub fn target<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     if case.release().is_some() {
-        return Ok(shipped(case));
+        return shipped(case);
     }
     match declared(case)? {
         Some(target) if target.is_range && is_ahead(case)? => Err(Need::FluxOrder),
@@ -125,6 +150,8 @@ pub fn intended<'a>(
         path: path.to_owned(),
         object,
         is_range: false,
+        is_whole: true,
+        is_beside: false,
     };
     if let Some(text) = object.annotations.get(FLUX_VERSION) {
         let version = range::version(text)?;
@@ -148,8 +175,11 @@ pub fn intended<'a>(
     let goes_home = release
         .release(namespace, &object.name)
         .is_some_and(|owner| engine.is_home(&owner.namespace));
-    let mut values = engine.values_paths.iter().filter(|_| goes_home);
-    values.find_map(|path| {
+    // A path as general as `cli.tag` names the version of anything.
+    let brings_flux = release.chart().is_some_and(|chart| CHARTS.contains(&chart));
+    let counts = |path: &&String| goes_home && (brings_flux || names_flux(path));
+    let mut paths = engine.values_paths.iter().filter(counts);
+    paths.find_map(|path| {
         let version = range::version(&release.value(path)?)?;
         let pointer = format!("/spec/values/{}", path.replace('.', "/"));
         Some(target(
@@ -158,6 +188,11 @@ pub fn intended<'a>(
             &pointer,
         ))
     })
+}
+
+/// Whether a path of values says that it is about Flux.
+fn names_flux(path: &str) -> bool {
+    path.to_ascii_lowercase().contains("flux")
 }
 
 /// The newest chart of a range that the catalogue knows, as Helm would choose it.
@@ -170,18 +205,61 @@ fn newest(text: &str) -> Option<(Version, &'static Release)> {
     Some((chart, release))
 }
 
-fn shipped<'a>(case: &Case<'a>) -> Option<TargetFlux<'a>> {
-    let objects = || case.engine_written().map(|(_, new, _)| new);
-    let flux = Flux::of(objects())?;
-    let object = objects()
-        .filter(|object| Flux::of([*object]).is_some())
-        .min_by_key(|object| object.key())?;
-    let path = "/spec/template/spec/containers/0/image".to_owned();
-    Some(TargetFlux {
+/// The Flux of a release's images, wherever it goes: its CRDs are the whole cluster's.
+fn shipped<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
+    let workloads = workloads(case);
+    let Some(flux) = Flux::of(workloads.iter().copied()) else {
+        return if workloads.is_empty() {
+            Ok(None)
+        } else {
+            Err(Need::ChartFlux)
+        };
+    };
+    let told = workloads
+        .iter()
+        .filter(|object| Flux::of([**object]).is_some());
+    let object = told.min_by_key(|object| object.key());
+    let object = object.ok_or(Need::ChartFlux)?;
+    let rewrites = case
+        .rewritten()
+        .any(|(_, live)| case.engine().part(live).is_some());
+    Ok(Some(TargetFlux {
         flux,
         told: "the images of its controllers".to_owned(),
-        path,
+        path: "/spec/template/spec/containers/0/image".to_owned(),
         object,
         is_range: false,
-    })
+        is_whole: !workloads.iter().any(|object| flux::is_untold(object)),
+        is_beside: !rewrites,
+    }))
+}
+
+/// The release's workloads that run controllers of Flux.
+fn workloads<'a>(case: &Case<'a>) -> Vec<&'a Object> {
+    let written = case.written().map(|(new, _)| new);
+    let (mut workloads, away): (Vec<_>, Vec<_>) = written
+        .filter(|object| flux::runs_controller(object))
+        .partition(|object| case.engine().part(object).is_some());
+    let away: Vec<_> = away
+        .into_iter()
+        .filter(|object| !object.is_hook())
+        .collect();
+    if is_flux(case, &away) {
+        workloads.extend(away);
+    }
+    workloads
+}
+
+/// Whether workloads outside of the engine's namespaces are Flux's. A stranger may call a controller
+/// of his own `source-controller`, so a name alone says nothing.
+fn is_flux(case: &Case<'_>, away: &[&Object]) -> bool {
+    let says_so = |object: &&Object| {
+        engine::is_labelled(object) || object.images().iter().any(|image| flux::is_official(image))
+    };
+    let names = away.iter().flat_map(|object| flux::controllers_of(object));
+    let names: BTreeSet<&str> = names.map(|(name, _)| name).collect();
+    let defines = case
+        .written()
+        .any(|(new, _)| new.definition().is_some() && engine::is_flux_group(&new.name));
+    away.iter().any(says_so) || names.len() >= MOST_OF_FLUX || defines
 }

@@ -129,7 +129,11 @@ fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
         .clone()
         .zip(args.release_namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
-    let subject = Subject::Release(Release { owner, objects });
+    let subject = Subject::Release(Release {
+        owner,
+        revision: None,
+        objects,
+    });
     Ok(Request {
         door: Door::Preflight,
         operation: Operation::Create,

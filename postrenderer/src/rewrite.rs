@@ -152,6 +152,7 @@ pub fn rewrite<'a>(
 fn request(owner: Option<&Owner>, objects: Vec<Object>) -> Request {
     let release = Release {
         owner: owner.cloned(),
+        revision: None,
         objects,
     };
     Request {

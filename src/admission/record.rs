@@ -105,6 +105,7 @@ fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<
     };
     let release = Release {
         owner: Some(owner),
+        revision: (record.version > 0).then_some(record.version),
         objects,
     };
     (release, counted(gaps, envelope))

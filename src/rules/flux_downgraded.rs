@@ -4,13 +4,16 @@
 //! a rollback must stay possible: it warns. It refuses where a stored version would be lost, and
 //! where that cannot be known.
 
-use crate::catalogue::Catalogue;
+use semver::Version;
+
+use crate::catalogue::{Catalogue, Release};
 use crate::crd::{Definition, dropped};
 use crate::finding::{Finding, Level};
+use crate::flux::Flux;
 use crate::object::Object;
-use crate::target_flux::{self, TargetFlux};
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -28,21 +31,18 @@ fn check(case: &Case<'_>) -> Found {
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
-    let order = target.flux.compare(&running).ok_or(Need::FluxOrder)?;
-    if order.is_ge() {
+    if target.is_beside {
         return Ok(Vec::new());
     }
-    let (level, why) = match lost(case, &target) {
-        Some(lost) if lost.is_empty() => (Level::Warn, "no stored version is lost".to_owned()),
-        Some(lost) => (
-            Level::Enforce,
-            format!("stored versions are lost: {}", lost.join(", ")),
-        ),
-        None => (
-            Level::Enforce,
-            "whether stored versions are lost cannot be known".to_owned(),
-        ),
+    let order = target.flux.compare(&running).ok_or(Need::FluxOrder)?;
+    if order.is_ge() {
+        return target.passes();
+    }
+    let offered = match case.release() {
+        Some(_) => Some(shipped(case)),
+        None => known(&target.flux),
     };
+    let (level, why) = weighed(case, offered);
     let message = format!("{} would replace the running {running}; {why}", target.flux);
     let remedy = format!("Install a release of {running} or newer");
     Ok(vec![
@@ -50,20 +50,30 @@ fn check(case: &Case<'_>) -> Found {
     ])
 }
 
-/// The stored versions that the older Flux does not offer, as `crd: version`; none when its CRDs or
-/// the cluster's are unknown.
-fn lost(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Vec<String>> {
-    if !case.facts.knows_definitions() {
-        return None;
-    }
-    let offered = match case.release() {
-        Some(_) => shipped(case),
-        None => known(target)?,
-    };
+/// What moving to an older Flux with these CRDs weighs, and why; none are CRDs that are unknown.
+pub(crate) fn weighed(
+    case: &Case<'_>,
+    offered: Option<Vec<(String, Definition)>>,
+) -> (Level, String) {
     let is_unread = |name: &str| case.facts.unread().any(|object| object.name == name);
-    if offered.iter().any(|(name, _)| is_unread(name)) {
-        return None;
+    let known = offered
+        .filter(|_| case.facts.knows_definitions())
+        .filter(|offered| !offered.iter().any(|(name, _)| is_unread(name)));
+    let Some(offered) = known else {
+        let why = "whether stored versions are lost cannot be known";
+        return (Level::Enforce, why.to_owned());
+    };
+    let lost = lost(case, &offered);
+    if lost.is_empty() {
+        (Level::Warn, "no stored version is lost".to_owned())
+    } else {
+        let why = format!("stored versions are lost: {}", lost.join(", "));
+        (Level::Enforce, why)
     }
+}
+
+/// The stored versions that the older Flux does not offer, as `crd: version`.
+fn lost(case: &Case<'_>, offered: &[(String, Definition)]) -> Vec<String> {
     let live = |name: &str| {
         let mut objects = case.facts.objects().filter(|object| object.name == name);
         objects.find_map(Object::definition)
@@ -74,7 +84,7 @@ fn lost(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Vec<String>> {
     });
     let mut lost: Vec<_> = lost.collect();
     lost.sort();
-    Some(lost)
+    lost
 }
 
 /// A release brings its CRDs; one that it does not bring it does not change.
@@ -85,14 +95,27 @@ fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
         .collect()
 }
 
-/// A HelmRelease shows no CRDs; the catalogue knows those of its Flux.
-fn known(target: &TargetFlux<'_>) -> Option<Vec<(String, Definition)>> {
-    let release = Catalogue::built_in().release(target.flux.versions.last()?)?;
+/// The CRDs of a Flux that shows none; none for a Flux that the catalogue cannot place. A patch that
+/// it does not know has the CRDs of its minor.
+pub(crate) fn known(flux: &Flux) -> Option<Vec<(String, Definition)>> {
+    let catalogue = Catalogue::built_in();
+    let is_of_minor = |release: &&Release| {
+        let same = |name: &String, version: &Version| {
+            release.controllers.iter().any(|one| {
+                let (own, version) = (&one.version, version);
+                one.name == *name && (own.major, own.minor) == (version.major, version.minor)
+            })
+        };
+        let mut controllers = flux.controllers.iter();
+        !flux.controllers.is_empty() && controllers.all(|(name, version)| same(name, version))
+    };
+    let release = match flux.versions.last() {
+        Some(version) => catalogue.release(version),
+        None => catalogue.releases().iter().rev().find(is_of_minor),
+    };
+    let crds = release?.crds.iter();
     Some(
-        release
-            .crds
-            .iter()
-            .map(|crd| (crd.name.clone(), crd.definition()))
+        crds.map(|crd| (crd.name.clone(), crd.definition()))
             .collect(),
     )
 }

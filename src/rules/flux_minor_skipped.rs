@@ -4,9 +4,9 @@
 //! skipped release would have migrated.
 
 use crate::finding::{Finding, Level};
-use crate::target_flux;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -23,11 +23,14 @@ fn check(case: &Case<'_>) -> Found {
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
+    if target.is_beside {
+        return Ok(Vec::new());
+    }
     let from = running.minor().ok_or(Need::FluxOrder)?;
     let to = target.flux.minor().ok_or(Need::FluxOrder)?;
     let next = (from.0, from.1 + 1);
     if to <= next {
-        return Ok(Vec::new());
+        return target.passes();
     }
     let message = format!("it goes from {running} to {} at once", target.flux);
     let remedy = format!("Go minor by minor: Flux {}.{} is next", next.0, next.1);

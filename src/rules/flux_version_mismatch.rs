@@ -8,9 +8,10 @@
 use std::cmp::Ordering;
 
 use crate::finding::{Finding, Level};
-use crate::target_flux::{self, TargetFlux};
+use crate::flux::Flux;
 use crate::request::Door;
 use crate::rule::{Case, Found, Need, Rule};
+use crate::target_flux::{self, TargetFlux};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -34,18 +35,43 @@ fn check(case: &Case<'_>) -> Found {
         return Ok(Vec::new());
     };
     let belied = case.release().and_then(|_| belied(case, &target));
-    Ok(adopted(case, &target)?.into_iter().chain(belied).collect())
+    let adopted = match adopted(case, &target) {
+        Err(_) if belied.is_some() => Vec::new(),
+        adopted => adopted?,
+    };
+    Ok(adopted.into_iter().chain(belied).collect())
 }
 
-fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Result<Option<Finding>, Need> {
+fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Found {
     let Some(running) = case.running()? else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let order = running.compare(&target.flux);
-    if order == Some(Ordering::Equal) || is_upgrade(case)? {
-        return Ok(None);
+    if order == Some(Ordering::Equal) {
+        return target.passes();
+    }
+    if target.is_beside {
+        order.ok_or(Need::FluxOrder)?;
+        return Ok(vec![beside(target, &running)]);
+    }
+    if is_upgrade(case)? {
+        return Ok(Vec::new());
     }
     order.ok_or(Need::FluxOrder)?;
+    Ok(vec![taken_over(target, &running)])
+}
+
+/// CRDs are the whole cluster's: two versions of Flux ask for different ones.
+fn beside(target: &TargetFlux<'_>, running: &Flux) -> Finding {
+    let message = format!(
+        "{} would run beside the running {running}, on the same CRDs",
+        target.flux
+    );
+    let remedy = format!("Install {running} there too, or move both together");
+    Finding::about(target.object, &target.path, message, remedy).at_most(Level::Warn)
+}
+
+fn taken_over(target: &TargetFlux<'_>, running: &Flux) -> Finding {
     let message = format!(
         "it would take over the running {running}, but carries {} (told by {})",
         target.flux, target.told
@@ -57,17 +83,16 @@ fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Result<Option<Finding>, 
     let remedy = format!(
         "First adopt the engine with a release of {running}{chart}; upgrade in a second step"
     );
-    Ok(Some(Finding::about(
-        target.object,
-        &target.path,
-        message,
-        remedy,
-    )))
+    Finding::about(target.object, &target.path, message, remedy)
 }
 
 /// Whether the release owns the engine already. What no release is named for may be no adoption at
-/// all: `kubectl apply` of a newer `install.yaml` is none.
+/// all: `kubectl apply` of a newer `install.yaml` is none. A record's first revision is no upgrade
+/// whoever owns the engine by its marks: `fluxkeep adopt` writes those beforehand.
 fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
+    if case.release().and_then(|release| release.revision) == Some(1) {
+        return Ok(false);
+    }
     let owner = case.owner().ok_or(Need::ReleaseName)?;
     Ok(case.owners()?.contains(&owner))
 }

@@ -138,6 +138,7 @@ impl Fixture {
         let objects = objects(&self.manifest, Some(namespace));
         Some(fluxkeep::request::Release {
             owner: Some(owner),
+            revision: None,
             objects,
         })
     }

@@ -234,9 +234,31 @@ fn what_a_range_comes_to_is_not_known_where_the_cluster_is_ahead_of_the_catalogu
 
 #[test]
 fn values_name_the_flux_of_a_release_in_the_engines_namespace_and_not_that_of_a_stranger() {
-    let more = json!({"chart": {"spec": {"chart": "tool"}}, "install": {}, "values": {"cli": {"tag": "1.2.3"}}});
+    let more = json!({"chart": {"spec": {"chart": "tool"}}, "install": {}, "values": {"fluxVersion": "1.2.3"}});
     assert_eq!(refused(&written(Value::Null, release(&more))).len(), 2);
     let mut stranger = release(&more);
     stranger["spec"]["targetNamespace"] = json!("tools");
     assert_eq!(written(Value::Null, stranger).outcome.name(), "allow");
+}
+
+#[test]
+fn a_value_as_general_as_a_tag_makes_no_chart_flux_unless_the_chart_is_known_to_bring_it() {
+    let release = |chart: &str, values: Value| {
+        let spec = json!({"chart": {"spec": {"chart": chart}}, "values": values, "targetNamespace": "flux-system",
+            "install": {"remediation": {"retries": 3}}});
+        let metadata = json!({"name": "scanner", "namespace": "flux-system"});
+        written(
+            Value::Null,
+            json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": metadata, "spec": spec}),
+        )
+    };
+    let tag = json!({"cli": {"tag": "0.45.0"}});
+    let scanner = release("scanner", tag.clone());
+    assert_eq!(scanner.outcome.name(), "allow");
+    assert!(scanner.verdict.findings.is_empty(), "in silence");
+    assert_eq!(release("flux", tag.clone()).outcome.name(), "refuse");
+    assert_eq!(
+        release("umbrella", json!({"flux": tag})).outcome.name(),
+        "refuse"
+    );
 }
