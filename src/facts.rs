@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::{self, Engine, Part};
 use crate::flux::Flux;
 use crate::helm::Owner;
-use crate::object::{Body, Key, Object};
+use crate::object::{Body, Key, Object, Start};
 
 /// The objects that were seen in the cluster. No schema, no Secret.
 ///
@@ -160,7 +160,13 @@ impl Facts {
 /// An object as the apiserver takes it. A CRD that does not say what is stored, as in a manifest that
 /// was installed, stores its storage version from then on. One without any version is only the head of
 /// a CRD: the apiserver takes none such. Facts are kept for long, so without spare room.
+/// A role's rules and what starts pods stay behind: only a change of the object is held against them.
 fn established(mut object: Object) -> Object {
+    match &mut object.body {
+        Body::Role(_) => object.body = Body::Other,
+        Body::Workload(workload) => workload.start = Start::default(),
+        _ => {}
+    }
     if let Body::Definition(definition) = &mut object.body {
         if definition.versions.is_empty() {
             object.body = Body::Unread;

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::finding::Finding;
 use crate::helm::post_renderer::stanza;
-use crate::target_flux;
 use crate::overrides;
 use crate::rule::Case;
 use crate::rules::engine_object_unkept;
+use crate::target_flux;
 
 /// Names, on a HelmRelease, what fluxkeep added to it on admission.
 pub const ADDED: &str = "fluxkeep.io/added";

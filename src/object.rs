@@ -3,10 +3,12 @@
 //! Everything else is skipped while reading: no schema, no Secret, no value of a ConfigMap, and of
 //! labels and annotations only those that say who owns the object or what may be done with it.
 
+mod access;
 mod marks;
 mod read;
 mod selector;
 
+pub use access::{Account, Binding, Grantee, Role};
 pub use marks::Marks;
 pub(crate) use read::{FromWire, by_kind, wire};
 pub use read::{Head, Kind, body_kind};
@@ -64,8 +66,12 @@ pub enum Body {
     Service(Service),
     /// A NetworkPolicy, with the pods that it is about.
     NetworkPolicy(Selector),
-    /// A RoleBinding or ClusterRoleBinding, with its `roleRef` as `Kind/name`.
-    Binding(String),
+    /// A RoleBinding or ClusterRoleBinding.
+    Binding(Binding),
+    /// A Role or ClusterRole. Its rules are read from JSON alone, and no fact holds them.
+    Role(Role),
+    /// The subresource `scale` of a workload, with `spec.replicas`.
+    Scale(i64),
     /// An object of the cluster that could not be read: no more than its name is known.
     Unread,
     /// Anything else: its metadata is all that counts.
@@ -82,6 +88,23 @@ pub struct Workload {
     pub selector: BTreeMap<String, String>,
     /// `spec.template.metadata.labels`: what its pods are known by.
     pub labels: Marks,
+    /// `spec.replicas`; none where it is left to the apiserver (1) or to an autoscaler.
+    pub replicas: Option<i64>,
+    /// What decides whether its pods start. Only a change of the object tells; no fact holds it.
+    pub start: Start,
+}
+
+/// What decides whether the pods of a Deployment start, and as whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// `spec.paused`.
+    pub paused: bool,
+    /// The containers' names, in the order of [`Workload::images`].
+    pub containers: Vec<String>,
+    /// `spec.template.spec.serviceAccountName`, empty for `default`.
+    pub account: String,
+    /// `spec.template.spec.nodeSelector`.
+    pub nodes: BTreeMap<String, String>,
 }
 
 /// What is read of a Service.
@@ -177,6 +200,16 @@ impl Object {
             &workload.images
         } else {
             &[]
+        }
+    }
+
+    /// Whether it is a workload that is scaled to zero.
+    #[must_use]
+    pub fn is_scaled_to_zero(&self) -> bool {
+        if let Body::Workload(workload) = &self.body {
+            workload.replicas == Some(0)
+        } else {
+            false
         }
     }
 

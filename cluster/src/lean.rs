@@ -17,6 +17,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
             "/status/storedVersions",
         ],
         "Deployment" => &[
+            "/spec/replicas",
             "/spec/selector/matchLabels",
             "/spec/template/metadata/labels",
             "/spec/template/spec/containers/*/name",
@@ -40,7 +41,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
         ],
         "Service" => &["/spec/clusterIP", "/spec/selector"],
         "NetworkPolicy" => &["/spec/podSelector"],
-        "RoleBinding" | "ClusterRoleBinding" => &["/roleRef"],
+        "RoleBinding" | "ClusterRoleBinding" => &["/roleRef", "/subjects"],
         _ => &[],
     }
 }

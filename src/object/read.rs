@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::selector::{self, Selector};
-use super::{Body, Marks, Object, Service, Workload};
+use super::{Binding, Body, Grantee, Marks, Object, Role, Service, Start, Workload};
 use crate::crd::{Definition, Version};
 use crate::helm::release::HelmRelease;
 
@@ -50,6 +50,10 @@ pub enum Kind {
     NetworkPolicy,
     /// A RoleBinding or ClusterRoleBinding.
     Binding,
+    /// A Role or ClusterRole.
+    Role,
+    /// The subresource `scale` of a workload.
+    Scale,
     /// Anything else.
     Other,
 }
@@ -61,9 +65,11 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => Kind::Definition,
         ("helm.toolkit.fluxcd.io", "HelmRelease") => Kind::HelmRelease,
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => Kind::Workload,
+        ("autoscaling", "Scale") => Kind::Scale,
         ("", "Service") => Kind::Service,
         ("networking.k8s.io", "NetworkPolicy") => Kind::NetworkPolicy,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Kind::Binding,
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => Kind::Role,
         _ => Kind::Other,
     }
 }
@@ -73,13 +79,13 @@ pub(crate) trait FromWire: for<'de> Deserialize<'de> {
     fn object(self) -> Object;
 }
 
-/// An object on the wire: what it holds of `spec`, `status` and `roleRef` depends on its kind.
+/// An object on the wire: what it holds of `spec` and `status` depends on its kind.
 #[derive(Deserialize)]
 #[serde(
     rename_all = "camelCase",
-    bound = "S: Deserialize<'de>, X: Deserialize<'de>, R: Deserialize<'de>"
+    bound = "S: Deserialize<'de>, X: Deserialize<'de>"
 )]
-pub(crate) struct Wire<S = IgnoredAny, X = IgnoredAny, R = IgnoredAny> {
+pub(crate) struct Wire<S = IgnoredAny, X = IgnoredAny> {
     #[serde(default)]
     api_version: String,
     #[serde(default)]
@@ -87,24 +93,52 @@ pub(crate) struct Wire<S = IgnoredAny, X = IgnoredAny, R = IgnoredAny> {
     metadata: Option<Meta>,
     spec: Option<S>,
     status: Option<X>,
-    role_ref: Option<R>,
 }
 
-impl<S, X, R> Wire<S, X, R> {
-    fn with(self, body: impl FnOnce(Option<S>, Option<X>, Option<R>) -> Body) -> Object {
+impl<S, X> Wire<S, X> {
+    fn with(self, body: impl FnOnce(Option<S>, Option<X>) -> Body) -> Object {
         let meta = self.metadata.unwrap_or_default();
-        Object {
-            api_version: self.api_version,
-            kind: self.kind,
-            namespace: meta.namespace,
-            name: meta.name.unwrap_or_default(),
-            labels: meta.labels,
-            annotations: meta.annotations,
-            listed: false,
-            source: None,
-            body: body(self.spec, self.status, self.role_ref),
-        }
+        meta.object(self.api_version, self.kind, body(self.spec, self.status))
     }
+}
+
+/// A RoleBinding or ClusterRoleBinding on the wire.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BindingWire {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    metadata: Option<Meta>,
+    role_ref: Option<RoleRef>,
+    subjects: Option<Vec<Subject>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Subject {
+    kind: Option<String>,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+/// A Role or ClusterRole on the wire.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoleWire {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    metadata: Option<Meta>,
+    rules: Option<Vec<PolicyRule>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PolicyRule {
+    api_groups: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -116,6 +150,22 @@ struct Meta {
     labels: Marks,
     #[serde(deserialize_with = "kept")]
     annotations: Marks,
+}
+
+impl Meta {
+    fn object(self, api_version: String, kind: String, body: Body) -> Object {
+        Object {
+            api_version,
+            kind,
+            namespace: self.namespace,
+            name: self.name.unwrap_or_default(),
+            labels: self.labels,
+            annotations: self.annotations,
+            listed: false,
+            source: None,
+            body,
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -145,6 +195,8 @@ pub(crate) struct DefinitionStatus {
 pub(crate) struct WorkloadSpec {
     selector: MatchLabels,
     template: Template,
+    replicas: Option<i64>,
+    paused: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -180,14 +232,17 @@ impl Template {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct PodSpec {
     containers: Vec<Container>,
+    service_account_name: Option<String>,
+    node_selector: Option<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Container {
+    name: Option<String>,
     image: String,
 }
 
@@ -215,13 +270,13 @@ pub(crate) struct RoleRef {
 
 impl FromWire for Wire {
     fn object(self) -> Object {
-        self.with(|_, _, _| Body::Other)
+        self.with(|_, _| Body::Other)
     }
 }
 
 impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
     fn object(self) -> Object {
-        self.with(|spec, status, _| {
+        self.with(|spec, status| {
             let spec = spec.unwrap_or_default();
             Body::Definition(Definition {
                 group: spec.group,
@@ -239,32 +294,46 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
 
 impl FromWire for Wire<Value> {
     fn object(self) -> Object {
-        self.with(|spec, _, _| Body::HelmRelease(Box::new(HelmRelease::new(spec))))
+        self.with(|spec, _| Body::HelmRelease(Box::new(HelmRelease::new(spec))))
     }
 }
 
 impl FromWire for Wire<WorkloadSpec> {
     fn object(self) -> Object {
-        self.with(|spec, _, _| {
-            let spec = spec.unwrap_or_default();
-            Body::Workload(Workload {
-                images: spec
-                    .template
-                    .spec
-                    .containers
-                    .into_iter()
-                    .map(|one| one.image)
+        self.with(|spec, _| Body::Workload(spec.unwrap_or_default().workload()))
+    }
+}
+
+impl WorkloadSpec {
+    fn workload(self) -> Workload {
+        let pod = self.template.spec;
+        let nodes = pod.node_selector.unwrap_or_default().into_iter();
+        let mut workload = Workload {
+            selector: self.selector.match_labels,
+            labels: Template::labels(self.template.metadata),
+            replicas: self.replicas,
+            start: Start {
+                paused: self.paused.unwrap_or_default(),
+                containers: Vec::new(),
+                account: pod.service_account_name.unwrap_or_default(),
+                nodes: nodes
+                    .map(|(key, value)| (key, value.unwrap_or_default()))
                     .collect(),
-                selector: spec.selector.match_labels,
-                labels: Template::labels(spec.template.metadata),
-            })
-        })
+            },
+            ..Workload::default()
+        };
+        for container in pod.containers {
+            workload.images.push(container.image);
+            let name = container.name.unwrap_or_default();
+            workload.start.containers.push(name);
+        }
+        workload
     }
 }
 
 impl FromWire for Wire<ServiceSpec> {
     fn object(self) -> Object {
-        self.with(|spec, _, _| {
+        self.with(|spec, _| {
             let (cluster_ip, selector) =
                 spec.map_or((None, None), |spec| (spec.cluster_ip, spec.selector));
             Body::Service(Service {
@@ -275,21 +344,67 @@ impl FromWire for Wire<ServiceSpec> {
     }
 }
 
+/// Kubernetes leaves out `replicas` where it is 0.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ScaleSpec {
+    replicas: Option<i64>,
+}
+
+impl FromWire for Wire<ScaleSpec> {
+    fn object(self) -> Object {
+        self.with(|spec, _| {
+            let replicas = spec.unwrap_or_default().replicas;
+            Body::Scale(replicas.unwrap_or_default())
+        })
+    }
+}
+
 impl FromWire for Wire<PolicySpec> {
     fn object(self) -> Object {
-        self.with(|spec, _, _| {
+        self.with(|spec, _| {
             let selector = spec.and_then(|spec| spec.pod_selector).unwrap_or_default();
             Body::NetworkPolicy(selector.into())
         })
     }
 }
 
-impl FromWire for Wire<IgnoredAny, IgnoredAny, RoleRef> {
+impl FromWire for BindingWire {
     fn object(self) -> Object {
-        self.with(|_, _, role| {
-            let role = role.unwrap_or_default();
-            Body::Binding(format!("{}/{}", role.kind, role.name))
-        })
+        let role = self.role_ref.unwrap_or_default();
+        let subjects = self.subjects.map(Vec::into_iter);
+        let binding = Binding {
+            role: format!("{}/{}", role.kind, role.name),
+            subjects: subjects.map(|subjects| subjects.map(Subject::grantee).collect()),
+        };
+        let meta = self.metadata.unwrap_or_default();
+        meta.object(self.api_version, self.kind, Body::Binding(binding))
+    }
+}
+
+impl Subject {
+    fn grantee(self) -> Grantee {
+        let name = self.name.unwrap_or_default();
+        match self.kind.as_deref() {
+            Some("ServiceAccount") => {
+                let namespace = self.namespace.unwrap_or_default();
+                Grantee::User(format!("system:serviceaccount:{namespace}:{name}"))
+            }
+            Some("Group") => Grantee::Group(name),
+            _ => Grantee::User(name),
+        }
+    }
+}
+
+impl FromWire for RoleWire {
+    fn object(self) -> Object {
+        let rules = self.rules.unwrap_or_default().into_iter();
+        let groups = rules.filter_map(|rule| rule.api_groups).flatten();
+        let role = Role {
+            groups: groups.collect(),
+        };
+        let meta = self.metadata.unwrap_or_default();
+        meta.object(self.api_version, self.kind, Body::Role(role))
     }
 }
 
@@ -304,6 +419,8 @@ macro_rules! by_kind {
             Kind::Service => $read::<wire::Service>($($argument),*),
             Kind::NetworkPolicy => $read::<wire::NetworkPolicy>($($argument),*),
             Kind::Binding => $read::<wire::Binding>($($argument),*),
+            Kind::Role => $read::<wire::Role>($($argument),*),
+            Kind::Scale => $read::<wire::Scale>($($argument),*),
             Kind::Other => $read::<wire::Other>($($argument),*),
         }
     }};
@@ -313,8 +430,8 @@ pub(crate) use by_kind;
 /// The wire type of each [`Kind`].
 pub(crate) mod wire {
     use super::{
-        DefinitionSpec, DefinitionStatus, IgnoredAny, PolicySpec, RoleRef, ServiceSpec, Value,
-        Wire, WorkloadSpec,
+        BindingWire, DefinitionSpec, DefinitionStatus, PolicySpec, RoleWire, ScaleSpec,
+        ServiceSpec, Value, Wire, WorkloadSpec,
     };
 
     pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
@@ -322,7 +439,9 @@ pub(crate) mod wire {
     pub(crate) type Workload = Wire<WorkloadSpec>;
     pub(crate) type Service = Wire<ServiceSpec>;
     pub(crate) type NetworkPolicy = Wire<PolicySpec>;
-    pub(crate) type Binding = Wire<IgnoredAny, IgnoredAny, RoleRef>;
+    pub(crate) type Binding = BindingWire;
+    pub(crate) type Role = RoleWire;
+    pub(crate) type Scale = Wire<ScaleSpec>;
     pub(crate) type Other = Wire;
 }
 

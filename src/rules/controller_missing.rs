@@ -1,7 +1,8 @@
 //! A Flux release without one of its four core controllers.
 //!
-//! A chart with one of them switched off installs a Flux that cannot reconcile. A controller that
-//! another release or tool runs is not missing.
+//! A chart with one of them switched off, or scaled to zero, installs a Flux that cannot reconcile. A
+//! controller that another release or tool runs is not missing. A Flux that already runs without one
+//! does so on purpose, and goes on.
 
 use crate::engine::CORE;
 use crate::finding::{Finding, Level};
@@ -13,7 +14,7 @@ use crate::rule::{Case, Found, Need, Rule};
 pub const RULE: Rule = Rule {
     id: "controller-missing",
     level: Level::Enforce,
-    catches: "a Flux release without one of its four core controllers",
+    catches: "a Flux release without one of its four core controllers, or with one scaled to zero",
     breaks: "Flux runs without source, kustomize, helm or notification controller and reconciles no more",
     doors: &[Door::ReleaseRecord],
     needs: &[Need::Documents],
@@ -21,29 +22,58 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let brought: Vec<&Object> = deployments(case.engine_written().map(|(_, new, _)| new)).collect();
-    let Some(sibling) = brought.iter().min_by_key(|one| one.key()) else {
+    let brought = deployments(case.engine_written().map(|(_, new, _)| new));
+    let Some(sibling) = brought.iter().min_by_key(|one| one.key()).copied() else {
         return Ok(Vec::new());
     };
     case.is_whole()?;
-    let others = deployments(case.facts.engine(case.engine()))
-        .filter(|live| live.owner().is_none() || live.owner() != case.owner());
-    let known: Vec<&str> = brought
-        .iter()
-        .copied()
-        .chain(others)
-        .map(|one| one.name.as_str())
-        .collect();
-    let missing = CORE.into_iter().filter(|name| !known.contains(name));
-    Ok(missing.map(|name| finding(sibling, name)).collect())
+    let mut findings = Vec::new();
+    for name in CORE {
+        if runs(&brought, name) || is_others(case, &brought, name) || lacks(case, sibling, name) {
+            continue;
+        }
+        let scaled = brought.iter().find(|one| one.name == name);
+        findings.push(match scaled {
+            Some(scaled) => scaled_to_zero(scaled),
+            None => absent(sibling, name),
+        });
+    }
+    Ok(findings)
 }
 
 /// The core controllers' Deployments.
-fn deployments<'a>(objects: impl Iterator<Item = &'a Object>) -> impl Iterator<Item = &'a Object> {
-    objects.filter(|one| one.kind == "Deployment" && CORE.contains(&one.name.as_str()))
+fn deployments<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<&'a Object> {
+    objects
+        .filter(|one| one.kind == "Deployment" && CORE.contains(&one.name.as_str()))
+        .collect()
 }
 
-fn finding(sibling: &Object, name: &str) -> Finding {
+fn runs(deployments: &[&Object], name: &str) -> bool {
+    deployments
+        .iter()
+        .any(|one| one.name == name && !one.is_scaled_to_zero())
+}
+
+/// Whether another release or tool runs it, and goes on.
+fn is_others(case: &Case<'_>, brought: &[&Object], name: &str) -> bool {
+    let is_rewritten = |live: &Object| brought.iter().any(|new| new.key() == live.key());
+    let owner = case.owner();
+    let others = deployments(case.facts.engine(case.engine())).into_iter();
+    let others: Vec<&Object> = others
+        .filter(|live| live.owner().is_none() || live.owner() != owner)
+        .filter(|live| !is_rewritten(live))
+        .collect();
+    runs(&others, name)
+}
+
+/// Whether Flux runs beside this sibling today, and without the controller.
+fn lacks(case: &Case<'_>, sibling: &Object, name: &str) -> bool {
+    let mut beside = deployments(case.facts.engine(case.engine()));
+    beside.retain(|live| live.namespace == sibling.namespace);
+    CORE.iter().any(|other| runs(&beside, other)) && !runs(&beside, name)
+}
+
+fn absent(sibling: &Object, name: &str) -> Finding {
     let absent = Object {
         name: name.to_owned(),
         ..sibling.clone()
@@ -54,4 +84,13 @@ fn finding(sibling: &Object, name: &str) -> Finding {
     );
     let remedy = format!("Switch {name} on in the chart's values");
     Finding::about(&absent, "", message, remedy)
+}
+
+fn scaled_to_zero(object: &Object) -> Finding {
+    let message = format!(
+        "the release brings {} with replicas: 0, and nothing else runs it",
+        object.name
+    );
+    let remedy = "Set spec.replicas to 1 in the chart's values".to_owned();
+    Finding::about(object, "/spec/replicas", message, remedy)
 }

@@ -3,13 +3,17 @@
 //! Uninstalling takes Flux's controllers and with them helm-controller's own rights; rolling back
 //! moves every controller down and up again, and deletes what only the failed revision had. No
 //! strategy is safe. With `helm.sh/resource-policy: keep` on every object an uninstall leaves them.
+//!
+//! A chart may hide that it is Flux. Its record shows it, and the facts hold the HelmRelease behind
+//! the record: there the remediation of the operation that begins is asked about.
 
+use crate::engine::Part;
 use crate::finding::{Finding, Level};
 use crate::helm::release::{Action, Hazard};
 use crate::object::Object;
-use crate::target_flux;
-use crate::request::Door;
+use crate::request::{Door, Release};
 use crate::rule::{Case, Found, Need, Rule};
+use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -17,12 +21,15 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a release that owns the engine with uninstall or rollback remediation",
     breaks: "one failed install or upgrade makes helm-controller delete or downgrade Flux, itself included",
-    doors: &[Door::HelmRelease],
+    doors: &[Door::HelmRelease, Door::ReleaseRecord],
     needs: &[Need::ChartFlux],
     check,
 };
 
 fn check(case: &Case<'_>) -> Found {
+    if let Some(release) = case.release() {
+        return Ok(recorded(case, release));
+    }
     let new = case.change().and_then(|change| change.new.as_ref());
     let Some((object, release)) = new.and_then(|new| Some((new, new.helm_release()?))) else {
         return Ok(Vec::new());
@@ -36,6 +43,39 @@ fn check(case: &Case<'_>) -> Found {
         .iter()
         .filter_map(|hazard| finding(object, hazard, kept))
         .collect())
+}
+
+/// The hazards of the HelmReleases behind a record that brings the engine.
+fn recorded(case: &Case<'_>, record: &Release) -> Vec<Finding> {
+    let Some(owner) = &record.owner else {
+        return Vec::new();
+    };
+    let mut parts = case.engine_written().map(|(part, new, _)| (part, new));
+    let carries = |(part, new): (Part, &Object)| {
+        matches!(part, Part::Definition | Part::Vital) && !new.is_hook()
+    };
+    if !parts.any(carries) {
+        return Vec::new();
+    }
+    let kept = case.engine_written().all(|(_, new, _)| new.is_kept());
+    let mut findings = Vec::new();
+    for object in case.facts.helm_releases(owner) {
+        let release = object.helm_release();
+        if let Some(release) = release.filter(|release| !release.is_suspended()) {
+            let hazards = release.hazards().into_iter();
+            let due = hazards.filter(|hazard| is_due(hazard, record));
+            findings.extend(due.filter_map(|hazard| finding(object, &hazard, kept)));
+        }
+    }
+    findings
+}
+
+/// Whether the operation that begins with this record is the one which is remediated so.
+fn is_due(hazard: &Hazard, record: &Release) -> bool {
+    let installs = hazard.path.starts_with("/spec/install/");
+    record
+        .revision
+        .is_none_or(|revision| installs == (revision == 1))
 }
 
 fn finding(object: &Object, hazard: &Hazard, kept: bool) -> Option<Finding> {

@@ -13,9 +13,9 @@ use crate::engine::Part;
 use crate::facts::Heard;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
-use crate::target_flux;
 use crate::request::{Door, Operation};
 use crate::rule::{Case, Found, Rule};
+use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

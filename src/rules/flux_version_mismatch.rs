@@ -93,8 +93,26 @@ fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
     if case.release().and_then(|release| release.revision) == Some(1) {
         return Ok(false);
     }
-    let owner = case.owner().ok_or(Need::ReleaseName)?;
-    Ok(case.owners()?.contains(&owner))
+    match case.owner() {
+        Some(owner) => Ok(case.owners()?.contains(&owner)),
+        None if is_applied(case) => Ok(true),
+        None => Err(Need::ReleaseName),
+    }
+}
+
+/// By these labels an applier knows what it applies: kustomize-controller and flux-operator.
+const APPLIED: [&str; 2] = [
+    "kustomize.toolkit.fluxcd.io/name",
+    "fluxcd.controlplane.io/name",
+];
+
+/// Whether the running controllers are an applier's, which upgrades them by a manifest.
+fn is_applied(case: &Case<'_>) -> bool {
+    let mut live = case.facts.engine(case.engine());
+    live.any(|object| {
+        let is_labelled = APPLIED.iter().any(|key| object.labels.contains_key(key));
+        object.kind == "Deployment" && is_labelled
+    })
 }
 
 /// The HelmRelease behind a release record, when it declares another Flux than the images.

@@ -41,7 +41,9 @@ fn difference(new: &Body, live: &Body) -> Option<(&'static str, String, String)>
             labels(&live.selector),
             labels(&new.selector),
         ),
-        (Body::Binding(new), Body::Binding(live)) => ("/roleRef", live.clone(), new.clone()),
+        (Body::Binding(new), Body::Binding(live)) => {
+            ("/roleRef", live.role.clone(), new.role.clone())
+        }
         (Body::Service(new), Body::Service(live)) => {
             let (new, live) = (new.cluster_ip.as_ref(), live.cluster_ip.as_ref());
             (

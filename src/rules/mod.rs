@@ -8,9 +8,11 @@ pub mod crd_group_or_kind_changed;
 pub mod crd_scope_changed;
 pub mod destructive_remediation;
 pub mod engine_deleted;
+pub mod engine_disabled;
 pub mod engine_label_removed;
 pub mod engine_object_removed;
 pub mod engine_object_unkept;
+pub mod engine_rights_lost;
 pub mod facts_stale;
 pub mod flux_downgraded;
 pub mod flux_minor_skipped;
@@ -29,15 +31,17 @@ use crate::object::Object;
 use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 20] = [
+pub static RULES: [&Rule; 22] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_scope_changed::RULE,
     &destructive_remediation::RULE,
     &engine_deleted::RULE,
+    &engine_disabled::RULE,
     &engine_label_removed::RULE,
     &engine_object_removed::RULE,
     &engine_object_unkept::RULE,
+    &engine_rights_lost::RULE,
     &facts_stale::RULE,
     &flux_downgraded::RULE,
     &flux_minor_skipped::RULE,

@@ -3,8 +3,12 @@
 
 #![allow(clippy::panic, clippy::indexing_slicing)]
 
+use std::sync::Arc;
+
+use cel::extractors::This;
 use cel::{Context, Program};
 use fluxkeep_webhook::registration::Manifest;
+use regex::Regex;
 use serde_json::{Value, json};
 
 /// What is registered.
@@ -109,6 +113,10 @@ impl Review {
         let program =
             Program::compile(expression).unwrap_or_else(|error| panic!("{error}\n{expression}"));
         let mut context = Context::default();
+        context.add_function("find", find).expect("a free name");
+        context
+            .add_function("findAll", find_all)
+            .expect("a free name");
         let variables = [
             ("request", &self.request),
             ("object", &self.object),
@@ -126,6 +134,29 @@ impl Review {
             .json()
             .unwrap_or_else(|error| panic!("{error:?}\n{expression}"))
     }
+}
+
+/// Kubernetes' `find`: the first match, or nothing.
+// The interpreter hands over what it holds.
+#[allow(clippy::needless_pass_by_value)]
+fn find(This(text): This<Arc<String>>, pattern: Arc<String>) -> String {
+    let pattern = Regex::new(&pattern).expect("a pattern");
+    let found = pattern.find(&text).map_or("", |found| found.as_str());
+    found.to_owned()
+}
+
+/// Kubernetes' `findAll`: every match.
+#[allow(clippy::needless_pass_by_value)]
+fn find_all(This(text): This<Arc<String>>, pattern: Arc<String>) -> Arc<Vec<cel::Value>> {
+    let pattern = Regex::new(&pattern).expect("a pattern");
+    let texts = pattern
+        .find_iter(&text)
+        .map(|found| found.as_str().to_owned());
+    Arc::new(
+        texts
+            .map(|text| cel::Value::String(Arc::new(text)))
+            .collect(),
+    )
 }
 
 fn array<'a>(value: &'a Value, path: &str) -> &'a [Value] {

@@ -8,6 +8,7 @@ pub mod deletes;
 pub mod fixture;
 pub mod flux;
 pub mod nasty;
+pub mod updates;
 
 use fluxkeep::admission::{Answer, answer};
 use fluxkeep::facts::Facts;
@@ -69,6 +70,12 @@ impl Review<'_> {
         } else {
             &self.old
         };
+        // The resource is the object's, and only the subresource is of another group.
+        let resource_group = if self.sub_resource == "scale" {
+            "apps"
+        } else {
+            group
+        };
         let text = |path: &str| {
             about
                 .pointer(path)
@@ -78,7 +85,7 @@ impl Review<'_> {
         let head = format!(
             r#""uid":"{UID}","kind":{},"resource":{},"subResource":{},"name":{},"namespace":{},"operation":{},"userInfo":{}"#,
             json!({"group": group, "version": version, "kind": kind}),
-            json!({"group": group, "version": version, "resource": self.resource}),
+            json!({"group": resource_group, "version": version, "resource": self.resource}),
             json!(self.sub_resource),
             json!(text("/metadata/name")),
             json!(text("/metadata/namespace")),

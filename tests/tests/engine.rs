@@ -9,6 +9,8 @@ use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
+use fluxkeep_tests::flux::{Flux, Names};
+use fluxkeep_tests::updates::updates;
 use fluxkeep_tests::{Review, now, owned, record, redefined, stored};
 use serde_json::{Value, json};
 
@@ -267,4 +269,143 @@ fn a_suspended_release_may_be_deleted_for_it_uninstalls_nothing() {
     let live = owned("helm-controller", "helm-controller:v1.1.0");
     assert_eq!(helm_release_deleted(&live, false), ["engine-deleted"]);
     assert!(helm_release_deleted(&live, true).is_empty());
+}
+
+#[test]
+fn an_update_of_a_controller_is_judged_by_what_it_stops_and_ordinary_work_passes_in_silence() {
+    let facts = Facts::of(objects(BUILT_IN, None));
+    for update in updates() {
+        let answer = answer(&update.body(), &facts, &Policy::default(), now());
+        let verdict = answer.verdict;
+        assert_eq!(answer.outcome.name(), update.outcome, "{}", update.told);
+        assert!(verdict.abstained.is_empty(), "{}: {verdict:?}", update.told);
+        let rules: Vec<_> = verdict.findings.iter().map(|one| one.rule).collect();
+        let expected: &[_] = if update.outcome == "allow" {
+            &[]
+        } else {
+            &["engine-disabled"]
+        };
+        assert_eq!(rules, expected, "{}", update.told);
+    }
+}
+
+/// Flux as it was freshly installed.
+fn installed(version: &str) -> Facts {
+    let objects_of = Flux::release(version).installed(Names::Install);
+    let texts: Vec<_> = objects_of.iter().map(ToString::to_string).collect();
+    Facts::of(objects(&texts.join("\n---\n"), None))
+}
+
+/// The Deployment of a release's source-controller, with its image changed by this.
+fn source_controller(version: &str, change: impl Fn(&str) -> String) -> Value {
+    let objects_of = Flux::release(version).installed(Names::Install);
+    let is_wanted = |one: &&Value| {
+        one["kind"] == "Deployment" && one["metadata"]["name"] == "source-controller"
+    };
+    let mut deployment = objects_of.iter().find(is_wanted).unwrap().clone();
+    let image = &mut deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    *image = json!(change(image.as_str().unwrap()));
+    deployment
+}
+
+#[test]
+fn an_older_image_only_warns_where_nothing_stored_is_lost_and_a_digest_alone_is_not_known() {
+    let running = source_controller("2.8.0", str::to_owned);
+    let told = |new: Value| {
+        let review = Review {
+            kind: "apps/v1/Deployment",
+            resource: "deployments",
+            operation: "UPDATE",
+            user: "jane",
+            object: new,
+            old: running.clone(),
+            ..Review::default()
+        };
+        let answer = review.answer(&installed("2.8.0"));
+        let abstained = answer.verdict.abstained.iter();
+        let abstained: Vec<_> = abstained.map(|one| one.rule).collect();
+        (answer.outcome.name(), abstained)
+    };
+    let older = |version| source_controller(version, str::to_owned);
+    assert_eq!(told(older("2.7.0")), ("warn", vec![]));
+    assert_eq!(told(older("2.3.0")), ("refuse", vec![]));
+    let pinned = |image: &str| format!("{}@sha256:0123", image.rsplit_once(':').unwrap().0);
+    let pinned = source_controller("2.8.0", pinned);
+    assert_eq!(told(pinned), ("allow", vec!["engine-disabled"]));
+}
+
+fn binding(subjects: &Value) -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "cluster-reconciler"}, "subjects": subjects,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}})
+}
+
+fn account(namespace: &str, name: &str) -> Value {
+    json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
+}
+
+/// What is said of an update of this kind of RBAC.
+fn rights(kind: &str, field_manager: &str, old: &Value, new: &Value) -> Vec<String> {
+    let resource = format!("{}s", kind.to_lowercase());
+    let review = Review {
+        kind: &format!("rbac.authorization.k8s.io/v1/{kind}"),
+        resource: &resource,
+        operation: "UPDATE",
+        user: "jane",
+        field_manager,
+        object: new.clone(),
+        old: old.clone(),
+        ..Review::default()
+    };
+    let verdict = review.answer(&Facts::of(objects(BUILT_IN, None))).verdict;
+    let findings = verdict.findings.iter();
+    findings
+        .map(|one| format!("{} {} {}", one.outcome().name(), one.rule, one.path))
+        .collect()
+}
+
+#[test]
+fn a_binding_keeps_the_engines_accounts_and_may_name_others_besides() {
+    let [kustomize, helm] =
+        ["kustomize-controller", "helm-controller"].map(|name| account("flux-system", name));
+    let second = account("flux", "helm-controller");
+    let group = json!({"kind": "Group", "name": "system:serviceaccounts:flux-system"});
+    let old = binding(&json!([kustomize, helm]));
+    let told = |subjects: Value| rights("ClusterRoleBinding", "kubectl", &old, &binding(&subjects));
+    let refused = ["refused engine-rights-lost /subjects"];
+    assert_eq!(told(json!([second])), refused);
+    assert_eq!(told(json!([kustomize, second])), refused);
+    assert_eq!(told(json!([])), refused);
+    assert_eq!(told(Value::Null), refused);
+    assert!(told(json!([second, helm, kustomize])).is_empty());
+    assert!(told(json!([group])).is_empty(), "a group holds them, too");
+    let by_helm = rights(
+        "ClusterRoleBinding",
+        "helm",
+        &old,
+        &binding(&json!([second])),
+    );
+    assert_eq!(by_helm, ["warned engine-rights-lost /subjects"]);
+    let both = binding(&json!([kustomize, helm, account("apps", "deployer")]));
+    let fewer = rights("ClusterRoleBinding", "kubectl", &both, &old);
+    assert!(fewer.is_empty(), "a stranger's account may go");
+}
+
+#[test]
+fn a_role_of_the_engine_may_not_lose_what_the_core_controllers_work_on() {
+    let role = |groups: &Value| {
+        let rules = json!([{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}]);
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "crd-controller"}, "rules": rules})
+    };
+    let mut empty = role(&json!([]));
+    empty["rules"] = Value::Null;
+    let old = role(&json!([
+        "source.toolkit.fluxcd.io",
+        "source.extensions.fluxcd.io"
+    ]));
+    let told = |new: &Value| rights("ClusterRole", "kubectl", &old, new);
+    assert_eq!(told(&empty), ["refused engine-rights-lost /rules"]);
+    assert!(told(&role(&json!(["*"]))).is_empty());
+    assert!(told(&role(&json!(["source.toolkit.fluxcd.io"]))).is_empty());
 }

@@ -6,10 +6,13 @@ use fluxkeep::admission::answer;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
 use fluxkeep::helm::record::{Driver, write};
+use fluxkeep::judge::judge;
+use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
+use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::{now, owned, packed, record, secret, stored};
+use fluxkeep_tests::{Review, now, owned, packed, record, secret, stored};
 use serde_json::json;
 
 #[test]
@@ -54,6 +57,13 @@ fn an_object_that_becomes_a_hook_is_removed_from_the_release() {
     assert!(!removed(&live, &[]));
 }
 
+/// The review of a record that upgrades release `flux`.
+fn upgraded(manifest: &str) -> Review<'static> {
+    let release = json!({"name": "flux", "namespace": "flux-system", "version": 2, "manifest": manifest,
+        "info": {"status": "pending-upgrade"}});
+    stored(secret(&write(&release, Driver::Secret).unwrap()))
+}
+
 /// What is said of a release with other images than its HelmRelease declares.
 fn belied(chart: &str) -> Vec<String> {
     let declared = format!(
@@ -63,7 +73,7 @@ fn belied(chart: &str) -> Vec<String> {
     let live = owned("source-controller", "source-controller:v1.4.1");
     let facts = Facts::of(objects(&(live + &declared), None));
     let newer = owned("source-controller", "source-controller:v9.9.9");
-    let findings = stored(record(&newer, &[])).answer(&facts).verdict.findings;
+    let findings = upgraded(&newer).answer(&facts).verdict.findings;
     let mismatched = findings
         .iter()
         .filter(|finding| finding.rule == "flux-version-mismatch");
@@ -312,4 +322,266 @@ fn a_controller_that_the_release_itself_ran_before_is_missing_when_it_brings_it_
         &all.concat()
             .replace("release-name: flux", "release-name: other")
     ));
+}
+
+/// A Deployment without marks.
+fn deployment(namespace: &str, name: &str, image: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{template: {{spec: {{containers: [{{image: '{image}'}}]}}}}}}\n"
+    )
+}
+
+/// What is found in a release over the built-in cluster, as `outcome rule`, and what abstains.
+fn over_built_in(manifest: &str) -> (Vec<String>, Vec<&'static str>) {
+    let facts = Facts::of(objects(BUILT_IN, None));
+    let verdict = stored(record(manifest, &[])).answer(&facts).verdict;
+    let findings = verdict.findings.iter();
+    let found = findings.map(|one| format!("{} {}", one.outcome().name(), one.rule));
+    let abstained = verdict.abstained.iter().map(|one| one.rule);
+    (found.collect(), abstained.collect())
+}
+
+#[test]
+fn a_second_flux_of_another_version_is_refused_where_it_touches_the_first_and_warned_of_beside_it()
+{
+    let second = deployment(
+        "flux",
+        "source-controller",
+        "ghcr.io/fluxcd/source-controller:v1.3.0",
+    );
+    let beside = vec!["warned flux-version-mismatch".to_owned()];
+    assert_eq!(over_built_in(&second), (beside, vec![]));
+    let role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: crd-controller\n  \
+                annotations: {helm.sh/resource-policy: keep}\nrules: []\n";
+    let (found, _) = over_built_in(&(second.clone() + role));
+    assert!(
+        found.contains(&"refused flux-version-mismatch".to_owned()),
+        "{found:?}"
+    );
+    let same = second.replace("v1.3.0", "v1.4.1");
+    assert_eq!(over_built_in(&same), (vec![], vec![]));
+}
+
+#[test]
+fn a_stranger_may_call_his_controller_as_flux_does() {
+    for manifest in [
+        deployment(
+            "shop",
+            "source-controller",
+            "example.org/shop/source-controller:v0.1.0",
+        ),
+        deployment(
+            "shop",
+            "my-helm-controller",
+            "example.org/my-helm-controller:v0.1.0",
+        ),
+        deployment(
+            "kube-system",
+            "helm-controller",
+            "rancher/helm-controller:v0.16.5",
+        ),
+        deployment(
+            "flux-system",
+            "my-helm-controller",
+            "example.org/my-helm-controller:v0.1.0",
+        ),
+    ] {
+        assert_eq!(over_built_in(&manifest), (vec![], vec![]), "{manifest}");
+    }
+}
+
+#[test]
+fn a_flux_whose_images_tell_no_version_is_not_known_wherever_it_goes() {
+    let told = |namespace: &str, image: &str| {
+        let manifest = deployment(namespace, "source-controller", image);
+        let (found, abstained) = over_built_in(&manifest);
+        let found = found.iter().filter(|one| one.contains(" flux-"));
+        assert_eq!(found.count(), 0, "{image}");
+        abstained
+    };
+    let version_rules = [
+        "flux-downgraded",
+        "flux-minor-skipped",
+        "flux-version-mismatch",
+    ];
+    for (namespace, image) in [
+        (
+            "flux-system",
+            "ghcr.io/fluxcd/source-controller@sha256:0123",
+        ),
+        (
+            "flux-system",
+            "mirror.example.org/x/source-controller:stable",
+        ),
+        ("flux-system", "mirror.example.org/x/sc:v1.3.0"),
+        ("flux", "ghcr.io/fluxcd/source-controller@sha256:0123"),
+    ] {
+        assert_eq!(told(namespace, image), version_rules, "{image}");
+    }
+}
+
+#[test]
+fn of_several_controllers_those_with_a_version_are_compared_and_the_rest_is_not_known() {
+    let pinned = owned("source-controller", "source-controller@sha256:0123");
+    let told = |image: &str| {
+        let manifest = pinned.clone() + &owned("helm-controller", image);
+        let (found, abstained) = over_built_in(&manifest);
+        let mismatched = found.contains(&"refused flux-version-mismatch".to_owned());
+        (mismatched, abstained.contains(&"flux-version-mismatch"))
+    };
+    assert_eq!(told("helm-controller:v1.0.1"), (true, false));
+    assert_eq!(told("helm-controller:v1.1.0"), (false, true));
+}
+
+#[test]
+fn the_first_install_over_adopted_objects_is_still_an_adoption() {
+    let facts = Facts::of(objects(
+        &owned("source-controller", "source-controller:v1.4.1"),
+        None,
+    ));
+    let newer = owned("source-controller", "source-controller:v1.5.0");
+    let mismatched = |review: Review<'_>| {
+        let verdict = review.answer(&facts).verdict;
+        verdict
+            .with(Outcome::Refused)
+            .any(|finding| finding.rule == "flux-version-mismatch")
+    };
+    assert!(
+        mismatched(stored(record(&newer, &[]))),
+        "its first revision"
+    );
+    assert!(!mismatched(upgraded(&newer)));
+}
+
+/// Deployments of the core controllers, as `kubectl` left them; those named here have no replicas.
+fn core(without: &str, stopped: &[&str]) -> String {
+    let names =
+        ["helm", "kustomize", "notification", "source"].map(|name| format!("{name}-controller"));
+    let wanted = names.iter().filter(|name| *name != without);
+    let one = |name: &String| {
+        let text = deployment("flux-system", name, "x");
+        if stopped.contains(&name.as_str()) {
+            text.replace("spec: {template", "spec: {replicas: 0, template")
+        } else {
+            text
+        }
+    };
+    wanted.map(one).collect()
+}
+
+#[test]
+fn a_controller_scaled_to_zero_is_missing_unless_flux_runs_without_it_already() {
+    let missing = |live: &str, new: &str| -> Vec<String> {
+        let verdict = stored(record(new, &[]))
+            .answer(&Facts::of(objects(live, None)))
+            .verdict;
+        let refused = verdict.with(Outcome::Refused);
+        let missing = refused.filter(|finding| finding.rule == "controller-missing");
+        missing.map(|finding| finding.object.name.clone()).collect()
+    };
+    let stopped = core("", &["notification-controller"]);
+    let absent = core("notification-controller", &[]);
+    let lost = ["notification-controller"];
+    assert_eq!(missing("", &stopped), lost, "a fresh install");
+    assert_eq!(missing(&core("", &[]), &stopped), lost);
+    for live in [&stopped, &absent] {
+        assert!(missing(live, &stopped).is_empty(), "{live}");
+        assert!(missing(live, &absent).is_empty(), "{live}");
+    }
+}
+
+/// What is refused of a record with Flux's running version, whose HelmRelease remediates.
+fn remediated(spec: &str, review: &Review<'_>) -> Vec<String> {
+    let behind = format!(
+        "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\n\
+         spec: {{releaseName: flux, chart: {{spec: {{chart: platform}}}}, {spec}}}\n"
+    );
+    let facts = Facts::of(objects(&(BUILT_IN.to_owned() + &behind), None));
+    let verdict = review.answer(&facts).verdict;
+    let refused = verdict.with(Outcome::Refused);
+    let hazards = refused.filter(|finding| finding.rule == "destructive-remediation");
+    hazards.map(|finding| finding.path.clone()).collect()
+}
+
+#[test]
+fn a_chart_that_hides_flux_is_asked_for_its_remediation_when_its_record_shows_it() {
+    let flux = owned("source-controller", "source-controller:v1.4.1");
+    let kept = flux.replace(
+        "annotations: {",
+        "annotations: {helm.sh/resource-policy: keep, ",
+    );
+    let (install, upgrade) = (
+        "install: {remediation: {retries: 3}}",
+        "upgrade: {remediation: {retries: 3}}",
+    );
+    let first = |manifest: &str| stored(record(manifest, &[]));
+    assert_eq!(
+        remediated(install, &first(&flux)),
+        ["/spec/install/remediation/retries"]
+    );
+    assert_eq!(
+        remediated(upgrade, &upgraded(&flux)),
+        ["/spec/upgrade/remediation/retries"]
+    );
+    assert!(
+        remediated(upgrade, &first(&flux)).is_empty(),
+        "an install is not rolled back"
+    );
+    assert!(remediated(install, &upgraded(&flux)).is_empty());
+    assert!(remediated(install, &first(&kept)).is_empty());
+    assert!(remediated(&format!("suspend: true, {install}"), &first(&flux)).is_empty());
+    assert!(remediated(install, &first(&deployment("flux-system", "app", "x"))).is_empty());
+}
+
+#[test]
+fn a_binding_of_another_name_may_hold_the_rights_instead() {
+    let binding = |name: &str, namespace: &str| {
+        format!(
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: {name}\n  \
+             annotations: {{helm.sh/resource-policy: keep}}\nroleRef: {{kind: ClusterRole, name: cluster-admin}}\n\
+             subjects:\n- {{kind: ServiceAccount, name: helm-controller, namespace: {namespace}}}\n\
+             - {{kind: ServiceAccount, name: kustomize-controller, namespace: {namespace}}}\n"
+        )
+    };
+    let second = binding("cluster-reconciler", "flux");
+    let lost = vec!["refused engine-rights-lost".to_owned()];
+    assert_eq!(over_built_in(&second), (lost, vec![]));
+    let moved = second + &binding("cluster-reconciler-flux-system", "flux-system");
+    assert_eq!(over_built_in(&moved), (vec![], vec![]));
+}
+
+#[test]
+fn a_manifest_without_a_release_over_a_flux_that_kustomize_controller_applies_is_its_upgrade() {
+    let newer = deployment(
+        "flux-system",
+        "source-controller",
+        "source-controller:v1.5.0",
+    );
+    let live = newer.replace("v1.5.0", "v1.4.1");
+    let labels = "namespace: flux-system, labels: {kustomize.toolkit.fluxcd.io/name: flux-system}";
+    let applied = live.replace("namespace: flux-system", labels);
+    let judged = |live: &str| {
+        let release = Release {
+            objects: objects(&newer, None),
+            ..Release::default()
+        };
+        let request = Request {
+            door: Door::Preflight,
+            operation: Operation::Create,
+            writer: Writer::default(),
+            dry_run: false,
+            subject: Subject::Release(release),
+            gaps: Vec::new(),
+        };
+        let facts = Facts::of(objects(live, None));
+        let verdict = judge(&request, &facts, &Policy::default(), now());
+        let mut abstained = verdict.abstained.iter();
+        let unknown = abstained.any(|one| one.rule == "flux-version-mismatch");
+        let mut findings = verdict.findings.iter();
+        let found = findings.any(|one| one.rule == "flux-version-mismatch");
+        (found, unknown)
+    };
+    assert_eq!(judged(&applied), (false, false));
+    assert_eq!(judged(&live), (false, true), "it may be an adoption");
 }

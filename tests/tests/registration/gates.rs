@@ -1,6 +1,7 @@
 //! What is sent to which webhook, and what to none.
 
 use fluxkeep::policy::Policy;
+use fluxkeep_tests::updates::updates;
 use fluxkeep_tests::{Review, definition, record, redefined, stored};
 use serde_json::{Value, json};
 
@@ -262,4 +263,107 @@ fn suspending_a_release_asks_nobody_unless_it_becomes_another_one_on_the_way() {
         1,
         "resuming is judged"
     );
+}
+
+/// Changes of which no part can stop a controller.
+const UNASKED: [&str; 12] = [
+    "kubectl rollout restart",
+    "limits",
+    "arguments and an environment",
+    "two of them",
+    "no number of replicas",
+    "an autoscaler",
+    "fewer of them",
+    "started again",
+    "the same selector",
+    "Helm's older image",
+    "an application beside Flux",
+    "a stranger of the same name",
+];
+
+#[test]
+fn ordinary_work_on_a_controller_asks_nobody_and_only_what_may_be_refused_fails_closed() {
+    let apiserver = apiserver(&Policy::default());
+    for update in updates() {
+        let asked = apiserver.asks(&update.body());
+        let expected: &[&str] = match update.outcome {
+            "refuse" => &["engine-disabled.engine.fluxkeep.io"],
+            "warn" => &["engine-disabled.others.fluxkeep.io"],
+            _ if UNASKED.contains(&update.told) || asked.is_empty() => &[],
+            // An upgrade must not wait for fluxkeep.
+            _ => &["engine-disabled.others.fluxkeep.io"],
+        };
+        assert_eq!(asked, expected, "{}", update.told);
+    }
+}
+
+const BINDING: &str = "rbac.authorization.k8s.io/v1/ClusterRoleBinding";
+
+fn rbac(kind: &str, name: &str, key: &str, value: Value) -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, key: value})
+}
+
+/// A binding of helm-controllers in these namespaces.
+fn binding(name: &str, namespaces: &[&str]) -> Value {
+    let account = |namespace: &&str| json!({"kind": "ServiceAccount", "namespace": namespace, "name": "helm-controller"});
+    let subjects: Vec<_> = namespaces.iter().map(account).collect();
+    rbac("ClusterRoleBinding", name, "subjects", json!(subjects))
+}
+
+fn rebound(field_manager: &'static str, old: Value, new: Value) -> Review<'static> {
+    Review {
+        kind: BINDING,
+        resource: "clusterrolebindings",
+        operation: "UPDATE",
+        user: "jane",
+        field_manager,
+        object: new,
+        old,
+        ..Review::default()
+    }
+}
+
+#[test]
+fn a_binding_is_asked_about_when_the_engine_loses_rights_by_it() {
+    let engines = |namespaces: &[&str]| binding("cluster-reconciler", namespaces);
+    let was = || engines(&["flux-system"]);
+    let null = rbac(
+        "ClusterRoleBinding",
+        "cluster-reconciler",
+        "subjects",
+        Value::Null,
+    );
+    let engine = "engine-rights-lost.engine";
+    let by_hand = |old, new| rebound("kubectl", old, new);
+    let by_helm = rebound("helm", was(), engines(&["flux"]));
+    let strangers = by_hand(binding("a", &["flux-system"]), binding("a", &[]));
+    let both = || engines(&["flux", "flux-system"]);
+    are_sent_to(&[
+        ("rewritten", by_hand(was(), engines(&["flux"])), engine),
+        ("emptied", by_hand(was(), null), engine),
+        ("by Helm", by_helm, "engine-rights-lost.others"),
+        ("added", by_hand(was(), both()), ""),
+        ("a stranger's account", by_hand(both(), was()), ""),
+        ("a stranger's binding", strangers, ""),
+    ]);
+}
+
+#[test]
+fn a_role_is_asked_about_when_it_covers_less_of_flux() {
+    let role = |groups: &[&str]| {
+        let rules = json!([{"apiGroups": groups}]);
+        rbac("ClusterRole", "crd-controller", "rules", rules)
+    };
+    let update = |new: Value| Review {
+        kind: "rbac.authorization.k8s.io/v1/ClusterRole",
+        resource: "clusterroles",
+        ..rebound("kubectl", role(&["source.toolkit.fluxcd.io"]), new)
+    };
+    let null = rbac("ClusterRole", "crd-controller", "rules", Value::Null);
+    let more = role(&["source.toolkit.fluxcd.io", "apps"]);
+    are_sent_to(&[
+        ("emptied", update(null), "engine-rights-lost.engine"),
+        ("added", update(more), ""),
+        ("for all groups", update(role(&["*"])), ""),
+    ]);
 }

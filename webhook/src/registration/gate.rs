@@ -4,9 +4,12 @@
 use fluxkeep::engine::Engine;
 use fluxkeep::request::Door;
 use fluxkeep::rule::Rule;
-use fluxkeep::rules::{RULES, engine_deleted, engine_label_removed};
+use fluxkeep::rules::{
+    RULES, engine_deleted, engine_disabled, engine_label_removed, engine_rights_lost,
+};
 
 use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
+use super::disabled::{disables, takes_down};
 use super::engine::{
     Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members,
     not_a_hook,
@@ -14,6 +17,7 @@ use super::engine::{
 use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
 };
+use super::rights_lost::loses_rights;
 
 /// When the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +74,15 @@ pub struct Gate {
 }
 
 /// Every gate. The engine's door has one for each of its rules.
-pub static GATES: [Gate; 6] = [
+pub static GATES: [Gate; 8] = [
     CRD,
     CRD_STATUS,
     HELM_RELEASE,
     RELEASE_RECORD,
     ENGINE_DELETED,
+    ENGINE_DISABLED,
     ENGINE_LABEL_REMOVED,
+    ENGINE_RIGHTS_LOST,
 ];
 
 impl Gate {
@@ -208,6 +214,55 @@ const ENGINE_LABEL_REMOVED: Gate = Gate {
     },
     closed: |_| not(&is_helm()),
     why_closed: "an object that loses its marks is no longer guarded",
+    why_open: "Helm's writes: refusing one starts the release's remediation",
+};
+
+const ENGINE_DISABLED: Gate = Gate {
+    name: engine_disabled::RULE.id,
+    door: Door::Engine,
+    phase: Phase::Validating,
+    why_then: "nothing else refuses it, so the final object is what counts",
+    operations: &["UPDATE"],
+    resources: || {
+        vec![
+            ("apps", vec!["deployments", "deployments/scale"]),
+            ("", vec!["services"]),
+        ]
+    },
+    sent: |engine| {
+        vec![
+            ("not-helm", not(&is_helm())),
+            ("disabled", disables(engine)),
+        ]
+    },
+    closed: |_| takes_down(),
+    why_closed: "an older image, or a controller's container gone: older controllers cannot read what is stored",
+    why_open: "what is undone with one command, of which it warns, and upgrades: Flux must not wait for fluxkeep",
+};
+
+const ENGINE_RIGHTS_LOST: Gate = Gate {
+    name: engine_rights_lost::RULE.id,
+    door: Door::Engine,
+    phase: Phase::Validating,
+    why_then: "nothing else refuses it, so the final object is what counts",
+    operations: &["UPDATE"],
+    resources: || {
+        let resources = vec![
+            "clusterroles",
+            "clusterrolebindings",
+            "roles",
+            "rolebindings",
+        ];
+        vec![("rbac.authorization.k8s.io", resources)]
+    },
+    sent: |engine| {
+        vec![
+            ("engine", is_engine(engine)),
+            ("rights-lost", loses_rights(engine)),
+        ]
+    },
+    closed: |_| not(&is_helm()),
+    why_closed: "controllers without rights reconcile nothing from then on",
     why_open: "Helm's writes: refusing one starts the release's remediation",
 };
 

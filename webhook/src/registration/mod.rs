@@ -5,6 +5,7 @@ mod apply;
 mod cel;
 mod command;
 mod configuration;
+mod disabled;
 mod engine;
 mod gate;
 mod keeper;
@@ -12,6 +13,7 @@ mod manifest;
 pub mod mutation;
 mod release;
 mod rights;
+mod rights_lost;
 mod twin;
 mod webhook;
 

@@ -28,7 +28,6 @@ pub fn is_unread(key: &str) -> bool {
             | "securityContext"
             | "shortNames"
             | "stringData"
-            | "subjects"
             | "subresources"
             | "volumeMounts"
             | "volumes"

@@ -1,0 +1,102 @@
+//! Who may do what: bindings and roles, as far as the engine's rights hang on them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A RoleBinding or ClusterRoleBinding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// `roleRef` as `Kind/name`.
+    pub role: String,
+    /// `subjects`; none where the object leaves them out.
+    pub subjects: Option<BTreeSet<Grantee>>,
+}
+
+/// Whom a binding grants its role to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grantee {
+    /// A user; a ServiceAccount is the user that it authenticates as.
+    User(String),
+    /// A group.
+    Group(String),
+}
+
+/// A Role or ClusterRole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Role {
+    /// The API groups of all its rules; `*` stands for every one.
+    pub groups: BTreeSet<String>,
+}
+
+/// A ServiceAccount, by its names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Account {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl Binding {
+    /// Whether the account has the role by this binding: by its name, or by a group that it is in.
+    #[must_use]
+    pub fn grants(&self, account: &Account) -> bool {
+        let Account { namespace, name } = account;
+        let is_account = |grantee: &Grantee| match grantee {
+            Grantee::User(user) => *user == format!("system:serviceaccount:{namespace}:{name}"),
+            Grantee::Group(group) => {
+                let all = ["system:serviceaccounts", "system:authenticated"];
+                all.contains(&group.as_str())
+                    || *group == format!("system:serviceaccounts:{namespace}")
+            }
+        };
+        self.subjects.iter().flatten().any(is_account)
+    }
+}
+
+impl Role {
+    /// Whether any rule is about this API group.
+    #[must_use]
+    pub fn covers(&self, group: &str) -> bool {
+        self.groups.contains(group) || self.groups.contains("*")
+    }
+}
+
+/// As `kubectl` names it behind `--serviceaccount`, with a slash: `flux-system/helm-controller`.
+impl fmt::Display for Account {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_granted_by_its_name_or_by_a_group_that_it_is_in() {
+        let account = Account {
+            namespace: "flux-system".to_owned(),
+            name: "helm-controller".to_owned(),
+        };
+        let user = |name: &str| Grantee::User(name.to_owned());
+        let group = |name: &str| Grantee::Group(name.to_owned());
+        for (grantee, expected) in [
+            (
+                user("system:serviceaccount:flux-system:helm-controller"),
+                true,
+            ),
+            (group("system:serviceaccounts:flux-system"), true),
+            (group("system:serviceaccounts"), true),
+            (user("system:serviceaccount:flux:helm-controller"), false),
+            (group("system:serviceaccounts:flux"), false),
+            (user("system:serviceaccounts"), false),
+        ] {
+            let binding = Binding {
+                role: String::new(),
+                subjects: Some([grantee.clone()].into()),
+            };
+            assert_eq!(binding.grants(&account), expected, "{grantee:?}");
+        }
+    }
+}

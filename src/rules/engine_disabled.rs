@@ -1,0 +1,217 @@
+//! A change by hand that stops a controller of Flux, or moves it to an older Flux.
+//!
+//! `kubectl apply` of an older `install.yaml` loses no CRD, since the apiserver refuses that, and moves
+//! every controller down all the same. Where stored versions would be lost, or the controller's
+//! container goes, it is refused; what a person undoes with one command only warns. Helm's own writes
+//! are half-way through a release, and its record was judged.
+//!
+//! A restart, limits, arguments, an autoscaler and a newer image change none of this.
+
+use crate::engine;
+use crate::finding::{Finding, Level};
+use crate::flux::{self, Flux};
+use crate::object::{Body, Object, Service, Start, Workload};
+use crate::request::{Door, Operation};
+use crate::rule::{Case, Found, Need, Rule};
+use crate::rules::flux_downgraded;
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "engine-disabled",
+    level: Level::Enforce,
+    catches: "a change by hand that stops a controller of Flux, or moves it to an older Flux",
+    breaks: "an older controller cannot read what is stored; where nothing stored is lost, and where a \
+             controller is scaled to zero or paused, it only warns",
+    doors: &[Door::Engine],
+    needs: &[Need::Definitions, Need::ChartFlux],
+    check,
+};
+
+/// The Services by which controllers and webhooks reach Flux.
+pub const SERVICES: [&str; 3] = [
+    "notification-controller",
+    "source-controller",
+    "webhook-receiver",
+];
+
+fn check(case: &Case<'_>) -> Found {
+    let is_update = case.request.operation == Operation::Update;
+    if !is_update || case.request.writer.is_helm() {
+        return Ok(Vec::new());
+    }
+    let Some((new, old)) = case
+        .rewritten()
+        .next()
+        .filter(|(new, _)| is_home(case, new))
+    else {
+        return Ok(Vec::new());
+    };
+    match (&new.body, &old.body) {
+        (Body::Scale(now), Body::Scale(was)) if is_core(new) => {
+            let stops = *now == 0 && *was != 0;
+            Ok(stops.then(|| scaled(new)).into_iter().collect())
+        }
+        (Body::Workload(now), Body::Workload(was)) if engine::is_controller(&new.name) => {
+            changed(case, (new, now), (old, was))
+        }
+        (Body::Service(now), Body::Service(was)) if SERVICES.contains(&new.name.as_str()) => {
+            Ok(redirected(new, now, was).into_iter().collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn is_home(case: &Case<'_>, object: &Object) -> bool {
+    let namespace = object.namespace.as_deref();
+    namespace.is_some_and(|namespace| case.engine().is_home(namespace))
+}
+
+fn is_core(object: &Object) -> bool {
+    engine::CORE.contains(&object.name.as_str())
+}
+
+/// A Deployment before and after.
+fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)) -> Found {
+    let mut findings = Vec::new();
+    let mut untold = false;
+    for (index, image) in old.1.images.iter().enumerate() {
+        match moved(case, new, old, index, image) {
+            Ok(finding) => findings.extend(finding),
+            Err(_) => untold = true,
+        }
+    }
+    let (object, now) = new;
+    if is_core(object) {
+        if now.replicas == Some(0) && old.1.replicas != Some(0) {
+            findings.push(scaled(object));
+        }
+        findings.extend(started(object, &now.start, &old.1.start));
+    }
+    // A finding tells more than that a version is not known.
+    if untold && findings.is_empty() {
+        return Err(Need::ChartFlux);
+    }
+    Ok(findings)
+}
+
+/// What becomes of the controller that an image of the old Deployment ran.
+///
+/// # Errors
+/// If the same image is pinned by digest alone from now on: that says nothing of its version.
+fn moved(
+    case: &Case<'_>,
+    (new, now): (&Object, &Workload),
+    (old, was): (&Object, &Workload),
+    index: usize,
+    image: &str,
+) -> Result<Option<Finding>, Need> {
+    let Some((name, Some(from))) = flux::controller(image, &old.name) else {
+        return Ok(None);
+    };
+    let mut images = now.images.iter();
+    let runs = images.find_map(|image| Some((image, flux::controller(image, &new.name)?)));
+    let named = runs.filter(|(_, (other, _))| *other == name);
+    match named {
+        Some((_, (_, Some(to)))) if to < from => Ok(Some(downgraded(case, new, old, index))),
+        Some((_, (_, Some(_)))) => Ok(None),
+        Some((now, (_, None))) if is_pinned(now, image) => Err(Need::ChartFlux),
+        _ => Ok(Some(foreign((new, now), was, index, image))),
+    }
+}
+
+/// Whether an image comes from the same repository, by digest alone.
+fn is_pinned(now: &str, was: &str) -> bool {
+    let repository = was.split('@').next().unwrap_or_default();
+    let repository = match repository.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => repository,
+    };
+    now.strip_prefix(repository)
+        .is_some_and(|rest| rest.starts_with('@'))
+}
+
+fn downgraded(case: &Case<'_>, new: &Object, old: &Object, index: usize) -> Finding {
+    let [target, running] = [new, old].map(|object| Flux::of([object]).unwrap_or_default());
+    let (level, why) = flux_downgraded::weighed(case, flux_downgraded::known(&target));
+    let message = format!("{target} would replace the running {running}; {why}");
+    let remedy = format!("Apply a manifest of {running} or newer");
+    Finding::about(new, &image_path(index), message, remedy).at_most(level)
+}
+
+/// An image that is no controller's, or the container gone.
+fn foreign((new, now): (&Object, &Workload), was: &Workload, index: usize, image: &str) -> Finding {
+    let container = was.start.containers.get(index);
+    let place = container
+        .and_then(|name| now.start.containers.iter().position(|other| other == name))
+        .and_then(|place| Some((place, now.images.get(place)?)));
+    let remedy = format!("Keep {image} or a newer one");
+    if let Some((place, other)) = place {
+        let message = format!("{other} would replace {image}, and tells no version of it");
+        return Finding::about(new, &image_path(place), message, remedy).at_most(Level::Warn);
+    }
+    let message = format!("no container would run {image} any more");
+    Finding::about(new, "/spec/template/spec/containers", message, remedy)
+}
+
+fn image_path(index: usize) -> String {
+    format!("/spec/template/spec/containers/{index}/image")
+}
+
+fn scaled(object: &Object) -> Finding {
+    let deployment = Object {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        ..object.clone()
+    };
+    let name = &deployment.name;
+    let message = format!("replicas: 0 stops {name}");
+    let namespace = deployment.namespace.as_deref().unwrap_or_default();
+    let remedy =
+        format!("Start it again: kubectl scale -n {namespace} deployment {name} --replicas=1");
+    Finding::about(&deployment, "/spec/replicas", message, remedy).at_most(Level::Warn)
+}
+
+/// Whatever keeps new pods from starting, or starts them as another account.
+fn started(object: &Object, now: &Start, was: &Start) -> Vec<Finding> {
+    let warn = |path: &str, message: String, remedy: &str| {
+        Finding::about(object, path, message, remedy.to_owned()).at_most(Level::Warn)
+    };
+    let mut findings = Vec::new();
+    if now.paused && !was.paused {
+        let message = "paused: true keeps every later change from its pods".to_owned();
+        findings.push(warn("/spec/paused", message, "Leave spec.paused out of it"));
+    }
+    if now.account != was.account {
+        let message = format!(
+            "it would run as ServiceAccount {:?}, and the rights of Flux are those of {:?}",
+            now.account, was.account
+        );
+        let path = "/spec/template/spec/serviceAccountName";
+        findings.push(warn(
+            path,
+            message,
+            "Keep its ServiceAccount, or bind the other one first",
+        ));
+    }
+    let mut nodes = now
+        .nodes
+        .iter()
+        .filter(|(key, _)| *key != "kubernetes.io/os");
+    if let Some((key, value)) = nodes.find(|(key, value)| was.nodes.get(*key) != Some(*value)) {
+        let message = format!("it would run on nodes with {key}={value} alone");
+        let path = "/spec/template/spec/nodeSelector";
+        findings.push(warn(
+            path,
+            message,
+            "Make sure that such a node has room for it",
+        ));
+    }
+    findings
+}
+
+fn redirected(new: &Object, now: &Service, was: &Service) -> Option<Finding> {
+    let message = "it would send to other pods than those of Flux's controller".to_owned();
+    let remedy = format!("Keep the selector app: {}", new.name);
+    (now.selector != was.selector)
+        .then(|| Finding::about(new, "/spec/selector", message, remedy).at_most(Level::Warn))
+}

@@ -1,0 +1,123 @@
+//! What stops a controller of the engine or moves it down, as conditions.
+//!
+//! Only such changes are sent: a restart, limits, arguments and an autoscaler ask nobody. Only what
+//! may be refused fails closed. An upgrade is not among that, so it goes on while the server is down.
+
+use fluxkeep::engine::{CONTROLLERS, CORE, Engine};
+use fluxkeep::rules::engine_disabled::SERVICES;
+
+use super::cel::{NEW, OLD, all, any, is_named, is_resource, not, optional};
+use super::engine::is_inside;
+
+/// A change that the rule may find something in.
+pub(super) fn disables(engine: &Engine) -> String {
+    let deployment = all([
+        is_deployment(),
+        is_named(OLD, &CONTROLLERS),
+        has_pods(),
+        any([changes_images(), stops(), is_paused(), changes_place()]),
+    ]);
+    let scale = all([is_scale(), is_named(OLD, &CORE), scales_to_zero()]);
+    let service = all([
+        is_resource("services"),
+        is_named(OLD, &SERVICES),
+        redirects(),
+    ]);
+    all([is_inside(engine), any([deployment, scale, service])])
+}
+
+/// A change that the rule may refuse: an image that looks older, or a controller's container gone.
+pub(super) fn takes_down() -> String {
+    all([is_deployment(), has_pods(), any([looks_older(), is_gone()])])
+}
+
+fn is_scale() -> String {
+    let sub = "has(request.subResource) && request.subResource == 'scale'";
+    all([is_resource("deployments"), format!("({sub})")])
+}
+
+fn is_deployment() -> String {
+    all([is_resource("deployments"), not(&is_scale())])
+}
+
+/// The apiserver lets no Deployment be without; everything below may ask for them.
+fn has_pods() -> String {
+    let has = |object: &str| {
+        let pods = format!("{object}.spec.template.spec");
+        format!(
+            "has({object}.spec) && has({object}.spec.template) && has({pods}) && has({pods}.containers)"
+        )
+    };
+    format!("({} && {})", has(OLD), has(NEW))
+}
+
+fn containers(object: &str) -> String {
+    format!("{object}.spec.template.spec.containers")
+}
+
+fn changes_images() -> String {
+    let images = |object: &str| {
+        format!(
+            "{}.map(one, has(one.image) ? one.image : '')",
+            containers(object)
+        )
+    };
+    format!("{} != {}", images(NEW), images(OLD))
+}
+
+fn stops() -> String {
+    let zero = |object: &str| format!("has({object}.spec.replicas) && {object}.spec.replicas == 0");
+    format!("({} && {})", zero(NEW), not(&zero(OLD)))
+}
+
+/// Kubernetes leaves out the replicas of a Scale where they are 0.
+fn scales_to_zero() -> String {
+    let runs = |object: &str| {
+        let replicas = format!("{object}.spec.replicas");
+        format!("has({object}.spec) && has({replicas}) && {replicas} > 0")
+    };
+    format!("({} && {})", not(&runs(NEW)), runs(OLD))
+}
+
+fn is_paused() -> String {
+    let paused = |object: &str| format!("has({object}.spec.paused) && {object}.spec.paused");
+    format!("({} && {})", paused(NEW), not(&paused(OLD)))
+}
+
+/// Another ServiceAccount, or other nodes.
+fn changes_place() -> String {
+    let account = |object: &str| optional(object, "template.spec.serviceAccountName");
+    let [now, was] = [NEW, OLD].map(|object| format!("{object}.spec.template.spec.nodeSelector"));
+    let nodes = format!("(has({now}) && (!has({was}) || {now} != {was}))");
+    any([format!("{} != {}", account(NEW), account(OLD)), nodes])
+}
+
+fn redirects() -> String {
+    let [now, was] = [NEW, OLD].map(|object| format!("{object}.spec.selector"));
+    let has = |object: &str| format!("has({object}.spec) && has({object}.spec.selector)");
+    format!("({} && (!({}) || {now} != {was}))", has(OLD), has(NEW))
+}
+
+/// A container whose image had a version, and has a lower one. What is no version looks like none.
+fn looks_older() -> String {
+    let version = |container: &str| {
+        let written = r"':v?[0-9]{1,6}[.][0-9]{1,6}[.][0-9]{1,6}'";
+        format!("{container}.image.find({written}).findAll('[0-9]+').map(part, int(part))")
+    };
+    let lower = "size(pair[0]) == 3 && size(pair[1]) == 3 && (pair[0][0] < pair[1][0] || \
+         pair[0][0] == pair[1][0] && (pair[0][1] < pair[1][1] || \
+         pair[0][1] == pair[1][1] && pair[0][2] < pair[1][2]))";
+    let pair = format!("[[{}, {}]]", version("now"), version("was"));
+    let same = "was.name == now.name && has(was.image) && has(now.image)";
+    format!(
+        "{}.exists(now, {}.exists(was, {same} && {pair}.exists(pair, {lower})))",
+        containers(NEW),
+        containers(OLD)
+    )
+}
+
+fn is_gone() -> String {
+    let stays = format!("{}.exists(now, now.name == was.name)", containers(NEW));
+    let runs = format!("has(was.image) && was.image.contains({OLD}.metadata.name)");
+    format!("{}.exists(was, {runs} && {})", containers(OLD), not(&stays))
+}

@@ -1,0 +1,51 @@
+//! What takes rights from the engine's controllers, as conditions.
+
+use fluxkeep::engine::Engine;
+use fluxkeep::rules::engine_rights_lost::CORE_GROUPS;
+
+use super::cel::{NEW, OLD, all, any, is_resource_in, list, not};
+
+/// A ServiceAccount of the engine's namespaces taken out of a binding, or a group of Flux's API out of
+/// a role. What only adds is nobody's business.
+pub(super) fn loses_rights(engine: &Engine) -> String {
+    any([unbinds(engine), empties()])
+}
+
+fn unbinds(engine: &Engine) -> String {
+    let same = "now.kind == was.kind && now.name == was.name";
+    let stays = exists(
+        &format!("{NEW}.subjects"),
+        "now",
+        &format!("{same} && has(now.namespace) && now.namespace == was.namespace"),
+    );
+    let account = "was.kind == 'ServiceAccount' && has(was.namespace)";
+    let home = format!("was.namespace in {}", list(&engine.namespaces));
+    let gone = exists(
+        &format!("{OLD}.subjects"),
+        "was",
+        &format!("{account} && {home} && {}", not(&stays)),
+    );
+    all([
+        is_resource_in(&["clusterrolebindings", "rolebindings"]),
+        gone,
+    ])
+}
+
+fn empties() -> String {
+    let covers = |object: &str| {
+        let rule = "has(rule.apiGroups) && (group in rule.apiGroups || '*' in rule.apiGroups)";
+        exists(&format!("{object}.rules"), "rule", rule)
+    };
+    let gone = format!(
+        "{}.exists(group, {} && {})",
+        list(&CORE_GROUPS),
+        covers(OLD),
+        not(&covers(NEW))
+    );
+    all([is_resource_in(&["clusterroles", "roles"]), gone])
+}
+
+/// Whether an item of a list meets a condition; false without the list, which may also be null.
+fn exists(list: &str, item: &str, condition: &str) -> String {
+    format!("(has({list}) && {list} != null && {list}.exists({item}, {condition}))")
+}
