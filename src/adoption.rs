@@ -17,7 +17,8 @@ use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 use crate::object::{Body, Marks, Object};
-use crate::rules::foreign_owner::{KUSTOMIZATION, holder};
+use crate::owners::{Holder, Mark, Tool, foreign_marks};
+use crate::rules::foreign_owner::stranger;
 
 /// What is known when a manifest is rendered.
 #[derive(Debug, Clone, Copy)]
@@ -72,29 +73,6 @@ pub struct Edit {
     pub reason: String,
 }
 
-/// By these another tool knows what is its own, and prunes it when it is not in its sources any more.
-const TIES: [(Part, &str, &str); 7] = [
-    (
-        Part::Labels,
-        "kustomize.toolkit.fluxcd.io/name",
-        "kustomize-controller",
-    ),
-    (
-        Part::Labels,
-        "kustomize.toolkit.fluxcd.io/namespace",
-        "kustomize-controller",
-    ),
-    (Part::Labels, "kapp.k14s.io/app", "kapp"),
-    (Part::Labels, "kapp.k14s.io/association", "kapp"),
-    (Part::Annotations, "kapp.k14s.io/identity", "kapp"),
-    (Part::Labels, "argocd.argoproj.io/instance", "Argo CD"),
-    (
-        Part::Annotations,
-        "argocd.argoproj.io/tracking-id",
-        "Argo CD",
-    ),
-];
-
 impl Adopter<'_> {
     /// How the object stands that lives where this one will.
     #[must_use]
@@ -105,11 +83,11 @@ impl Adopter<'_> {
         let Some(live) = facts.live(&object.key()) else {
             return self.missing(object);
         };
-        match holder(live, self.owner) {
+        match stranger(live, self.owner) {
             Err(_) => Standing::Unknown,
-            Ok(Some(other)) => Standing::Foreign(other.to_string()),
+            Ok(Some(other)) if !other.is_gone(facts) => Standing::Foreign(other.to_string()),
             Ok(None) if live.owner().is_some() => Standing::Ours,
-            Ok(None) => Standing::Unowned,
+            Ok(_) => Standing::Unowned,
         }
     }
 
@@ -154,7 +132,7 @@ impl Adopter<'_> {
             edits.extend(ownership(owner));
         }
         if self.owner.is_some() && matches!(standing, Standing::Unowned | Standing::Ours) {
-            edits.extend(TIES.map(untie));
+            edits.extend(foreign_marks().map(untie));
         }
         edits
     }
@@ -184,7 +162,8 @@ fn ownership(owner: &Owner) -> [Edit; 3] {
     ]
 }
 
-fn untie((part, key, tool): (Part, &'static str, &str)) -> Edit {
+fn untie((tool, Mark(part, key)): (&Tool, Mark)) -> Edit {
+    let tool = tool.name;
     Edit {
         part,
         key: key.into(),
@@ -262,19 +241,13 @@ impl Edit {
     }
 }
 
-/// The namespace and name of the Kustomization that applied an object, if one did. Its labels stay behind
-/// when it is gone.
+/// The object as it stands once its owner has let go of it.
 #[must_use]
-pub fn kustomization(object: &Object) -> Option<(String, String)> {
-    let [namespace, name] = KUSTOMIZATION.map(|key| object.labels.get(key).cloned());
-    Some((namespace?, name?))
-}
-
-/// The object as it stands once its Kustomization does not apply it any more.
-#[must_use]
-pub fn let_go(mut object: Object) -> Object {
-    for key in KUSTOMIZATION {
-        object.labels.remove(key);
+pub fn let_go(mut object: Object, holder: &Holder) -> Object {
+    for Mark(part, key) in holder.tool.marks {
+        if let Some(labels) = part.of(&mut object) {
+            labels.remove(key);
+        }
     }
     object
 }

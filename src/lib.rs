@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod mutation;
 pub mod object;
 pub mod overrides;
+pub mod owners;
 pub mod policy;
 pub mod policy_file;
 pub mod render;

@@ -1,6 +1,7 @@
 //! What of an object goes into a snapshot: nothing that the judge does not look at.
 
 use fluxkeep::object::Head;
+use fluxkeep::owners::is_kept;
 use serde_json::{Map, Value, json};
 
 /// The parts of an object by kind, as JSON pointers; `*` stands for each item of a list.
@@ -80,12 +81,6 @@ pub(crate) fn lean(item: &Value, head: &Head, values: &[String]) -> Value {
         }
     }
     lean
-}
-
-fn is_kept(annotation: &str) -> bool {
-    ["fluxkeep.io/", "meta.helm.sh/", "helm.sh/"]
-        .iter()
-        .any(|prefix| annotation.starts_with(prefix))
 }
 
 fn clone((key, value): (&String, &Value)) -> (String, Value) {

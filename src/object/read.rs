@@ -11,19 +11,7 @@ use super::selector::{self, Selector};
 use super::{Binding, Body, Grantee, Marks, Object, Role, Service, Start, Workload};
 use crate::crd::{Definition, Version};
 use crate::helm::release::HelmRelease;
-
-/// Labels and annotations are kept when their key begins so; everything else, `kubectl`'s copy of
-/// the last applied object first of all, is none of fluxkeep's business.
-const KEPT: [&str; 8] = [
-    "fluxkeep.io/",
-    "meta.helm.sh/",
-    "helm.sh/",
-    "app.kubernetes.io/",
-    "helm.toolkit.fluxcd.io/",
-    "kustomize.toolkit.fluxcd.io/",
-    "kapp.k14s.io/",
-    "argocd.argoproj.io/",
-];
+use crate::owners::is_kept;
 
 /// What says how the rest of a document is to be read.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -470,7 +458,7 @@ impl<'de> Visitor<'de> for Kept {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Marks, A::Error> {
         let mut marks = Marks::default();
         while let Some(key) = map.next_key::<String>()? {
-            if KEPT.iter().any(|prefix| key.starts_with(prefix)) {
+            if is_kept(&key) {
                 marks.insert(key, map.next_value::<Option<String>>()?.unwrap_or_default());
             } else {
                 map.next_value::<IgnoredAny>()?;

@@ -271,7 +271,14 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     let (labels, annotations) = tied();
     let stage = Stage::set("adopt-dry-run", &labels, &annotations).await;
     let before = stage.inventory().await;
-    let told = succeeds(&stage.adopting(&[]).output().expect("fluxkeep"));
+    let refused = said(&stage.adopting(&[]).output().expect("fluxkeep"));
+    assert!(
+        refused.contains("Argo CD application flux owns it")
+            && refused.contains("--take-over flux"),
+        "{refused}"
+    );
+    let taken = stage.adopting(&["--take-over", "flux"]).output();
+    let told = succeeds(&taken.expect("fluxkeep"));
     let line = told
         .lines()
         .find(|line| line.starts_with("Service flux-system/source-controller "))
@@ -352,6 +359,60 @@ async fn helm_3_installs_over_what_was_adopted_without_taking_ownership_itself()
     assert_eq!(stage.inventory().await, before, "nothing is left to do");
 }
 
+/// Helm 4 applies server-side: what somebody else owns and the chart writes differently is a conflict.
+#[tokio::test]
+async fn helm_4_stops_at_a_field_of_somebody_else_and_goes_on_with_the_flag_that_is_printed() {
+    let stage = Stage::plain("adopt-helm-4").await;
+    let scale = [
+        "scale",
+        "-n",
+        HOME,
+        "deployment/source-controller",
+        "--replicas=2",
+    ];
+    let scaled = stage.cluster.kubectl(&scale);
+    assert!(scaled.status.success(), "{}", said(&scaled));
+    let told = stage.adopts(&[]);
+    for part in ["belong to", "kubectl", "--force-conflicts"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let chart = umbrella(&running());
+    let chart = chart.to_string_lossy();
+    let refused = said(&Helm::Four.run(&stage.cluster, &["install", "flux", &chart]));
+    assert!(refused.contains("conflict"), "{refused}");
+    let flag = ["upgrade", "--install", "flux", &*chart, "--force-conflicts"];
+    Helm::Four.runs(&stage.cluster, &flag);
+}
+
+/// What `keep` leaves behind of a release that was uninstalled still names that as its owner.
+#[tokio::test]
+async fn what_a_release_that_is_gone_left_behind_is_taken_over_by_the_flag_that_is_printed() {
+    let gone =
+        json!({"meta.helm.sh/release-name": "gone", "meta.helm.sh/release-namespace": "elsewhere"});
+    let stage = Stage::set("adopt-left-behind", &json!({}), &gone).await;
+    let before = stage.inventory().await;
+    let refused = said(&stage.adopting(&["--yes"]).output().expect("fluxkeep"));
+    assert!(
+        refused.contains("helm status gone -n elsewhere")
+            && refused.contains("add --take-over elsewhere/gone"),
+        "{refused}"
+    );
+    assert_eq!(stage.inventory().await, before);
+    let status = Helm::Three.run(&stage.cluster, &["status", "gone", "-n", "elsewhere"]);
+    assert!(
+        said(&status).contains("release: not found"),
+        "{}",
+        said(&status)
+    );
+    stage.adopts(&["--take-over", "elsewhere/gone"]);
+    stage.is_whole().await;
+    let chart = umbrella(&running());
+    Helm::Three.runs(
+        &stage.cluster,
+        &["install", "flux", &chart.to_string_lossy()],
+    );
+}
+
 /// A release that is rendered takes over what it holds; what it lacks is told and left alone.
 #[tokio::test]
 async fn what_the_release_does_not_hold_is_left_alone() {
@@ -394,7 +455,7 @@ async fn an_adoption_that_was_refused_half_way_goes_on_and_is_undone_to_the_byte
     let half = stage.half_entitled().await;
     let before = stage.objects().await;
     let cut = stage
-        .adopting_as(&half, &["--yes"])
+        .adopting_as(&half, &["--yes", "--take-over", "flux"])
         .output()
         .expect("fluxkeep");
     assert_eq!(cut.status.code(), Some(2), "{}", said(&cut));
@@ -419,7 +480,7 @@ async fn an_adoption_that_was_refused_half_way_goes_on_and_is_undone_to_the_byte
         stage.installed.len()
     );
     let versions = stage.inventory().await;
-    stage.adopts(&[]);
+    stage.adopts(&["--take-over", "flux"]);
     stage.is_whole().await;
     let kept = stage
         .inventory()

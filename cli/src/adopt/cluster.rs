@@ -11,6 +11,7 @@ use std::time::Duration;
 use fluxkeep::engine::MEMBERS;
 use fluxkeep::manifest::read_as;
 use fluxkeep::object::{Head, Key, Object};
+use fluxkeep::owners::{Custom, Holder, RECONCILE, Rest};
 use fluxkeep_cluster::reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
@@ -19,7 +20,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::plan::{Hold, Seen};
+use super::holds::Hold;
+use super::plan::Seen;
 use super::stamp::{Stamp, Way};
 
 /// By this the apiserver tells what adoption wrote.
@@ -99,39 +101,38 @@ impl Cluster {
             kind: object.kind.clone(),
         };
         let uid = live.uid.clone().unwrap_or_default();
+        let managers = managers(&live);
         let object =
             read_as(&json!({"metadata": live}).to_string(), head).map_err(Failure::Unreadable)?;
-        Ok(Some(Seen { object, uid }))
+        Ok(Some(Seen {
+            object,
+            uid,
+            managers,
+        }))
     }
 
-    /// What a Kustomization does; it is asked for in a version that the cluster serves.
+    /// What an owner does that is a custom resource, read in a version that the cluster serves.
     ///
     /// # Errors
     /// As [`Cluster::see`].
     pub async fn hold(
         &self,
         version: Option<&str>,
-        namespace: &str,
-        name: &str,
+        custom: Custom,
+        holder: &Holder,
     ) -> Result<Hold, Failure> {
         let Some(version) = version else {
             return Ok(Hold::Gone);
         };
-        let resource = resource(
-            "kustomize.toolkit.fluxcd.io",
-            version,
-            "Kustomization",
-            "kustomizations",
-        );
+        let kind = holder.tool.owns_as;
+        let resource = resource(custom.group, version, kind, custom.resource);
+        let namespace = holder.namespace.as_deref().unwrap_or_default();
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), namespace, &resource);
-        let Some(live) = heard(api.get_opt(name)).await? else {
+        let Some(live) = heard(api.get_opt(&holder.name)).await? else {
             return Ok(Hold::Gone);
         };
-        let suspended = live.data.pointer("/spec/suspend") == Some(&Value::Bool(true));
-        // One that is being deleted prunes, suspended or not.
-        let rests = suspended && live.metadata.deletion_timestamp.is_none();
-        Ok(if rests {
+        Ok(if rests(&live, custom.rests_by) {
             Hold::Suspended
         } else {
             Hold::Applies
@@ -242,6 +243,43 @@ impl Cluster {
             None => Api::all_with(self.client.clone(), &resource),
         })
     }
+}
+
+/// True if an owner leaves its objects alone, also when it is deleted.
+fn rests(live: &DynamicObject, by: Rest) -> bool {
+    match by {
+        Rest::Suspend => {
+            let suspended = live.data.pointer("/spec/suspend") == Some(&Value::Bool(true));
+            suspended && live.metadata.deletion_timestamp.is_none()
+        }
+        Rest::Annotation => {
+            let annotations = live.metadata.annotations.as_ref();
+            let value = annotations.and_then(|annotations| annotations.get(RECONCILE));
+            value.is_some_and(|value| value.eq_ignore_ascii_case("disabled"))
+        }
+    }
+}
+
+/// Whoever owns fields of an object besides Helm and fluxkeep. Owners of metadata or status alone are
+/// left out: a chart's labels are written by adoption, and nobody applies a status.
+fn managers(live: &ObjectMeta) -> Vec<String> {
+    let mut managers = Vec::new();
+    for entry in live.managed_fields.iter().flatten() {
+        let Some(manager) = &entry.manager else {
+            continue;
+        };
+        let is_own = manager == MANAGER || manager.starts_with("helm");
+        let is_status = entry.subresource.as_deref() == Some("status");
+        let fields = entry
+            .fields_v1
+            .as_ref()
+            .and_then(|fields| fields.0.as_object());
+        let owns_any = fields.is_some_and(|fields| fields.keys().any(|key| key != "f:metadata"));
+        if owns_any && !is_own && !is_status && !managers.contains(manager) {
+            managers.push(manager.clone());
+        }
+    }
+    managers
 }
 
 fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {

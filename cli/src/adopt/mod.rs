@@ -5,22 +5,23 @@
 //! on the disk; run again after whatever cut it off, it does the rest.
 
 pub mod cluster;
+pub mod holds;
 pub mod plan;
 pub mod stamp;
 pub mod table;
 pub mod undo;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::builder::FalseyValueParser;
-use fluxkeep::adoption::kustomization;
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::{Key, Object};
+use fluxkeep::owners::Custom;
 use fluxkeep_cluster::collections::served;
 use fluxkeep_cluster::documents;
 use fluxkeep_cluster::gather::gather;
@@ -29,7 +30,8 @@ use kube::Client;
 use crate::access::Access;
 use crate::{Found, Output};
 use cluster::{Cluster, Done, Moved};
-use plan::{Holds, Planner, Row, Seen, taken};
+use holds::{Hold, Holds, strangers};
+use plan::{Planner, Row, Seen, taken};
 use stamp::{Stamp, Way};
 use undo::Undo;
 
@@ -61,6 +63,10 @@ pub struct Args {
     /// Puts back what stands in such a file; shows it only, without --yes.
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     undo: Option<PathBuf>,
+    /// An owner that is gone or lets go of these objects, as a refusal names it: a Helm release, an Argo CD
+    /// application, a kapp app.
+    #[arg(long, value_name = "OWNER", conflicts_with = "undo")]
+    take_over: Vec<String>,
     /// The release's rendered manifests: files, folders, or - for stdin. What it does not hold is left alone;
     /// without them, it takes over the whole engine.
     #[arg(value_name = "MANIFEST")]
@@ -99,7 +105,7 @@ async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Resul
     let client = args.access.client().await?;
     let (cluster, facts) = (Cluster::new(client.clone()), facts(&client, &engine).await?);
     let seen = see(&cluster, taken(&facts, &engine, held.as_deref())).await?;
-    let holds = holds(&cluster, &facts, &seen).await?;
+    let holds = holds(&cluster, &facts, &seen, owner, &args.take_over).await?;
     let rows = Planner {
         engine: &engine,
         owner,
@@ -110,7 +116,7 @@ async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Resul
         .engine(&engine)
         .filter(|live| seen.iter().all(|seen| seen.object.key() != live.key()))
         .collect();
-    let advice = table::advice(&holds, &orphans);
+    let advice = table::advice(&holds, &orphans, &seen);
     if rows.iter().any(|row| row.refusal.is_some()) {
         output.text(&table::plan(&rows, owner))?;
         output.text(&format!(
@@ -307,29 +313,42 @@ async fn see(
     Ok(seen)
 }
 
-async fn holds(cluster: &Cluster, facts: &Facts, seen: &[Seen]) -> anyhow::Result<Holds> {
+/// Every other owner of these objects, and whether it lets go of them.
+async fn holds(
+    cluster: &Cluster,
+    facts: &Facts,
+    seen: &[Seen],
+    owner: &Owner,
+    take_over: &[String],
+) -> anyhow::Result<Holds> {
+    let mut others = BTreeMap::new();
+    for holder in seen.iter().flat_map(|seen| strangers(&seen.object, owner)) {
+        others.insert(holder.to_string(), holder);
+    }
+    let mut holds = Vec::new();
+    for holder in others.into_values() {
+        let hold = match holder.tool.lives_as {
+            Some(custom) => {
+                let version = version(facts, custom);
+                let hold = cluster.hold(version, custom, &holder).await;
+                hold.with_context(|| format!("reading {holder}"))?
+            }
+            None if take_over.contains(&holder.id()) => Hold::TakenOver,
+            None => Hold::Applies,
+        };
+        holds.push((holder, hold));
+    }
+    Ok(holds.into_iter().collect())
+}
+
+/// The version in which the cluster serves a custom resource; `None` if it does not.
+fn version(facts: &Facts, custom: Custom) -> Option<&str> {
     let key = Key {
         group: "apiextensions.k8s.io".to_owned(),
         kind: "CustomResourceDefinition".to_owned(),
         namespace: None,
-        name: "kustomizations.kustomize.toolkit.fluxcd.io".to_owned(),
+        name: format!("{}.{}", custom.resource, custom.group),
     };
-    let version = facts
-        .live(&key)
-        .and_then(Object::definition)
-        .and_then(served);
-    let names: BTreeSet<_> = seen
-        .iter()
-        .filter_map(|seen| kustomization(&seen.object))
-        .collect();
-    let mut holds = Holds::new();
-    for (namespace, name) in names {
-        let context = || format!("reading Kustomization {namespace}/{name}");
-        let hold = cluster
-            .hold(version, &namespace, &name)
-            .await
-            .with_context(context)?;
-        holds.insert((namespace, name), hold);
-    }
-    Ok(holds)
+    let definition = facts.live(&key)?.definition()?;
+    served(definition)
 }

@@ -1,13 +1,12 @@
 //! From the engine as it lives to what adoption writes on each object: pure.
 
-use std::collections::BTreeMap;
-
-use fluxkeep::adoption::{Adopter, Standing, kustomization, let_go};
+use fluxkeep::adoption::{Adopter, Standing};
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 use fluxkeep::helm::Owner;
 use fluxkeep::object::{Key, Object};
 
+use super::holds::{Holds, refusal};
 use super::stamp::Stamp;
 
 /// A live object.
@@ -17,21 +16,9 @@ pub struct Seen {
     pub object: Object,
     /// `metadata.uid`.
     pub uid: String,
+    /// Whoever owns fields of it besides Helm, as server-side apply knows them.
+    pub managers: Vec<String>,
 }
-
-/// What a Kustomization does with the objects that bear its labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// It would write its labels anew, and prune.
-    Applies,
-    /// Nothing until it is resumed.
-    Suspended,
-    /// It is not in this cluster.
-    Gone,
-}
-
-/// Kustomizations by namespace and name.
-pub type Holds = BTreeMap<(String, String), Hold>;
 
 /// What becomes of one object.
 #[derive(Debug)]
@@ -51,7 +38,7 @@ pub struct Planner<'a> {
     pub engine: &'a Engine,
     /// The release that takes over.
     pub owner: &'a Owner,
-    /// The Kustomizations whose labels were seen.
+    /// The owners whose marks were seen.
     pub holds: &'a Holds,
 }
 
@@ -59,12 +46,9 @@ impl Planner<'_> {
     /// A row an object, in their order.
     #[must_use]
     pub fn plan(&self, seen: &[Seen]) -> Vec<Row> {
-        // A Kustomization that does not apply an object any more holds it by nothing but its labels.
-        let standing = |seen: &Seen| match self.hold(&seen.object) {
-            Some(Hold::Suspended | Hold::Gone) => let_go(seen.object.clone()),
-            Some(Hold::Applies) | None => seen.object.clone(),
-        };
-        let facts = Facts::of(seen.iter().map(standing));
+        // An owner that lets go of an object holds it by nothing but its marks.
+        let settled = |seen: &Seen| self.holds.settled(&seen.object);
+        let facts = Facts::of(seen.iter().map(settled));
         let adopter = Adopter {
             facts: Some(&facts),
             engine: self.engine,
@@ -73,37 +57,14 @@ impl Planner<'_> {
         seen.iter().map(|seen| self.row(&adopter, seen)).collect()
     }
 
-    fn row(&self, adopter: &Adopter<'_>, Seen { object, uid }: &Seen) -> Row {
-        let standing = adopter.standing(object);
-        let refusal = self.refusal(object, &standing);
+    fn row(&self, adopter: &Adopter<'_>, seen: &Seen) -> Row {
+        let Seen { object, uid, .. } = seen;
+        let in_the_way = self.holds.in_the_way(object, self.owner);
         Row {
             stamp: Stamp::of(object, uid, &adopter.wanted(object)),
-            standing,
-            refusal,
+            standing: adopter.standing(object),
+            refusal: in_the_way.as_ref().map(refusal),
         }
-    }
-
-    fn hold(&self, object: &Object) -> Option<Hold> {
-        // One that nobody looked for may apply it.
-        kustomization(object).map(|name| self.holds.get(&name).copied().unwrap_or(Hold::Applies))
-    }
-
-    fn refusal(&self, object: &Object, standing: &Standing) -> Option<String> {
-        if let Some((namespace, name)) =
-            kustomization(object).filter(|_| self.hold(object) == Some(Hold::Applies))
-        {
-            return Some(format!(
-                "Kustomization {namespace}/{name} applies it and would write its labels anew. Suspend that first: \
-                 flux suspend kustomization {name} -n {namespace}"
-            ));
-        }
-        let Standing::Foreign(other) = standing else {
-            return None;
-        };
-        Some(format!(
-            "{other} owns it, and its uninstall would delete it whatever stands on the live object. End that \
-             release first in a way that keeps its objects, or name it with --release-name and --release-namespace"
-        ))
     }
 }
 
@@ -126,8 +87,10 @@ pub fn taken<'a>(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::holds::Hold;
     use super::*;
     use fluxkeep::manifest::{Reading, read};
+    use fluxkeep::owners::holders;
 
     const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: source-controller\n  namespace: flux-system\n";
     const KUSTOMIZED: &str = "  labels: {kustomize.toolkit.fluxcd.io/name: apps, kustomize.toolkit.fluxcd.io/namespace: team}\n";
@@ -138,10 +101,8 @@ mod tests {
             .into_iter()
             .next()
             .unwrap();
-        let holds: Holds = hold
-            .map(|hold| (("team".to_owned(), "apps".to_owned()), hold))
-            .into_iter()
-            .collect();
+        let holder = holders(&object).next();
+        let holds: Holds = holder.zip(hold).into_iter().collect();
         let (engine, owner) = (
             Engine::default(),
             Owner {
@@ -158,6 +119,7 @@ mod tests {
             .plan(&[Seen {
                 object,
                 uid: "u".to_owned(),
+                managers: Vec::new(),
             }])
             .into_iter()
             .next()
@@ -210,13 +172,68 @@ mod tests {
         }
     }
 
+    const OTHER: &str =
+        "  annotations: {meta.helm.sh/release-name: other, meta.helm.sh/release-namespace: team}\n";
+
     #[test]
-    fn what_another_release_owns_is_refused() {
-        let other = "  annotations: {meta.helm.sh/release-name: other, meta.helm.sh/release-namespace: flux-system}\n";
-        let refusal = row(other, None).refusal.unwrap();
+    fn what_another_release_owns_is_refused_with_the_flag_that_takes_it_over() {
+        let refusal = row(OTHER, None).refusal.unwrap();
         assert!(
-            refusal.starts_with("Helm release flux-system/other owns it"),
+            refusal.starts_with("Helm release team/other owns it"),
             "{refusal}"
+        );
+        assert!(
+            refusal.contains("helm status other -n team")
+                && refusal.contains("add --take-over team/other"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn what_a_release_that_is_gone_left_behind_is_stamped_over() {
+        let row = row(OTHER, Some(Hold::TakenOver));
+        assert_eq!((&row.standing, &row.refusal), (&Standing::Unowned, &None));
+        let name = row
+            .stamp
+            .real()
+            .find(|change| change.key == "meta.helm.sh/release-name");
+        let name = name.unwrap();
+        assert_eq!(
+            (name.was.as_deref(), name.is.as_deref()),
+            (Some("other"), Some("flux"))
+        );
+    }
+
+    #[test]
+    fn a_flux_instance_lets_go_once_it_is_paused() {
+        let labels = "  labels: {fluxcd.controlplane.io/name: flux, fluxcd.controlplane.io/namespace: flux-system}\n";
+        let refusal = row(labels, Some(Hold::Applies)).refusal.unwrap();
+        assert!(
+            refusal.contains(
+                "kubectl annotate fluxinstance -n flux-system flux fluxcd.controlplane.io/reconcile=disabled"
+            ),
+            "{refusal}"
+        );
+        let paused = row(labels, Some(Hold::Suspended));
+        assert_eq!(
+            (&paused.standing, &paused.refusal),
+            (&Standing::Unowned, &None)
+        );
+        assert_eq!(removed(&paused).len(), 2);
+    }
+
+    #[test]
+    fn what_argo_cd_applies_is_taken_over_where_the_person_says_so() {
+        let id = "  annotations: {argocd.argoproj.io/tracking-id: 'platform:/Service:flux-system/source-controller'}\n";
+        let refusal = row(id, None).refusal.unwrap();
+        assert!(
+            refusal.starts_with("Argo CD application platform owns it")
+                && refusal.ends_with("--take-over platform"),
+            "{refusal}"
+        );
+        assert_eq!(
+            removed(&row(id, Some(Hold::TakenOver))),
+            ["argocd.argoproj.io/tracking-id"]
         );
     }
 

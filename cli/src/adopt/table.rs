@@ -1,12 +1,14 @@
 //! The plan as a table, and what is said below it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use fluxkeep::adoption::Standing;
 use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::object::Object;
 
-use super::plan::{Hold, Holds, Row};
+use super::holds::{Hold, Holds};
+use super::plan::{Row, Seen};
 use super::stamp::{Change, Stamp};
 
 /// A row an object, and what the words in it mean.
@@ -123,7 +125,7 @@ pub fn refusals(rows: &[Row]) -> String {
 
 /// What a person has to think of afterwards, one line each.
 #[must_use]
-pub fn advice(holds: &Holds, orphans: &[&Object]) -> String {
+pub fn advice(holds: &Holds, orphans: &[&Object], seen: &[Seen]) -> String {
     let mut lines: Vec<_> = holds.iter().filter_map(released).collect();
     if !orphans.is_empty() {
         let names: Vec<_> = orphans.iter().map(ToString::to_string).collect();
@@ -132,18 +134,37 @@ pub fn advice(holds: &Holds, orphans: &[&Object]) -> String {
             names.join(", ")
         ));
     }
+    lines.extend(conflicts(seen));
     lines.concat()
 }
 
-fn released(((namespace, name), hold): (&(String, String), &Hold)) -> Option<String> {
+fn released((holder, hold): (&str, Hold)) -> Option<String> {
     let advice = match hold {
-        Hold::Suspended => {
-            "is suspended: take these objects out of its source before it is resumed"
-        }
-        Hold::Gone => "is not in this cluster: where one elsewhere applies to it, suspend that",
+        Hold::Suspended => "is paused: take these objects out of its source before it is resumed",
+        Hold::Gone => "is not in this cluster: where one elsewhere applies to it, pause that",
+        Hold::TakenOver => "loses these objects: see to it that it does not apply them again",
         Hold::Applies => return None,
     };
-    Some(format!("Kustomization {namespace}/{name} {advice}\n"))
+    Some(format!("{holder} {advice}\n"))
+}
+
+/// Helm 4 applies server-side. It fails, after its record is stored, at the first field that another
+/// manager owns and the chart writes differently.
+fn conflicts(seen: &[Seen]) -> Option<String> {
+    let owned: Vec<_> = seen
+        .iter()
+        .filter(|seen| !seen.managers.is_empty())
+        .collect();
+    let managers: BTreeSet<_> = owned.iter().flat_map(|seen| &seen.managers).collect();
+    let names: Vec<_> = managers.into_iter().map(String::as_str).collect();
+    let (count, names) = (owned.len(), names.join(", "));
+    (count > 0).then(|| {
+        format!(
+            "Fields of {count} of these objects belong to {names}. Helm 4 stops at the first that the chart \
+             writes differently: give it --force-conflicts, which takes those fields over and nothing else. \
+             Helm 3 needs no flag\n"
+        )
+    })
 }
 
 /// The sum, and what comes next.

@@ -1,0 +1,356 @@
+//! The tools that own objects of a cluster, and the marks by which each knows its own.
+//!
+//! Every door goes by this one table: `foreign-owner`, `fluxkeep adopt`, the post-renderer, and what
+//! is read of labels and annotations at all. The next tool is an entry of [`TOOLS`].
+
+use std::fmt;
+
+use crate::adoption::Part;
+use crate::facts::Facts;
+use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE};
+use crate::object::Object;
+
+/// A tool that applies objects and deletes what is not in its sources any more.
+#[derive(Debug)]
+pub struct Tool {
+    /// As its project spells it, for example `Argo CD`.
+    pub name: &'static str,
+    /// What owns an object, in front of that owner's name: `Helm release`.
+    pub owns_as: &'static str,
+    /// How the owner deletes what it owns: `its uninstall`.
+    pub deletes_by: &'static str,
+    /// The labels and annotations to take off, so that the tool lets go of an object.
+    pub marks: &'static [Mark],
+    /// The owner as an object of the same cluster; `None` where it lives elsewhere or nowhere.
+    pub lives_as: Option<Custom>,
+    /// Reads the owner's name off an object.
+    names: fn(&Object) -> Option<Named>,
+    /// What to do first, so that the tool does not write its marks anew.
+    rests: fn(&Holder) -> String,
+}
+
+/// The custom resource that an owner is. Its kind is [`Tool::owns_as`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Custom {
+    /// API group.
+    pub group: &'static str,
+    /// The plural, for example `kustomizations`.
+    pub resource: &'static str,
+    /// How the owner is told to leave its objects alone.
+    pub rests_by: Rest,
+}
+
+/// How a custom resource is told to leave its objects alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// `spec.suspend: true`. Its deletion prunes all the same.
+    Suspend,
+    /// The annotation [`RECONCILE`] with the value `disabled`. Its deletion then prunes nothing.
+    Annotation,
+}
+
+/// With the value `disabled`, flux-operator leaves an object and what it owns alone.
+pub const RECONCILE: &str = "fluxcd.controlplane.io/reconcile";
+
+/// A label or annotation of a tool: where it stands, and its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(pub Part, pub &'static str);
+
+/// An owner's namespace, where it has one, and its name.
+type Named = (Option<String>, String);
+
+/// Whoever owns a live object.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Which tool applies the object.
+    pub tool: &'static Tool,
+    /// The owner's namespace; none for owners without one.
+    pub namespace: Option<String>,
+    /// The owner's name, for example that of a Kustomization.
+    pub name: String,
+}
+
+/// Every known tool. An object with marks of several belongs to the first.
+pub static TOOLS: [Tool; 6] = [
+    HELM,
+    KUSTOMIZE_CONTROLLER,
+    FLUX_OPERATOR,
+    RESOURCE_SET,
+    ARGO_CD,
+    KAPP,
+];
+
+const HELM: Tool = Tool {
+    name: "Helm",
+    owns_as: "Helm release",
+    deletes_by: "its uninstall",
+    marks: &[
+        Mark(Part::Annotations, RELEASE_NAME),
+        Mark(Part::Annotations, RELEASE_NAMESPACE),
+        Mark(Part::Labels, MANAGED_BY),
+    ],
+    lives_as: None,
+    names: |object| {
+        object
+            .owner()
+            .map(|owner| (Some(owner.namespace), owner.name))
+    },
+    rests: |holder| format!("end {holder}'s hold on it without deleting it"),
+};
+
+const KUSTOMIZE_CONTROLLER: Tool = Tool {
+    name: "kustomize-controller",
+    owns_as: "Kustomization",
+    deletes_by: "its pruning",
+    marks: &[
+        Mark(Part::Labels, "kustomize.toolkit.fluxcd.io/name"),
+        Mark(Part::Labels, "kustomize.toolkit.fluxcd.io/namespace"),
+    ],
+    lives_as: Some(Custom {
+        group: "kustomize.toolkit.fluxcd.io",
+        resource: "kustomizations",
+        rests_by: Rest::Suspend,
+    }),
+    names: |object| labelled(object, "kustomize.toolkit.fluxcd.io"),
+    rests: |holder| format!("take it out of {holder} with prune: false"),
+};
+
+/// A FluxInstance also carries `app.kubernetes.io/managed-by: flux-operator` onto its objects.
+/// Adoption writes Helm's value over that.
+const FLUX_OPERATOR: Tool = Tool {
+    name: "flux-operator",
+    owns_as: "FluxInstance",
+    deletes_by: "its deletion",
+    marks: &[
+        Mark(Part::Labels, "fluxcd.controlplane.io/name"),
+        Mark(Part::Labels, "fluxcd.controlplane.io/namespace"),
+    ],
+    lives_as: Some(Custom {
+        group: "fluxcd.controlplane.io",
+        resource: "fluxinstances",
+        rests_by: Rest::Annotation,
+    }),
+    names: |object| labelled(object, "fluxcd.controlplane.io"),
+    rests: |holder| format!("pause {holder}: {}", holder.paused()),
+};
+
+const RESOURCE_SET: Tool = Tool {
+    name: "flux-operator",
+    owns_as: "ResourceSet",
+    deletes_by: "its deletion",
+    marks: &[
+        Mark(Part::Labels, "resourceset.fluxcd.controlplane.io/name"),
+        Mark(Part::Labels, "resourceset.fluxcd.controlplane.io/namespace"),
+    ],
+    lives_as: Some(Custom {
+        group: "fluxcd.controlplane.io",
+        resource: "resourcesets",
+        rests_by: Rest::Annotation,
+    }),
+    names: |object| labelled(object, "resourceset.fluxcd.controlplane.io"),
+    rests: |holder| format!("pause {holder}: {}", holder.paused()),
+};
+
+/// Argo CD may also track by `app.kubernetes.io/instance`. Every second chart writes that label,
+/// so it proves nothing and is no mark.
+const ARGO_CD: Tool = Tool {
+    name: "Argo CD",
+    owns_as: "Argo CD application",
+    deletes_by: "its pruning",
+    marks: &[
+        Mark(Part::Annotations, TRACKING_ID),
+        Mark(Part::Labels, ARGO_INSTANCE),
+    ],
+    lives_as: None,
+    names: application,
+    rests: |holder| format!("take it out of {holder} without pruning"),
+};
+
+const KAPP: Tool = Tool {
+    name: "kapp",
+    owns_as: "kapp app",
+    deletes_by: "its next deploy or delete",
+    marks: &[
+        Mark(Part::Labels, "kapp.k14s.io/app"),
+        Mark(Part::Labels, "kapp.k14s.io/association"),
+        Mark(Part::Annotations, "kapp.k14s.io/identity"),
+    ],
+    lives_as: None,
+    names: |object| Some((None, object.labels.get("kapp.k14s.io/app")?.clone())),
+    rests: |holder| format!("end {holder}'s hold on it without deleting it"),
+};
+
+/// `APPLICATION:GROUP/KIND:NAMESPACE/NAME`.
+const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
+const ARGO_INSTANCE: &str = "argocd.argoproj.io/instance";
+
+/// Labels and annotations are read when their key begins so. Everything else, `kubectl`'s copy of
+/// the last applied object first of all, is none of fluxkeep's business.
+const KEPT: [&str; 10] = [
+    "fluxkeep.io/",
+    "meta.helm.sh/",
+    "helm.sh/",
+    "app.kubernetes.io/",
+    "helm.toolkit.fluxcd.io/",
+    "kustomize.toolkit.fluxcd.io/",
+    "fluxcd.controlplane.io/",
+    "resourceset.fluxcd.controlplane.io/",
+    "kapp.k14s.io/",
+    "argocd.argoproj.io/",
+];
+
+/// True if a label or annotation with this key is read and kept.
+#[must_use]
+pub fn is_kept(key: &str) -> bool {
+    KEPT.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Returns the owner of a live object; `None` if no known tool marked it.
+#[must_use]
+pub fn holder(live: &Object) -> Option<Holder> {
+    holders(live).next()
+}
+
+/// Every tool's owner of a live object, in the order of [`TOOLS`].
+pub fn holders(live: &Object) -> impl Iterator<Item = Holder> {
+    TOOLS.iter().filter_map(move |tool| {
+        let (namespace, name) = (tool.names)(live)?;
+        Some(Holder {
+            tool,
+            namespace,
+            name,
+        })
+    })
+}
+
+/// The marks of every tool but Helm: an object that a release takes over must not carry them.
+pub fn foreign_marks() -> impl Iterator<Item = (&'static Tool, Mark)> {
+    let others = TOOLS.iter().filter(|tool| !tool.is_helm());
+    others.flat_map(|tool| tool.marks.iter().map(move |mark| (tool, *mark)))
+}
+
+impl Tool {
+    /// True for Helm, whose marks a release writes itself.
+    #[must_use]
+    pub fn is_helm(&self) -> bool {
+        self.owns_as == HELM.owns_as
+    }
+}
+
+impl Holder {
+    /// The Helm release that this is; `None` for another tool's owner.
+    #[must_use]
+    pub fn release(&self) -> Option<Owner> {
+        if !self.tool.is_helm() {
+            return None;
+        }
+        Some(Owner {
+            name: self.name.clone(),
+            namespace: self.namespace.clone()?,
+        })
+    }
+
+    /// True if nothing in the cluster can be this owner any more: its kind is not served. Marks stay behind
+    /// when a tool is taken away.
+    #[must_use]
+    pub fn is_gone(&self, facts: &Facts) -> bool {
+        let Some(custom) = self.tool.lives_as else {
+            return false;
+        };
+        let name = format!("{}.{}", custom.resource, custom.group);
+        let is_definition = |object: &&Object| object.kind == "CustomResourceDefinition";
+        let mut definitions = facts.objects().filter(is_definition).peekable();
+        definitions.peek().is_some() && !definitions.any(|one| one.name == name)
+    }
+
+    /// The owner without its tool: `NAMESPACE/NAME`, or `NAME` where it has no namespace.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// What a person does so that the owner lets go of this object.
+    #[must_use]
+    pub fn freed(&self, object: &Object) -> String {
+        let rests = (self.tool.rests)(self);
+        if self.tool.is_helm() {
+            return format!("first {rests}");
+        }
+        format!("{rests}, then: {}", self.unmarked(object))
+    }
+
+    /// The command that makes an owner of this cluster leave its objects alone; empty for others.
+    #[must_use]
+    pub fn paused(&self) -> String {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        let (kind, name) = (self.tool.owns_as.to_lowercase(), &self.name);
+        match self.tool.lives_as.map(|custom| custom.rests_by) {
+            Some(Rest::Suspend) => format!("flux suspend {kind} {name} -n {namespace}"),
+            Some(Rest::Annotation) => {
+                format!("kubectl annotate {kind} -n {namespace} {name} {RECONCILE}=disabled")
+            }
+            None => String::new(),
+        }
+    }
+
+    /// The commands that take this tool's marks off an object.
+    fn unmarked(&self, object: &Object) -> String {
+        let mut commands = Vec::new();
+        for (part, verb) in [(Part::Labels, "label"), (Part::Annotations, "annotate")] {
+            let mut keys = Vec::new();
+            for Mark(_, key) in self.tool.marks.iter().filter(|mark| mark.0 == part) {
+                if part.get(object, key).is_some() {
+                    keys.push(format!("{key}-"));
+                }
+            }
+            if !keys.is_empty() {
+                let target = target(object);
+                commands.push(format!("kubectl {verb} {target} {}", keys.join(" ")));
+            }
+        }
+        commands.join(" && ")
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.tool.owns_as, self.id())
+    }
+}
+
+/// An object in `kubectl`'s words.
+fn target(object: &Object) -> String {
+    let kind = object.kind.to_lowercase();
+    match &object.namespace {
+        Some(namespace) => format!("{kind} -n {namespace} {}", object.name),
+        None => format!("{kind} {}", object.name),
+    }
+}
+
+/// The namespace and name that a tool of the Flux family writes as labels below its own group.
+fn labelled(object: &Object, group: &str) -> Option<Named> {
+    let name = object.labels.get(&format!("{group}/name"))?;
+    let namespace = object.labels.get(&format!("{group}/namespace"));
+    Some((namespace.cloned(), name.clone()))
+}
+
+/// The application that tracks an object. Argo CD ignores a tracking id that names another object:
+/// what copies annotations copies that one, too.
+fn application(object: &Object) -> Option<Named> {
+    if let Some(id) = object.annotations.get(TRACKING_ID) {
+        let (application, tracked) = id.split_once(':')?;
+        let kind = format!("{}/{}:", object.group(), object.kind);
+        let place = tracked.strip_prefix(&kind)?;
+        let (_, name) = place.split_once('/')?;
+        let is_its_own = name == object.name;
+        return is_its_own.then(|| (None, application.to_owned()));
+    }
+    let name = object.labels.get(ARGO_INSTANCE)?;
+    Some((None, name.clone()))
+}
+
+#[cfg(test)]
+mod tests;
