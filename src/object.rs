@@ -7,12 +7,14 @@ mod access;
 mod marks;
 mod read;
 mod selector;
+mod shallow;
 
 pub use access::{Account, Binding, Grantee, Role};
 pub use marks::Marks;
 pub(crate) use read::{FromWire, by_kind, wire};
 pub use read::{Head, Kind, body_kind};
 pub use selector::{Selector, Term};
+pub use shallow::Shallow;
 
 use std::collections::BTreeMap;
 use std::fmt;

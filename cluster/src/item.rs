@@ -5,7 +5,7 @@
 
 use fluxkeep::engine::Engine;
 use fluxkeep::manifest;
-use fluxkeep::object::{Body, Object};
+use fluxkeep::object::{Body, Object, Shallow};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -84,11 +84,12 @@ fn object(text: &str, place: &Place, engine: &Engine) -> Result<Object, String> 
     manifest::read_as(&text, place.head())
 }
 
-/// The whole object.
+/// The object, down to a depth that nothing below is read of.
 ///
 /// # Errors
 /// Where it is not readable and why, without a value of it.
 pub(crate) fn parsed(text: &str) -> Result<Value, String> {
-    // Any JSON is a value: what fails is its syntax or its depth, and the error names no value.
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    // Any JSON is a value: what fails is its syntax, and the error names no value.
+    let Shallow(value) = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(value)
 }

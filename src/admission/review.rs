@@ -12,7 +12,7 @@ use super::lean::lean;
 use super::record;
 use crate::helm::record::shape;
 use crate::mutation::{FIELD, Unpatched};
-use crate::object::{FromWire, Kind, Object, by_kind, wire};
+use crate::object::{FromWire, Kind, Object, Shallow, by_kind, wire};
 use crate::request::{Change, Door, Gap, Operation, Release, Request, Subject};
 
 #[derive(Deserialize)]
@@ -148,13 +148,13 @@ pub(super) fn cannot(why: &str) -> String {
     format!("fluxkeep cannot read it: {why}")
 }
 
-/// The object as it is written, whole.
+/// The object as it is written, down to the depth that anything is read of.
 ///
 /// # Errors
 /// In words, when it cannot be read.
 pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> {
-    match parsed::<Review<Value>>(body, envelope) {
-        Ok(review) => Ok(review.request.object.unwrap_or_default()),
+    match parsed::<Review<Shallow>>(body, envelope) {
+        Ok(review) => Ok(review.request.object.unwrap_or_default().0),
         Err(Failure::NotJson(why) | Failure::Shape(why)) => Err(why),
     }
 }

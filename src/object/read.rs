@@ -5,10 +5,9 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 
 use super::selector::{self, Selector};
-use super::{Binding, Body, Grantee, Marks, Object, Role, Service, Start, Workload};
+use super::{Binding, Body, Grantee, Marks, Object, Role, Service, Shallow, Start, Workload};
 use crate::crd::{Definition, Version};
 use crate::helm::release::HelmRelease;
 use crate::owners::is_kept;
@@ -280,9 +279,12 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
     }
 }
 
-impl FromWire for Wire<Value> {
+impl FromWire for Wire<Shallow> {
     fn object(self) -> Object {
-        self.with(|spec, _| Body::HelmRelease(Box::new(HelmRelease::new(spec))))
+        self.with(|spec, _| {
+            let spec = spec.map(|Shallow(spec)| spec);
+            Body::HelmRelease(Box::new(HelmRelease::new(spec)))
+        })
     }
 }
 
@@ -419,11 +421,11 @@ pub(crate) use by_kind;
 pub(crate) mod wire {
     use super::{
         BindingWire, DefinitionSpec, DefinitionStatus, PolicySpec, RoleWire, ScaleSpec,
-        ServiceSpec, Value, Wire, WorkloadSpec,
+        ServiceSpec, Shallow, Wire, WorkloadSpec,
     };
 
     pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
-    pub(crate) type HelmRelease = Wire<Value>;
+    pub(crate) type HelmRelease = Wire<Shallow>;
     pub(crate) type Workload = Wire<WorkloadSpec>;
     pub(crate) type Service = Wire<ServiceSpec>;
     pub(crate) type NetworkPolicy = Wire<PolicySpec>;

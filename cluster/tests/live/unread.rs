@@ -106,6 +106,25 @@ async fn an_object_that_cannot_be_read_is_known_until_it_can_or_is_gone_and_late
 }
 
 #[tokio::test(start_paused = true)]
+async fn values_that_nest_as_deep_as_they_like_are_no_reason_not_to_read() {
+    let server = serving_helm_releases();
+    let mut deep = json!({});
+    for _ in 0..200 {
+        deep = json!({"a": [deep]});
+    }
+    let mut release = readable("deep");
+    release["spec"]["values"] = deep;
+    server.put(HELM_RELEASES, release);
+    let live = followed(&server).await;
+    assert_eq!(unread(&live), Vec::<String>::new());
+    let facts = live.facts();
+    let mut releases = facts.objects().filter_map(|object| object.installs());
+    assert_eq!(releases.next().unwrap().name, "app");
+    let gathered = gather(&server.client(), &Engine::default()).await.unwrap();
+    assert_eq!(gathered.unread, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_log_names_it_once_however_often_it_changes_and_holds_no_value() {
     let (log, _guard) = Log::begin();
     let server = serving_helm_releases();
