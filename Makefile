@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint oracle fmt docs bench following fuzz audit
+.PHONY: help replay test control-plane lint oracle catalogue fmt docs bench following fuzz audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ lint: ## Formatting, clippy, documentation, licences and bans.
 
 oracle: control-plane ## Asks judge and apiserver every history of Flux's CRDs; CRDS=folder: those of its manifests.
 	FLUXKEEP_ORACLE_CRDS='$(CRDS)' $(CARGO) test --package fluxkeep-tests --test oracle -- --ignored --nocapture
+
+catalogue: ## Adds what is new of Flux to the catalogue, from Go modules; needs Go.
+	$(CARGO) run --package fluxkeep-catalogue -- src/catalogue/releases.json
 
 audit: ## Asks the advisory database about known vulnerabilities.
 	$(CARGO) deny check advisories

@@ -4,6 +4,9 @@
 //! whoever wants to delete the engine takes them off first. So objects are known by name, CRDs by
 //! group, and the label adds what a person named differently.
 
+use std::sync::Arc;
+
+use crate::catalogue::Catalogue;
 use crate::object::{Object, PART_OF};
 
 /// Controllers that every Flux needs.
@@ -167,6 +170,8 @@ pub struct Engine {
     pub namespaces: Vec<String>,
     /// Dotted paths in a HelmRelease's `spec.values` that may name the Flux version.
     pub values_paths: Vec<String>,
+    /// The releases of Flux that are known.
+    pub catalogue: Arc<Catalogue>,
 }
 
 impl Default for Engine {
@@ -181,6 +186,7 @@ impl Default for Engine {
         Self {
             namespaces: vec!["flux-system".to_owned()],
             values_paths: paths.map(str::to_owned).to_vec(),
+            catalogue: Catalogue::built_in().clone(),
         }
     }
 }
@@ -253,6 +259,12 @@ impl Engine {
             .map(str::to_owned);
         self.namespaces.extend(new);
         self
+    }
+
+    /// Whether the same is read of a cluster for both.
+    #[must_use]
+    pub fn is_followed_like(&self, other: &Self) -> bool {
+        self.namespaces == other.namespaces && self.values_paths == other.values_paths
     }
 
     /// Whether a namespace is one of the engine's.

@@ -125,7 +125,7 @@ impl Facts {
     /// The Flux that runs in the cluster, told by the images of its controllers.
     #[must_use]
     pub fn running(&self, engine: &Engine) -> Option<Flux> {
-        Flux::of(self.engine(engine))
+        Flux::of(self.engine(engine), &engine.catalogue)
     }
 
     /// The Helm releases that own the engine. One that has no more of it than a network policy or an

@@ -26,7 +26,10 @@ pub struct Flux {
 impl Flux {
     /// Reads the controllers off the images of workloads. None if no image tells a version. Of a
     /// controller in several versions, as shards may be, the oldest counts.
-    pub fn of<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Option<Self> {
+    pub fn of<'a>(
+        objects: impl IntoIterator<Item = &'a Object>,
+        catalogue: &Catalogue,
+    ) -> Option<Self> {
         let mut controllers = BTreeMap::<String, Version>::new();
         for (name, version) in objects.into_iter().flat_map(controllers_of) {
             let Some(version) = version else {
@@ -38,7 +41,7 @@ impl Flux {
             *known = version.min(known.clone());
         }
         (!controllers.is_empty()).then(|| Self {
-            versions: fitting(&controllers),
+            versions: fitting(&controllers, catalogue),
             controllers,
         })
     }
@@ -58,23 +61,23 @@ impl Flux {
 
     /// A Flux known by its version alone; the catalogue adds the controllers where it can.
     #[must_use]
-    pub fn of_version(version: &Version) -> Self {
+    pub fn of_version(version: &Version, catalogue: &Catalogue) -> Self {
         let unknown = || Self {
             versions: vec![version.clone()],
             controllers: BTreeMap::new(),
         };
-        Catalogue::built_in()
+        catalogue
             .release(version)
             .map_or_else(unknown, Self::of_release)
     }
 
     /// The newest version of the community's chart that carries it, where one release fits alone.
     #[must_use]
-    pub fn chart(&self) -> Option<&'static Version> {
+    pub fn chart<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a Version> {
         let [only] = self.versions.as_slice() else {
             return None;
         };
-        Catalogue::built_in().release(only)?.charts.last()
+        catalogue.release(only)?.charts.last()
     }
 
     /// How this installation stands to another: by controllers that both have, else by version.
@@ -230,7 +233,7 @@ fn released(version: Version) -> Version {
 }
 
 /// The releases of the catalogue that ship every one of these controllers.
-fn fitting(controllers: &BTreeMap<String, Version>) -> Vec<Version> {
+fn fitting(controllers: &BTreeMap<String, Version>, catalogue: &Catalogue) -> Vec<Version> {
     let ships = |release: &&Release| {
         let has = |name: &String, version: &Version| {
             release
@@ -240,7 +243,7 @@ fn fitting(controllers: &BTreeMap<String, Version>) -> Vec<Version> {
         };
         controllers.iter().all(|(name, version)| has(name, version))
     };
-    let releases = Catalogue::built_in().releases().iter();
+    let releases = catalogue.releases().iter();
     releases
         .filter(ships)
         .map(|release| release.version.clone())
@@ -259,10 +262,11 @@ mod tests {
             images,
             ..Workload::default()
         });
-        Flux::of(&[Object {
+        let object = Object {
             body,
             ..Object::default()
-        }])
+        };
+        Flux::of(&[object], Catalogue::built_in())
     }
 
     #[test]
@@ -318,7 +322,9 @@ mod tests {
 
     #[test]
     fn behind_a_foreign_prefix_the_workload_names_the_controller() {
-        let told = |name, image| Flux::of(&[named(name, image)]).map(|flux| flux.to_string());
+        let told = |name, image| {
+            Flux::of(&[named(name, image)], Catalogue::built_in()).map(|flux| flux.to_string())
+        };
         let image = "mirror.example.org/gitops-helm-controller:v1.1.0";
         assert_eq!(
             told("helm-controller", image).as_deref(),
@@ -340,7 +346,11 @@ mod tests {
                 runs_controller(&object) && is_untold(&object),
                 "{name} {image}"
             );
-            assert_eq!(Flux::of(&[object]), None, "{name} {image}");
+            assert_eq!(
+                Flux::of(&[object], Catalogue::built_in()),
+                None,
+                "{name} {image}"
+            );
         }
         let told = named("a", "helm-controller:v1.1.0@sha256:0123");
         assert!(runs_controller(&told) && !is_untold(&told));
@@ -392,7 +402,7 @@ mod tests {
             None
         );
         assert_eq!(
-            Flux::of_version(&Version::new(2, 3, 0)).compare(&running),
+            Flux::of_version(&Version::new(2, 3, 0), Catalogue::built_in()).compare(&running),
             Some(Ordering::Less)
         );
     }

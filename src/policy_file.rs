@@ -1,11 +1,13 @@
 //! From a policy file's text to the policy: what cannot stand is refused with its place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
+use crate::catalogue::Catalogue;
 use crate::engine::Engine;
 use crate::finding::Level;
 use crate::policy::{LONGEST, Policy, Standing};
@@ -31,6 +33,7 @@ struct File {
     engine: Place,
     mutate: Mutate,
     overrides: Vec<Exception>,
+    catalogue: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,19 +75,37 @@ impl<'de> Deserialize<'de> for RuleId {
 /// Reads a policy file. An empty one is the default policy.
 ///
 /// # Errors
-/// At the first key, rule or override that cannot stand, with its line and column.
+/// At the first key, rule or override that cannot stand, with its line and column. Also if it names a
+/// catalogue: only [`read_with`] opens one.
 pub fn read(text: &str, now: Timestamp) -> Result<Policy, Invalid> {
+    let unopened = |name: &str| Err(format!("the catalogue {name:?} cannot be opened here"));
+    read_with(text, now, unopened)
+}
+
+/// As [`read`], where `open` gives the catalogue of the name that stands in the file.
+///
+/// # Errors
+/// As [`read`], and if the catalogue cannot be opened: in the words of `open`.
+pub fn read_with(
+    text: &str,
+    now: Timestamp,
+    open: impl FnOnce(&str) -> Result<Arc<Catalogue>, String>,
+) -> Result<Policy, Invalid> {
     if yaml::documents(text).is_empty() {
         return Ok(Policy::default());
     }
     let file: File = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
+    let mut engine = place(file.engine)?;
+    if let Some(name) = file.catalogue {
+        engine.catalogue = open(&name.value).map_err(|why| at(&name.referenced, why))?;
+    }
     Ok(Policy {
         levels: file
             .levels
             .into_iter()
             .map(|(rule, level)| (rule.0, level))
             .collect(),
-        engine: place(file.engine)?,
+        engine,
         mutates_helm_releases: file.mutate.helm_releases,
         overrides: file
             .overrides
@@ -111,6 +132,7 @@ fn place(place: Place) -> Result<Engine, Invalid> {
     Ok(Engine {
         namespaces,
         values_paths: place.values_paths.unwrap_or(default.values_paths),
+        catalogue: default.catalogue,
     })
 }
 

@@ -196,7 +196,8 @@ impl<'a> Case<'a> {
             .facts
             .engine(self.engine())
             .filter(|object| object.namespace == home);
-        match Flux::of(near).or_else(|| self.facts.running(self.engine())) {
+        match Flux::of(near, &self.engine().catalogue).or_else(|| self.facts.running(self.engine()))
+        {
             None if self.facts.engine(self.engine()).next().is_some() => Err(Need::RunningFlux),
             running => Ok(running),
         }

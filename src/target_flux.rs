@@ -104,7 +104,7 @@ fn declared<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
 
 /// Whether the cluster runs a Flux newer than any that the catalogue knows.
 fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
-    let newest = Catalogue::built_in().newest().map(Flux::of_release);
+    let newest = case.engine().catalogue.newest().map(Flux::of_release);
     let order = case
         .running()?
         .zip(newest)
@@ -157,13 +157,13 @@ pub fn intended<'a>(
         let version = range::version(text)?;
         let path = "/metadata/annotations/fluxkeep.io~1flux-version";
         return Some(target(
-            Flux::of_version(&version),
+            Flux::of_version(&version, &engine.catalogue),
             format!("annotation {FLUX_VERSION}"),
             path,
         ));
     }
     if release.chart() == Some(CHART) {
-        let (chart, flux) = newest(release.chart_version())?;
+        let (chart, flux) = newest(release.chart_version(), &engine.catalogue)?;
         let is_range = range::version(release.chart_version()).as_ref() != Some(&chart);
         let told = format!("chart {CHART} {chart}");
         return Some(TargetFlux {
@@ -183,7 +183,7 @@ pub fn intended<'a>(
         let version = range::version(&release.value(path)?)?;
         let pointer = format!("/spec/values/{}", path.replace('.', "/"));
         Some(target(
-            Flux::of_version(&version),
+            Flux::of_version(&version, &engine.catalogue),
             format!("value {path}"),
             &pointer,
         ))
@@ -196,19 +196,22 @@ fn names_flux(path: &str) -> bool {
 }
 
 /// The newest chart of a range that the catalogue knows, as Helm would choose it.
-fn newest(text: &str) -> Option<(Version, &'static Release)> {
+fn newest<'a>(text: &str, catalogue: &'a Catalogue) -> Option<(Version, &'a Release)> {
     let range = Range::parse(text).ok()?;
-    let releases = Catalogue::built_in().releases();
-    let charts = releases.iter().flat_map(|release| &release.charts);
+    let charts = catalogue
+        .releases()
+        .iter()
+        .flat_map(|release| &release.charts);
     let chart = range.newest(charts)?.clone();
-    let release = Catalogue::built_in().of_chart(&chart)?;
+    let release = catalogue.of_chart(&chart)?;
     Some((chart, release))
 }
 
 /// The Flux of a release's images, wherever it goes: its CRDs are the whole cluster's.
 fn shipped<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     let workloads = workloads(case);
-    let Some(flux) = Flux::of(workloads.iter().copied()) else {
+    let catalogue = &case.engine().catalogue;
+    let Some(flux) = Flux::of(workloads.iter().copied(), catalogue) else {
         return if workloads.is_empty() {
             Ok(None)
         } else {
@@ -217,7 +220,7 @@ fn shipped<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     };
     let told = workloads
         .iter()
-        .filter(|object| Flux::of([**object]).is_some());
+        .filter(|object| Flux::of([**object], catalogue).is_some());
     let object = told.min_by_key(|object| object.key());
     let object = object.ok_or(Need::ChartFlux)?;
     let rewrites = case

@@ -1,17 +1,16 @@
 //! `fluxkeep preflight`: rendered manifests against a snapshot.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::builder::FalseyValueParser;
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::judge::judge;
 use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
 use fluxkeep::render::{Format, render};
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::verdict::{Decision, Verdict};
-use fluxkeep_cluster::{Snapshot, Source, documents};
+use fluxkeep_cluster::{Snapshot, Source, documents, policy};
 use jiff::Timestamp;
 
 use crate::{Found, Output};
@@ -31,6 +30,9 @@ pub struct Args {
     /// Levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A catalogue of Flux releases, instead of the one that fluxkeep was built with.
+    #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
+    catalogue: Option<PathBuf>,
     /// How findings are written.
     #[arg(long, env = "FLUXKEEP_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = format)]
     format: Format,
@@ -63,7 +65,8 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         "reading -: stdin can be read only once; give the other one as a file"
     );
     let now = Timestamp::now();
-    let mut policy = policy(args.policy.as_deref(), now)?;
+    let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
+        .map_err(anyhow::Error::msg)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
     let snapshot = snapshot(args, output)?;
     let request = request(args, &policy)?;
@@ -93,15 +96,6 @@ fn found(verdict: &Verdict, strict: bool) -> Found {
     } else {
         Found::Nothing
     }
-}
-
-fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
-    let Some(path) = path else {
-        return Ok(Policy::default());
-    };
-    let context = || format!("reading policy {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(context)?;
-    policy_file::read(&text, now).with_context(context)
 }
 
 fn snapshot(args: &Args, output: &mut Output) -> anyhow::Result<Snapshot> {

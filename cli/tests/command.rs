@@ -422,7 +422,41 @@ fn a_reader_that_goes_away_is_no_error() {
 fn the_version_names_commit_and_newest_flux() {
     let said = text(&run(&["--version"]).stdout);
     assert!(
-        said.contains("commit ") && said.contains("knows Flux up to 2.9.4"),
+        said.contains("commit ") && said.contains("knows Flux up to 2.9.5"),
         "{said}"
     );
+}
+
+#[test]
+fn preflight_takes_a_newer_catalogue_by_flag_and_by_policy_and_says_where_it_is_wrong() {
+    let (folder, snapshot, manifest) = files();
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: helm-controller, namespace: flux-system}\n\
+        spec: {template: {spec: {containers: [{name: a, image: 'ghcr.io/fluxcd/helm-controller:v1.99.0'}]}}}\n";
+    std::fs::write(&manifest, deployment).unwrap();
+    let [catalogue, policy] = ["new.json", "policy.yaml"].map(|name| folder.path().join(name));
+    let new = r#"[{"version": "2.99.0", "helm": "4.9.9", "charts": [], "controllers": {"helm-controller": "1.99.0"}}]"#;
+    std::fs::write(&catalogue, new).unwrap();
+    std::fs::write(&policy, "catalogue: new.json\n").unwrap();
+    let release = [
+        "--release-name",
+        "flux",
+        "--release-namespace",
+        "flux-system",
+    ];
+    let judged = |more: &[&str]| preflight(&snapshot, &manifest, &[&release, more].concat());
+    assert!(!text(&judged(&[]).stdout).contains("2.99.0"));
+    let flag = ["--catalogue", catalogue.to_str().unwrap()];
+    let by_policy = ["--policy", policy.to_str().unwrap()];
+    for more in [flag, by_policy] {
+        let told = text(&judged(&more).stdout);
+        assert!(told.contains("carries Flux 2.99.0"), "{told}");
+    }
+    std::fs::write(&catalogue, "[\n  {\"version\": 2}]").unwrap();
+    for more in [flag, by_policy] {
+        let output = judged(&more);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("new.json: line 2, column "), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }

@@ -12,6 +12,7 @@ mod item;
 mod lean;
 mod live;
 mod pages;
+pub mod policy;
 pub mod rbac;
 mod snapshot;
 

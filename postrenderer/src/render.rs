@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{IsTerminal, stderr, stdin};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -13,11 +13,11 @@ use fluxkeep::adoption::Adopter;
 use fluxkeep::facts::Facts;
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
 use fluxkeep::render::{Format, render};
 use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Decision;
 use fluxkeep::yaml::edit::pieces;
+use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 
 use crate::input::Room;
@@ -51,6 +51,9 @@ pub struct Args {
     /// Levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A catalogue of Flux releases, instead of the one that fluxkeep was built with.
+    #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
+    catalogue: Option<PathBuf>,
     /// Where the report goes as JSON, beside the text on stderr.
     #[arg(long, env = "FLUXKEEP_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
@@ -90,7 +93,8 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 
 fn tried(args: &Args) -> anyhow::Result<Done> {
     let now = Timestamp::now();
-    let mut policy = policy(args.policy.as_deref(), now)?;
+    let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
+        .map_err(anyhow::Error::msg)?;
     policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
     let facts = known(args, &policy)?;
     let owner = args
@@ -161,15 +165,6 @@ fn told(line: &str) -> anyhow::Result<Done> {
     write(std::iter::once(refusal::document(line).leak().as_bytes()))
         .context("writing the refusal to stdout")?;
     Ok(Done::Well)
-}
-
-fn policy(path: Option<&Path>, now: Timestamp) -> anyhow::Result<Policy> {
-    let Some(path) = path else {
-        return Ok(Policy::default());
-    };
-    let context = || format!("reading policy {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(context)?;
-    policy_file::read(&text, now).with_context(context)
 }
 
 fn known(args: &Args, policy: &Policy) -> anyhow::Result<Option<Arc<Facts>>> {

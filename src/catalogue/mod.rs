@@ -5,11 +5,14 @@
 //!
 //! `releases.json` has one entry a release, oldest first: the Helm SDK that its helm-controller is
 //! built with, the versions of the community's chart `flux2` that carry it, its controllers, and of
-//! its CRDs those that differ from the release before: kind, then versions, the stored one starred.
-//! Sources: the release manifests of fluxcd/flux2 and the index of fluxcd-community/helm-charts.
+//! its CRDs those that differ from the release before: kind, then versions, the stored one starred and
+//! one that is not served followed by a dash; a CRD that is gone has an empty list. `make catalogue` adds
+//! new releases. Sources: the Go modules of Flux, the release manifests of fluxcd/flux2, and the index of
+//! fluxcd-community/helm-charts.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use semver::Version;
 use serde::Deserialize;
@@ -19,7 +22,7 @@ use crate::crd;
 const DATA: &str = include_str!("releases.json");
 
 /// Every release that fluxkeep knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
     releases: Vec<Release>,
 }
@@ -55,16 +58,16 @@ pub struct Offer {
     pub name: String,
     /// For example `Bucket`.
     pub kind: String,
-    /// Its versions; every one of them is served.
+    /// Its versions.
     pub versions: Vec<crd::Version>,
 }
 
 impl Catalogue {
-    /// The catalogue that fluxkeep was built with.
+    /// The catalogue that fluxkeep was built with. Which one counts stands in the policy's engine.
     #[must_use]
-    pub fn built_in() -> &'static Self {
-        static BUILT_IN: LazyLock<Catalogue> =
-            LazyLock::new(|| Catalogue::read(DATA).unwrap_or_default());
+    pub fn built_in() -> &'static Arc<Self> {
+        static BUILT_IN: LazyLock<Arc<Catalogue>> =
+            LazyLock::new(|| Arc::new(Catalogue::read(DATA).unwrap_or_default()));
         &BUILT_IN
     }
 
@@ -96,14 +99,37 @@ impl Catalogue {
             .find(|release| release.charts.contains(chart))
     }
 
-    fn read(data: &str) -> serde_json::Result<Self> {
-        let entries: Vec<Entry> = serde_json::from_str(data)?;
+    /// Reads a catalogue's file.
+    ///
+    /// # Errors
+    /// At the first entry that is none, with its line and column; also if there is no release at all, or one
+    /// does not come after the one before.
+    pub fn read(data: &str) -> Result<Self, Invalid> {
+        let entries: Vec<Entry> = serde_json::from_str(data).map_err(|error| invalid(&error))?;
+        if entries.is_empty() {
+            return Err(Invalid::whole("it names no release"));
+        }
+        let mut pairs = entries.iter().zip(entries.iter().skip(1));
+        if let Some((_, late)) = pairs.find(|(early, late)| early.version >= late.version) {
+            let message = format!("{} does not come after the release before", late.version);
+            return Err(Invalid::whole(&message));
+        }
         let mut crds = BTreeMap::new();
         let releases = entries
             .into_iter()
             .map(|entry| entry.release(&mut crds))
             .collect();
         Ok(Self { releases })
+    }
+}
+
+/// It stands in every policy, so its releases are not printed.
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let newest = self.newest().map(|release| release.version.to_string());
+        out.debug_struct("Catalogue")
+            .field("newest", &newest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,6 +154,41 @@ impl Offer {
             versions: self.versions.clone(),
             stored: Vec::new(),
         }
+    }
+}
+
+/// Why a file is no catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "line {line}, column {column}: {message}; `make catalogue` in fluxkeep's repository writes such a file"
+)]
+pub struct Invalid {
+    /// Line, from 1; 0 if the whole file is meant.
+    pub line: usize,
+    /// Column, from 1; 0 if the whole file is meant.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Invalid {
+    fn whole(message: &str) -> Self {
+        Self {
+            line: 0,
+            column: 0,
+            message: message.to_owned(),
+        }
+    }
+}
+
+fn invalid(error: &serde_json::Error) -> Invalid {
+    let text = error.to_string();
+    // serde_json puts the place behind its message, where Invalid has it in front.
+    let message = text.split(" at line ").next().unwrap_or_default();
+    Invalid {
+        line: error.line(),
+        column: error.column(),
+        message: message.to_owned(),
     }
 }
 
@@ -164,8 +225,8 @@ impl Entry {
 fn offer(name: &str, words: &[String]) -> Option<Offer> {
     let (kind, versions) = words.split_first()?;
     let version = |word: &String| crd::Version {
-        name: word.trim_end_matches('*').to_owned(),
-        served: true,
+        name: word.trim_end_matches(['*', '-']).to_owned(),
+        served: !word.trim_end_matches('*').ends_with('-'),
         storage: word.ends_with('*'),
     };
     let versions = versions.iter().map(version).collect();
@@ -190,7 +251,23 @@ mod tests {
     fn the_built_in_data_is_readable_and_ordered() {
         assert_eq!(Catalogue::built_in().releases(), releases());
         assert!(releases().is_sorted_by(|left, right| left.version < right.version));
-        assert_eq!(releases().len(), 38);
+        assert_eq!(releases().len(), 39);
+    }
+
+    #[test]
+    fn what_is_no_catalogue_is_refused_with_its_place() {
+        let refused = |text: &str| Catalogue::read(text).unwrap_err().to_string();
+        let text = refused("[\n  {\"version\": \"2.x\"}]");
+        assert!(text.starts_with("line 2, column "), "{text}");
+        assert!(text.contains("make catalogue"), "{text}");
+        assert!(!text.contains(" at line "), "{text}");
+        assert!(refused("[]").contains("no release"));
+        let twice = DATA
+            .trim_end()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let text = refused(&format!("[{twice},{twice}]"));
+        assert!(text.contains("2.0.0 does not come after"), "{text}");
     }
 
     #[test]

@@ -131,8 +131,10 @@ fn is_pinned(now: &str, was: &str) -> bool {
 }
 
 fn downgraded(case: &Case<'_>, new: &Object, old: &Object, index: usize) -> Finding {
-    let [target, running] = [new, old].map(|object| Flux::of([object]).unwrap_or_default());
-    let (level, why) = flux_downgraded::weighed(case, flux_downgraded::known(&target));
+    let catalogue = &case.engine().catalogue;
+    let [target, running] =
+        [new, old].map(|object| Flux::of([object], catalogue).unwrap_or_default());
+    let (level, why) = flux_downgraded::weighed(case, flux_downgraded::known(&target, catalogue));
     let message = format!("{target} would replace the running {running}; {why}");
     let remedy = format!("Apply a manifest of {running} or newer");
     Finding::about(new, &image_path(index), message, remedy).at_most(level)

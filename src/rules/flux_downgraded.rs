@@ -40,7 +40,7 @@ fn check(case: &Case<'_>) -> Found {
     }
     let offered = match case.release() {
         Some(_) => Some(shipped(case)),
-        None => known(&target.flux),
+        None => known(&target.flux, &case.engine().catalogue),
     };
     let (level, why) = weighed(case, offered);
     let message = format!("{} would replace the running {running}; {why}", target.flux);
@@ -97,8 +97,7 @@ fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
 
 /// The CRDs of a Flux that shows none; none for a Flux that the catalogue cannot place. A patch that
 /// it does not know has the CRDs of its minor.
-pub(crate) fn known(flux: &Flux) -> Option<Vec<(String, Definition)>> {
-    let catalogue = Catalogue::built_in();
+pub(crate) fn known(flux: &Flux, catalogue: &Catalogue) -> Option<Vec<(String, Definition)>> {
     let is_of_minor = |release: &&Release| {
         let same = |name: &String, version: &Version| {
             release.controllers.iter().any(|one| {

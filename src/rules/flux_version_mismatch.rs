@@ -58,7 +58,7 @@ fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Found {
         return Ok(Vec::new());
     }
     order.ok_or(Need::FluxOrder)?;
-    Ok(vec![taken_over(target, &running)])
+    Ok(vec![taken_over(case, target, &running)])
 }
 
 /// CRDs are the whole cluster's: two versions of Flux ask for different ones.
@@ -71,13 +71,13 @@ fn beside(target: &TargetFlux<'_>, running: &Flux) -> Finding {
     Finding::about(target.object, &target.path, message, remedy).at_most(Level::Warn)
 }
 
-fn taken_over(target: &TargetFlux<'_>, running: &Flux) -> Finding {
+fn taken_over(case: &Case<'_>, target: &TargetFlux<'_>, running: &Flux) -> Finding {
     let message = format!(
         "it would take over the running {running}, but carries {} (told by {})",
         target.flux, target.told
     );
     let chart = running
-        .chart()
+        .chart(&case.engine().catalogue)
         .map(|chart| format!(" (chart flux2 {chart})"))
         .unwrap_or_default();
     let remedy = format!(

@@ -29,10 +29,16 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    Ok(redefined(case)?.filter_map(finding).collect())
+    let catalogue = &case.engine().catalogue;
+    Ok(redefined(case)?
+        .filter_map(|of| finding(of, catalogue))
+        .collect())
 }
 
-fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
+fn finding(
+    Redefined { object, new, live }: Redefined<'_>,
+    catalogue: &Catalogue,
+) -> Option<Finding> {
     let missing: Vec<_> = dropped(&live.stored, new).collect();
     let first = missing.first()?;
     let message = format!(
@@ -47,7 +53,7 @@ fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
     let remedy = if older {
         stay(first)
     } else {
-        migrate(object, new, live, &missing)
+        migrate(object, new, live, &missing, catalogue)
     };
     Some(Finding::about(
         object,
@@ -62,12 +68,18 @@ fn stay(version: &str) -> String {
 }
 
 /// The way that Kubernetes documents: rewrite the objects, then prune the status.
-fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str]) -> String {
+fn migrate(
+    object: &Object,
+    new: &Definition,
+    live: &Definition,
+    missing: &[&str],
+    catalogue: &Catalogue,
+) -> String {
     let kind = format!("{}.{}", live.plural, live.group);
     let target = live.storage().filter(|storage| !missing.contains(storage));
     let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage)))
     else {
-        return step(object, new, missing);
+        return step(object, new, missing, catalogue);
     };
     format!(
         "Rewrite the objects as {target} and prune the status, then try again: \
@@ -78,7 +90,7 @@ fn migrate(object: &Object, new: &Definition, live: &Definition, missing: &[&str
 }
 
 /// No version is on both sides, so a release between has to offer both.
-fn step(object: &Object, new: &Definition, missing: &[&str]) -> String {
+fn step(object: &Object, new: &Definition, missing: &[&str], catalogue: &Catalogue) -> String {
     let bridges = |release: &&Release| {
         let offers = |version: &str| {
             release
@@ -88,7 +100,7 @@ fn step(object: &Object, new: &Definition, missing: &[&str]) -> String {
         new.storage().is_some_and(offers) && missing.iter().all(|version| offers(version))
     };
     let (versions, storage) = (missing.join(", "), new.storage().unwrap_or("the new one"));
-    match Catalogue::built_in().releases().iter().rfind(bridges) {
+    match catalogue.releases().iter().rfind(bridges) {
         Some(release) => {
             format!(
                 "Install Flux {} first, which offers {versions} and {storage}, and migrate there",

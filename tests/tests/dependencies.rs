@@ -61,6 +61,7 @@ fn members_stand_on_each_other_in_one_direction_only() {
             "fluxkeep-postrenderer",
             vec!["fluxkeep", "fluxkeep-cluster"],
         ),
+        ("fluxkeep-catalogue", vec!["fluxkeep"]),
         (
             "fluxkeep-cli",
             vec!["fluxkeep", "fluxkeep-cluster", "fluxkeep-webhook"],

@@ -306,9 +306,10 @@ fn clients(settings: &Settings) -> Result<Option<(Clients, Verifier)>, Unbound> 
 }
 
 fn policy(settings: &Settings) -> Result<(Option<PolicyFile>, Policy), Unbound> {
-    let Some(path) = &settings.policy else {
+    let (path, catalogue) = (settings.policy.as_deref(), settings.catalogue.as_deref());
+    if path.is_none() && catalogue.is_none() {
         return Ok((None, Policy::default()));
-    };
-    let (file, policy) = PolicyFile::load(path).map_err(Unbound::Policy)?;
+    }
+    let (file, policy) = PolicyFile::load(path, catalogue).map_err(Unbound::Policy)?;
     Ok((Some(file), policy))
 }

@@ -33,6 +33,10 @@ pub struct Args {
     /// Levels and overrides; reloaded when the file changes.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A catalogue of Flux releases, reloaded when it changes; without it, the one that the policy names, or else
+    /// the one that fluxkeep was built with.
+    #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
+    catalogue: Option<PathBuf>,
     /// A directory with tls.crt and tls.key, reloaded when they change; without it, self-made.
     #[arg(
         long,
@@ -109,6 +113,8 @@ pub struct Settings {
     pub observe: SocketAddr,
     /// The policy file.
     pub policy: Option<PathBuf>,
+    /// The catalogue of Flux releases.
+    pub catalogue: Option<PathBuf>,
     /// The directory with certificate and key.
     pub tls_dir: Option<PathBuf>,
     /// The file with the authorities of callers' certificates; none where any caller is answered.
@@ -193,6 +199,7 @@ impl Settings {
             listen: any,
             observe: any,
             policy: None,
+            catalogue: None,
             tls_dir: None,
             client_ca: None,
             client_name: None,
@@ -211,6 +218,7 @@ impl From<Args> for Settings {
             listen: args.listen,
             observe: args.observe,
             policy: args.policy,
+            catalogue: args.catalogue,
             tls_dir: args.tls_dir,
             client_ca: args.client_ca,
             client_name: args.client_name,

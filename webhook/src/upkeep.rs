@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
 use fluxkeep_certs::{Authority, Clients, Current, Error, Files, Identity, Terms};
+use fluxkeep_cluster::policy;
 
 use crate::metrics::Metrics;
 use crate::state::{State, now};
@@ -26,53 +26,41 @@ pub(crate) enum Origin {
     Shared,
 }
 
-/// The policy file, and what it was at the last look: its text, or why there was none.
+/// The files of policy and catalogue, and what they came to at the last look.
 #[derive(Debug)]
 pub(crate) struct PolicyFile {
-    path: PathBuf,
-    seen: Result<String, String>,
+    policy: Option<PathBuf>,
+    catalogue: Option<PathBuf>,
+    seen: Result<Policy, String>,
 }
 
 impl PolicyFile {
-    /// Reads the file.
+    /// Reads the files.
     ///
     /// # Errors
-    /// In words, when it is missing or no policy.
-    pub(crate) fn load(path: &Path) -> Result<(Self, Policy), String> {
-        let seen = read(path)?;
-        let policy = parse(path, &seen)?;
-        Ok((
-            Self {
-                path: path.to_owned(),
-                seen: Ok(seen),
-            },
-            policy,
-        ))
+    /// In words, when one is missing or not what it should be.
+    pub(crate) fn load(
+        policy: Option<&Path>,
+        catalogue: Option<&Path>,
+    ) -> Result<(Self, Policy), String> {
+        let read = policy::load(policy, catalogue, now())?;
+        let file = Self {
+            policy: policy.map(Path::to_owned),
+            catalogue: catalogue.map(Path::to_owned),
+            seen: Ok(read.clone()),
+        };
+        Ok((file, read))
     }
 
-    /// The new policy, if the file changed; why it is none, if it is none.
+    /// The new policy, if the files came to another; why it is none, if it is none.
     fn look(&mut self) -> Option<Result<Policy, String>> {
-        let found = read(&self.path);
+        let found = policy::load(self.policy.as_deref(), self.catalogue.as_deref(), now());
         if found == self.seen {
             return None;
         }
-        let policy = found
-            .as_deref()
-            .map_err(Clone::clone)
-            .and_then(|text| parse(&self.path, text));
-        self.seen = found;
-        Some(policy)
+        self.seen.clone_from(&found);
+        Some(found)
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("reading policy {}: {error}", path.display()))
-}
-
-fn parse(path: &Path, text: &str) -> Result<Policy, String> {
-    policy_file::read(text, now())
-        .map_err(|error| format!("reading policy {}: {error}", path.display()))
 }
 
 /// Keeps policy and certificate up to date.
@@ -190,7 +178,7 @@ mod tests {
     fn a_policy_is_taken_when_it_changes_and_a_bad_one_is_counted_once() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let (origin, identity) = self_made(SystemTime::now());
-        let (policy, _) = PolicyFile::load(file.path()).unwrap();
+        let (policy, _) = PolicyFile::load(Some(file.path()), None).unwrap();
         let mut upkeep = upkeep(Some(policy), origin, identity);
         let level = |upkeep: &Upkeep| engine_deleted::RULE.weight(&upkeep.state.policy());
         let steps = [
@@ -236,7 +224,7 @@ mod tests {
     fn a_policy_that_is_none_is_refused_with_its_file_and_place() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "levels:\n  no-such-rule: warn\n").unwrap();
-        let why = PolicyFile::load(file.path()).unwrap_err();
+        let why = PolicyFile::load(Some(file.path()), None).unwrap_err();
         assert!(
             why.contains(&*file.path().to_string_lossy()) && why.contains("line 2, column 3"),
             "{why}"

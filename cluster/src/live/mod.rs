@@ -150,7 +150,8 @@ impl Source for Live {
             .followed
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if followed.engine.as_ref() != Some(engine) {
+        let known = followed.engine.as_ref();
+        if !known.is_some_and(|known| known.is_followed_like(engine)) {
             *followed = self.begun(engine, followed.desk.facts());
         }
     }

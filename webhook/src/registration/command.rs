@@ -3,16 +3,16 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
-use fluxkeep::policy::Policy;
 use fluxkeep_cluster::connect;
+use fluxkeep_cluster::policy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Address, Cluster, Done, Reference, Registration};
-use crate::upkeep;
+use crate::state::now;
 
 /// What is registered, whoever does it.
 #[derive(Debug, Clone, clap::Args)]
@@ -95,13 +95,8 @@ impl Register {
     /// # Errors
     /// When a file is not readable or the apiserver refuses.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let policy = self
-            .policy
-            .as_deref()
-            .map(upkeep::PolicyFile::load)
-            .transpose()
-            .map_err(|why| anyhow!(why))?;
-        let policy = policy.map_or_else(Policy::default, |(_, policy)| policy);
+        let policy =
+            policy::load(self.policy.as_deref(), None, now()).map_err(anyhow::Error::msg)?;
         let registration = self
             .what
             .registration()?

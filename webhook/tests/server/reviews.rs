@@ -147,3 +147,40 @@ async fn only_what_is_sent_to_mutate_is_changed_and_it_is_counted() {
     );
     counted(&server, "fluxkeep_mutations_total 1").await;
 }
+
+#[tokio::test]
+async fn a_changed_catalogue_counts_and_a_bad_one_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let [policy, catalogue] = ["policy.yaml", "new.json"].map(|name| folder.path().join(name));
+    // Renamed into place, so that no look finds half of it.
+    let write = |version: &str| {
+        let text = format!(
+            r#"[{{"version": "{version}", "helm": "4.9.9", "charts": [], "controllers": {CONTROLLERS}}}]"#
+        );
+        let half = folder.path().join("half");
+        std::fs::write(&half, text).unwrap();
+        std::fs::rename(&half, &catalogue).unwrap();
+    };
+    write("9.9.1");
+    std::fs::write(&policy, "catalogue: new.json\n").unwrap();
+    let mut settings = Settings::loopback();
+    settings.policy = Some(policy);
+    settings.limits.tick = Duration::from_millis(5);
+    let server = Server::with(settings).await;
+    counted(&server, r#"fluxkeep_engine_info{version="9.9.1"} 1"#).await;
+    write("9.9.2");
+    counted(&server, r#"fluxkeep_engine_info{version="9.9.2"} 1"#).await;
+    write("none");
+    counted(
+        &server,
+        r#"fluxkeep_policy_reloads_total{result="error"} 1"#,
+    )
+    .await;
+    counted(&server, "fluxkeep_policy_loaded 0").await;
+    counted(&server, r#"fluxkeep_engine_info{version="9.9.2"} 1"#).await;
+}
+
+/// Those of Flux 2.4.0.
+const CONTROLLERS: &str = r#"{"helm-controller": "1.1.0", "image-automation-controller": "0.39.0",
+    "image-reflector-controller": "0.33.0", "kustomize-controller": "1.4.0", "notification-controller": "1.4.0",
+    "source-controller": "1.4.1"}"#;
