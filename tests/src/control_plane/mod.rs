@@ -117,6 +117,11 @@ impl ControlPlane {
         Cluster::connect(test, &self.kubeconfig(), &self.folder).await
     }
 
+    /// The same as the user of this kubeconfig.
+    pub async fn cluster_as(&self, test: &str, kubeconfig: &Path) -> Cluster {
+        Cluster::connect(test, kubeconfig, &self.folder).await
+    }
+
     /// Kills the apiserver and starts it again on the same port. Asked to stop, it would wait a minute
     /// for watches to end.
     pub async fn restart_apiserver(&mut self) {

@@ -137,6 +137,16 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that it ever had resident, in bytes. Source: `VmHWM` of /proc.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("a process that runs, on Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.trim().parse().ok());
+        kibibytes.map_or(0, |kibibytes: u64| kibibytes << 10)
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id())
             .ok()

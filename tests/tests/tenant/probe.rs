@@ -1,0 +1,121 @@
+//! Asks the engine's doors again and again, as an administrator, in dry runs.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use fluxkeep::helm::record::Driver;
+use fluxkeep_tests::control_plane::{Cluster, ControlPlane};
+use fluxkeep_tests::flux::HOME;
+use fluxkeep_tests::{owned, packed};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What begins the answer of a webhook that judged, and not of an apiserver that could not reach it.
+const JUDGED: &str = "admission webhook";
+
+/// A task that asks until it is stopped.
+pub(crate) struct Probe {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Probed>,
+}
+
+/// What the probe met.
+#[derive(Debug, Default)]
+pub(crate) struct Probed {
+    /// Requests that the webhook refused, as it should.
+    pub(crate) answered: usize,
+    /// What was said to the others.
+    pub(crate) unanswered: Vec<String>,
+    /// The longest time that an answer took.
+    pub(crate) longest: Duration,
+}
+
+impl Probe {
+    pub(crate) async fn start(plane: &ControlPlane) -> Self {
+        let cluster = plane.cluster("tenant_probe").await;
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(asks(cluster, stopped));
+        Self { stop, task }
+    }
+
+    pub(crate) async fn stop(self) -> Probed {
+        let _ = self.stop.send(());
+        self.task.await.unwrap()
+    }
+}
+
+async fn asks(cluster: Cluster, mut stopped: oneshot::Receiver<()>) -> Probed {
+    let mut probed = Probed::default();
+    while stopped.try_recv().is_err() {
+        for door in [deleted(&cluster).await, installed(&cluster).await] {
+            probed.longest = probed.longest.max(door.took);
+            if door.said.starts_with(JUDGED) {
+                probed.answered += 1;
+            } else {
+                probed.unanswered.push(door.said);
+            }
+        }
+    }
+    probed
+}
+
+struct Asked {
+    said: String,
+    took: Duration,
+}
+
+/// The deletion of a controller.
+async fn deleted(cluster: &Cluster) -> Asked {
+    let controller = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "source-controller", "namespace": HOME}});
+    let api = cluster.api(&controller).await;
+    let start = Instant::now();
+    let answer = api
+        .delete("source-controller", &DeleteParams::default().dry_run())
+        .await;
+    asked(start, answer.err())
+}
+
+/// The record of a release of Flux 2.3.0 over the one that runs.
+async fn installed(cluster: &Cluster) -> Asked {
+    let manifest = owned("helm-controller", "ghcr.io/fluxcd/helm-controller:v1.0.1");
+    let data = packed("flux", HOME, &manifest, &[], Driver::Secret);
+    let record: Value = json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+        "metadata": {"name": "sh.helm.release.v1.flux.v1", "namespace": HOME, "labels": {"owner": "helm"}},
+        "data": {"release": data}});
+    let api = cluster.api(&record).await;
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let written: DynamicObject = serde_json::from_value(record).unwrap();
+    let start = Instant::now();
+    let answer = api.create(&dry, &written).await;
+    asked(start, answer.err())
+}
+
+fn asked(start: Instant, error: Option<kube::Error>) -> Asked {
+    let said = match error {
+        Some(kube::Error::Api(status)) => status.message,
+        Some(other) => other.to_string(),
+        None => "it was let through".to_owned(),
+    };
+    Asked {
+        said,
+        took: start.elapsed(),
+    }
+}
+
+impl fmt::Display for Probed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            answered, longest, ..
+        } = self;
+        write!(
+            out,
+            "the engine's doors answered {answered} times, the slowest after {longest:?}"
+        )
+    }
+}
