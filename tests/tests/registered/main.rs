@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod disabled;
 mod doors;
 mod killed;
 mod mutation;
