@@ -9,6 +9,7 @@
 
 pub mod admission;
 pub mod adoption;
+pub mod applier;
 mod blocks;
 pub mod catalogue;
 pub mod crd;

@@ -19,6 +19,7 @@ pub use shallow::Shallow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::applier::{FluxInstance, Kustomization};
 use crate::crd::Definition;
 use crate::helm::release::HelmRelease;
 use crate::helm::{HOOK, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
@@ -68,6 +69,10 @@ pub enum Body {
     Service(Service),
     /// A NetworkPolicy, with the pods that it is about.
     NetworkPolicy(Selector),
+    /// A FluxInstance of flux-operator.
+    FluxInstance(Box<FluxInstance>),
+    /// A Kustomization of kustomize-controller.
+    Kustomization(Box<Kustomization>),
     /// A RoleBinding or ClusterRoleBinding.
     Binding(Binding),
     /// A Role or ClusterRole. Its rules are read from JSON alone, and no fact holds them.
@@ -177,6 +182,26 @@ impl Object {
     pub fn helm_release(&self) -> Option<&HelmRelease> {
         if let Body::HelmRelease(release) = &self.body {
             Some(release)
+        } else {
+            None
+        }
+    }
+
+    /// The FluxInstance that it is, if it is one.
+    #[must_use]
+    pub fn flux_instance(&self) -> Option<&FluxInstance> {
+        if let Body::FluxInstance(instance) = &self.body {
+            Some(instance)
+        } else {
+            None
+        }
+    }
+
+    /// The Kustomization that it is, if it is one.
+    #[must_use]
+    pub fn kustomization(&self) -> Option<&Kustomization> {
+        if let Body::Kustomization(kustomization) = &self.body {
+            Some(kustomization)
         } else {
             None
         }

@@ -140,8 +140,10 @@ fn by_hand(object: &Object, case: &Case<'_>) -> impl FnOnce(Override) -> Claim {
 
 /// The request's own object, where a person wrote it.
 fn own<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Object> {
-    let meant = matches!(case.request.door, Door::HelmRelease | Door::Crd)
-        && case.request.operation != Operation::Delete
+    let meant = matches!(
+        case.request.door,
+        Door::HelmRelease | Door::FluxInstance | Door::Crd
+    ) && case.request.operation != Operation::Delete
         && !case.request.writer.is_helm();
     let new = case.change().and_then(|change| change.new.as_ref());
     let by_hand = |object: &&Object| {

@@ -10,6 +10,8 @@ use crate::object::Object;
 pub enum Door {
     /// A HelmRelease whose spec is written.
     HelmRelease,
+    /// A FluxInstance whose spec is written, or that is resumed.
+    FluxInstance,
     /// A Helm release record that is created.
     ReleaseRecord,
     /// A CustomResourceDefinition that is created or updated.
@@ -26,8 +28,9 @@ pub enum Door {
 
 impl Door {
     /// Every door of the admission server, as metrics label it.
-    pub const ADMISSION: [Self; 5] = [
+    pub const ADMISSION: [Self; 6] = [
         Self::HelmRelease,
+        Self::FluxInstance,
         Self::ReleaseRecord,
         Self::Crd,
         Self::CrdStatus,
@@ -39,6 +42,7 @@ impl Door {
     pub const fn name(self) -> &'static str {
         match self {
             Self::HelmRelease => "helm-release",
+            Self::FluxInstance => "flux-instance",
             Self::ReleaseRecord => "release-record",
             Self::Crd => "crd",
             Self::CrdStatus => "crd-status",

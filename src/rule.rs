@@ -55,6 +55,10 @@ pub enum Need {
     ChartFlux,
     /// The name of a chart that comes from a folder or an OCI repository.
     ChartName,
+    /// The FluxInstance in the cluster.
+    FluxInstance,
+    /// The Kustomizations in the engine's namespaces.
+    Kustomizations,
     /// The place of a Flux among the releases, where the catalogue does not know it.
     FluxOrder,
     /// The name and namespace of the release that a manifest belongs to.
@@ -76,6 +80,8 @@ impl Need {
             Self::RunningFlux => "flux version of the cluster",
             Self::ChartFlux => "flux version of the chart",
             Self::ChartName => "name of the chart",
+            Self::FluxInstance => "FluxInstance of the cluster",
+            Self::Kustomizations => "Kustomizations of the engine's namespaces",
             Self::FluxOrder => "flux release in the catalogue",
             Self::ReleaseName => "name and namespace of the release",
             Self::Documents => "whole manifest",

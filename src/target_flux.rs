@@ -1,5 +1,7 @@
 //! The Flux that a request would bring, and what says so.
 
+mod instance;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -67,6 +69,10 @@ impl TargetFlux<'_> {
 pub fn target<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     if case.release().is_some() {
         return shipped(case);
+    }
+    let written = case.change().and_then(|change| change.new.as_ref());
+    if let Some(object) = written.filter(|object| object.flux_instance().is_some()) {
+        return instance::target_of(case, object);
     }
     match declared(case)? {
         Some(target) if target.is_range && is_ahead(case)? => Err(Need::FluxOrder),

@@ -46,9 +46,32 @@ const HELM_RELEASES: Collection = Collection {
     serves: Need::ChartFlux,
 };
 
+/// flux-operator takes one, wherever the operator lives.
+const FLUX_INSTANCES: Collection = Collection {
+    group: "fluxcd.controlplane.io",
+    version: None,
+    kind: "FluxInstance",
+    resource: "fluxinstances",
+    scope: Scope::Everywhere,
+    serves: Need::FluxInstance,
+};
+
+/// The Kustomization that applies Flux lies beside it; those elsewhere apply applications.
+const KUSTOMIZATIONS: Collection = Collection {
+    group: "kustomize.toolkit.fluxcd.io",
+    version: None,
+    kind: "Kustomization",
+    resource: "kustomizations",
+    scope: Scope::Engine,
+    serves: Need::Kustomizations,
+};
+
+/// What is read besides the engine's own kinds.
+const CUSTOM: [Collection; 3] = [HELM_RELEASES, FLUX_INSTANCES, KUSTOMIZATIONS];
+
 /// The collections that these rules need; definitions come first.
 pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {
-    let all = MEMBERS.iter().map(Collection::of).chain([HELM_RELEASES]);
+    let all = MEMBERS.iter().map(Collection::of).chain(CUSTOM);
     all.filter(|collection| {
         rules
             .iter()
@@ -180,7 +203,7 @@ mod tests {
 
     #[test]
     fn only_what_a_rule_needs_is_read() {
-        assert_eq!(needed(&RULES).count(), MEMBERS.len() + 1);
+        assert_eq!(needed(&RULES).count(), MEMBERS.len() + CUSTOM.len());
         let storage = [find("stored-version-dropped").unwrap()];
         let read: Vec<_> = needed(&storage)
             .map(|collection| collection.resource)
@@ -193,7 +216,7 @@ mod tests {
         let names: BTreeSet<_> = needed(&RULES)
             .map(|collection| collection.resource)
             .collect();
-        assert_eq!(names.len(), MEMBERS.len() + 1);
+        assert_eq!(names.len(), MEMBERS.len() + CUSTOM.len());
         assert!(!names.contains("secrets"));
     }
 

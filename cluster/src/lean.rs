@@ -40,6 +40,13 @@ fn parts(kind: &str) -> &'static [&'static str] {
             "/spec/upgrade/strategy",
             "/spec/upgrade/chartNameChangeStrategy",
         ],
+        "FluxInstance" => &["/spec/distribution/version", "/spec/components"],
+        "Kustomization" => &[
+            "/spec/prune",
+            "/spec/suspend",
+            "/spec/deletionPolicy",
+            "/spec/sourceRef",
+        ],
         "Service" => &["/spec/clusterIP", "/spec/selector"],
         "NetworkPolicy" => &["/spec/podSelector"],
         "RoleBinding" | "ClusterRoleBinding" => &["/roleRef", "/subjects"],

@@ -59,6 +59,7 @@ mod tests {
         let expected = [
             "/namespaces",
             "apiextensions.k8s.io/customresourcedefinitions",
+            "fluxcd.controlplane.io/fluxinstances",
             "helm.toolkit.fluxcd.io/helmreleases",
             "rbac.authorization.k8s.io/clusterroles,clusterrolebindings",
         ];
@@ -66,6 +67,7 @@ mod tests {
         let expected = [
             "/serviceaccounts,services,resourcequotas",
             "apps/deployments",
+            "kustomize.toolkit.fluxcd.io/kustomizations",
             "networking.k8s.io/networkpolicies",
             "rbac.authorization.k8s.io/roles,rolebindings",
         ];

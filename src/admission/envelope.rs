@@ -92,6 +92,7 @@ impl Envelope {
             (Kind::Definition, "") => Door::Crd,
             (Kind::Definition, "status") => Door::CrdStatus,
             (Kind::HelmRelease, "") => Door::HelmRelease,
+            (Kind::FluxInstance, "") => Door::FluxInstance,
             (Kind::Other, "") if self.may_be_record() => Door::ReleaseRecord,
             _ => Door::Engine,
         }

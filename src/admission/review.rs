@@ -10,6 +10,7 @@ use super::budget::Budget;
 use super::envelope::Envelope;
 use super::lean::lean;
 use super::record;
+use crate::applier::is_paused;
 use crate::helm::record::shape;
 use crate::mutation::{FIELD, Unpatched};
 use crate::object::{FromWire, Kind, Object, Shallow, by_kind, wire};
@@ -60,7 +61,7 @@ pub(super) fn read(
     budget: Budget,
 ) -> Result<Option<Request>, String> {
     let request = changed(body, envelope, budget)?;
-    Ok(request.filter(|request| request.door != Door::HelmRelease || !is_same_spec(request)))
+    Ok(request.filter(|request| !is_same_spec(request)))
 }
 
 /// As [`read`], whatever an update changes.
@@ -311,12 +312,20 @@ fn named(mut object: Object, envelope: &Envelope) -> Object {
     object
 }
 
-/// helm-controller writes finalizers and annotations of its own; only the intent is judged.
+/// Controllers write finalizers and annotations of their own; only the intent is judged. Of a
+/// FluxInstance the annotation that pauses it belongs to that.
 fn is_same_spec(request: &Request) -> bool {
     let Subject::Change(change) = &request.subject else {
         return false;
     };
-    let spec = |object: &Option<Object>| object.as_ref().and_then(Object::helm_release).cloned();
-    let both = spec(&change.old).zip(spec(&change.new));
-    both.is_some_and(|(old, new)| old == new)
+    let Some((old, new)) = change.old.as_ref().zip(change.new.as_ref()) else {
+        return false;
+    };
+    match request.door {
+        Door::HelmRelease => old.helm_release() == new.helm_release(),
+        Door::FluxInstance => {
+            old.flux_instance() == new.flux_instance() && is_paused(old) == is_paused(new)
+        }
+        _ => false,
+    }
 }

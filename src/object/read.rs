@@ -8,6 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::selector::{self, Selector};
 use super::{Binding, Body, Grantee, Marks, Object, Role, Service, Shallow, Start, Workload};
+use crate::applier::{ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec};
 use crate::crd::{Definition, Version};
 use crate::helm::release::HelmRelease;
 use crate::owners::is_kept;
@@ -35,6 +36,10 @@ pub enum Kind {
     Service,
     /// A NetworkPolicy.
     NetworkPolicy,
+    /// A FluxInstance.
+    FluxInstance,
+    /// A Kustomization of kustomize-controller.
+    Kustomization,
     /// A RoleBinding or ClusterRoleBinding.
     Binding,
     /// A Role or ClusterRole.
@@ -51,6 +56,8 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
     match (group, kind) {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => Kind::Definition,
         ("helm.toolkit.fluxcd.io", "HelmRelease") => Kind::HelmRelease,
+        ("fluxcd.controlplane.io", "FluxInstance") => Kind::FluxInstance,
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => Kind::Kustomization,
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => Kind::Workload,
         ("autoscaling", "Scale") => Kind::Scale,
         ("", "Service") => Kind::Service,
@@ -288,6 +295,18 @@ impl FromWire for Wire<Shallow> {
     }
 }
 
+impl FromWire for Wire<InstanceSpec, ApplierStatus> {
+    fn object(self) -> Object {
+        self.with(|spec, status| Body::FluxInstance(Box::new(FluxInstance::of(spec, status))))
+    }
+}
+
+impl FromWire for Wire<KustomizationSpec, ApplierStatus> {
+    fn object(self) -> Object {
+        self.with(|spec, status| Body::Kustomization(Box::new(Kustomization::of(spec, status))))
+    }
+}
+
 impl FromWire for Wire<WorkloadSpec> {
     fn object(self) -> Object {
         self.with(|spec, _| Body::Workload(spec.unwrap_or_default().workload()))
@@ -405,6 +424,8 @@ macro_rules! by_kind {
         match $kind {
             Kind::Definition => $read::<wire::Definition>($($argument),*),
             Kind::HelmRelease => $read::<wire::HelmRelease>($($argument),*),
+            Kind::FluxInstance => $read::<wire::FluxInstance>($($argument),*),
+            Kind::Kustomization => $read::<wire::Kustomization>($($argument),*),
             Kind::Workload => $read::<wire::Workload>($($argument),*),
             Kind::Service => $read::<wire::Service>($($argument),*),
             Kind::NetworkPolicy => $read::<wire::NetworkPolicy>($($argument),*),
@@ -420,12 +441,15 @@ pub(crate) use by_kind;
 /// The wire type of each [`Kind`].
 pub(crate) mod wire {
     use super::{
-        BindingWire, DefinitionSpec, DefinitionStatus, PolicySpec, RoleWire, ScaleSpec,
-        ServiceSpec, Shallow, Wire, WorkloadSpec,
+        ApplierStatus, BindingWire, DefinitionSpec, DefinitionStatus, InstanceSpec,
+        KustomizationSpec, PolicySpec, RoleWire, ScaleSpec, ServiceSpec, Shallow, Wire,
+        WorkloadSpec,
     };
 
     pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
     pub(crate) type HelmRelease = Wire<Shallow>;
+    pub(crate) type FluxInstance = Wire<InstanceSpec, ApplierStatus>;
+    pub(crate) type Kustomization = Wire<KustomizationSpec, ApplierStatus>;
     pub(crate) type Workload = Wire<WorkloadSpec>;
     pub(crate) type Service = Wire<ServiceSpec>;
     pub(crate) type NetworkPolicy = Wire<PolicySpec>;

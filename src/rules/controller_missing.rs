@@ -2,8 +2,9 @@
 //!
 //! A chart with one of them switched off, or scaled to zero, installs a Flux that cannot reconcile. A
 //! controller that another release or tool runs is not missing. A Flux that already runs without one
-//! does so on purpose, and goes on.
+//! does so on purpose, and goes on. Of a FluxInstance only what it already applied can go missing.
 
+use crate::applier::is_paused;
 use crate::engine::CORE;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
@@ -16,12 +17,15 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a Flux release without one of its four core controllers, or with one scaled to zero",
     breaks: "Flux runs without source, kustomize, helm or notification controller and reconciles no more",
-    doors: &[Door::ReleaseRecord],
+    doors: &[Door::FluxInstance, Door::ReleaseRecord],
     needs: &[Need::Documents],
     check,
 };
 
 fn check(case: &Case<'_>) -> Found {
+    if case.request.door == Door::FluxInstance {
+        return Ok(taken_away(case));
+    }
     let brought = deployments(case.engine_written().map(|(_, new, _)| new));
     let Some(sibling) = brought.iter().min_by_key(|one| one.key()).copied() else {
         return Ok(Vec::new());
@@ -39,6 +43,30 @@ fn check(case: &Case<'_>) -> Found {
         });
     }
     Ok(findings)
+}
+
+/// The controllers that a FluxInstance applied and no longer names: flux-operator deletes them.
+fn taken_away(case: &Case<'_>) -> Vec<Finding> {
+    let written = case.change().and_then(|change| change.new.as_ref());
+    let running = written.filter(|object| !is_paused(object));
+    let Some((object, instance)) = running.and_then(|one| Some((one, one.flux_instance()?))) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for name in instance.takes_away() {
+        let level = if CORE.contains(&name) {
+            Level::Enforce
+        } else {
+            Level::Warn
+        };
+        let message = format!(
+            "flux-operator deletes {name}, which it applied, and its CRDs with every object of theirs"
+        );
+        let remedy = format!("Add {name} to spec.components again");
+        let finding = Finding::about(object, "/spec/components", message, remedy);
+        findings.push(finding.at_most(level));
+    }
+    findings
 }
 
 /// The core controllers' Deployments.

@@ -3,12 +3,16 @@
 //! Every kind counts: with Deployments alone guarded, Helm deletes CRDs, ServiceAccounts and
 //! bindings, and deleting a CRD deletes its custom resources without a review. A `helm.sh/hook` is
 //! never guarded: refusing to delete it makes the install fail and starts the remediation. Deleting
-//! the HelmRelease that owns the engine uninstalls it, unless that is suspended.
+//! the HelmRelease that owns the engine uninstalls it, unless that is suspended. So does deleting the
+//! FluxInstance that installed it, unless that is paused, and the Kustomization that applies and
+//! prunes it.
 
+use crate::applier::{FluxInstance, Kustomization, is_paused};
 use crate::engine::{Engine, Part};
 use crate::finding::{Finding, Level};
 use crate::helm::release::HelmRelease;
-use crate::object::{ALLOW, Object, REASON, UNTIL};
+use crate::object::{ALLOW, Body, Object, REASON, UNTIL};
+use crate::owners::{RECONCILE, holders};
 use crate::request::{Door, Operation};
 use crate::rule::{Case, Found, Need, Rule};
 
@@ -16,12 +20,16 @@ use crate::rule::{Case, Found, Need, Rule};
 pub const RULE: Rule = Rule {
     id: "engine-deleted",
     level: Level::Enforce,
-    catches: "a DELETE of any object of the engine, or of the HelmRelease that owns it",
+    catches: "a DELETE of any object of the engine, or of the HelmRelease, FluxInstance or Kustomization that \
+              takes it along",
     breaks: "Flux stops, or loses its custom resources; of an optional controller only the CRDs are refused",
     doors: &[Door::Engine],
-    needs: &[Need::RunningFlux],
+    needs: &[Need::RunningFlux, Need::FluxInstance],
     check,
 };
+
+/// The CRD of FluxInstances.
+pub const INSTANCES: &str = "fluxinstances.fluxcd.controlplane.io";
 
 fn check(case: &Case<'_>) -> Found {
     let deleted = case.request.operation == Operation::Delete;
@@ -34,7 +42,7 @@ fn check(case: &Case<'_>) -> Found {
     };
     let finding = match case.engine().part(object) {
         Some(part) => Some(lost(case, object, part)),
-        None => owner(case, object)?,
+        None => uninstalled(case, object)?,
     };
     Ok(finding.into_iter().collect())
 }
@@ -58,8 +66,14 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
 /// What to do instead, and how the engine of this namespace is removed on purpose.
 #[must_use]
 pub fn remedy(home: &str) -> String {
+    let on_purpose = on_purpose(home);
+    format!("If Helm asks for it, suspend the HelmRelease and correct its chart. {on_purpose}")
+}
+
+/// How the engine of this namespace is removed on purpose.
+fn on_purpose(home: &str) -> String {
     format!(
-        "If Helm asks for it, suspend the HelmRelease and correct its chart. To remove Flux on purpose: \
+        "To remove Flux on purpose: \
          kubectl annotate namespace {home} {ALLOW}={} {REASON}='…' {UNTIL}=<RFC 3339 time>",
         RULE.id
     )
@@ -72,6 +86,107 @@ fn home<'a>(engine: &'a Engine, object: &'a Object) -> &'a str {
         .filter(|own| engine.is_home(own))
         .or(engine.namespaces.first());
     home.map_or("flux-system", String::as_str)
+}
+
+/// What takes the engine along when it is deleted.
+fn uninstalled(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
+    match &object.body {
+        Body::HelmRelease(_) => owner(case, object),
+        Body::Definition(_) => Ok(instances(case, object)),
+        Body::FluxInstance(instance) => Ok(flux_instance(case, object, instance)),
+        Body::Kustomization(kustomization) => Ok(root(case, object, kustomization)),
+        _ => Ok(None),
+    }
+}
+
+/// flux-operator's finalizer deletes whatever the FluxInstance applied, unless it is paused.
+fn flux_instance(case: &Case<'_>, object: &Object, instance: &FluxInstance) -> Option<Finding> {
+    if is_paused(object) || !instance.applied.holds_flux() {
+        return None;
+    }
+    let definitions = instance.applied.definitions.len();
+    let message = format!(
+        "deleting it makes flux-operator uninstall Flux: its controllers, {definitions} CRDs and every \
+         custom resource of theirs"
+    );
+    Some(Finding::about(object, "", message, way_out(case, object)))
+}
+
+/// With the CRD of FluxInstances goes the one that applied Flux, without a review of its own.
+fn instances(case: &Case<'_>, object: &Object) -> Option<Finding> {
+    if object.name != INSTANCES {
+        return None;
+    }
+    let is_applied = |instance: &Object| {
+        let mut engine = case.facts.engine(case.engine());
+        engine.any(|live| applies(instance, live))
+    };
+    let mut acting = case
+        .facts
+        .objects()
+        .filter(|live| live.flux_instance().is_some() && !is_paused(live));
+    let instance = acting.find(|instance| is_applied(instance))?;
+    let message =
+        format!("deleting it deletes {instance}, which makes flux-operator uninstall Flux");
+    Some(Finding::about(object, "", message, way_out(case, instance)))
+}
+
+/// How a FluxInstance goes and Flux stays, and how both go.
+fn way_out(case: &Case<'_>, instance: &Object) -> String {
+    let namespace = instance.namespace.as_deref().unwrap_or_default();
+    let on_purpose = on_purpose(home(case.engine(), instance));
+    format!(
+        "Pause it first, then deleting it leaves Flux alone: kubectl annotate fluxinstance -n \
+         {namespace} {} {RECONCILE}=disabled. {on_purpose}",
+        instance.name
+    )
+}
+
+/// kustomize-controller deletes what a Kustomization applied, where that carries its labels still and
+/// no mark that spares it.
+fn root(case: &Case<'_>, object: &Object, kustomization: &Kustomization) -> Option<Finding> {
+    if !kustomization.prunes || !kustomization.applied.holds_flux() {
+        return None;
+    }
+    let pruned: Vec<_> = case
+        .facts
+        .engine(case.engine())
+        .filter(|live| is_pruned(live, object))
+        .collect();
+    let first = pruned.first()?;
+    let message = format!(
+        "deleting it makes kustomize-controller delete Flux, {} and {} more objects",
+        first,
+        pruned.len() - 1
+    );
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let way_out = format!(
+        "Suspend it first, then deleting it leaves Flux alone: flux suspend kustomization {} -n {namespace}",
+        object.name
+    );
+    let on_purpose = on_purpose(home(case.engine(), object));
+    let remedy = format!("{way_out}. {on_purpose}");
+    Some(Finding::about(object, "", message, remedy))
+}
+
+fn is_pruned(live: &Object, kustomization: &Object) -> bool {
+    let is_spared = ["prune", "reconcile"].into_iter().any(|word| {
+        let key = format!("kustomize.toolkit.fluxcd.io/{word}");
+        let marks = [&live.labels, &live.annotations];
+        let mut values = marks.into_iter().filter_map(|marks| marks.get(&key));
+        values.any(|value| value.eq_ignore_ascii_case("disabled"))
+    });
+    !is_spared && applies(kustomization, live)
+}
+
+/// True if a live object carries this Kustomization's labels.
+pub(super) fn applies(kustomization: &Object, live: &Object) -> bool {
+    let mut holders = holders(live);
+    holders.any(|holder| {
+        holder.tool.owns_as == kustomization.kind
+            && holder.namespace == kustomization.namespace
+            && holder.name == kustomization.name
+    })
 }
 
 fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {

@@ -22,7 +22,12 @@ pub const RULE: Rule = Rule {
     catches: "a release that would move the engine to an older Flux",
     breaks: "the apiserver refuses CRDs half-way, or older controllers meet objects that they cannot read; \
              where the facts prove it harmless it only warns",
-    doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
+    doors: &[
+        Door::HelmRelease,
+        Door::FluxInstance,
+        Door::ReleaseRecord,
+        Door::Preflight,
+    ],
     needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder],
     check,
 };

@@ -14,7 +14,12 @@ pub const RULE: Rule = Rule {
     level: Level::Warn,
     catches: "more than one minor of Flux at once",
     breaks: "versions that the skipped release would have migrated may be dropped",
-    doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
+    doors: &[
+        Door::HelmRelease,
+        Door::FluxInstance,
+        Door::ReleaseRecord,
+        Door::Preflight,
+    ],
     needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder],
     check,
 };

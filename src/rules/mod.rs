@@ -13,6 +13,7 @@ pub mod engine_label_removed;
 pub mod engine_object_removed;
 pub mod engine_object_unkept;
 pub mod engine_rights_lost;
+pub mod engine_source_deleted;
 pub mod facts_stale;
 pub mod flux_downgraded;
 pub mod flux_minor_skipped;
@@ -31,7 +32,7 @@ use crate::object::Object;
 use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 22] = [
+pub static RULES: [&Rule; 23] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_scope_changed::RULE,
@@ -42,6 +43,7 @@ pub static RULES: [&Rule; 22] = [
     &engine_object_removed::RULE,
     &engine_object_unkept::RULE,
     &engine_rights_lost::RULE,
+    &engine_source_deleted::RULE,
     &facts_stale::RULE,
     &flux_downgraded::RULE,
     &flux_minor_skipped::RULE,

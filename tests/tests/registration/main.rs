@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod appliers;
 mod gates;
 mod mutation;
 mod twin;

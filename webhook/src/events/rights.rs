@@ -5,14 +5,19 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::registration::rule;
 
-/// The rules of a ClusterRole: Events are written beside HelmReleases, wherever those are, and an object's
+/// The rules of a ClusterRole: Events are written beside what installs Flux, wherever that is, and an object's
 /// uid, by which `kubectl describe` finds what is told of it, is read by its name.
 #[must_use]
 pub fn rights() -> Vec<PolicyRule> {
     let told_of = MEMBERS
         .iter()
         .map(|member| rule(member.group, member.resource, &["get"]));
-    let release = rule("helm.toolkit.fluxcd.io", "helmreleases", &["get"]);
+    let appliers = [
+        ("helm.toolkit.fluxcd.io", "helmreleases"),
+        ("fluxcd.controlplane.io", "fluxinstances"),
+        ("kustomize.toolkit.fluxcd.io", "kustomizations"),
+    ];
+    let appliers = appliers.map(|(group, resource)| rule(group, resource, &["get"]));
     let events = rule("", "events", &["create", "patch"]);
-    told_of.chain([release, events]).collect()
+    told_of.chain(appliers).chain([events]).collect()
 }

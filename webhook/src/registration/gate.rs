@@ -6,13 +6,18 @@ use fluxkeep::request::Door;
 use fluxkeep::rule::Rule;
 use fluxkeep::rules::{
     RULES, engine_deleted, engine_disabled, engine_label_removed, engine_rights_lost,
+    engine_source_deleted,
 };
 
+use super::applier::{
+    FLUX_GROUP, FLUX_INSTANCES, appliers, is_instance_definition, is_paused, is_redirected,
+    prunes_flux, uninstalls,
+};
 use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
 use super::disabled::{disables, takes_down};
 use super::engine::{
-    Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_loosened, is_optional, members,
-    not_a_hook,
+    Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_inside, is_loosened, is_optional,
+    members, not_a_hook,
 };
 use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
@@ -74,15 +79,17 @@ pub struct Gate {
 }
 
 /// Every gate. The engine's door has one for each of its rules.
-pub static GATES: [Gate; 8] = [
+pub static GATES: [Gate; 10] = [
     CRD,
     CRD_STATUS,
     HELM_RELEASE,
+    FLUX_INSTANCE,
     RELEASE_RECORD,
     ENGINE_DELETED,
     ENGINE_DISABLED,
     ENGINE_LABEL_REMOVED,
     ENGINE_RIGHTS_LOST,
+    ENGINE_SOURCE_DELETED,
 ];
 
 impl Gate {
@@ -157,6 +164,29 @@ const HELM_RELEASE: Gate = Gate {
     why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
 };
 
+const FLUX_INSTANCE: Gate = Gate {
+    name: "flux-instance",
+    door: Door::FluxInstance,
+    phase: Phase::Validating,
+    why_then: "what other webhooks make of it is what flux-operator acts on",
+    operations: &["CREATE", "UPDATE"],
+    resources: || vec![(FLUX_GROUP, vec![FLUX_INSTANCES])],
+    sent: |_| {
+        let redirected = any(["request.operation == 'CREATE'".to_owned(), is_redirected()]);
+        // Pausing must be possible while the server is down: it is what mends most.
+        vec![
+            ("intent-changed", redirected),
+            ("acts", not(&is_paused(NEW))),
+        ]
+    },
+    closed: |profile| {
+        let updated = "request.operation == 'UPDATE'".to_owned();
+        all([updated, is_inside(profile.engine)])
+    },
+    why_closed: "another version or fewer controllers of the Flux that runs in the engine's namespaces",
+    why_open: "a first FluxInstance, which may be what brings Flux into the cluster at all",
+};
+
 const RELEASE_RECORD: Gate = Gate {
     name: "release-record",
     door: Door::ReleaseRecord,
@@ -176,10 +206,22 @@ const ENGINE_DELETED: Gate = Gate {
     phase: Phase::Mutating,
     why_then: "ValidatingAdmissionPolicies come before validating webhooks: what the twin refuses would never be told",
     operations: &["DELETE"],
-    resources: || [members(), helm_releases()].concat(),
+    resources: || [members(), helm_releases(), appliers()].concat(),
     sent: |engine| {
         let released = all([is_resource(HELM_RELEASES), not(&is_suspended(OLD))]);
-        vec![not_a_hook(), ("engine", any([is_engine(engine), released]))]
+        vec![
+            not_a_hook(),
+            (
+                "engine",
+                any([
+                    is_engine(engine),
+                    released,
+                    uninstalls(),
+                    prunes_flux(),
+                    is_instance_definition(),
+                ]),
+            ),
+        ]
     },
     closed: |profile| {
         let release = is_engines_release(OLD, profile);
@@ -264,6 +306,22 @@ const ENGINE_RIGHTS_LOST: Gate = Gate {
     closed: |_| not(&is_helm()),
     why_closed: "controllers without rights reconcile nothing from then on",
     why_open: "Helm's writes: refusing one starts the release's remediation",
+};
+
+const ENGINE_SOURCE_DELETED: Gate = Gate {
+    name: engine_source_deleted::RULE.id,
+    door: Door::Engine,
+    phase: Phase::Validating,
+    why_then: "it only warns",
+    operations: &["DELETE"],
+    resources: || {
+        let sources = vec!["gitrepositories", "ocirepositories", "buckets"];
+        vec![("source.toolkit.fluxcd.io", sources)]
+    },
+    sent: |engine| vec![("inside", is_inside(engine))],
+    closed: |_| "false".to_owned(),
+    why_closed: "nothing: Flux runs on without its source",
+    why_open: "sources in the engine's namespaces: the deletion of one that Flux is applied from is told",
 };
 
 const HELM_RELEASES: &str = "helmreleases";

@@ -1,6 +1,7 @@
 //! How the cluster comes to ask: webhook configurations and their twin of policies, generated from
 //! the table of rules and the engine's profile.
 
+mod applier;
 mod apply;
 mod cel;
 mod command;

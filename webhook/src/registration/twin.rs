@@ -22,7 +22,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::cel::{OLD, not, text};
+use super::applier::{FLUX_GROUP, FLUX_INSTANCES, uninstalls};
+use super::cel::{OLD, any, not, text};
 use super::engine::{is_engine, is_helm, is_loosened, is_optional, members, not_a_hook};
 use super::webhook::match_conditions;
 use super::{DOMAIN, metadata};
@@ -47,7 +48,7 @@ static TWINS: [Twin; 2] = [
         conditions: |engine| {
             vec![
                 not_a_hook(),
-                ("engine", is_engine(engine)),
+                ("engine", any([is_engine(engine), uninstalls()])),
                 ("required", not(&is_optional())),
             ]
         },
@@ -109,7 +110,11 @@ impl Twin {
     }
 
     fn constraints(&self) -> MatchResources {
-        let rules = members()
+        let mut known = members();
+        if self.covers {
+            known.push((FLUX_GROUP, vec![FLUX_INSTANCES]));
+        }
+        let rules = known
             .into_iter()
             .map(|(group, resources)| NamedRuleWithOperations {
                 api_groups: Some(vec![group.to_owned()]),

@@ -1,0 +1,72 @@
+//! The source that the Kustomization which applies Flux reads, deleted.
+//!
+//! Flux then goes on with what it last fetched, and applies nothing new any more. Sources of other
+//! Kustomizations are none of this rule's business.
+
+use super::engine_deleted::applies;
+use crate::finding::{Finding, Level};
+use crate::object::Object;
+use crate::request::{Door, Operation};
+use crate::rule::{Case, Found, Need, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "engine-source-deleted",
+    level: Level::Warn,
+    catches: "a DELETE of the source from which a Kustomization applies Flux",
+    breaks: "Flux runs on and reconciles nothing of that Kustomization any more",
+    doors: &[Door::Engine],
+    needs: &[Need::Kustomizations],
+    check,
+};
+
+const GROUP: &str = "source.toolkit.fluxcd.io";
+
+fn check(case: &Case<'_>) -> Found {
+    let deleted = case.request.operation == Operation::Delete;
+    let old = case.change().filter(|_| deleted);
+    let Some(source) = old.and_then(|change| change.old.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let mut findings = Vec::new();
+    for live in case.facts.objects() {
+        if source.group() == GROUP && reads(live, source) && applies_flux(case, live) {
+            findings.push(finding(source, live));
+        }
+    }
+    Ok(findings)
+}
+
+/// True if a Kustomization that is not suspended applies what this source fetched.
+fn reads(live: &Object, source: &Object) -> bool {
+    let Some(kustomization) = live.kustomization() else {
+        return false;
+    };
+    let [kind, namespace, name] = &kustomization.source;
+    let own = live.namespace.as_ref();
+    let namespace = if namespace.is_empty() {
+        own
+    } else {
+        Some(namespace)
+    };
+    !kustomization.suspended
+        && *kind == source.kind
+        && *name == source.name
+        && namespace == source.namespace.as_ref()
+}
+
+fn applies_flux(case: &Case<'_>, kustomization: &Object) -> bool {
+    let mut engine = case.facts.engine(case.engine());
+    engine.any(|live| applies(kustomization, live))
+}
+
+fn finding(source: &Object, kustomization: &Object) -> Finding {
+    let message =
+        format!("{kustomization} applies Flux from it, and applies nothing new without it");
+    let namespace = kustomization.namespace.as_deref().unwrap_or_default();
+    let remedy = format!(
+        "Point that at another source first, or suspend it: flux suspend kustomization {} -n {namespace}",
+        kustomization.name
+    );
+    Finding::about(source, "", message, remedy)
+}

@@ -1,0 +1,74 @@
+//! The Flux that a FluxInstance asks for: a version, or a range, which is the recommended form.
+
+use super::TargetFlux;
+use crate::applier::is_paused;
+use crate::flux::Flux;
+use crate::helm::range::{self, Range};
+use crate::object::Object;
+use crate::rule::{Case, Need};
+
+const PATH: &str = "/spec/distribution/version";
+
+/// What a FluxInstance brings, where that changes; `None` where it brings what it brought before.
+///
+/// A range that holds the running version keeps it: how new a release it comes to is up to the
+/// operator's own manifests, which nobody here can see.
+///
+/// # Errors
+/// When the version is no version, or a range of releases that the catalogue does not know.
+pub(super) fn target_of<'a>(
+    case: &Case<'a>,
+    object: &'a Object,
+) -> Result<Option<TargetFlux<'a>>, Need> {
+    let Some(instance) = object.flux_instance() else {
+        return Ok(None);
+    };
+    if is_paused(object) || !is_moved(case, object) {
+        return Ok(None);
+    }
+    let catalogue = &case.engine().catalogue;
+    let told = format!("version {}", instance.version);
+    let target = |flux, is_range| TargetFlux {
+        flux,
+        told: told.clone(),
+        path: PATH.to_owned(),
+        object,
+        is_range,
+        is_whole: true,
+        is_beside: false,
+    };
+    if let Some(version) = range::version(&instance.version).filter(|_| is_exact(&instance.version))
+    {
+        return Ok(Some(target(Flux::of_version(&version, catalogue), false)));
+    }
+    let range = Range::parse(&instance.version).map_err(|_| Need::ChartFlux)?;
+    if let Some(running) = case.running()? {
+        if running.versions.is_empty() {
+            return Err(Need::FluxOrder);
+        }
+        if running
+            .versions
+            .iter()
+            .any(|version| range.matches(version))
+        {
+            return Ok(None);
+        }
+    }
+    let versions = catalogue.releases().iter().map(|release| &release.version);
+    let newest = range.newest(versions).ok_or(Need::FluxOrder)?;
+    Ok(Some(target(Flux::of_version(newest, catalogue), true)))
+}
+
+/// `2.7` is a version to Helm's reader and a range to flux-operator.
+fn is_exact(text: &str) -> bool {
+    text.split('.').count() >= 3
+}
+
+/// True if a change writes another version, or resumes what was paused.
+fn is_moved(case: &Case<'_>, object: &Object) -> bool {
+    let Some(old) = case.change().and_then(|change| change.old.as_ref()) else {
+        return true;
+    };
+    let version = |object: &Object| object.flux_instance().map(|one| one.version.clone());
+    is_paused(old) || version(old) != version(object)
+}
