@@ -1,9 +1,17 @@
 //! A HelmRelease's spec: what it intends, as far as that touches the engine.
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{Owner, post_renderer};
 use crate::object::{Key, Object};
+
+/// Bytes that Helm allows in a release's name.
+const LONGEST_NAME: usize = 53;
+/// Bytes of a longer name that helm-controller keeps.
+const KEPT_OF_NAME: usize = 40;
+/// Bytes of the SHA-256 that it appends, two hexadecimal digits each.
+const HASHED_OF_NAME: usize = 6;
 
 /// The spec of a HelmRelease (`helm.toolkit.fluxcd.io`, any version), read by path.
 ///
@@ -88,7 +96,7 @@ impl HelmRelease {
 
     /// The Helm release that helm-controller makes, in this cluster, of a HelmRelease of this name
     /// and namespace; none where `spec.kubeConfig` sends it to another cluster.
-    /// Source: helm-controller's `GetReleaseName` and `GetReleaseNamespace`.
+    /// Source: helm-controller's `GetReleaseName`, `ShortenName` and `GetReleaseNamespace`.
     #[must_use]
     pub fn release(&self, namespace: &str, name: &str) -> Option<Owner> {
         if self.is_remote() {
@@ -96,10 +104,11 @@ impl HelmRelease {
         }
         let target = self.text("/targetNamespace");
         let default = || target.map_or(name.to_owned(), |target| format!("{target}-{name}"));
+        let named = self
+            .text("/releaseName")
+            .map_or_else(default, str::to_owned);
         Some(Owner {
-            name: self
-                .text("/releaseName")
-                .map_or_else(default, str::to_owned),
+            name: shortened(named),
             namespace: target.unwrap_or(namespace).to_owned(),
         })
     }
@@ -225,6 +234,24 @@ impl HelmRelease {
     }
 }
 
+/// The name of a Helm release as helm-controller shortens it: over 53 bytes, the first 40, `-`, and 12
+/// hexadecimal digits of the name's SHA-256. Source: helm-controller's `ShortenName`.
+#[must_use]
+pub fn shortened(name: String) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    // Kubernetes allows ASCII names alone; what is none is left as it is.
+    let Some(start) = name.get(..KEPT_OF_NAME) else {
+        return name;
+    };
+    let mut short = format!("{start}-");
+    for byte in Sha256::digest(&name).iter().take(HASHED_OF_NAME) {
+        short.push_str(&format!("{byte:02x}"));
+    }
+    short
+}
+
 impl std::fmt::Debug for HelmRelease {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("HelmRelease")
@@ -277,6 +304,24 @@ mod tests {
         );
         let remote = release(json!({"kubeConfig": {"secretRef": {"name": "other-cluster"}}}));
         assert_eq!(remote.release("apps", "flux"), None);
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_as_helm_controller_does() {
+        let target = "a".repeat(40);
+        let of = |name: &str| {
+            let spec = json!({"targetNamespace": target});
+            release(spec).release("apps", name).unwrap().name
+        };
+        let fits = "b".repeat(12);
+        assert_eq!(of(&fits), format!("{target}-{fits}"));
+        // printf %s NAME | sha256sum | cut -c1-12
+        assert_eq!(of(&"b".repeat(13)), format!("{target}-e2224567da86"));
+        let named = release(json!({"releaseName": "c".repeat(54)}));
+        assert_eq!(
+            named.release("apps", "flux").unwrap().name,
+            format!("{}-701251fda756", "c".repeat(40))
+        );
     }
 
     #[test]
