@@ -2,7 +2,8 @@
 //!
 //! Labels alone don't tell: ClusterRoles `flux-edit` and `flux-view` carry none, CRDs need not, and
 //! whoever wants to delete the engine takes them off first. So objects are known by name, CRDs by
-//! group, and the label adds what a person named differently.
+//! group, and the label adds what a person named differently. No mark takes an object that is known
+//! by name out of the engine; a `helm.sh/hook` takes out what the label alone would add.
 
 use std::sync::Arc;
 
@@ -239,15 +240,22 @@ pub fn is_aggregated(name: &str) -> bool {
 }
 
 impl Engine {
-    /// Which part of the engine an object is; none for a stranger and for a hook, which Helm
-    /// creates and removes on its own.
+    /// Which part of the engine an object is; none for a stranger, and for a hook that is known by its
+    /// label alone: Helm creates and removes those on its own.
     #[must_use]
     pub fn part(&self, object: &Object) -> Option<Part> {
-        let is_kind =
-            |member: &&Member| member.kind == object.kind && member.group == object.group();
-        let member = MEMBERS.iter().find(is_kind).filter(|_| !object.is_hook())?;
-        self.knows(member.known, object)
-            .then(|| member.weight(&object.name))
+        let member = member_of(object)?;
+        if self.names_member(member, object) || self.labels_member(member, object) {
+            Some(member.weight(&object.name))
+        } else {
+            None
+        }
+    }
+
+    /// True if the object is known by its name or group, which no label and no mark changes.
+    #[must_use]
+    pub fn names(&self, object: &Object) -> bool {
+        member_of(object).is_some_and(|member| self.names_member(member, object))
     }
 
     /// The engine, which may live where a release goes, too: a policy that does not name that namespace would
@@ -290,17 +298,24 @@ impl Engine {
             .collect()
     }
 
-    fn knows(&self, known: Known, object: &Object) -> bool {
+    fn names_member(&self, member: &Member, object: &Object) -> bool {
         let name = object.name.as_str();
-        match known {
+        match member.known {
             Known::Group => is_flux_group(name),
             Known::Home => self.is_home(name),
-            Known::Inside(names) => {
-                self.is_inside(object) && (names.contains(&name) || is_labelled(object))
-            }
-            Known::ClusterWide(names) => {
-                self.cluster_wide(names).iter().any(|known| known == name) || is_labelled(object)
-            }
+            Known::Inside(names) => self.is_inside(object) && names.contains(&name),
+            Known::ClusterWide(names) => self.cluster_wide(names).iter().any(|known| known == name),
+        }
+    }
+
+    fn labels_member(&self, member: &Member, object: &Object) -> bool {
+        if object.is_hook() || !is_labelled(object) {
+            return false;
+        }
+        match member.known {
+            Known::Group | Known::Home => false,
+            Known::Inside(_) => self.is_inside(object),
+            Known::ClusterWide(_) => true,
         }
     }
 
@@ -324,6 +339,12 @@ impl Member {
             part => part,
         }
     }
+}
+
+fn member_of(object: &Object) -> Option<&'static Member> {
+    MEMBERS
+        .iter()
+        .find(|member| member.kind == object.kind && member.group == object.group())
 }
 
 /// Whether an object says of itself that it is part of Flux.

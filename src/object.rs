@@ -50,6 +50,9 @@ pub struct Object {
     pub annotations: Marks,
     /// Whether it stood inside a `kind: List`, where Helm's uninstall ignores annotations.
     pub listed: bool,
+    /// Whether a release record lists it in its manifest: Helm applies it there with the rest,
+    /// although its annotations may call it a hook.
+    pub applied: bool,
     /// Where it was read from, when that is a file.
     pub source: Option<Source>,
     /// What is particular to its kind.
@@ -253,7 +256,7 @@ impl Object {
     /// Whether Helm creates and removes it beside the release.
     #[must_use]
     pub fn is_hook(&self) -> bool {
-        self.annotations.contains_key(HOOK)
+        !self.applied && self.annotations.contains_key(HOOK)
     }
 
     /// Whether Helm's uninstall leaves it alone. Helm trims and lower-cases the value, and does not

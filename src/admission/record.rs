@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::budget::Budget;
 use super::envelope::Envelope;
 use super::review::{Failure, Review, cannot, enveloped, opaque, parsed, unreadable};
+use crate::helm::Owner;
 use crate::helm::record::{self, Driver, Record};
-use crate::helm::{HOOK, Owner};
 use crate::manifest::{self, Reading, Unsifted};
 use crate::request::{Gap, Operation, Release, Request, Subject};
 
@@ -85,10 +85,10 @@ fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<
     let mut objects = sifted.objects;
     // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
     for object in &mut objects {
-        object.annotations.remove(HOOK);
+        object.applied = true;
     }
     let mut gaps = gapped(sifted.unread, "its manifest", envelope);
-    for hook in &record.hooks {
+    for hook in record.hooks_that_run() {
         if left == 0 {
             let why = format!("more than {most} objects in its manifest and hooks");
             gaps.push(opaque(envelope, &why));

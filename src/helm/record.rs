@@ -69,6 +69,9 @@ pub struct Hook {
     /// Its rendered document.
     #[serde(default)]
     pub manifest: String,
+    /// When Helm runs it, for example `pre-install`.
+    #[serde(default, deserialize_with = "nullable")]
+    pub events: Vec<String>,
 }
 
 /// Why a release record cannot be read. No variant repeats what the record holds.
@@ -109,6 +112,23 @@ impl Record {
     #[must_use]
     pub fn is_history(&self) -> bool {
         HISTORY.contains(&self.info.status.as_str())
+    }
+
+    /// The hooks that the operation runs which the record was created for. A record lists those of
+    /// every operation; one without events counts as run.
+    pub fn hooks_that_run(&self) -> impl Iterator<Item = &Hook> {
+        let operation = self.info.status.strip_prefix("pending-");
+        self.hooks
+            .iter()
+            .filter(move |hook| operation.is_none_or(|operation| hook.runs_on(operation)))
+    }
+}
+
+impl Hook {
+    /// Whether Helm runs it on `install`, `upgrade` or `rollback`.
+    fn runs_on(&self, operation: &str) -> bool {
+        let runs = |event: &String| event.ends_with(operation);
+        self.events.is_empty() || self.events.iter().any(runs)
     }
 }
 

@@ -156,6 +156,7 @@ impl Meta {
             labels: self.labels,
             annotations: self.annotations,
             listed: false,
+            applied: false,
             source: None,
             body,
         }

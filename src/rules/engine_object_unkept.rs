@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case<'_>) -> Found {
     let written = case.engine_written().map(|(_, new, _)| new);
     Ok(written
-        .filter(|object| !object.is_kept())
+        .filter(|object| !object.is_hook() && !object.is_kept())
         .map(finding)
         .collect())
 }

@@ -43,10 +43,17 @@ fn written(field_manager: &str, old: Value, new: Value) -> Vec<String> {
         .collect()
 }
 
+/// A Deployment that only its label tells.
+fn renamed(metadata: &Value) -> Value {
+    let mut deployment = deployment(metadata);
+    deployment["metadata"]["name"] = json!("helm-controller-shard-1");
+    deployment
+}
+
 #[test]
-fn marking_the_engine_as_a_hook_is_refused_as_the_first_step_to_deleting_it() {
-    let hook = deployment(&json!({"annotations": {"helm.sh/hook": "pre-install"}}));
-    let found = |manager| written(manager, deployment(&json!({})), hook.clone());
+fn marking_as_a_hook_what_only_its_label_tells_is_refused_as_the_first_step_to_deleting_it() {
+    let hook = renamed(&json!({"annotations": {"helm.sh/hook": "pre-install"}}));
+    let found = |manager| written(manager, renamed(&json!({})), hook.clone());
     assert_eq!(
         found("kubectl"),
         ["refused engine-label-removed /metadata/annotations/helm.sh~1hook"]
@@ -56,30 +63,62 @@ fn marking_the_engine_as_a_hook_is_refused_as_the_first_step_to_deleting_it() {
         ["warned engine-label-removed /metadata/annotations/helm.sh~1hook"]
     );
     assert!(written("kubectl", hook.clone(), hook.clone()).is_empty());
-    assert!(written("kubectl", hook, deployment(&json!({}))).is_empty());
+    assert!(written("kubectl", hook, renamed(&json!({}))).is_empty());
 }
 
 #[test]
-fn marking_a_definition_of_the_engine_as_a_hook_is_refused_too() {
-    let definition = |annotations: Value| {
-        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": "buckets.source.toolkit.fluxcd.io", "annotations": annotations}})
-    };
-    let marked = redefined(
-        definition(json!({})),
-        definition(json!({"helm.sh/hook": "x"})),
+fn what_is_known_by_its_name_stays_guarded_whatever_marks_it_has_so_taking_them_off_only_warns() {
+    let hook = deployment(&json!({"annotations": {"helm.sh/hook": "x"}}));
+    assert_eq!(
+        written("kubectl", deployment(&json!({})), hook.clone()),
+        ["warned engine-label-removed /metadata/annotations/helm.sh~1hook"]
     );
-    let answer = Review {
+    assert_eq!(
+        written(
+            "kubectl",
+            deployment(&json!({})),
+            deployment(&json!({"labels": {}}))
+        ),
+        ["warned engine-label-removed /metadata/labels/app.kubernetes.io~1part-of"]
+    );
+    let deleted = Review {
+        kind: "apps/v1/Deployment",
+        resource: "deployments",
+        operation: "DELETE",
         user: "jane",
-        ..marked
-    }
-    .answer(&Facts::default());
-    let rules: Vec<_> = answer
-        .verdict
+        old: hook,
+        ..Review::default()
+    };
+    assert_eq!(refused(&deleted), ["engine-deleted"]);
+}
+
+#[test]
+fn a_definition_of_the_engine_is_guarded_by_its_group_and_asked_for_no_marks() {
+    let definition = |metadata: Value| {
+        let mut object = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": metadata});
+        object["metadata"]["name"] = json!("buckets.source.toolkit.fluxcd.io");
+        object
+    };
+    let labelled = definition(json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));
+    let hook = definition(json!({"annotations": {"helm.sh/hook": "x"}}));
+    assert_eq!(refused(&redefined(labelled, hook.clone())), [""; 0]);
+    let deleted = Review {
+        operation: "DELETE",
+        object: Value::Null,
+        ..redefined(hook, Value::Null)
+    };
+    assert_eq!(refused(&deleted), ["engine-deleted"]);
+}
+
+fn refused(review: &Review<'_>) -> Vec<&'static str> {
+    let verdict = review
+        .answer(&Snapshot::built_in().unwrap().facts())
+        .verdict;
+    verdict
         .with(Outcome::Refused)
         .map(|finding| finding.rule)
-        .collect();
-    assert_eq!(rules, ["engine-label-removed"]);
+        .collect()
 }
 
 fn helm_release_deleted(facts: &str, suspended: bool) -> Vec<&'static str> {

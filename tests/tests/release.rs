@@ -35,8 +35,80 @@ fn what_helm_applies_with_the_rest_is_no_hook_whatever_it_is_marked_as() {
     };
     let plain = rules(&older(""), &[]);
     assert!(plain.contains(&"flux-downgraded"), "{plain:?}");
-    assert_eq!(rules(&older("helm.sh/hook: pre-install"), &[]), plain);
-    assert!(rules("", &[&older("helm.sh/hook: pre-install")]).is_empty());
+    let mut marked = plain.clone();
+    marked.insert(0, "engine-label-removed");
+    assert_eq!(rules(&older("helm.sh/hook: pre-install"), &[]), marked);
+}
+
+/// What becomes of a release with this document in its manifest, or among its hooks, where it is
+/// installed or upgraded.
+fn hooked(document: &str, applied: bool, operation: &str) -> Vec<String> {
+    let event = json!({"manifest": document, "events": ["pre-install"]});
+    let release = json!({
+        "name": "flux",
+        "namespace": "flux-system",
+        "info": {"status": format!("pending-{operation}")},
+        "manifest": if applied { document } else { "" },
+        "hooks": if applied { json!([]) } else { json!([event]) },
+    });
+    let review = stored(secret(&write(&release, Driver::Secret).unwrap()));
+    let verdict = review.answer(&Facts::of(objects(BUILT_IN, None))).verdict;
+    let findings = verdict.findings.iter();
+    findings
+        .filter(|finding| finding.rule == "engine-label-removed")
+        .map(|finding| format!("{} {}", finding.outcome().name(), finding.object.name))
+        .collect()
+}
+
+fn marked(kind: &str, name: &str, label: &str) -> String {
+    let version = match kind {
+        "Deployment" => "apps/v1",
+        "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
+        _ => "v1",
+    };
+    format!(
+        "apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n  labels: {{{label}}}\n  \
+         annotations: {{helm.sh/hook: pre-install}}\n"
+    )
+}
+
+#[test]
+fn a_release_that_brings_the_engine_as_hooks_is_refused_before_anything_is_touched() {
+    let controller = marked("Deployment", "source-controller", "");
+    let definition = marked(
+        "CustomResourceDefinition",
+        "buckets.source.toolkit.fluxcd.io",
+        "",
+    );
+    for document in [&controller, &definition] {
+        for applied in [true, false] {
+            let found = hooked(document, applied, "install");
+            assert!(
+                found.len() == 1 && found.iter().all(|one| one.starts_with("refused ")),
+                "{document}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hooks_that_do_not_run_that_replace_nothing_and_that_only_the_label_tells_stay_possible() {
+    let controller = marked("Deployment", "source-controller", "");
+    assert!(
+        hooked(&controller, false, "upgrade").is_empty(),
+        "pre-install alone"
+    );
+    let new = marked("Deployment", "source-watcher", "");
+    assert_eq!(hooked(&new, false, "install"), ["warned source-watcher"]);
+    let part_of = "app.kubernetes.io/part-of: flux";
+    let check = marked("ServiceAccount", "flux-check", part_of);
+    assert!(
+        hooked(&check, false, "install").is_empty(),
+        "the chart's own hook"
+    );
+    assert_eq!(hooked(&check, true, "install"), ["warned flux-check"]);
+    let stranger = marked("CustomResourceDefinition", "things.example.org", part_of);
+    assert!(hooked(&stranger, true, "install").is_empty());
 }
 
 #[test]
