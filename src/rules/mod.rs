@@ -20,6 +20,7 @@ pub mod flux_minor_skipped;
 pub mod flux_version_mismatch;
 pub mod foreign_owner;
 pub mod immutable_field_changed;
+pub mod override_in_release;
 pub mod release_identity_changed;
 pub mod review_unreadable;
 pub mod served_version_withdrawn;
@@ -50,6 +51,7 @@ pub static RULES: [&Rule; 23] = [
     &flux_version_mismatch::RULE,
     &foreign_owner::RULE,
     &immutable_field_changed::RULE,
+    &override_in_release::RULE,
     &release_identity_changed::RULE,
     &review_unreadable::RULE,
     &served_version_withdrawn::RULE,

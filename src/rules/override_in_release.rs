@@ -1,0 +1,66 @@
+//! A release brings an override.
+//!
+//! An override is the word of a person who runs the cluster. One in a chart is its author's, and Helm
+//! may write anything: once it is installed, it opens the guard for everybody. While such a release
+//! is judged, its override excuses nothing; this rule keeps it out of the cluster.
+//!
+//! On a CRD of somebody else it only warns: the override there excuses that CRD alone.
+
+use crate::engine::Engine;
+use crate::finding::{Finding, Level};
+use crate::object::{ALLOW, Object};
+use crate::request::Door;
+use crate::rule::{Case, Found, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "override-in-release",
+    level: Level::Enforce,
+    catches: "a release that brings an override on an object of the engine, a HelmRelease or a CRD",
+    breaks: "a chart's author excuses what everybody does from then on, the deletion of Flux included; on the CRD \
+             of somebody else it warns",
+    doors: &[Door::ReleaseRecord],
+    needs: &[],
+    check,
+};
+
+fn check(case: &Case<'_>) -> Found {
+    let mut findings = Vec::new();
+    for object in case
+        .release()
+        .into_iter()
+        .flat_map(|release| &release.objects)
+    {
+        let Some(rules) = object.annotations.get(ALLOW) else {
+            continue;
+        };
+        if let Some(level) = weight(case.engine(), object) {
+            findings.push(finding(object, rules).at_most(level));
+        }
+    }
+    Ok(findings)
+}
+
+/// What an override on the object would open; none where no override counts.
+fn weight(engine: &Engine, object: &Object) -> Option<Level> {
+    if engine.part(object).is_some() || object.helm_release().is_some() {
+        Some(Level::Enforce)
+    } else if object.definition().is_some() {
+        Some(Level::Warn)
+    } else {
+        None
+    }
+}
+
+fn finding(object: &Object, rules: &str) -> Finding {
+    let message = format!("the release brings the override {ALLOW}={rules:?}");
+    let remedy = format!(
+        "Take {ALLOW} out of the chart and its post-renderers; a person who may grant it annotates the live object"
+    );
+    Finding::about(
+        object,
+        "/metadata/annotations/fluxkeep.io~1allow",
+        message,
+        remedy,
+    )
+}
