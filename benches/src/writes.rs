@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fluxkeep::policy::Policy;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, eventually};
-use fluxkeep_webhook::registration::{Address, Registration};
+use fluxkeep_webhook::registration::{Address, Known, Registration};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -111,9 +111,9 @@ fn registration(server: &Server, who: &str) -> Vec<Value> {
     let manifests = Registration {
         address,
         authority,
-        release: None,
+        releases: Vec::new(),
     }
-    .manifests(&Policy::default());
+    .manifests(&Policy::default(), &Known::default());
     manifests
         .into_iter()
         .map(|manifest| narrowed(manifest.body, who))

@@ -1,5 +1,7 @@
 //! A HelmRelease's spec: what it intends, as far as that touches the engine.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -247,7 +249,8 @@ pub fn shortened(name: String) -> String {
     };
     let mut short = format!("{start}-");
     for byte in Sha256::digest(&name).iter().take(HASHED_OF_NAME) {
-        short.push_str(&format!("{byte:02x}"));
+        // Writing to a string does not fail.
+        let _ = write!(short, "{byte:02x}");
     }
     short
 }

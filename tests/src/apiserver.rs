@@ -15,19 +15,30 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub struct Apiserver {
     manifests: Vec<Manifest>,
+    /// Whether RBAC allows whatever a policy asks of it.
+    may: bool,
 }
 
 impl Apiserver {
     /// With these configurations and policies.
     #[must_use]
     pub fn with(manifests: Vec<Manifest>) -> Self {
-        Self { manifests }
+        Self {
+            manifests,
+            may: true,
+        }
+    }
+
+    /// The same, where RBAC allows the user nothing that a policy asks of it.
+    #[must_use]
+    pub fn forbidding(self) -> Self {
+        Self { may: false, ..self }
     }
 
     /// The webhooks that the review with this body is sent to.
     #[must_use]
     pub fn asks(&self, body: &[u8]) -> Vec<String> {
-        let review = Review::read(body);
+        let review = Review::read(body, self.may);
         let webhooks = self
             .manifests
             .iter()
@@ -46,7 +57,7 @@ impl Apiserver {
     /// What the policies refuse the review with this body by, while `home` is the engine's Namespace.
     #[must_use]
     pub fn refuses(&self, body: &[u8], home: &Value) -> Vec<String> {
-        let review = Review::read(body);
+        let review = Review::read(body, self.may);
         let policies = self.manifests.iter().map(|manifest| &manifest.body);
         let policies = policies.filter(|body| body["kind"] == "ValidatingAdmissionPolicy");
         policies
@@ -60,10 +71,11 @@ struct Review {
     request: Value,
     object: Value,
     old: Value,
+    may: bool,
 }
 
 impl Review {
-    fn read(body: &[u8]) -> Self {
+    fn read(body: &[u8], may: bool) -> Self {
         let mut review: Value = serde_json::from_slice(body).expect("a review");
         let request = review["request"].take();
         let mut request = request.as_object().expect("a request").clone();
@@ -75,6 +87,7 @@ impl Review {
             request: Value::Object(request),
             object,
             old,
+            may,
         }
     }
 
@@ -128,6 +141,19 @@ impl Review {
         {
             context.add_variable(name, value).expect("JSON");
         }
+        context
+            .add_variable("authorizer", self.may)
+            .expect("a boolean");
+        for step in ["group", "resource", "namespace", "check"] {
+            let chained = |This(may): This<bool>, _: Arc<String>| may;
+            context.add_function(step, chained).expect("a new name");
+        }
+        context
+            .add_function("allowed", |This(may): This<bool>| may)
+            .expect("a new name");
+        context
+            .add_function("timestamp", nanoseconds)
+            .expect("a new name");
         let value = program.execute(&context);
         let value = value.unwrap_or_else(|error| panic!("{error}\n{expression}\n{}", self.request));
         value
@@ -157,6 +183,15 @@ fn find_all(This(text): This<Arc<String>>, pattern: Arc<String>) -> Arc<Vec<cel:
             .map(|text| cel::Value::String(Arc::new(text)))
             .collect(),
     )
+}
+
+/// A time as a number, which compares as the time does.
+#[allow(clippy::needless_pass_by_value)]
+fn nanoseconds(text: Arc<String>) -> i64 {
+    let time: jiff::Timestamp = text.parse().expect("a time");
+    time.as_nanosecond()
+        .try_into()
+        .expect("a time of this century")
 }
 
 fn array<'a>(value: &'a Value, path: &str) -> &'a [Value] {

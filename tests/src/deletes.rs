@@ -18,7 +18,7 @@ pub struct Deletion {
 const LABEL: &str = "app.kubernetes.io/part-of";
 
 /// What is deleted, with a label or annotation in brackets; then whether that is refused.
-const DELETIONS: [(&str, bool); 40] = [
+const DELETIONS: [(&str, bool); 42] = [
     ("Namespace flux-system", true),
     ("Namespace flux-system-2", false),
     (
@@ -59,9 +59,17 @@ const DELETIONS: [(&str, bool); 40] = [
     ),
     (
         "Deployment flux-system/notification-controller [hook]",
-        false,
+        true,
     ),
     ("Deployment flux-system/renamed [part-of=flux]", true),
+    (
+        "Deployment flux-system/upgrade [part-of=flux] [hook]",
+        false,
+    ),
+    (
+        "CustomResourceDefinition alerts.notification.toolkit.fluxcd.io [hook]",
+        true,
+    ),
     ("Deployment flux-system/application", false),
     ("Deployment flux-system/shop [part-of=shop]", false),
     (

@@ -8,7 +8,7 @@ use fluxkeep::engine::Engine;
 use fluxkeep::finding::Level;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::registration::{GATES, Gate, Profile, Scope, mutation};
+use fluxkeep_webhook::registration::{GATES, Gate, Known, Profile, Scope, mutation};
 use fluxkeep_webhook::{Metrics, State};
 use std::sync::Arc;
 
@@ -88,6 +88,10 @@ fn the_metrics_page_is_what_the_server_registers() {
     let state = State::new(Arc::new(snapshot), fluxkeep::policy::Policy::default());
     let metrics = Metrics::default();
     metrics.expires("leaf", std::time::SystemTime::now());
+    metrics.differs(
+        "validatingwebhookconfiguration.admissionregistration.k8s.io/fluxkeep",
+        false,
+    );
     let text = metrics.text(&state);
     let mut page = String::from(
         "<!-- Written by `make docs` from what the server registers. -->\n# Metrics\n\nOpenMetrics at `/metrics` of the \
@@ -163,21 +167,69 @@ fn the_registration_page_is_the_table_of_gates() {
     is_page("registration.md", &page);
 }
 
-const TWIN: &str = "
+const TWIN: &str = r#"
 ## The twin
 
-ValidatingAdmissionPolicies `engine-deleted.fluxkeep.io` and `engine-label-removed.fluxkeep.io` refuse, with `reason: Forbidden`, under the
-conditions of the gates of that name, in the apiserver itself: also when the webhooks are gone. They follow the levels of the policy file
-(`warn` warns, `audit` is only written to the audit log, `off` is not there). What they cannot know:
+ValidatingAdmissionPolicies `engine-deleted.fluxkeep.io` and `engine-label-removed.fluxkeep.io` refuse, with `reason: Forbidden`, what the
+rules of that name refuse, in the apiserver itself: also when the webhooks are gone. They follow the levels of the policy file
+(`warn` warns, `audit` is only written to the audit log, `off` is not there). They cannot know:
 
 - the facts: which HelmRelease owns Flux. Its deletion is left to the webhook; the deletions that follow are refused.
-- the time: an override on the object or on the engine's Namespace needs a reason and an end, but is honoured after its end, too. The
-  server, when it is asked, refuses it then.
 - the policy file's overrides.
 - a Namespace that is not there: without the engine's Namespace, which is the policies' parameter, they refuse nothing.
+- the time, since CEL has no clock. The server that keeps the registration writes one into the policies: the begin of the day, and the
+  end of an override as soon as it is over. An override that ends while no server runs is honoured until one runs. The server
+  takes no annotations off: for that it would need the right to write the engine's objects.
 
 Of several engines each Namespace's override counts for what is in it; what is cluster-wide needs it on all of them.
-";
+
+## Who grants an override
+
+Whoever writes `fluxkeep.io/allow` on an object of the engine, its Namespace, a CRD or a HelmRelease opens the guard. So
+ValidatingAdmissionPolicy `override-in-release.fluxkeep.io` asks RBAC, and refuses everybody who may not `grant`:
+
+```yaml
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: fluxkeep-grants-overrides}
+rules: [{apiGroups: [fluxkeep.io], resources: [overrides], verbs: [grant]}]
+```
+
+Bound in a namespace, it is for what is in it; CRDs, cluster roles and Namespaces take a ClusterRoleBinding. cluster-admin may.
+Setting or changing `allow`, or its reason or end, is granting. Taking it off is free, and so is every other write.
+
+helm-controller and kustomize-controller are cluster-admin in most clusters, and write what others gave them. So Helm, known by its field
+manager or helm-controller's account, grants nothing on the engine and on HelmReleases, and a release that brings an override is refused
+by its record. kustomize-controller grants nothing on the engine. An override on a HelmRelease or on a CRD of somebody else may be
+kept in Git: RBAC is asked of kustomize-controller's account, or of the one that it impersonates.
+
+## While the server is down
+
+The apiserver goes by what the server wrote into the conditions while it ran, within 10 s of each change, 500 entries a list:
+
+- A HelmRelease fails closed where it installs into the engine's namespaces or owns Flux, wherever it is kept.
+- A record in the engine's namespaces fails closed, but for those of HelmReleases there that are installed elsewhere, and of the
+  releases that `--release` names. A record elsewhere fails closed where its release is installed into the engine's namespaces or owns Flux.
+
+Refused wrongly until the server is back: `helm install -n flux-system` by hand of anything that is not Flux, the first release
+of a HelmRelease that was made meanwhile, and applications in the engine's namespaces. The first adoption of a Flux looks like those, so
+the apiserver cannot tell them apart. Name in `--release` what the server needs to come back. For all others there is
+
+```sh
+kubectl patch validatingwebhookconfiguration fluxkeep \
+  -p '{"webhooks": [{"name": "release-record.engine.fluxkeep.io", "failurePolicy": "Ignore"}]}'
+```
+
+which the server undoes when it is back. `register` writes no such lists: it reads no HelmReleases.
+
+## Who keeps the registration
+
+A server with `--url` or `--service` compares every object whole: a selector, a condition or an exclusion that was added is taken out, and
+`fluxkeep_registration_differs` says which object is not as wanted. Certificates that it does not write itself, and labels and annotations of
+others, are left alone. The annotation `fluxkeep.io/registered-by` holds the version and a hash of what is wanted. Of two servers that
+want different things, the older version leaves the registration to the newer; of one version, the one that wrote first to the one
+that wrote last.
+"#;
 
 const MUTATION: &str = "
 Registered with `mutate: {helmReleases: true}` in the policy file, and by default not at all. A HelmRelease that holds Flux gets the
@@ -209,7 +261,8 @@ fn mutation_page() -> String {
     let engine = Engine::default();
     let profile = Profile {
         engine: &engine,
-        release: Some("fluxkeep"),
+        releases: &["fluxkeep".to_owned()],
+        known: &Known::default(),
     };
     let conditions = mutation::conditions(&profile).into_iter();
     let conditions: String = conditions.map(condition).collect();
@@ -231,7 +284,8 @@ fn gate_page(gate: &Gate) -> String {
     let engine = Engine::default();
     let profile = Profile {
         engine: &engine,
-        release: Some("fluxkeep"),
+        releases: &["fluxkeep".to_owned()],
+        known: &Known::default(),
     };
     let rules: Vec<_> = gate
         .rules()

@@ -61,3 +61,64 @@ async fn a_policy_that_may_not_be_written_keeps_no_webhook_away_and_the_log_name
     })
     .await;
 }
+
+/// Whoever takes fluxkeep's token may change what fluxkeep has registered, and nothing beside.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_rights_by_name_it_keeps_its_registration_and_nothing_else_can_be_registered() {
+    let plane = ControlPlane::start().await;
+    let cluster = plane.cluster("rights_by_name").await;
+    cluster.namespace(HOME).await;
+    let own = plane.own_account(&cluster).await;
+    let webhook = Webhook::launch(&plane, &own, [] as [&str; 0], true).await;
+    let all = [
+        ("MutatingWebhookConfiguration", "fluxkeep"),
+        ("ValidatingWebhookConfiguration", "fluxkeep"),
+        ("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io"),
+        (
+            "ValidatingAdmissionPolicyBinding",
+            "engine-deleted.flux-system.fluxkeep.io",
+        ),
+        (
+            "ValidatingAdmissionPolicy",
+            "override-in-release.fluxkeep.io",
+        ),
+    ];
+    for (kind, name) in all {
+        let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
+        let first = eventually(&format!("{kind} is there"), async || {
+            cluster.get(&object).await
+        })
+        .await;
+        cluster.delete(&object).await.unwrap();
+        eventually(&format!("{kind} is back"), async || {
+            match cluster.get(&object).await {
+                Ok(is) if is["metadata"]["uid"] != first["metadata"]["uid"] => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+    assert!(
+        webhook
+            .counted(r#"fluxkeep_registration_changes_total{change="failed"}"#)
+            .await
+            .abs()
+            < 0.5
+    );
+    let kinds = [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ];
+    for resource in kinds {
+        for verb in ["get", "create", "patch", "delete"] {
+            let what = json!({"group": "admissionregistration.k8s.io", "resource": resource, "verb": verb, "name": "other"});
+            cluster.until_allowed("fluxkeep", &what, false).await;
+        }
+        for verb in ["list", "create", "deletecollection"] {
+            let what = json!({"group": "admissionregistration.k8s.io", "resource": resource, "verb": verb});
+            cluster.until_allowed("fluxkeep", &what, false).await;
+        }
+    }
+}

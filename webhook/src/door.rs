@@ -224,7 +224,7 @@ pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
     use super::*;
     use crate::settings::Limits;
     use fluxkeep::facts::Facts;

@@ -105,6 +105,12 @@ struct RegistrationChange {
     change: &'static str,
 }
 
+/// As many as are registered: a dozen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Registered {
+    object: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Telling {
     result: &'static str,
@@ -138,6 +144,7 @@ pub struct Metrics {
     not_after: Family<Certificate, Gauge>,
     rotations: Family<Rotation, Counter>,
     registrations: Family<RegistrationChange, Counter>,
+    differences: Family<Registered, Gauge>,
     events: Family<Telling, Counter>,
     controllers: Family<ControllerState, Gauge>,
     reloads: Family<Reload, Counter>,
@@ -162,6 +169,7 @@ impl Default for Metrics {
             not_after: Family::default(),
             rotations: Family::default(),
             registrations: Family::default(),
+            differences: Family::default(),
             events: Family::default(),
             controllers: Family::default(),
             reloads: Family::default(),
@@ -259,6 +267,18 @@ impl Metrics {
         self.registrations
             .get_or_create(&RegistrationChange { change })
             .inc();
+    }
+
+    /// Notes whether an object of the registration differs from what this server wants.
+    pub fn differs(&self, object: &str, differs: bool) {
+        let object = object.to_owned();
+        let gauge = self.differences.get_or_create(&Registered { object });
+        gauge.set(i64::from(differs));
+    }
+
+    /// Forgets which objects differ: others may be wanted now.
+    pub(crate) fn forget_differences(&self) {
+        self.differences.clear();
     }
 
     /// Counts an Event that was to be written: `written`, `failed`, or `dropped` for lack of room.
@@ -481,6 +501,11 @@ impl Metrics {
             "fluxkeep_registration_changes",
             "Objects of the registration that had to be written",
             self.registrations.clone(),
+        );
+        registry.register(
+            "fluxkeep_registration_differs",
+            "Objects of the registration that are not as this server wants them",
+            self.differences.clone(),
         );
         registry.register(
             "fluxkeep_events",

@@ -248,9 +248,11 @@ async fn look_again(mut upkeep: Upkeep, limits: Limits) {
 /// keeper has just put back, hence the custodian looks right behind it.
 async fn look_after(mut keeper: Option<Keeper>, mut custodian: Option<Custodian>, limits: Limits) {
     let (mut registration, mut certificates) = (ticks(limits.keep), ticks(limits.tick));
+    let changed = keeper.as_ref().map(Keeper::changed).unwrap_or_default();
     loop {
         tokio::select! {
-            _ = registration.tick() => if let Some(keeper) = &mut keeper { keeper.look().await },
+            () = changed.notified() => if let Some(keeper) = &mut keeper { keeper.heard().await },
+            _ = registration.tick() => if let Some(keeper) = &mut keeper { keeper.tick().await },
             _ = certificates.tick() => {}
         }
         if let Some(custodian) = &mut custodian {

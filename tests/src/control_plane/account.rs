@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use fluxkeep::policy::Policy;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::rbac::{cluster_rules, engine_rules};
 use fluxkeep_webhook::events;
@@ -43,7 +44,7 @@ impl ControlPlane {
     pub async fn own_account(&self, cluster: &Cluster) -> PathBuf {
         self.own_account_with(
             cluster,
-            &[cluster_rules(&RULES), rights()].concat(),
+            &[cluster_rules(&RULES), rights(&Policy::default())].concat(),
             &engine_rules(&RULES),
         )
         .await

@@ -1,7 +1,7 @@
 //! When a registration counts: until the apiserver has seen it, it lets through what it will have
 //! refused.
 
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use super::{Cluster, ControlPlane, Webhook, eventually};
@@ -18,12 +18,11 @@ impl Webhook {
     }
 }
 
-/// Waits until the apiserver asks in both phases: it takes up each configuration by itself. The engine's
-/// Namespace carries Flux's label.
+/// Waits until the apiserver asks in both phases: it takes up each configuration by itself.
 pub async fn asked(cluster: &Cluster) {
     validated(cluster).await;
-    refused("taking a label off is refused", async || {
-        take_a_label(cluster).await
+    refused("deleting the engine's Namespace is refused", async || {
+        delete_home(cluster).await
     })
     .await;
 }
@@ -46,7 +45,7 @@ async fn refused(what: &str, ask: impl AsyncFn() -> kube::Result<()>) {
 
 async fn store_a_record(cluster: &Cluster) -> kube::Result<()> {
     let record = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sh.helm.release.v1.probe.v1",
-        "namespace": "default", "labels": {"owner": "helm"}}, "data": {"release": "no record"}});
+        "namespace": HOME, "labels": {"owner": "helm"}}, "data": {"release": "no record"}});
     let dry = PostParams {
         dry_run: true,
         ..PostParams::default()
@@ -60,17 +59,9 @@ async fn store_a_record(cluster: &Cluster) -> kube::Result<()> {
         .map(|_| ())
 }
 
-async fn take_a_label(cluster: &Cluster) -> kube::Result<()> {
+async fn delete_home(cluster: &Cluster) -> kube::Result<()> {
     let home = json!({"apiVersion": "v1", "kind": "Namespace"});
-    let patch = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/part-of": null}}}));
-    let dry = PatchParams {
-        dry_run: true,
-        ..PatchParams::default()
-    };
-    cluster
-        .api(&home)
-        .await
-        .patch(HOME, &dry, &patch)
-        .await
-        .map(|_| ())
+    let dry = DeleteParams::default().dry_run();
+    let namespaces = cluster.api(&home).await;
+    namespaces.delete(HOME, &dry).await.map(|_| ())
 }

@@ -119,7 +119,7 @@ async fn a_registration_that_is_put_back_is_trusted_without_waiting_for_the_next
     let registration = Registration {
         address,
         authority: None,
-        release: None,
+        releases: Vec::new(),
     };
     let replica = Replica::with(&stage, Terms::default(), |settings| {
         settings.kept = Some(Kept {

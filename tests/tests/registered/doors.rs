@@ -5,7 +5,7 @@ use fluxkeep_tests::deletes::deletions;
 use serde_json::{Value, json};
 
 use crate::objects::{
-    BUCKETS, THINGS, controller, helm_release, one_version, release_record, two_versions,
+    BUCKETS, THINGS, helm_release, one_version, release_record, renamed, two_versions,
 };
 use crate::stage::{BY_WEBHOOK, DOWN, Stage, written};
 
@@ -51,14 +51,14 @@ pub(crate) fn writes() -> Vec<Write> {
             release_record("flux", "flux-system"),
             true,
         ),
-        write("engine", controller(&json!({})), true),
+        write("engine", renamed(&json!({})), true),
     ]
 }
 
 /// Writes that no rule finds anything in.
 fn quiet() -> Vec<Value> {
     let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flux-system"}});
-    let noted = controller(
+    let noted = renamed(
         &json!({"labels": {"app.kubernetes.io/part-of": "flux"}, "annotations": {"note": "x"}}),
     );
     let mut release = helm_release("quiet", "flux-system");
@@ -73,10 +73,10 @@ fn quiet() -> Vec<Value> {
     ]
 }
 
-/// What the writes find: definitions with one version, a controller with its label, a release.
+/// What the writes find: definitions with one version, a renamed controller with its label, a release.
 pub(crate) fn before() -> Vec<Value> {
     let definitions = [THINGS, BUCKETS, "helmreleases.helm.toolkit.fluxcd.io"].map(one_version);
-    let labelled = controller(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));
+    let labelled = renamed(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));
     let source = deletions()
         .into_iter()
         .find(|one| one.resource == "deployments")

@@ -11,6 +11,9 @@
 mod clients;
 mod disabled;
 mod doors;
+mod elsewhere;
+mod grant;
+mod kept;
 mod killed;
 mod mutation;
 mod objects;

@@ -48,8 +48,17 @@ pub(crate) fn release_record(name: &str, namespace: &str) -> Value {
 }
 
 pub(crate) fn controller(metadata: &Value) -> Value {
+    deployment("helm-controller", metadata)
+}
+
+/// A controller that only its label tells.
+pub(crate) fn renamed(metadata: &Value) -> Value {
+    deployment("helm-controller-shard-1", metadata)
+}
+
+fn deployment(name: &str, metadata: &Value) -> Value {
     let mut metadata = metadata.clone();
-    metadata["name"] = json!("helm-controller");
+    metadata["name"] = json!(name);
     metadata["namespace"] = json!("flux-system");
     let labels = json!({"app": "helm-controller"});
     let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "manager", "image": "x"}]}});

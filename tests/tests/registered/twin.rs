@@ -96,9 +96,8 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
         stage.all_deleted().await.contains(BY_TWIN),
         "a request for a collection has no name"
     );
-    let labelled =
-        |object: &Value| object["metadata"]["labels"].is_object() && object["kind"] == "Deployment";
-    let mut bare = objects().into_iter().find(labelled).unwrap();
+    let renamed = |object: &Value| object["metadata"]["name"] == "renamed";
+    let mut bare = objects().into_iter().find(renamed).unwrap();
     bare["metadata"].as_object_mut().unwrap().remove("labels");
     stage.until_labels_stay().await;
     let said = said(stage.cluster.apply(&bare).await);

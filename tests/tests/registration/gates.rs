@@ -1,11 +1,14 @@
 //! What is sent to which webhook, and what to none.
 
+use fluxkeep::helm::release::HelmRelease;
 use fluxkeep::policy::Policy;
+use fluxkeep_tests::apiserver::Apiserver;
 use fluxkeep_tests::updates::updates;
 use fluxkeep_tests::{Review, definition, record, redefined, stored};
+use fluxkeep_webhook::registration::Known;
 use serde_json::{Value, json};
 
-use crate::apiserver;
+use crate::{apiserver, apiserver_knowing};
 
 /// Each review is sent to this webhook, or to none.
 fn are_sent_to(cases: &[(&str, Review<'_>, &str)]) {
@@ -98,7 +101,8 @@ pub(crate) fn release(name: &str, namespace: &str, spec: &Value) -> Review<'stat
 }
 
 #[test]
-fn releases_of_the_engines_namespaces_fail_closed_and_fluxkeeps_own_never_does() {
+fn releases_into_the_engines_namespaces_fail_closed_wherever_they_are_kept_and_fluxkeeps_own_never_does()
+ {
     let beside = |name, spec: Value| release(name, "flux-system", &spec);
     are_sent_to(&[
         (
@@ -117,6 +121,16 @@ fn releases_of_the_engines_namespaces_fail_closed_and_fluxkeeps_own_never_does()
             "helm-release.others",
         ),
         (
+            "kept beside the engine, installed elsewhere",
+            beside("cilium", json!({"targetNamespace": "kube-system"})),
+            "helm-release.others",
+        ),
+        (
+            "of another cluster",
+            beside("a", json!({"kubeConfig": {"secretRef": {"name": "b"}}})),
+            "helm-release.others",
+        ),
+        (
             "fluxkeep's own",
             beside("fluxkeep", json!({})),
             "helm-release.others",
@@ -128,6 +142,59 @@ fn releases_of_the_engines_namespaces_fail_closed_and_fluxkeeps_own_never_does()
         ),
         ("suspended", beside("a", json!({"suspend": true})), ""),
     ]);
+}
+
+/// Whether the HelmRelease of this name and target, and the record of its Helm release, fail open.
+fn fail_open(releases: &[&str], name: &str, target: &str) -> [bool; 2] {
+    let mut registration = crate::registration();
+    registration.releases = releases.iter().map(|&name| name.to_owned()).collect();
+    let mut policy = Policy::default();
+    policy.engine.namespaces.push(target.to_owned());
+    let apiserver = Apiserver::with(registration.manifests(&policy, &Known::default()));
+    let spec = json!({"targetNamespace": target});
+    let made = HelmRelease::new(Some(spec.clone())).release("flux-system", name);
+    let mut secret = record("", &[]);
+    secret["metadata"]["name"] = json!(format!("sh.helm.release.v1.{}.v3", made.unwrap().name));
+    let reviews = [release(name, "flux-system", &spec), stored(secret)];
+    reviews.map(|review| {
+        apiserver
+            .asks(&review.bytes())
+            .iter()
+            .all(|name| name.contains(".others."))
+    })
+}
+
+#[test]
+fn a_release_that_fluxkeep_needs_is_known_by_the_name_that_helm_controller_makes_up_too() {
+    let long = "a".repeat(40);
+    let shortened = HelmRelease::new(Some(json!({"targetNamespace": long})))
+        .release("flux-system", "fluxkeep-of-the-cluster")
+        .unwrap()
+        .name;
+    assert_eq!(
+        fail_open(&["fluxkeep"], "fluxkeep", "flux-system"),
+        [true, false],
+        "by its name alone"
+    );
+    let both = ["fluxkeep", "flux-system-guard"];
+    assert_eq!(fail_open(&both, "guard", "flux-system"), [true, true]);
+    assert_eq!(
+        fail_open(&["flux-system-guard"], "other", "flux-system"),
+        [false, false]
+    );
+    let whole = format!("{long}-fluxkeep-of-the-cluster");
+    for given in [whole.as_str(), &shortened] {
+        assert_eq!(
+            fail_open(&[given], "fluxkeep-of-the-cluster", &long),
+            [true, true],
+            "{given}"
+        );
+        assert_eq!(
+            fail_open(&[given], "another", "flux-system"),
+            [false, false],
+            "{given}"
+        );
+    }
 }
 
 #[test]
@@ -151,6 +218,11 @@ fn a_release_is_asked_about_when_its_spec_changes_and_when_it_is_deleted() {
         (
             "another spec",
             changed(&json!({"interval": "1h"}), &json!({"interval": "2h"})),
+            "helm-release.engine",
+        ),
+        (
+            "sent away from the engine",
+            changed(&json!({"targetNamespace": "b"}), &json!({})),
             "helm-release.engine",
         ),
         (
@@ -366,4 +438,69 @@ fn a_role_is_asked_about_when_it_covers_less_of_flux() {
         ("added", update(more), ""),
         ("for all groups", update(role(&["*"])), ""),
     ]);
+}
+
+fn kept(name: &str, namespace: &str) -> Review<'static> {
+    let mut secret = record("", &[]);
+    secret["metadata"]["name"] = json!(format!("sh.helm.release.v1.{name}.v7"));
+    secret["metadata"]["namespace"] = json!(namespace);
+    stored(secret)
+}
+
+/// The layout in which all HelmReleases are kept beside Flux, and one that keeps Flux's elsewhere.
+#[test]
+fn records_fail_closed_by_what_is_known_of_their_releases() {
+    let known = Known {
+        elsewhere: vec!["flux-system/sh.helm.release.v1.kube-system-cilium.v".to_owned()],
+        engines: vec!["apps/sh.helm.release.v1.flux.v".to_owned()],
+        owners: vec!["apps/flux".to_owned()],
+        as_of: None,
+    };
+    let apiserver = apiserver_knowing(&Policy::default(), &known);
+    let cases = [
+        (
+            "installed elsewhere",
+            kept("kube-system-cilium", "flux-system"),
+            "others",
+        ),
+        (
+            "a longer name",
+            kept("kube-system-cilium-2", "flux-system"),
+            "engine",
+        ),
+        (
+            "the first of a release that nobody knows",
+            kept("flux", "flux-system"),
+            "engine",
+        ),
+        (
+            "the engine's, kept elsewhere",
+            kept("flux", "apps"),
+            "engine",
+        ),
+        ("another one there", kept("shop", "apps"), "others"),
+        (
+            "of this name, elsewhere",
+            kept("kube-system-cilium", "apps"),
+            "others",
+        ),
+    ];
+    for (told, review, scope) in cases {
+        let asked = apiserver.asks(&review.bytes());
+        assert_eq!(
+            asked,
+            [format!("release-record.{scope}.fluxkeep.io")],
+            "{told}"
+        );
+    }
+    let owner = release("flux", "apps", &json!({}));
+    assert_eq!(
+        apiserver.asks(&owner.bytes()),
+        ["helm-release.engine.fluxkeep.io"]
+    );
+    let other = release("shop", "apps", &json!({}));
+    assert_eq!(
+        apiserver.asks(&other.bytes()),
+        ["helm-release.others.fluxkeep.io"]
+    );
 }

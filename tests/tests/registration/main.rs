@@ -11,6 +11,7 @@
 
 mod appliers;
 mod gates;
+mod grant;
 mod mutation;
 mod twin;
 
@@ -26,19 +27,23 @@ use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::apiserver::Apiserver;
 use fluxkeep_tests::fixture::{Fixture, objects, root};
 use fluxkeep_tests::now;
-use fluxkeep_webhook::registration::{Address, GATES, Registration};
+use fluxkeep_webhook::registration::{Address, GATES, Known, Registration};
 
 pub(crate) fn registration() -> Registration {
     let address = Address::Url("https://fluxkeep.example.org".to_owned());
     Registration {
         address,
         authority: None,
-        release: Some("fluxkeep".to_owned()),
+        releases: vec!["fluxkeep".to_owned()],
     }
 }
 
 pub(crate) fn apiserver(policy: &Policy) -> Apiserver {
-    Apiserver::with(registration().manifests(policy))
+    apiserver_knowing(policy, &Known::default())
+}
+
+pub(crate) fn apiserver_knowing(policy: &Policy, known: &Known) -> Apiserver {
+    Apiserver::with(registration().manifests(policy, known))
 }
 
 pub(crate) fn facts() -> Facts {
@@ -81,12 +86,12 @@ fn whatever_a_rule_finds_in_a_fixture_is_sent_and_to_one_webhook_only() {
         assert!(asked.len() <= 1, "{}: sent to {asked:?}", folder.display());
         sent += found.min(1);
     }
-    assert!(sent >= 18, "only {sent} fixtures have findings");
+    assert!(sent >= 19, "only {sent} fixtures have findings");
 }
 
 #[test]
 fn what_fails_closed_and_what_fails_open_is_sent_to_paths_of_their_own() {
-    let manifests = registration().manifests(&Policy::default());
+    let manifests = registration().manifests(&Policy::default(), &Known::default());
     let mut seen = BTreeSet::new();
     for manifest in &manifests {
         let phase = match manifest.body["kind"].as_str().unwrap() {
@@ -112,7 +117,7 @@ fn what_fails_closed_and_what_fails_open_is_sent_to_paths_of_their_own() {
     assert_eq!(seen.len(), 4, "{seen:?}");
 }
 
-fn folders() -> Vec<std::path::PathBuf> {
+pub(crate) fn folders() -> Vec<std::path::PathBuf> {
     let read = |folder: &std::path::Path| {
         std::fs::read_dir(folder)
             .unwrap()

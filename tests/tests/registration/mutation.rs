@@ -3,6 +3,7 @@
 use fluxkeep::helm::post_renderer::stanza;
 use fluxkeep::policy::Policy;
 use fluxkeep_tests::Review;
+use fluxkeep_webhook::registration::Known;
 use serde_json::{Value, json};
 
 use crate::gates::release;
@@ -29,7 +30,9 @@ fn asked(review: &Review<'_>) -> Vec<String> {
 #[test]
 fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
     let names = |policy: &Policy| {
-        let configurations = registration().manifests(policy).into_iter();
+        let configurations = registration()
+            .manifests(policy, &Known::default())
+            .into_iter();
         let webhooks = configurations
             .filter_map(|manifest| manifest.body.get("webhooks")?.as_array().cloned());
         webhooks
@@ -49,7 +52,7 @@ fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
 
 #[test]
 fn it_is_about_helm_releases_alone_fails_open_and_is_asked_again() {
-    let manifests = registration().manifests(&policy());
+    let manifests = registration().manifests(&policy(), &Known::default());
     let mutating = manifests
         .iter()
         .find(|one| one.body["kind"] == "MutatingWebhookConfiguration")

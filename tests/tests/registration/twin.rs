@@ -1,17 +1,20 @@
 //! What the judge, the webhook and the twin refuse alike.
 
 use fluxkeep::facts::Facts;
-use fluxkeep::finding::Level;
+use fluxkeep::finding::{Level, Outcome};
+use fluxkeep::object::{ALLOW, REASON, UNTIL};
 use fluxkeep::policy::Policy;
+use fluxkeep::request::Door;
 use fluxkeep::verdict::Decision;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::apiserver::namespace;
 use fluxkeep_tests::deletes::{Deletion, deletions};
-use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::{Review, now};
+use fluxkeep_tests::fixture::{Fixture, objects};
+use fluxkeep_tests::{Review, now, redefined};
+use fluxkeep_webhook::registration::Known;
 use serde_json::{Value, json};
 
-use crate::{apiserver, decision, facts, registration};
+use crate::{apiserver, apiserver_knowing, decision, facts, folders, registration};
 
 fn bare(name: &str) -> Value {
     namespace(name, &json!({}))
@@ -77,73 +80,70 @@ fn the_twins_message_begins_as_the_judges_and_names_the_way_out() {
     );
 }
 
-/// Annotations of an override, whether the judge refuses beside them, and whether the twin does.
-fn noted() -> [(Value, bool, bool); 9] {
+/// Annotations of an override, and whether the deletion is refused beside them.
+fn noted() -> [(Value, bool); 10] {
     let day = "2026-11-25T12:00:00Z";
     [
-        (json!({}), true, true),
+        (json!({}), true),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": day}),
-            false,
             false,
         ),
         (
             json!({"fluxkeep.io/allow": "a, engine-deleted ", "fluxkeep.io/reason": "x", "fluxkeep.io/until": day}),
             false,
-            false,
         ),
         (
             json!({"fluxkeep.io/allow": "foreign-owner", "fluxkeep.io/reason": "x", "fluxkeep.io/until": day}),
-            true,
             true,
         ),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": " ", "fluxkeep.io/until": day}),
             true,
-            true,
         ),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/until": day}),
-            true,
             true,
         ),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x"}),
             true,
-            true,
         ),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": "soon"}),
-            true,
             true,
         ),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": "2026-11-01T12:00:00Z"}),
             true,
-            false,
+        ),
+        (
+            json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": "2026-11-24T11:59:59Z"}),
+            true,
         ),
     ]
 }
 
-/// The time at which an override has ended is all that the twin cannot see.
+/// The server writes into the twin until when overrides are over, as it sees it.
 #[test]
-fn an_override_counts_for_the_twin_as_for_the_judge_but_for_its_end() {
+fn an_override_counts_for_the_twin_as_for_the_judge_its_end_included() {
     let deletion = deletions()
         .into_iter()
         .find(|one| one.resource == "deployments" && one.refused)
         .unwrap();
-    let apiserver = apiserver(&Policy::default());
-    for (annotations, judge, twin) in noted() {
+    for (annotations, refused) in noted() {
         let home = namespace("flux-system", &annotations);
         let facts = Facts::of(objects(&format!("{BUILT_IN}\n---\n{home}"), None));
+        let known = Known::of(&facts, &Policy::default().engine, now());
+        let apiserver = apiserver_knowing(&Policy::default(), &known);
         assert_eq!(
             decision(&deletion.body(), &facts) == Decision::Refuse,
-            judge,
+            refused,
             "the judge: {annotations}"
         );
         assert_eq!(
             !apiserver.refuses(&deletion.body(), &home).is_empty(),
-            twin,
+            refused,
             "the twin: {annotations}"
         );
         let mut own = deletion.clone();
@@ -152,88 +152,172 @@ fn an_override_counts_for_the_twin_as_for_the_judge_but_for_its_end() {
             !apiserver
                 .refuses(&own.body(), &bare("flux-system"))
                 .is_empty(),
-            twin,
+            refused,
             "on itself: {annotations}"
         );
     }
 }
 
-/// An update of an object of the engine: who writes it, what it was and becomes; what the judge says,
-/// and whether the twin refuses it.
-#[test]
-fn taking_the_engines_marks_off_is_refused_by_the_judge_and_by_the_twin_unless_helm_does_it() {
-    let (facts, apiserver) = (facts(), apiserver(&Policy::default()));
-    let (label, hook) = (
-        json!({"labels": {"app.kubernetes.io/part-of": "flux"}}),
+const PART_OF: &str = "app.kubernetes.io/part-of";
+
+/// Objects of the engine, and whether their label alone tells what they are.
+const KNOWN: [(&str, &str, &str, bool); 6] = [
+    (
+        "apps/v1/Deployment",
+        "deployments",
+        "source-controller",
+        false,
+    ),
+    ("apps/v1/Deployment", "deployments", "renamed", true),
+    (
+        "networking.k8s.io/v1/NetworkPolicy",
+        "networkpolicies",
+        "allow-egress",
+        false,
+    ),
+    ("rbac.authorization.k8s.io/v1/Role", "roles", "leases", true),
+    (
+        "rbac.authorization.k8s.io/v1/ClusterRole",
+        "clusterroles",
+        "flux-edit",
+        false,
+    ),
+    (
+        "rbac.authorization.k8s.io/v1/ClusterRole",
+        "clusterroles",
+        "anything",
+        true,
+    ),
+];
+
+/// The marks that an object may have: none, the engine's label, another's, that of a hook, both.
+fn marks() -> [Value; 5] {
+    [
+        json!({}),
+        json!({"labels": {PART_OF: "flux"}}),
+        json!({"labels": {PART_OF: "shop"}}),
         json!({"annotations": {"helm.sh/hook": "x"}}),
-    );
-    let other = json!({"labels": {"app.kubernetes.io/part-of": "shop"}});
-    let cases = [
-        (
-            "Deployment",
-            "kubectl",
-            &label,
-            &json!({}),
-            Decision::Refuse,
-        ),
-        ("Deployment", "kubectl", &label, &other, Decision::Refuse),
-        ("Deployment", "helm", &label, &json!({}), Decision::Warn),
-        ("Deployment", "kubectl", &label, &label, Decision::Allow),
-        ("Deployment", "kubectl", &json!({}), &hook, Decision::Refuse),
-        ("Deployment", "kubectl", &hook, &json!({}), Decision::Allow),
-        (
-            "NetworkPolicy",
-            "kubectl",
-            &label,
-            &json!({}),
-            Decision::Refuse,
-        ),
-        (
-            "ClusterRole",
-            "kubectl",
-            &label,
-            &json!({}),
-            Decision::Allow,
-        ),
-        ("ClusterRole", "kubectl", &label, &hook, Decision::Refuse),
-    ];
-    for (kind, manager, old, new, decided) in cases {
-        let body = updated(kind, manager, old, new);
-        let asked: &[&str] = match decided {
-            Decision::Allow => &[],
-            Decision::Warn => &["engine-label-removed.others.fluxkeep.io"],
-            Decision::Refuse => &["engine-label-removed.engine.fluxkeep.io"],
-        };
-        let told = format!("{kind} by {manager}: {old} becomes {new}");
-        assert_eq!(decision(&body, &facts), decided, "{told}");
-        assert_eq!(apiserver.asks(&body), asked, "{told}");
-        let twin = apiserver.refuses(&body, &bare("flux-system"));
-        assert_eq!(
-            twin.len(),
-            usize::from(decided == Decision::Refuse),
-            "{told}: {twin:?}"
-        );
-    }
+        json!({"labels": {PART_OF: "flux"}, "annotations": {"helm.sh/hook": "x"}}),
+    ]
 }
 
-fn updated(kind: &str, field_manager: &str, old: &Value, new: &Value) -> Vec<u8> {
-    let (api, resource, name) = match kind {
-        "Deployment" => ("apps/v1", "deployments", "source-controller"),
-        "NetworkPolicy" => ("networking.k8s.io/v1", "networkpolicies", "allow-egress"),
-        _ => ("rbac.authorization.k8s.io/v1", "clusterroles", "flux-edit"),
+/// Each change of marks, by hand and by Helm: what the judge refuses is sent to the webhook that fails
+/// closed and refused by the twin; what it warns of is sent to the other; and so on the other way.
+#[test]
+fn judge_webhook_and_twin_agree_on_every_change_of_the_engines_marks() {
+    let (facts, apiserver) = (facts(), apiserver(&Policy::default()));
+    let mut refused = 0;
+    for (kind, resource, name, label_alone) in KNOWN {
+        for (old, new) in marks()
+            .iter()
+            .flat_map(|old| marks().map(|new| (old.clone(), new)))
+        {
+            for manager in ["kubectl", "helm"] {
+                let body = updated(kind, resource, name, manager, &old, &new);
+                let told = format!("{kind} {name} by {manager}: {old} becomes {new}");
+                let decided = decision(&body, &facts);
+                let asked: &[&str] = match decided {
+                    Decision::Allow => &[],
+                    Decision::Warn => &["engine-label-removed.others.fluxkeep.io"],
+                    Decision::Refuse => &["engine-label-removed.engine.fluxkeep.io"],
+                };
+                assert_eq!(apiserver.asks(&body), asked, "{told}");
+                let twin = apiserver.refuses(&body, &bare("flux-system"));
+                assert_eq!(
+                    twin.len(),
+                    usize::from(decided == Decision::Refuse),
+                    "{told}: {twin:?}"
+                );
+                let may_refuse = label_alone && manager == "kubectl" && old == marks()[1];
+                assert!(decided != Decision::Refuse || may_refuse, "{told}");
+                refused += usize::from(decided == Decision::Refuse);
+            }
+        }
+    }
+    assert_eq!(
+        refused, 12,
+        "three objects, each with four ways to lose what guards it"
+    );
+}
+
+#[test]
+fn applying_fluxs_definitions_without_the_label_is_refused_by_nobody() {
+    let definition = |labels: Value| {
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "buckets.source.toolkit.fluxcd.io", "labels": labels},
+            "spec": {"group": "source.toolkit.fluxcd.io"}})
     };
+    let review = redefined(definition(json!({PART_OF: "flux"})), definition(json!({})));
+    let apiserver = apiserver(&Policy::default());
+    assert!(
+        apiserver
+            .refuses(&review.bytes(), &bare("flux-system"))
+            .is_empty()
+    );
+    assert_eq!(decision(&review.bytes(), &facts()), Decision::Allow);
+}
+
+/// What the judge refuses by a rule that has a twin, and knows without facts of its own.
+#[test]
+fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_rules() {
+    let policy = Policy::default();
+    let mut refused = 0;
+    for folder in folders() {
+        let fixture = Fixture::read(&folder);
+        let answer = fixture.answer();
+        let known = Known::of(&fixture.facts, &policy.engine, now());
+        let apiserver = apiserver_knowing(&policy, &known);
+        let by_twin = apiserver.refuses(&fixture.body(), &home(&fixture));
+        let by_judge = answer.verdict.with(Outcome::Refused).filter(|finding| {
+            let has_twin = ["engine-deleted", "engine-label-removed"].contains(&finding.rule);
+            answer.door == Some(Door::Engine) && has_twin && finding.object.kind != "HelmRelease"
+        });
+        assert_eq!(
+            by_twin.len(),
+            by_judge.count(),
+            "{}: {by_twin:?}",
+            folder.display()
+        );
+        refused += by_twin.len();
+    }
+    assert!(refused >= 2, "{refused}");
+}
+
+/// The engine's Namespace as the fixture's facts hold it, with what excuses a finding.
+fn home(fixture: &Fixture) -> Value {
+    let mut annotations = json!({});
+    for object in fixture.facts.objects() {
+        if object.kind == "Namespace" && object.name == "flux-system" {
+            for key in [ALLOW, REASON, UNTIL] {
+                if let Some(value) = object.annotations.get(key) {
+                    annotations[key] = json!(value);
+                }
+            }
+        }
+    }
+    namespace("flux-system", &annotations)
+}
+
+fn updated(
+    kind: &str,
+    resource: &str,
+    name: &str,
+    field_manager: &str,
+    old: &Value,
+    new: &Value,
+) -> Vec<u8> {
+    let (api, short) = kind.rsplit_once('/').unwrap();
     let object = |marks: &Value| {
         let mut metadata = marks.clone();
         metadata["name"] = json!(name);
-        if kind != "ClusterRole" {
+        if short != "ClusterRole" {
             metadata["namespace"] = json!("flux-system");
         }
-        json!({"apiVersion": api, "kind": kind, "metadata": metadata})
+        json!({"apiVersion": api, "kind": short, "metadata": metadata})
     };
-    let kind = format!("{api}/{kind}");
     let (object, old) = (object(new), object(old));
     Review {
-        kind: &kind,
+        kind,
         resource,
         operation: "UPDATE",
         user: "jane",
@@ -261,7 +345,7 @@ fn a_rule_that_the_policy_turns_off_is_not_asked_for_and_one_that_warns_refuses_
                 .is_empty()
     );
     let actions = |level| {
-        let manifests = registration().manifests(&with(level));
+        let manifests = registration().manifests(&with(level), &Known::default());
         let binding = manifests
             .into_iter()
             .find(|one| one.reference.name == "engine-deleted.flux-system.fluxkeep.io");

@@ -1,15 +1,21 @@
 //! The shell: what is registered, written to the cluster by server-side apply, and taken away again.
 
 use std::fmt;
+use std::pin::pin;
 
 use fluxkeep_cluster::reason;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use futures_util::StreamExt;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, WatchParams};
 use kube::core::Selector;
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
-use super::manifest::{Manifest, Reference, is_as, kinds};
+use super::manifest::{Manifest, Reference, is_as, kinds, mend};
 use super::{LABELS, NAME};
+
+/// Seconds that a watch lasts: an apiserver ends longer ones itself, five minutes at the earliest.
+const WATCHED: u32 = 290;
 
 /// What became of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,62 +79,51 @@ impl Cluster {
         Self { client, dry_run }
     }
 
-    /// Brings one object to what is wanted. The apiserver writes nothing where it is so.
+    /// Brings one object to what is wanted; only reads where it is so.
     ///
     /// # Errors
     /// When the apiserver refuses or cannot be reached.
     pub async fn apply(&self, manifest: &Manifest) -> Result<Done, Error> {
-        let live = self.live(manifest).await?;
-        self.write(manifest, live).await
+        let live = self.live(&manifest.reference).await?;
+        self.write(manifest, live.as_ref()).await
     }
 
-    /// As [`Cluster::apply`], but only reads where nothing that is wanted differs. What an earlier
-    /// version of fluxkeep wanted beside that stays.
+    /// An object as it lives; none where there is none.
     ///
     /// # Errors
     /// As [`Cluster::apply`].
-    pub async fn put_back(&self, manifest: &Manifest) -> Result<Done, Error> {
-        let live = self.live(manifest).await?;
-        if live
-            .as_ref()
-            .is_some_and(|live| is_as(&manifest.body, live))
-        {
-            return Ok(Done::Unchanged);
-        }
-        self.write(manifest, live).await
-    }
-
-    async fn live(&self, manifest: &Manifest) -> Result<Option<Value>, Error> {
-        let live = self
-            .api(&manifest.reference)
-            .get_opt(&manifest.reference.name)
-            .await;
-        let live = live.map_err(|error| failure("reading", &manifest.reference, &error))?;
+    pub async fn live(&self, reference: &Reference) -> Result<Option<Value>, Error> {
+        let live = self.api(reference).get_opt(&reference.name).await;
+        let live = live.map_err(|error| failure("reading", reference, &error))?;
         Ok(live.map(|live| json!(live)))
     }
 
-    async fn write(&self, manifest: &Manifest, live: Option<Value>) -> Result<Done, Error> {
-        let (api, name) = (
-            self.api(&manifest.reference),
-            manifest.reference.name.as_str(),
-        );
-        let failed = |error| failure("writing", &manifest.reference, &error);
-        if let Some(kept) = live
-            .as_ref()
-            .and_then(|live| without_others(live, &manifest.body))
-        {
-            api.patch(name, &self.patch(), &Patch::Merge(&kept))
-                .await
-                .map_err(failed)?;
-        }
-        let applied = api
-            .patch(name, &self.patch().force(), &Patch::Apply(&manifest.body))
-            .await
-            .map_err(failed)?;
+    /// As [`Cluster::apply`], of an object that was read. Writes nothing where somebody wrote it since.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn write(&self, manifest: &Manifest, live: Option<&Value>) -> Result<Done, Error> {
+        let Manifest { reference, body } = manifest;
+        let api = self.api(reference);
+        let failed = |error| failure("writing", reference, &error);
         let Some(live) = live else {
+            // The apiserver authorises a create by server-side apply with the object's name.
+            let (params, patch) = (self.patch().force(), Patch::Apply(body));
+            let applied = api.patch(&reference.name, &params, &patch).await;
+            applied.map_err(failed)?;
             return Ok(Done::Created);
         };
-        Ok(if content(live) == content(json!(applied)) {
+        if is_as(body, live) {
+            return Ok(Done::Unchanged);
+        }
+        // Server-side apply would merge lists by name, and leave what others added to them.
+        let patch = Patch::Merge(mend(body, live));
+        let mended = match api.patch(&reference.name, &self.patch(), &patch).await {
+            // Somebody was faster. What came of it is looked at next.
+            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(Done::Unchanged),
+            mended => mended.map_err(failed)?,
+        };
+        Ok(if content(live.clone()) == content(json!(mended)) {
             Done::Unchanged
         } else {
             Done::Changed
@@ -146,7 +141,7 @@ impl Cluster {
             DeleteParams::default()
         };
         match self.api(reference).delete(&reference.name, &params).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Done::Deleted),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Done::Unchanged),
             deleted => deleted
                 .map(|_| Done::Deleted)
                 .map_err(|error| failure("deleting", reference, &error)),
@@ -184,6 +179,20 @@ impl Cluster {
         Ok(found)
     }
 
+    /// Waits for changes of one object, and tells of each; at once where it is there. Ends where the
+    /// apiserver ends the watch or refuses it.
+    pub(super) async fn watch(&self, reference: &Reference, changed: &Notify) {
+        let only = format!("metadata.name={}", reference.name);
+        let params = WatchParams::default().fields(&only).timeout(WATCHED);
+        let Ok(events) = self.api(reference).watch_metadata(&params, "0").await else {
+            return;
+        };
+        let mut events = pin!(events);
+        while let Some(Ok(_)) = events.next().await {
+            changed.notify_one();
+        }
+    }
+
     fn api(&self, reference: &Reference) -> Api<DynamicObject> {
         Api::all_with(self.client.clone(), &reference.resource)
     }
@@ -211,25 +220,6 @@ fn content(mut object: Value) -> Value {
     object
 }
 
-/// Takes away the webhooks that are no longer wanted. Server-side apply would leave of one, whose
-/// certificates another field manager wrote, the name and those: no webhook, and refused.
-fn without_others(live: &Value, wanted: &Value) -> Option<Value> {
-    let names: Vec<_> = wanted
-        .get("webhooks")?
-        .as_array()?
-        .iter()
-        .map(|webhook| webhook.get("name"))
-        .collect();
-    let webhooks = live.get("webhooks")?.as_array()?;
-    let kept: Vec<_> = webhooks
-        .iter()
-        .filter(|webhook| names.contains(&webhook.get("name")))
-        .collect();
-    let version = live.pointer("/metadata/resourceVersion");
-    (kept.len() < webhooks.len())
-        .then(|| json!({"metadata": {"resourceVersion": version}, "webhooks": kept}))
-}
-
 fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Error {
     let code = if let kube::Error::Api(status) = error {
         status.code
@@ -239,7 +229,7 @@ fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Er
     let hint = match code {
         0 => "; is the cluster of the kubeconfig reachable?",
         401 => "; the credentials in the kubeconfig have expired",
-        403 => "; the user needs the verbs get, list, create, patch and delete on it",
+        403 => "; the user needs the verbs get, watch, create, patch and delete on it",
         404 => "; Kubernetes 1.30 is the first that serves all of it",
         409 => "; another wrote it at the same time: try again",
         _ => "",

@@ -11,7 +11,7 @@ use fluxkeep_cluster::policy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Address, Cluster, Done, Reference, Registration};
+use super::{Address, Cluster, Done, Known, Reference, Registration};
 use crate::state::now;
 
 /// What is registered, whoever does it.
@@ -31,14 +31,16 @@ pub struct What {
     /// The certificates to trust, in PEM; without it, the system's or those that another writes.
     #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// The Helm release that installs fluxkeep: never refused because the server is down.
+    /// Helm releases that are never refused because the server is down: the one that installs fluxkeep, and
+    /// others that it may need to come back, such as the network's. Give it once for each, or with commas.
     #[arg(
         long,
         env = "FLUXKEEP_RELEASE",
         value_name = "NAME",
+        value_delimiter = ',',
         default_value = "fluxkeep"
     )]
-    release: String,
+    release: Vec<String>,
 }
 
 /// Where it is written to.
@@ -101,7 +103,7 @@ impl Register {
             .what
             .registration()?
             .context("--url or --service must tell where the server is")?;
-        let manifests = registration.manifests(&policy);
+        let manifests = registration.manifests(&policy, &Known::default());
         if self.output.is_some() {
             let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
             return print(out, &serde_saphyr::to_string_multiple(&bodies)?);
@@ -155,7 +157,7 @@ impl What {
         Ok(Some(Registration {
             address,
             authority,
-            release: Some(self.release.clone()),
+            releases: self.release.clone(),
         }))
     }
 }

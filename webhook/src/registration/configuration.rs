@@ -7,14 +7,15 @@ use k8s_openapi::api::admissionregistration::v1::{
 
 use super::gate::Phase;
 use super::webhook::{mutating_webhook, webhooks};
-use super::{NAME, Registration, metadata, mutation};
+use super::{Known, NAME, Registration, metadata, mutation};
 
 /// The configuration of the mutating phase, in which nothing is changed but by the mutation.
 pub(super) fn mutating(
     registration: &Registration,
     policy: &Policy,
+    known: &Known,
 ) -> MutatingWebhookConfiguration {
-    let webhooks = webhooks(registration, policy, Phase::Mutating)
+    let webhooks = webhooks(registration, policy, known, Phase::Mutating)
         .into_iter()
         .map(mutating_webhook);
     let webhooks = webhooks.chain(mutation::webhook(registration, policy));
@@ -28,8 +29,9 @@ pub(super) fn mutating(
 pub(super) fn validating(
     registration: &Registration,
     policy: &Policy,
+    known: &Known,
 ) -> ValidatingWebhookConfiguration {
-    let webhooks = webhooks(registration, policy, Phase::Validating);
+    let webhooks = webhooks(registration, policy, known, Phase::Validating);
     ValidatingWebhookConfiguration {
         metadata: metadata(NAME),
         webhooks: Some(webhooks),

@@ -14,9 +14,11 @@ use super::cel::{
 pub struct Profile<'a> {
     /// By what the engine is known.
     pub engine: &'a Engine,
-    /// The Helm release that fluxkeep itself is installed by. It never fails closed: it is what
-    /// brings the server back.
-    pub release: Option<&'a str>,
+    /// The Helm releases that never fail closed, by name: the one that fluxkeep itself is installed by, and
+    /// others that bring the server back.
+    pub releases: &'a [String],
+    /// What is known of other Helm releases.
+    pub known: &'a super::Known,
 }
 
 /// The engine's resources, by group in the table's order.
@@ -56,25 +58,45 @@ pub(super) fn is_flux_crd(object: &str) -> String {
     }))
 }
 
-/// Whether the object as it lives is a part of the engine: by what its kind is known, or by its label.
+/// Whether the object as it lives is a part of the engine: by name or group, or by its label where it
+/// is no hook. Helm creates and removes hooks on its own; refusing that fails the release.
 pub(super) fn is_engine(engine: &Engine) -> String {
-    let known = MEMBERS.iter().filter_map(|member| is_known(member, engine));
-    let lines: Vec<_> = known.chain([is_known_by_label(engine)]).collect();
+    is_engine_as(OLD, engine)
+}
+
+/// As [`is_engine`], of the object as it lives or as it is written.
+pub(super) fn is_engine_as(object: &str, engine: &Engine) -> String {
+    let mut lines = names(object, engine);
+    lines.push(is_known_by_label(object, engine));
     lines.join(" ||\n")
 }
 
-fn is_known(member: &Member, engine: &Engine) -> Option<String> {
+/// Whether the object as it lives is known by its label alone, and no longer guarded without it.
+pub(super) fn is_known_by_label_alone(engine: &Engine) -> String {
+    let named = names(OLD, engine).join(" ||\n");
+    format!("{} &&\n{}", is_known_by_label(OLD, engine), not(&named))
+}
+
+/// By what each kind's objects are known by name or group, which no label and no mark changes.
+fn names(object: &str, engine: &Engine) -> Vec<String> {
+    let known = MEMBERS
+        .iter()
+        .filter_map(|member| is_known(object, member, engine));
+    known.collect()
+}
+
+fn is_known(object: &str, member: &Member, engine: &Engine) -> Option<String> {
     let known = match member.known {
-        Known::Group => is_flux_crd(OLD),
-        Known::Home => is_named(OLD, &engine.namespaces),
+        Known::Group => is_flux_crd(object),
+        Known::Home => is_named(object, &engine.namespaces),
         Known::Inside([]) | Known::ClusterWide([]) => return None,
-        Known::Inside(names) => all([is_inside(engine), is_named(OLD, names)]),
-        Known::ClusterWide(names) => is_named(OLD, &engine.cluster_wide(names)),
+        Known::Inside(names) => all([is_inside(engine), is_named(object, names)]),
+        Known::ClusterWide(names) => is_named(object, &engine.cluster_wide(names)),
     };
     Some(all([is_resource(member.resource), known]))
 }
 
-fn is_known_by_label(engine: &Engine) -> String {
+fn is_known_by_label(object: &str, engine: &Engine) -> String {
     let resources = |is: fn(&Known) -> bool| {
         let members = MEMBERS.iter().filter(|member| is(&member.known));
         is_resource_in(&members.map(|member| member.resource).collect::<Vec<_>>())
@@ -84,11 +106,12 @@ fn is_known_by_label(engine: &Engine) -> String {
         is_inside(engine),
     ]);
     all([
-        is_labelled(OLD),
+        is_labelled(object),
         any([
             resources(|known| matches!(known, Known::ClusterWide(_))),
             inside,
         ]),
+        not(&is_annotated(object, HOOK)),
     ])
 }
 
@@ -97,11 +120,6 @@ pub(super) fn is_aggregated(object: &str) -> String {
     let starts =
         AGGREGATED.map(|start| format!("{object}.metadata.name.startsWith({})", text(start)));
     all([is_resource("clusterroles"), any(starts)])
-}
-
-/// Helm creates and removes hooks on its own; refusing that fails the release.
-pub(super) fn not_a_hook() -> (&'static str, String) {
-    ("not-a-hook", not(&is_annotated(OLD, HOOK)))
 }
 
 /// What an optional controller consists of: its deletion warns.
@@ -146,6 +164,6 @@ pub(super) fn is_helm() -> String {
 }
 
 /// The mark of a hook put on.
-pub(super) fn becomes_hook() -> String {
+fn becomes_hook() -> String {
     all([is_annotated(NEW, HOOK), not(&is_annotated(OLD, HOOK))])
 }

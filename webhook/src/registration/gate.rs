@@ -16,11 +16,12 @@ use super::applier::{
 use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
 use super::disabled::{disables, takes_down};
 use super::engine::{
-    Profile, becomes_hook, is_engine, is_flux_crd, is_helm, is_inside, is_loosened, is_optional,
-    members, not_a_hook,
+    Profile, is_engine, is_flux_crd, is_helm, is_inside, is_known_by_label_alone, is_loosened,
+    is_optional, members,
 };
 use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
+    was_or_is_engines_release,
 };
 use super::rights_lost::loses_rights;
 
@@ -109,7 +110,7 @@ const CRD: Gate = Gate {
     why_then: "the apiserver refuses a lost version itself, without the cure, before it asks validating webhooks",
     operations: &["UPDATE"],
     resources: || vec![("apiextensions.k8s.io", vec!["customresourcedefinitions"])],
-    sent: |_| vec![("changed", any([differs("spec"), becomes_hook()]))],
+    sent: |_| vec![("changed", differs("spec"))],
     closed: |_| is_flux_crd(NEW),
     why_closed: "Flux's definitions: a version that goes unseen is lost with every object stored in it",
     why_open: "definitions of others: their operators must not wait for fluxkeep",
@@ -159,8 +160,8 @@ const HELM_RELEASE: Gate = Gate {
             ("acts", any([not(&is_suspended(NEW)), becomes_another()])),
         ]
     },
-    closed: |profile| is_engines_release(NEW, profile),
-    why_closed: "releases in the engine's namespaces: one of them may own Flux",
+    closed: was_or_is_engines_release,
+    why_closed: "releases that are installed into the engine's namespaces, wherever they are kept: one of them may own Flux",
     why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
 };
 
@@ -196,11 +197,13 @@ const RELEASE_RECORD: Gate = Gate {
     resources: || vec![("", vec!["configmaps", "secrets"])],
     sent: |_| vec![("release-record", is_record())],
     closed: is_engines_record,
-    why_closed: "releases in the engine's namespaces: the last safe point, after which Flux may be uninstalled",
-    why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
+    why_closed: "records kept in the engine's namespaces, and elsewhere those of its releases: the last safe point, after \
+                 which Flux may be uninstalled",
+    why_open: "records elsewhere, those of releases that are known to be installed elsewhere, and fluxkeep's own: \
+               the network must not wait for fluxkeep",
 };
 
-const ENGINE_DELETED: Gate = Gate {
+pub(super) const ENGINE_DELETED: Gate = Gate {
     name: engine_deleted::RULE.id,
     door: Door::Engine,
     phase: Phase::Mutating,
@@ -209,19 +212,16 @@ const ENGINE_DELETED: Gate = Gate {
     resources: || [members(), helm_releases(), appliers()].concat(),
     sent: |engine| {
         let released = all([is_resource(HELM_RELEASES), not(&is_suspended(OLD))]);
-        vec![
-            not_a_hook(),
-            (
-                "engine",
-                any([
-                    is_engine(engine),
-                    released,
-                    uninstalls(),
-                    prunes_flux(),
-                    is_instance_definition(),
-                ]),
-            ),
-        ]
+        vec![(
+            "engine",
+            any([
+                is_engine(engine),
+                released,
+                uninstalls(),
+                prunes_flux(),
+                is_instance_definition(),
+            ]),
+        )]
     },
     closed: |profile| {
         let release = is_engines_release(OLD, profile);
@@ -235,7 +235,7 @@ const ENGINE_DELETED: Gate = Gate {
     why_open: "optional controllers, of which it warns, releases elsewhere, and fluxkeep's own",
 };
 
-const ENGINE_LABEL_REMOVED: Gate = Gate {
+pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {
     name: engine_label_removed::RULE.id,
     door: Door::Engine,
     phase: Phase::Mutating,
@@ -247,16 +247,13 @@ const ENGINE_LABEL_REMOVED: Gate = Gate {
             .filter(|(group, _)| *group != "apiextensions.k8s.io")
             .collect()
     },
-    sent: |engine| {
-        vec![
-            not_a_hook(),
-            ("engine", is_engine(engine)),
-            ("loosened", is_loosened()),
-        ]
+    sent: |engine| vec![("engine", is_engine(engine)), ("loosened", is_loosened())],
+    closed: |profile| {
+        let by_hand = not(&is_helm());
+        format!("{by_hand} && {}", is_known_by_label_alone(profile.engine))
     },
-    closed: |_| not(&is_helm()),
-    why_closed: "an object that loses its marks is no longer guarded",
-    why_open: "Helm's writes: refusing one starts the release's remediation",
+    why_closed: "an object that only its label tells is no longer guarded without it",
+    why_open: "what is known by its name, and stays guarded; and Helm's writes: refusing one starts the release's remediation",
 };
 
 const ENGINE_DISABLED: Gate = Gate {
@@ -324,7 +321,7 @@ const ENGINE_SOURCE_DELETED: Gate = Gate {
     why_open: "sources in the engine's namespaces: the deletion of one that Flux is applied from is told",
 };
 
-const HELM_RELEASES: &str = "helmreleases";
+pub(super) const HELM_RELEASES: &str = "helmreleases";
 
 pub(super) fn helm_releases() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![("helm.toolkit.fluxcd.io", vec![HELM_RELEASES])]

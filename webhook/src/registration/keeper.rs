@@ -1,16 +1,31 @@
 //! Keeps the registration as it is wanted: what is deleted or changed by hand is put back.
+//!
+//! Each object is watched by its name, so nothing is asked while nothing changes. Where a watch cannot
+//! be had, it is looked at every ten seconds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Cluster, Done, Error, Manifest, Reference, Registration};
+use super::claim::{Turn, borne, turn};
+use super::manifest::is_as;
+use super::{Cluster, Done, Error, Known, Manifest, Reference, Registration, references};
 use crate::metrics::Metrics;
-use crate::state::State;
+use crate::state::{State, now};
 
 /// For one look with all that it asks: the apiserver answers within milliseconds, or is ill.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between looks at which nothing is heard: should an event be lost, it is mended after this.
+const SELDOM: Duration = Duration::from_mins(1);
+/// Between a write and the next look, and between looks for the first facts.
+const REST: Duration = Duration::from_millis(500);
+/// Between a watch that ended and the next, and so between looks where there are no watches.
+const AGAIN: Duration = Duration::from_secs(9);
 
 /// What is to be kept, and where.
 #[derive(Debug, Clone)]
@@ -38,9 +53,23 @@ pub(crate) struct Keeper {
     kept: Kept,
     state: Arc<State>,
     metrics: Arc<Metrics>,
-    /// Whether this process has applied everything once: another version of fluxkeep may have wanted
-    /// more. From then on it writes only what differs.
-    applied: bool,
+    /// What was wanted at the last look.
+    wanted: Vec<Manifest>,
+    /// This server's mark has been written since it changed last.
+    claimed: bool,
+    /// Objects that may be there from before, and are not wanted: taken away once.
+    outdated: Vec<Reference>,
+    /// The resource version of what the apiserver left as it was although it differs: a newer one may
+    /// add defaults that this version does not know.
+    insisted: BTreeMap<String, String>,
+    watches: JoinSet<()>,
+    changed: Arc<Notify>,
+    known: Known,
+    begun: Instant,
+    /// When this server wrote last.
+    wrote: Option<Instant>,
+    /// When to look although nothing is heard.
+    next: Instant,
     /// The failure that was told last.
     told: String,
 }
@@ -52,22 +81,56 @@ impl Keeper {
             kept,
             state,
             metrics,
-            applied: false,
+            wanted: Vec::new(),
+            claimed: false,
+            outdated: Vec::new(),
+            insisted: BTreeMap::new(),
+            watches: JoinSet::new(),
+            changed: Arc::default(),
+            known: Known::default(),
+            begun: Instant::now(),
+            wrote: None,
+            next: Instant::now(),
             told: String::new(),
+        }
+    }
+
+    /// Tells when one of the objects changes.
+    pub(crate) fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
+    }
+
+    /// Looks because something changed; a moment later where this server has just written, so that two
+    /// that do not agree yet write seldom.
+    pub(crate) async fn heard(&mut self) {
+        if self.is_ready() && self.wrote.is_none_or(|at| at.elapsed() >= REST) {
+            self.look().await;
+        } else {
+            self.wait();
+        }
+    }
+
+    /// Looks where something else is wanted than before, something failed, or nothing was heard for long.
+    pub(crate) async fn tick(&mut self) {
+        if !self.is_ready() {
+            return self.wait();
+        }
+        let is_new = self.wants() != self.wanted;
+        if is_new || !self.told.is_empty() || Instant::now() >= self.next {
+            self.look().await;
         }
     }
 
     /// Looks once, and puts back what differs. A failure is counted, told when it is another than the
     /// last, and mended by the next look.
     pub(crate) async fn look(&mut self) {
-        let manifests = self.kept.registration.manifests(&self.state.policy());
+        self.next = Instant::now() + SELDOM;
+        let wanted = self.wants();
+        self.want(wanted);
         let silence = format!("the apiserver did not answer within {PATIENCE:?}");
-        let looked = timeout(PATIENCE, self.bring(&manifests)).await;
+        let looked = timeout(PATIENCE, self.bring()).await;
         let told = match looked {
-            Ok(Ok(())) => {
-                self.applied = true;
-                String::new()
-            }
+            Ok(Ok(())) => String::new(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => silence,
         };
@@ -83,31 +146,150 @@ impl Keeper {
         self.told = told;
     }
 
-    /// Each object by itself: one that may not be written keeps no other away. Gives the first failure.
-    async fn bring(&self, manifests: &[Manifest]) -> Result<(), Error> {
-        let cluster = &self.kept.cluster;
-        let mut result = Ok(());
-        for manifest in manifests {
-            let done = if self.applied {
-                cluster.put_back(manifest).await
-            } else {
-                cluster.apply(manifest).await
-            };
-            result = result.and(self.note(done, &manifest.reference));
+    /// What is known of the cluster stays as it was while the cluster is not heard.
+    fn wants(&mut self) -> Vec<Manifest> {
+        let policy = self.state.policy();
+        let source = self.state.source();
+        let facts = source.facts();
+        if source.pending().is_empty() && facts.stale(now()).is_none() {
+            self.known = Known::of(&facts, &policy.engine, now());
         }
-        for reference in cluster.left_over(manifests).await? {
-            let done = cluster.delete(&reference).await;
-            result = result.and(self.note(done, &reference));
+        self.kept.registration.manifests(&policy, &self.known)
+    }
+
+    fn wait(&self) {
+        let changed = self.changed.clone();
+        tokio::spawn(async move {
+            sleep(REST).await;
+            changed.notify_one();
+        });
+    }
+
+    /// Whether the facts are there, or were waited for long enough.
+    fn is_ready(&self) -> bool {
+        self.state.source().pending().is_empty() || self.begun.elapsed() >= SELDOM
+    }
+
+    /// Takes what is wanted from now on, and watches that.
+    fn want(&mut self, wanted: Vec<Manifest>) {
+        if wanted == self.wanted {
+            return;
+        }
+        let mark = |manifests: &[Manifest]| Some(borne(&manifests.last()?.body)?.to_owned());
+        if mark(&wanted) != mark(&self.wanted) {
+            self.claimed = false;
+        }
+        let is_wanted = |reference: &Reference| {
+            wanted
+                .iter()
+                .any(|manifest| manifest.reference == *reference)
+        };
+        let before = self
+            .wanted
+            .iter()
+            .map(|manifest| manifest.reference.clone());
+        let known = before.chain(references(&self.state.policy()));
+        self.outdated = known.filter(|reference| !is_wanted(reference)).collect();
+        self.wanted = wanted;
+        self.watch();
+    }
+
+    fn watch(&mut self) {
+        self.watches = JoinSet::new();
+        for manifest in &self.wanted {
+            let (cluster, changed) = (self.kept.cluster.clone(), self.changed.clone());
+            let reference = manifest.reference.clone();
+            self.watches.spawn(async move {
+                loop {
+                    cluster.watch(&reference, &changed).await;
+                    sleep(AGAIN).await;
+                    changed.notify_one();
+                }
+            });
+        }
+    }
+
+    /// Each object by itself: one that may not be written keeps no other away. Gives the first failure.
+    async fn bring(&mut self) -> Result<(), Error> {
+        let Some(first) = self.wanted.last().cloned() else {
+            return Ok(());
+        };
+        // The object that bears the mark decides for all, so it is read first, and claimed first.
+        let lives = self.kept.cluster.live(&first.reference).await?;
+        let own = borne(&first.body).unwrap_or_default();
+        let turn = turn(own, lives.as_ref().and_then(borne), self.claimed);
+        self.metrics.forget_differences();
+        let mut result = self.one(&first, lives, turn).await;
+        self.claimed |= turn != Turn::Leave && result.is_ok();
+        for manifest in self.wanted.clone() {
+            if manifest.reference != first.reference {
+                let live = self.kept.cluster.live(&manifest.reference).await;
+                let done = match live {
+                    Ok(live) => self.one(&manifest, live, turn).await,
+                    Err(error) => Err(error),
+                };
+                result = result.and(done);
+            }
+        }
+        if turn != Turn::Leave {
+            result = result.and(self.take_away().await);
         }
         result
     }
 
-    fn note(&self, done: Result<Done, Error>, object: &Reference) -> Result<(), Error> {
+    async fn one(
+        &mut self,
+        manifest: &Manifest,
+        live: Option<Value>,
+        turn: Turn,
+    ) -> Result<(), Error> {
+        let object = manifest.reference.to_string();
+        let version = live.as_ref().and_then(version);
+        let insists = version.is_some() && self.insisted.get(&object) == version.as_ref();
+        let differs = !live
+            .as_ref()
+            .is_some_and(|live| is_as(&manifest.body, live))
+            && !insists;
+        self.metrics.differs(&object, differs);
+        if !differs || turn == Turn::Leave {
+            return Ok(());
+        }
+        let done = self.kept.cluster.write(manifest, live.as_ref()).await;
+        if matches!(done, Ok(Done::Unchanged))
+            && let Some(version) = version
+        {
+            self.insisted.insert(object.clone(), version);
+        }
+        self.note(done, &manifest.reference)?;
+        self.metrics.differs(&object, false);
+        Ok(())
+    }
+
+    /// Takes away what was wanted before. It is asked for once: its names may be nobody's.
+    async fn take_away(&mut self) -> Result<(), Error> {
+        let mut result = Ok(());
+        for reference in std::mem::take(&mut self.outdated) {
+            let done = self.kept.cluster.delete(&reference).await;
+            if let Err(error) = self.note(done, &reference) {
+                self.outdated.push(reference);
+                result = result.and(Err(error));
+            }
+        }
+        result
+    }
+
+    fn note(&mut self, done: Result<Done, Error>, object: &Reference) -> Result<(), Error> {
         let done = done?;
         if done != Done::Unchanged {
+            self.wrote = Some(Instant::now());
             self.metrics.kept(done.name());
             tracing::warn!(%object, done = done.name(), "the registration was brought to what is wanted");
         }
         Ok(())
     }
+}
+
+fn version(live: &Value) -> Option<String> {
+    let version = live.pointer("/metadata/resourceVersion")?;
+    version.as_str().map(str::to_owned)
 }

@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use kube::Resource;
 use kube::core::ApiResource;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// What is asked of the apiserver to be there.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,13 @@ impl Manifest {
             body,
         }
     }
+
+    pub(super) fn annotate(&mut self, key: &str, value: &str) {
+        let metadata = self.body.get_mut("metadata").and_then(Value::as_object_mut);
+        if let Some(metadata) = metadata {
+            metadata.insert("annotations".to_owned(), json!({key: value}));
+        }
+    }
 }
 
 /// The kinds that are registered, in the order in which they are taken away: what needs the server
@@ -55,21 +62,94 @@ pub(super) fn kinds() -> [ApiResource; 4] {
     ]
 }
 
-/// Whether a live object is as wanted. The apiserver adds defaults, and another may write the
-/// certificates to trust: what is not asked for is not looked at.
+/// The parts that decide whom the apiserver asks and what it refuses. They are compared whole.
+const DECISIVE: [&str; 2] = ["spec", "webhooks"];
+
+/// True if a live object is exactly as wanted in what it decides, and carries the wanted marks.
+///
+/// Certificates that are not wanted are somebody else's to write. Everything else that a person or
+/// another program adds loosens or widens what is refused: a selector, a condition, an exclusion.
 pub(super) fn is_as(wanted: &Value, live: &Value) -> bool {
-    match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => wanted
-            .iter()
-            .all(|(key, value)| live.get(key).is_some_and(|live| is_as(value, live))),
-        (Value::Array(wanted), Value::Array(live)) => {
-            wanted.len() == live.len()
-                && wanted
-                    .iter()
-                    .zip(live)
-                    .all(|(wanted, live)| is_as(wanted, live))
+    let is_part = |key: &&str| {
+        let wanted = trusting(wanted, live, key);
+        bare(&wanted) == bare(live.get(*key).unwrap_or(&Value::Null))
+    };
+    let has_marks = |key: &&str| {
+        let marks = wanted.pointer(&format!("/metadata/{key}"));
+        let live = live.pointer(&format!("/metadata/{key}"));
+        let mut marks = marks.and_then(Value::as_object).into_iter().flatten();
+        marks.all(|(key, value)| live.and_then(|live| live.get(key)) == Some(value))
+    };
+    DECISIVE.iter().all(is_part) && ["labels", "annotations"].iter().all(has_marks)
+}
+
+/// The merge patch that makes a live object as wanted. Nobody must have written since it was read.
+pub(super) fn mend(wanted: &Value, live: &Value) -> Value {
+    let metadata = json!({
+        "resourceVersion": live.pointer("/metadata/resourceVersion"),
+        "labels": wanted.pointer("/metadata/labels"),
+        "annotations": wanted.pointer("/metadata/annotations").unwrap_or(&json!({})),
+    });
+    let mut patch = Map::from_iter([("metadata".to_owned(), metadata)]);
+    for key in DECISIVE {
+        if let (Some(_), Some(part)) = (wanted.get(key), live.get(key)) {
+            patch.insert(
+                key.to_owned(),
+                replacing(&trusting(wanted, live, key), part),
+            );
         }
-        (wanted, live) => wanted == live,
+    }
+    Value::Object(patch)
+}
+
+/// A part of what is wanted, with the certificates of the live webhooks where none are wanted.
+fn trusting(wanted: &Value, live: &Value, key: &str) -> Value {
+    let mut part = wanted.get(key).cloned().unwrap_or_default();
+    let live = live.get(key).and_then(Value::as_array);
+    for webhook in part.as_array_mut().into_iter().flatten() {
+        let named = |other: &&Value| other.get("name") == webhook.get("name");
+        let other = live.and_then(|live| live.iter().find(named));
+        let bundle = other
+            .and_then(|other| other.pointer("/clientConfig/caBundle"))
+            .cloned();
+        let config = webhook
+            .get_mut("clientConfig")
+            .and_then(Value::as_object_mut);
+        if let (Some(bundle), Some(config)) = (bundle, config) {
+            config.entry("caBundle").or_insert(bundle);
+        }
+    }
+    part
+}
+
+/// A value as a merge patch writes it over another one: what is not in it goes.
+fn replacing(wanted: &Value, live: &Value) -> Value {
+    let (Value::Object(wanted), Value::Object(live)) = (wanted, live) else {
+        return wanted.clone();
+    };
+    let mut patch = Map::new();
+    for key in live.keys() {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, value) in wanted {
+        let value = live
+            .get(key)
+            .map_or_else(|| value.clone(), |live| replacing(value, live));
+        patch.insert(key.clone(), value);
+    }
+    Value::Object(patch)
+}
+
+/// A value without what the apiserver leaves out: nulls and empty lists.
+fn bare(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| (key.clone(), bare(value)));
+            let is_there = |value: &Value| !value.is_null() && *value != json!([]);
+            Value::Object(entries.filter(|(_, value)| is_there(value)).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(bare).collect()),
+        scalar => scalar.clone(),
     }
 }
 
@@ -88,22 +168,71 @@ impl fmt::Display for Reference {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
-    use serde_json::json;
+
+    fn asked_for() -> Value {
+        json!({"metadata": {"labels": {"a": "b"}}, "webhooks": [{
+            "name": "a", "failurePolicy": "Fail", "namespaceSelector": {}, "matchConditions": [{"name": "x"}],
+            "rules": [], "clientConfig": {"url": "https://a"},
+        }]})
+    }
+
+    fn live() -> Value {
+        let mut live = asked_for();
+        live["metadata"] =
+            json!({"labels": {"a": "b", "c": "d"}, "generation": 2, "resourceVersion": "7"});
+        live["webhooks"][0]["clientConfig"]["caBundle"] = json!("x");
+        live["webhooks"][0]
+            .as_object_mut()
+            .map(|webhook| webhook.remove("rules"));
+        live
+    }
 
     #[test]
-    fn what_the_apiserver_adds_is_no_difference_and_what_a_person_changes_is() {
-        let entry = |policy: &str| json!({"name": "a", "failurePolicy": policy, "clientConfig": {"caBundle": "x"}});
-        let live = |webhooks: Value| json!({"metadata": {"generation": 2}, "webhooks": webhooks});
-        let wanted = json!({"webhooks": [{"name": "a", "failurePolicy": "Fail"}]});
-        assert!(is_as(&wanted, &live(json!([entry("Fail")]))));
-        for changed in [
-            json!([entry("Ignore")]),
-            json!([entry("Fail"), entry("Fail")]),
-            json!([]),
-        ] {
-            assert!(!is_as(&wanted, &live(changed.clone())), "{changed}");
+    fn certificates_and_marks_of_others_are_no_difference() {
+        assert!(is_as(&asked_for(), &live()));
+        let mut trusted = asked_for();
+        trusted["webhooks"][0]["clientConfig"]["caBundle"] = json!("y");
+        assert!(
+            !is_as(&trusted, &live()),
+            "a certificate that is wanted counts"
+        );
+    }
+
+    #[test]
+    fn whatever_loosens_or_widens_what_is_refused_is_a_difference_and_is_mended() {
+        let selector = json!({"matchLabels": {"guarded": "yes"}});
+        let condition = json!([{"name": "x"}, {"name": "never"}]);
+        let cases = [
+            ("/webhooks/0/failurePolicy", json!("Ignore")),
+            ("/webhooks/0/namespaceSelector", selector.clone()),
+            ("/webhooks/0/objectSelector", selector),
+            ("/webhooks/0/matchConditions", condition),
+            ("/webhooks", json!([])),
+            ("/metadata/labels/a", json!("z")),
+        ];
+        for (path, value) in cases {
+            let mut changed = live();
+            let (parent, key) = path.rsplit_once('/').unwrap_or_default();
+            if let Some(parent) = changed.pointer_mut(parent) {
+                parent[key] = value;
+            }
+            assert!(!is_as(&asked_for(), &changed), "{path}");
+            let mut mended = changed.clone();
+            json_patch::merge(&mut mended, &mend(&asked_for(), &changed));
+            assert!(is_as(&asked_for(), &mended), "{path}: {mended}");
         }
-        assert!(!is_as(&wanted, &json!({})));
+    }
+
+    #[test]
+    fn what_a_merge_would_leave_in_a_map_is_taken_out() {
+        let wanted = json!({"spec": {"matchConstraints": {"objectSelector": {}}}});
+        let live = json!({"spec": {"matchConstraints": {"objectSelector": {"matchLabels": {"a": "b"}}},
+            "variables": [{"name": "x"}]}});
+        assert!(!is_as(&wanted, &live));
+        let mut mended = live.clone();
+        json_patch::merge(&mut mended, &mend(&wanted, &live));
+        assert_eq!(mended["spec"], wanted["spec"]);
     }
 }

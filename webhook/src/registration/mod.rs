@@ -4,12 +4,15 @@
 mod applier;
 mod apply;
 mod cel;
+mod claim;
 mod command;
 mod configuration;
 mod disabled;
 mod engine;
 mod gate;
+mod grant;
 mod keeper;
+mod known;
 mod manifest;
 pub mod mutation;
 mod release;
@@ -24,6 +27,7 @@ pub use engine::Profile;
 pub use gate::{GATES, Gate, Phase};
 pub(crate) use keeper::Keeper;
 pub use keeper::Kept;
+pub use known::Known;
 pub use manifest::{Manifest, Reference};
 pub use rights::rights;
 pub(crate) use rights::rule;
@@ -51,8 +55,8 @@ pub struct Registration {
     pub address: Address,
     /// The certificates to trust, in PEM; none where somebody else writes them.
     pub authority: Option<String>,
-    /// The Helm release that fluxkeep itself is installed by.
-    pub release: Option<String>,
+    /// The Helm releases that never fail closed: fluxkeep's own, and what it needs to come back.
+    pub releases: Vec<String>,
 }
 
 /// Where the apiserver finds the server.
@@ -72,18 +76,48 @@ pub enum Address {
 }
 
 impl Registration {
-    /// Everything that is registered, in the order in which it is: what refuses by itself first.
+    /// Everything that is registered, in the order in which it is: what refuses by itself first. The last
+    /// bears the mark of who wants it.
     #[must_use]
-    pub fn manifests(&self, policy: &Policy) -> Vec<Manifest> {
+    pub fn manifests(&self, policy: &Policy, known: &Known) -> Vec<Manifest> {
+        let mut manifests = self.unmarked(policy, known);
+        // What is known changes with the cluster, and replicas hear of it one after the other.
+        let mark = claim::mark(&self.unmarked(policy, &Known::default()));
+        if let Some(last) = manifests.last_mut() {
+            last.annotate(claim::REGISTERED_BY, &mark);
+        }
+        manifests
+    }
+
+    fn unmarked(&self, policy: &Policy, known: &Known) -> Vec<Manifest> {
         let mut manifests = Vec::new();
-        for (policy, bindings) in twin::twins(policy) {
+        for (policy, bindings) in twin::twins(policy, known) {
             manifests.push(Manifest::of(&policy));
             manifests.extend(bindings.iter().map(Manifest::of));
         }
-        manifests.push(Manifest::of(&configuration::mutating(self, policy)));
-        manifests.push(Manifest::of(&configuration::validating(self, policy)));
+        manifests.push(Manifest::of(&configuration::mutating(self, policy, known)));
+        manifests.push(Manifest::of(&configuration::validating(
+            self, policy, known,
+        )));
         manifests
     }
+}
+
+/// Every object that a policy with these namespaces of the engine may want, whatever its levels.
+fn references(policy: &Policy) -> Vec<Reference> {
+    let everything = Policy {
+        engine: policy.engine.clone(),
+        ..Policy::default()
+    };
+    let registration = Registration {
+        address: Address::Url(String::new()),
+        authority: None,
+        releases: Vec::new(),
+    };
+    let manifests = registration
+        .unmarked(&everything, &Known::default())
+        .into_iter();
+    manifests.map(|manifest| manifest.reference).collect()
 }
 
 fn metadata(name: &str) -> ObjectMeta {

@@ -3,13 +3,14 @@
 use fluxkeep::helm::post_renderer::{EVERY_KIND, patch};
 use fluxkeep::policy::Policy;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::cel::{NEW, all, not, text};
 use super::engine::Profile;
 use super::gate::{Phase, helm_releases};
 use super::release::{is_own, is_suspended};
 use super::webhook::{IMPATIENT, Scope, client_config, match_conditions, reinvoked, rule};
-use super::{DOMAIN, Registration};
+use super::{DOMAIN, Known, Registration};
 
 /// A HelmRelease that is written.
 const OPERATIONS: [&str; 2] = ["CREATE", "UPDATE"];
@@ -66,7 +67,8 @@ fn has_stanza() -> String {
 pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<MutatingWebhook> {
     let profile = Profile {
         engine: &policy.engine,
-        release: registration.release.as_deref(),
+        releases: &registration.releases,
+        known: &Known::default(),
     };
     let rules = helm_releases()
         .into_iter()
@@ -77,6 +79,8 @@ pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<Mu
         rules: Some(rules.collect::<Vec<RuleWithOperations>>()),
         match_conditions: Some(match_conditions(conditions(&profile))),
         match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(LabelSelector::default()),
+        object_selector: Some(LabelSelector::default()),
         failure_policy: Some("Ignore".to_owned()),
         timeout_seconds: Some(IMPATIENT),
         side_effects: "None".to_owned(),

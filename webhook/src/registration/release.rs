@@ -1,7 +1,9 @@
 //! HelmReleases and release records, as conditions.
 
 use fluxkeep::helm::record::NAME as RECORD;
+use fluxkeep::helm::release::shortened;
 
+use super::Known;
 use super::cel::{NEW, OLD, all, any, list, not, optional, starts_with, text};
 use super::engine::{Profile, is_inside};
 
@@ -29,29 +31,72 @@ pub(super) fn becomes_another() -> String {
     ])
 }
 
-/// A HelmRelease that stands in the engine's namespaces or installs into them, and is not fluxkeep's.
+/// A HelmRelease that installs into the engine's namespaces, or owns the engine, and never fluxkeep's.
+/// Where it is kept tells nothing: usually all of them are kept beside Flux.
 pub(super) fn is_engines_release(object: &str, profile: &Profile<'_>) -> String {
-    let target = format!(
-        "{} in {}",
-        optional(object, "targetNamespace"),
-        list(&profile.engine.namespaces)
-    );
+    let target = optional(object, "targetNamespace");
+    let namespace = format!("({target} == '' ? request.namespace : {target})");
+    let installs = format!("{namespace} in {}", list(&profile.engine.namespaces));
+    let mut is_engines = vec![installs];
+    if !profile.known.owners.is_empty() {
+        let owners = list(&profile.known.owners);
+        let name = format!("{object}.metadata.name");
+        is_engines.push(format!(
+            "has({name}) && (request.namespace + '/' + {name}) in {owners}"
+        ));
+    }
+    let remote = format!("has({object}.spec) && has({object}.spec.kubeConfig)");
     let own = is_own(object, profile).map(|own| not(&own));
-    all([any([is_inside(profile.engine), target])]
-        .into_iter()
-        .chain(own))
+    all([any(is_engines), not(&remote)].into_iter().chain(own))
 }
 
-/// The HelmRelease that installs fluxkeep itself.
-pub(super) fn is_own(object: &str, profile: &Profile<'_>) -> Option<String> {
-    let name = profile.release?;
-    let is_own = |value: String| format!("{value} == {}", text(name));
-    // The apiserver makes up a name behind the mutating phase only.
-    let named = all([
-        format!("has({object}.metadata.name)"),
-        is_own(format!("{object}.metadata.name")),
+/// As [`is_engines_release`], before or after a write: one that leaves uninstalls Flux.
+pub(super) fn was_or_is_engines_release(profile: &Profile<'_>) -> String {
+    let was = all([
+        "request.operation == 'UPDATE'".to_owned(),
+        is_engines_release(OLD, profile),
     ]);
-    Some(any([named, is_own(optional(object, "releaseName"))]))
+    any([is_engines_release(NEW, profile), was])
+}
+
+/// A HelmRelease that never fails closed: by its own name, by the name of its Helm release, or by the name
+/// that helm-controller makes up for that.
+pub(super) fn is_own(object: &str, profile: &Profile<'_>) -> Option<String> {
+    if profile.releases.is_empty() {
+        return None;
+    }
+    let names = list(profile.releases);
+    let name = format!("{object}.metadata.name");
+    let target = optional(object, "targetNamespace");
+    let composed = format!("({target} + '-' + {name})");
+    let mut alike = vec![
+        format!("{name} in {names}"),
+        format!("{composed} in {names}"),
+    ];
+    alike.extend(
+        profile
+            .releases
+            .iter()
+            .filter_map(|name| is_shortened_to(&composed, name)),
+    );
+    // The apiserver makes up a name behind the mutating phase only.
+    let by_name = all([format!("has({name})"), any(alike)]);
+    let release = optional(object, "releaseName");
+    Some(any([by_name, format!("{release} in {names}")]))
+}
+
+/// Whether helm-controller may have shortened a name to this one. CEL has no SHA-256, so the first 40
+/// bytes tell.
+fn is_shortened_to(composed: &str, name: &str) -> Option<String> {
+    let (start, hash) = name.rsplit_once('-')?;
+    if start.len() != 40 || hash.len() != 12 {
+        return None;
+    }
+    let longer = format!("size({composed}) > 53");
+    Some(all([
+        longer,
+        format!("{composed}.startsWith({})", text(start)),
+    ]))
 }
 
 /// A Helm release record, by the name that Helm gives it.
@@ -62,10 +107,26 @@ pub(super) fn is_record() -> String {
     ])
 }
 
-/// A record of a release in the engine's namespaces that is not fluxkeep's.
+/// A record in the engine's namespaces, but for those of fluxkeep's own release and of releases that are
+/// known to be installed elsewhere; and one elsewhere of a release that is known to be the engine's.
 pub(super) fn is_engines_record(profile: &Profile<'_>) -> String {
-    let own = profile
-        .release
-        .map(|name| not(&starts_with(NEW, &format!("{RECORD}{name}.v"))));
-    all([is_inside(profile.engine)].into_iter().chain(own))
+    let Known {
+        elsewhere, engines, ..
+    } = profile.known;
+    let names = profile.releases.iter().cloned().map(shortened);
+    let mut open: Vec<_> = names
+        .map(|name| starts_with(NEW, &format!("{RECORD}{name}.v")))
+        .collect();
+    open.extend(is_record_of(elsewhere));
+    let closed = all([is_inside(profile.engine)]
+        .into_iter()
+        .chain(open.iter().map(|one| not(one))));
+    any([closed].into_iter().chain(is_record_of(engines)))
+}
+
+/// Whether a record begins as one of a list does.
+fn is_record_of(begins: &[String]) -> Option<String> {
+    let name = format!("(request.namespace + '/' + {NEW}.metadata.name)");
+    let listed = list(begins);
+    (!begins.is_empty()).then(|| format!("{listed}.exists(begin, {name}.startsWith(begin))"))
 }

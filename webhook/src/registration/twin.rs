@@ -2,9 +2,9 @@
 //! itself, without the server.
 //!
 //! Generated from what the webhook's gates are generated from, so both know the same engine. What a
-//! policy cannot know: the facts (so it does not tell which HelmRelease owns Flux), the policy
-//! file's overrides, and the time. An override on an object therefore counts for it with a reason
-//! and an end, whenever that end is; that it has passed is what the server itself refuses by.
+//! policy cannot know: the facts (so it does not tell which HelmRelease owns Flux) and the policy
+//! file's overrides. It has no clock either. The server writes one into it: the begin of the day, and
+//! the end of each override that is over. An override that ends while no server runs opens it still.
 
 use std::collections::BTreeMap;
 
@@ -22,16 +22,18 @@ use k8s_openapi::api::admissionregistration::v1::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::applier::{FLUX_GROUP, FLUX_INSTANCES, uninstalls};
+use super::applier::{KUSTOMIZATIONS, uninstalls};
 use super::cel::{OLD, any, not, text};
-use super::engine::{is_engine, is_helm, is_loosened, is_optional, members, not_a_hook};
+use super::engine::{is_engine, is_helm, is_known_by_label_alone, is_loosened, is_optional};
+use super::gate::{ENGINE_DELETED, ENGINE_LABEL_REMOVED, Gate, HELM_RELEASES};
 use super::webhook::match_conditions;
-use super::{DOMAIN, metadata};
+use super::{DOMAIN, Known, grant, metadata};
 
 /// A rule that a policy refuses by, too.
 struct Twin {
     rule: &'static Rule,
-    operation: &'static str,
+    /// Whose operations and resources it has.
+    gate: &'static Gate,
     conditions: fn(&Engine) -> Vec<(&'static str, String)>,
     /// What the user does.
     does: &'static str,
@@ -44,10 +46,9 @@ struct Twin {
 static TWINS: [Twin; 2] = [
     Twin {
         rule: &engine_deleted::RULE,
-        operation: "DELETE",
+        gate: &ENGINE_DELETED,
         conditions: |engine| {
             vec![
-                not_a_hook(),
                 ("engine", any([is_engine(engine), uninstalls()])),
                 ("required", not(&is_optional())),
             ]
@@ -58,10 +59,13 @@ static TWINS: [Twin; 2] = [
     },
     Twin {
         rule: &engine_label_removed::RULE,
-        operation: "UPDATE",
+        gate: &ENGINE_LABEL_REMOVED,
         conditions: |engine| {
-            let (engine, by_hand) = (("engine", is_engine(engine)), ("not-helm", not(&is_helm())));
-            vec![not_a_hook(), engine, ("loosened", is_loosened()), by_hand]
+            vec![
+                ("known-by-label-alone", is_known_by_label_alone(engine)),
+                ("loosened", is_loosened()),
+                ("not-helm", not(&is_helm())),
+            ]
         },
         does: "takes off it what guards Flux",
         remedy: |_| "Leave its labels on it, and the annotation of a hook off it".to_owned(),
@@ -72,6 +76,7 @@ static TWINS: [Twin; 2] = [
 /// The policies, each with a binding for each of the engine's namespaces where its override counts.
 pub(super) fn twins(
     policy: &Policy,
+    known: &Known,
 ) -> Vec<(
     ValidatingAdmissionPolicy,
     Vec<ValidatingAdmissionPolicyBinding>,
@@ -80,7 +85,8 @@ pub(super) fn twins(
         .iter()
         .filter(|twin| twin.rule.weight(policy) != Level::Off);
     twins
-        .map(|twin| (twin.policy(&policy.engine), twin.bindings(policy)))
+        .map(|twin| (twin.policy(&policy.engine, known), twin.bindings(policy)))
+        .chain(grant::policy(policy))
         .collect()
 }
 
@@ -89,7 +95,7 @@ impl Twin {
         format!("{}.{DOMAIN}", self.rule.id)
     }
 
-    fn policy(&self, engine: &Engine) -> ValidatingAdmissionPolicy {
+    fn policy(&self, engine: &Engine, known: &Known) -> ValidatingAdmissionPolicy {
         let home = ParamKind {
             api_version: Some("v1".to_owned()),
             kind: Some("Namespace".to_owned()),
@@ -99,8 +105,9 @@ impl Twin {
             match_constraints: Some(self.constraints()),
             match_conditions: Some(match_conditions((self.conditions)(engine))),
             param_kind: self.covers.then_some(home),
-            validations: Some(vec![self.validation()]),
-            ..ValidatingAdmissionPolicySpec::default()
+            validations: Some(vec![self.validation(known)]),
+            audit_annotations: Some(Vec::new()),
+            variables: Some(Vec::new()),
         };
         ValidatingAdmissionPolicy {
             metadata: metadata(&self.name()),
@@ -110,31 +117,28 @@ impl Twin {
     }
 
     fn constraints(&self) -> MatchResources {
-        let mut known = members();
-        if self.covers {
-            known.push((FLUX_GROUP, vec![FLUX_INSTANCES]));
-        }
-        let rules = known
-            .into_iter()
-            .map(|(group, resources)| NamedRuleWithOperations {
-                api_groups: Some(vec![group.to_owned()]),
-                api_versions: Some(vec!["*".to_owned()]),
-                operations: Some(vec![self.operation.to_owned()]),
-                resources: Some(resources.into_iter().map(str::to_owned).collect()),
-                scope: Some("*".to_owned()),
-                resource_names: None,
-            });
-        let match_policy = Some("Equivalent".to_owned());
+        // The facts alone tell which HelmRelease owns the engine, and which Kustomization applies it.
+        let asked = (self.gate.resources)().into_iter();
+        let known = asked.filter(|(_, resources)| {
+            *resources != [HELM_RELEASES] && *resources != [KUSTOMIZATIONS]
+        });
+        let rules = known.map(|(group, resources)| NamedRuleWithOperations {
+            api_groups: Some(vec![group.to_owned()]),
+            api_versions: Some(vec!["*".to_owned()]),
+            operations: Some(strings(self.gate.operations)),
+            resources: Some(strings(&resources)),
+            scope: Some("*".to_owned()),
+            resource_names: None,
+        });
         MatchResources {
             resource_rules: Some(rules.collect()),
-            match_policy,
-            ..MatchResources::default()
+            ..everything()
         }
     }
 
-    fn validation(&self) -> Validation {
+    fn validation(&self, known: &Known) -> Validation {
         Validation {
-            expression: self.is_excused(),
+            expression: self.is_excused(known),
             message_expression: Some(self.message()),
             // Without it the apiserver answers 422, which clients take for a mistake in the object.
             reason: Some("Forbidden".to_owned()),
@@ -142,8 +146,9 @@ impl Twin {
         }
     }
 
-    /// Whether annotations excuse the object from the rule, with a reason and an end.
-    fn is_excused(&self) -> String {
+    /// Whether annotations excuse the object from the rule, with a reason and an end that was not over when
+    /// the server looked last.
+    fn is_excused(&self, known: &Known) -> String {
         let holders = [OLD].into_iter().chain(self.covers.then_some("params"));
         let marks = holders.map(|holder| {
             format!("has({holder}.metadata.annotations) ? {holder}.metadata.annotations : {{}}")
@@ -153,10 +158,15 @@ impl Twin {
             format!("{key} in marks && marks[{key}].matches({})", text(pattern))
         };
         let allows = says(ALLOW, &format!(r"(^|,)\s*{}\s*(,|$)", self.rule.id));
-        let (reason, until) = (says(REASON, r"\S"), says(UNTIL, RFC_3339));
+        let mut excuses = vec![allows, says(REASON, r"\S"), says(UNTIL, RFC_3339)];
+        if let Some(as_of) = known.as_of {
+            let (until, as_of) = (text(UNTIL), text(&as_of.to_string()));
+            excuses.push(format!("timestamp(marks[{until}]) > timestamp({as_of})"));
+        }
         format!(
-            "[{}].exists(marks,\n{allows} &&\n{reason} &&\n{until})",
-            marks.collect::<Vec<_>>().join(", ")
+            "[{}].exists(marks,\n{})",
+            marks.collect::<Vec<_>>().join(", "),
+            excuses.join(" &&\n")
         )
     }
 
@@ -194,6 +204,7 @@ impl Twin {
         };
         let bare = ValidatingAdmissionPolicyBindingSpec {
             policy_name: Some(self.name()),
+            match_resources: Some(everything()),
             ..Default::default()
         };
         if !self.covers {
@@ -221,7 +232,18 @@ fn inside(home: &str) -> MatchResources {
     };
     MatchResources {
         namespace_selector: Some(selector),
-        ..MatchResources::default()
+        ..everything()
+    }
+}
+
+/// The apiserver's defaults, written out: what is not written is not put back when it is changed.
+pub(super) fn everything() -> MatchResources {
+    MatchResources {
+        exclude_resource_rules: Some(Vec::new()),
+        match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(LabelSelector::default()),
+        object_selector: Some(LabelSelector::default()),
+        resource_rules: None,
     }
 }
 
@@ -235,15 +257,20 @@ fn param(home: &str) -> ParamRef {
     }
 }
 
-fn actions(level: Level) -> Vec<String> {
+pub(super) fn actions(level: Level) -> Vec<String> {
     let actions: &[&str] = match level {
         Level::Enforce => &["Deny", "Audit"],
         Level::Warn => &["Warn", "Audit"],
         Level::Audit | Level::Off => &["Audit"],
     };
-    actions.iter().map(|action| (*action).to_owned()).collect()
+    strings(actions)
+}
+
+pub(super) fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// Stands for the engine's namespace until the apiserver puts it in.
 const HOME: &str = "{home}";
-const RFC_3339: &str = r"^\s*\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\s*$";
+/// As CEL's `timestamp` reads it.
+const RFC_3339: &str = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$";

@@ -8,11 +8,12 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, RuleWithOperations, ServiceReference, ValidatingWebhook,
     WebhookClientConfig,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::cel::not;
 use super::engine::Profile;
 use super::gate::{GATES, Gate, Phase};
-use super::{Address, DOMAIN, Registration};
+use super::{Address, DOMAIN, Known, Registration};
 
 /// How long the apiserver waits where nothing may pass unseen: its own default.
 const PATIENT: i32 = 10;
@@ -106,26 +107,28 @@ impl Gate {
 pub(super) fn webhooks(
     registration: &Registration,
     policy: &Policy,
+    known: &Known,
     phase: Phase,
 ) -> Vec<ValidatingWebhook> {
+    let profile = Profile {
+        engine: &policy.engine,
+        releases: &registration.releases,
+        known,
+    };
     let gates = GATES
         .iter()
         .filter(|gate| gate.phase == phase && gate.is_asked(policy));
     let both = gates.flat_map(|gate| Scope::ALL.map(|scope| (gate, scope)));
-    both.map(|(gate, scope)| webhook(registration, policy, gate, scope))
+    both.map(|(gate, scope)| webhook(registration, &profile, gate, scope))
         .collect()
 }
 
 fn webhook(
     registration: &Registration,
-    policy: &Policy,
+    profile: &Profile<'_>,
     gate: &Gate,
     scope: Scope,
 ) -> ValidatingWebhook {
-    let profile = Profile {
-        engine: &policy.engine,
-        release: registration.release.as_deref(),
-    };
     ValidatingWebhook {
         name: gate.webhook(scope),
         client_config: client_config(registration, gate.phase, scope),
@@ -135,14 +138,15 @@ fn webhook(
                 .map(|(group, resources)| rule(gate.operations, group, &resources))
                 .collect(),
         ),
-        match_conditions: Some(match_conditions(gate.conditions(scope, &profile))),
+        match_conditions: Some(match_conditions(gate.conditions(scope, profile))),
         match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(LabelSelector::default()),
+        object_selector: Some(LabelSelector::default()),
         failure_policy: Some(scope.failure_policy().to_owned()),
         timeout_seconds: Some(scope.timeout()),
         // An Event tells of a refusal, which is final: nothing would ever have to be undone.
         side_effects: "None".to_owned(),
         admission_review_versions: vec!["v1".to_owned()],
-        ..ValidatingWebhook::default()
     }
 }
 
@@ -221,6 +225,8 @@ pub(super) fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
         rules: webhook.rules,
         match_conditions: webhook.match_conditions,
         match_policy: webhook.match_policy,
+        namespace_selector: webhook.namespace_selector,
+        object_selector: webhook.object_selector,
         failure_policy: webhook.failure_policy,
         timeout_seconds: webhook.timeout_seconds,
         side_effects: webhook.side_effects,

@@ -1,0 +1,225 @@
+//! The facts that conditions carry, so that the apiserver can tell without the server.
+//!
+//! In the usual layout every HelmRelease lives beside Flux, and so do the records of all their Helm
+//! releases: the network's and the certificate manager's too. Were all of them refused while the
+//! server is down, nothing could bring it back.
+
+use fluxkeep::engine::Engine;
+use fluxkeep::facts::Facts;
+use fluxkeep::helm::Owner;
+use fluxkeep::helm::record::NAME as RECORD;
+use fluxkeep::object::{ALLOW, Object, UNTIL};
+use jiff::Timestamp;
+
+/// Entries of one list. A cluster has some hundred HelmReleases; conditions stay below 64 kB.
+const MOST: usize = 500;
+const DAY: i64 = 24 * 60 * 60;
+
+/// What is known of Helm releases and of time, in the words of conditions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Records in the engine's namespaces of releases that are installed elsewhere: how
+    /// `NAMESPACE/NAME` of each begins, the version left out.
+    pub elsewhere: Vec<String>,
+    /// Records elsewhere of releases that are installed into the engine's namespaces, or own it.
+    pub engines: Vec<String>,
+    /// HelmReleases that own the engine and are installed elsewhere, as `NAMESPACE/NAME`.
+    pub owners: Vec<String>,
+    /// Overrides that ended before this open nothing. None where nobody looks after it.
+    pub as_of: Option<Timestamp>,
+}
+
+impl Known {
+    /// Reads it off the facts.
+    #[must_use]
+    pub fn of(facts: &Facts, engine: &Engine, now: Timestamp) -> Self {
+        let owners = facts.owners(engine);
+        let mut known = Self {
+            as_of: Some(as_of(facts, now)),
+            ..Self::default()
+        };
+        let mut guarded: Vec<_> = owners
+            .iter()
+            .map(|owner| begin(&owner.namespace, &owner.name))
+            .collect();
+        for object in facts.objects() {
+            let Some(made) = made(object) else { continue };
+            let is_inside = engine.is_home(&made.release.namespace);
+            if is_inside || owners.contains(&made.release) {
+                guarded.push(made.record);
+                if !is_inside {
+                    known
+                        .owners
+                        .push(format!("{}/{}", made.namespace, object.name));
+                }
+            } else if engine.is_home(made.namespace) && engine.is_home(made.storage) {
+                known.elsewhere.push(made.record);
+            }
+        }
+        let is_inside = |record: &String| {
+            record
+                .split('/')
+                .next()
+                .is_some_and(|at| engine.is_home(at))
+        };
+        known.elsewhere.retain(|record| !guarded.contains(record));
+        known.engines = guarded
+            .into_iter()
+            .filter(|record| !is_inside(record))
+            .collect();
+        for list in [&mut known.elsewhere, &mut known.engines, &mut known.owners] {
+            list.sort();
+            list.dedup();
+            list.truncate(MOST);
+        }
+        known
+    }
+}
+
+/// What helm-controller makes of a HelmRelease.
+struct Made<'a> {
+    namespace: &'a str,
+    storage: &'a str,
+    release: Owner,
+    record: String,
+}
+
+/// None where it is no HelmRelease, or one about another cluster.
+fn made(object: &Object) -> Option<Made<'_>> {
+    let namespace = object.namespace.as_deref()?;
+    let release = object.installs()?;
+    let storage = object.helm_release()?.storage_namespace(namespace);
+    Some(Made {
+        namespace,
+        storage,
+        record: begin(storage, &release.name),
+        release,
+    })
+}
+
+/// How `NAMESPACE/NAME` of a release's records begins.
+fn begin(namespace: &str, release: &str) -> String {
+    format!("{namespace}/{RECORD}{release}.v")
+}
+
+/// The begin of the day, or the last end of an override since. It moves only then: each move is a
+/// write, and replicas have to agree on it.
+fn as_of(facts: &Facts, now: Timestamp) -> Timestamp {
+    let second = now.as_second();
+    let midnight = Timestamp::from_second(second - second.rem_euclid(DAY)).unwrap_or(now);
+    let holders = facts
+        .objects()
+        .filter(|object| object.annotations.contains_key(ALLOW));
+    let ends = holders.filter_map(|object| object.annotations.get(UNTIL)?.trim().parse().ok());
+    ends.filter(|end: &Timestamp| *end <= now)
+        .fold(midnight, Timestamp::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fluxkeep::manifest::{Reading, read};
+
+    fn known(text: &str) -> Known {
+        let objects = read(text, Reading::default()).unwrap_or_default();
+        let now = "2026-11-24T12:00:00Z".parse().unwrap_or_default();
+        Known::of(&Facts::of(objects), &Engine::default(), now)
+    }
+
+    fn release(namespace: &str, name: &str, spec: &str) -> String {
+        format!(
+            "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: {name}, \
+             namespace: {namespace}}}\nspec: {{{spec}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_release_beside_flux_that_is_installed_elsewhere_is_open() {
+        let text = release("flux-system", "cilium", "targetNamespace: kube-system");
+        let all = known(&text);
+        assert_eq!(
+            all.elsewhere,
+            ["flux-system/sh.helm.release.v1.kube-system-cilium.v"]
+        );
+        assert!(all.engines.is_empty() && all.owners.is_empty());
+        for closed in [
+            release("flux-system", "flux", ""),
+            release("flux-system", "flux", "targetNamespace: flux-system"),
+            release(
+                "flux-system",
+                "flux",
+                "targetNamespace: a, storageNamespace: b",
+            ),
+            release(
+                "flux-system",
+                "flux",
+                "targetNamespace: a, kubeConfig: {secretRef: {name: b}}",
+            ),
+            release(
+                "tenant",
+                "flux",
+                "storageNamespace: flux-system, releaseName: flux",
+            ),
+        ] {
+            assert!(known(&closed).elsewhere.is_empty(), "{closed}");
+        }
+    }
+
+    #[test]
+    fn a_record_elsewhere_of_what_is_installed_beside_flux_is_closed() {
+        let into = "targetNamespace: flux-system, releaseName: flux";
+        assert_eq!(
+            known(&release("apps", "a", into)).engines,
+            ["apps/sh.helm.release.v1.flux.v"]
+        );
+        let stored = format!("{into}, storageNamespace: records");
+        assert_eq!(
+            known(&release("apps", "a", &stored)).engines,
+            ["records/sh.helm.release.v1.flux.v"]
+        );
+        assert!(known(&release("apps", "a", "")).engines.is_empty());
+    }
+
+    #[test]
+    fn whoever_owns_the_engine_is_closed_wherever_it_is_kept_and_whatever_it_is_called() {
+        let owned = |name: &str, namespace: &str| {
+            format!(
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  \
+                 namespace: flux-system\n  annotations: {{meta.helm.sh/release-name: {name}, \
+                 meta.helm.sh/release-namespace: {namespace}}}\n"
+            )
+        };
+        let umbrella = known(&(owned("umbrella", "apps") + &release("apps", "umbrella", "")));
+        assert_eq!(umbrella.engines, ["apps/sh.helm.release.v1.umbrella.v"]);
+        assert_eq!(umbrella.owners, ["apps/umbrella"]);
+        let same = release(
+            "flux-system",
+            "a",
+            "targetNamespace: apps, releaseName: flux",
+        );
+        assert!(!known(&same).elsewhere.is_empty());
+        assert!(
+            known(&(owned("flux", "flux-system") + &same))
+                .elsewhere
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_clock_moves_with_the_day_and_with_the_end_of_an_override() {
+        let until = |end: &str| {
+            let text = format!(
+                "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n  annotations: \
+                 {{fluxkeep.io/allow: engine-deleted, fluxkeep.io/until: '{end}'}}\n"
+            );
+            known(&text)
+                .as_of
+                .map(|at| at.to_string())
+                .unwrap_or_default()
+        };
+        assert_eq!(until("2026-11-24T12:00:01Z"), "2026-11-24T00:00:00Z");
+        assert_eq!(until("2026-11-24T11:00:00Z"), "2026-11-24T11:00:00Z");
+        assert_eq!(until("2020-01-01T00:00:00Z"), "2026-11-24T00:00:00Z");
+        assert_eq!(until("soon"), "2026-11-24T00:00:00Z");
+    }
+}
