@@ -1,6 +1,6 @@
 //! Who owns what lives, at the doors that ask: a release that takes over what another tool applies.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
 
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;

@@ -371,6 +371,8 @@ fn ordinary_work_on_a_controller_asks_nobody_and_only_what_may_be_refused_fails_
 
 const BINDING: &str = "rbac.authorization.k8s.io/v1/ClusterRoleBinding";
 
+// Each caller makes the value for it.
+#[allow(clippy::needless_pass_by_value)]
 fn rbac(kind: &str, name: &str, key: &str, value: Value) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, key: value})
 }

@@ -21,6 +21,8 @@ fn authority(name: &str) -> Authority {
 }
 
 /// A certificate that an authority signs, and its key.
+// Each caller makes the parameters for it.
+#[allow(clippy::needless_pass_by_value)]
 fn signed(authority: &Authority, params: CertificateParams) -> Presented {
     let key = KeyPair::generate().unwrap();
     let pem = params.signed_by(&key, authority).unwrap().pem();
