@@ -1,11 +1,24 @@
-//! The reader of streams: it never stops, what it finds stands where it says, and what lines tell is what the
-//! parser tells.
+//! The reader of streams: it never stops, what it finds stands where it says, and what is left out is what nobody
+//! reads. That the rest is what Go reads, the suite compares with Go itself.
 #![no_main]
 
 use fluxkeep::manifest::{Reading, read};
-use fluxkeep::yaml::{Document, documents, is_unread};
+use fluxkeep::yaml::{Document, Paths, documents, json};
 use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
+
+const TREE: Paths = Paths::Keys(&[
+    ("kind", Paths::Whole),
+    ("a", Paths::Keys(&[("b", Paths::Items(&Paths::Keys(&[("c", Paths::Whole)])))])),
+    (
+        "metadata",
+        Paths::Keys(&[
+            ("name", Paths::Whole),
+            ("labels", Paths::Prefixed(&[""])),
+            ("annotations", Paths::Prefixed(&["keep"])),
+        ]),
+    ),
+    ("items", Paths::Items(&Paths::Keys(&[("metadata", Paths::Whole)]))),
+]);
 
 fuzz_target!(|text: &str| {
     let mut behind = 0;
@@ -13,31 +26,14 @@ fuzz_target!(|text: &str| {
         assert!(document.offset >= behind, "in their order");
         behind = document.offset + document.text.len();
         assert_eq!(text.get(document.offset..behind), Some(document.text));
-        if !document.is_json {
-            is_read_alike(&document);
-        }
+        is_read_alike(&document);
     }
     let _ = read(text, Reading::default());
 });
 
-/// Where it is not sure where lines end, only the parser reads.
 fn is_read_alike(document: &Document<'_>) {
-    let parsed = Document { lines_are_sure: false, ..*document }.lean().read::<Value>();
-    if let Ok(parsed) = parsed {
-        let told = document.lean().read::<Value>().map(stripped);
-        assert_eq!(told, Ok(stripped(parsed)), "{}", document.text);
-    }
-}
-
-/// Without what nobody reads; below `values` of a HelmRelease everything is.
-fn stripped(value: Value) -> Value {
-    match value {
-        Value::Array(items) => items.into_iter().map(stripped).collect(),
-        Value::Object(map) => {
-            let kept = map.into_iter().filter(|(key, _)| !is_unread(key));
-            let read = kept.map(|(key, value)| if key == "values" { (key, value) } else { (key, stripped(value)) });
-            read.collect::<serde_json::Map<_, _>>().into()
-        }
-        other => other,
+    if let Ok(whole) = document.read_paths(&Paths::Whole) {
+        let expected = json(whole.to_string().as_bytes(), &TREE).ok();
+        assert_eq!(document.read_paths(&TREE).ok(), expected, "{}", document.text);
     }
 }

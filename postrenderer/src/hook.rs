@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use fluxkeep::helm::post_renderer::{keeps, stanza};
 use fluxkeep::manifest::{self, Found, Reading};
 use fluxkeep::object::Body;
+use fluxkeep::yaml::Paths;
 use fluxkeep::yaml::edit::{edit, splice};
 use serde_json::{Value, json};
 
@@ -90,7 +91,7 @@ fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
     }) else {
         bail!("it holds no document");
     };
-    let value: Value = document.lean().read()?;
+    let value: Value = document.read_paths(&Paths::Whole)?;
     let value = item
         .map_or(Some(&value), |item| {
             value.pointer(&format!("/items/{item}"))

@@ -164,7 +164,7 @@ mod tests {
 
     const POLICY: Option<&str> = Some(
         "matchExpressions: [{key: net, operator: In, values: [open, wide]}, {key: tier, operator: Exists}, \
-         {key: no, operator: DoesNotExist}]",
+         {key: 'no', operator: DoesNotExist}]",
     );
 
     #[test]

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::RESOURCE_POLICY;
-use crate::yaml;
+use crate::yaml::{self, Paths};
 
 /// The target that meets every object.
 pub const EVERY_KIND: &str = ".*";
@@ -51,7 +51,7 @@ fn writes_keep(patch: &Value) -> bool {
     let documents = yaml::documents(text);
     let read = documents
         .first()
-        .and_then(|document| document.lean().read::<Value>().ok())
+        .and_then(|document| document.read_paths(&Paths::Whole).ok())
         .unwrap_or_default();
     let policy = read
         .pointer("/metadata/annotations")

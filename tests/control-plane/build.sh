@@ -25,6 +25,7 @@ programs=(
   "helm-3|helm-3|helm.sh/helm/v3/cmd/helm|"
   "helm-4|helm-4|helm.sh/helm/v4/cmd/helm|"
   "helm-controller|helm-controller|github.com/fluxcd/helm-controller|"
+  "go-yaml|go-yaml|.|"
   "kustomize-controller|kustomize-controller|github.com/fluxcd/kustomize-controller|"
 )
 
@@ -56,7 +57,12 @@ provide() {
     return
   fi
   local key
-  key=$(cat "$here/$module/go.mod" "$here/$module/go.sum" - <<<"$package $flags" | sha256sum | cut -c1-16)
+  # A module of our own has sources, too.
+  key=$({
+    cat "$here/$module/go.mod" "$here/$module/go.sum"
+    find "$here/$module" -name '*.go' -exec cat {} +
+    cat <<<"$package $flags"
+  } | sha256sum | cut -c1-16)
   path=$cache/$program-$key
   if [[ ! -x $path ]]; then
     build "$program" "$here/$module" "$package" "$flags" "$path"

@@ -1,24 +1,25 @@
 //! Streams of documents, YAML or JSON, read in part; and edits of YAML in place.
 //!
-//! YAML is read as the Go readers of kubectl and Helm do: `yes` and `on` are booleans, of two equal
-//! keys the later one counts. What is said about a document that is not readable never repeats a
-//! value of it: it may be a Secret.
+//! YAML is read as Kubernetes' Go programs read it: a document gives the JSON that sigs.k8s.io/yaml gives, or it is
+//! refused; never another value. The suite compares both over mutated documents. What is said about a document that is
+//! not readable never repeats a value of it: it may be a Secret.
 
-mod blocks;
+mod budget;
 pub mod edit;
 mod json;
-mod lean;
-mod margin;
+mod odd;
 mod paths;
-mod plain;
+mod reader;
+mod scalar;
 mod scan;
+mod skip;
 mod split;
 
 #[cfg(test)]
 mod tests;
 
+pub use budget::Budget;
 pub use json::{json, shape};
-pub use lean::{is_unread, lean};
 pub use paths::Paths;
 pub use split::{documents, newlines, split, whole};
 
@@ -26,8 +27,18 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_saphyr::options::DuplicateKeyPolicy;
-use serde_saphyr::{Budget, Error};
+
+use crate::odd::OddPlaces;
+use crate::reader::Broken;
+
+/// A document that is read whole, by a caller that does not name its parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Lean<'a> {
+    document: Document<'a>,
+}
+
+/// The key of an object's metadata, which is what is edited most.
+const METADATA: &str = "metadata";
 
 /// One document of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +53,10 @@ pub struct Document<'a> {
     pub content: u32,
     /// Whether it is JSON.
     pub is_json: bool,
-    /// Whether every reader sees the lines of the text end at the same places: a carriage return alone, and
-    /// some characters beyond ASCII, end one for some only.
-    pub lines_are_sure: bool,
-    /// Whether each line at its margin is blank, a comment or an item, or begins with a letter; and one only with
-    /// `metadata`. What is not sure is said not to be so.
-    pub margin_is_plain: bool,
+    /// The byte of its text at which begins what Go's reader is given: behind the line of the marker, unless the stream
+    /// or another marker stands in front of that, and behind a byte order mark.
+    body: usize,
 }
-
-const METADATA: &str = "metadata";
 
 /// Why a document is not readable, and where in the stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,14 +70,20 @@ pub struct Unread {
     pub message: String,
 }
 
-/// A document whose unread blocks are left out: see [`lean`].
-#[derive(Debug, Clone)]
-pub struct Lean<'a> {
-    document: Document<'a>,
-    text: Cow<'a, str>,
-}
-
 impl<'a> Document<'a> {
+    /// A text that is one document of YAML, wherever else a stream would be cut.
+    #[must_use]
+    pub const fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            offset: 0,
+            line: 1,
+            content: 1,
+            is_json: false,
+            body: 0,
+        }
+    }
+
     /// The same document in a stream that has so many bytes and lines more in front.
     #[must_use]
     pub fn behind(self, bytes: usize, lines: u32) -> Self {
@@ -92,12 +104,55 @@ impl<'a> Document<'a> {
     /// Reads the parts of the document. A document that holds nothing is null.
     ///
     /// # Errors
-    /// When it is neither YAML nor JSON, or nested or aliased beyond all measure. The place is that in the stream.
+    /// When it is neither YAML nor JSON, when a part that is read is nested deeper than 127 levels, and when it is longer
+    /// or more aliased than the usual [`Budget`]. The place is that in the stream.
     pub fn read_paths(&self, paths: &'static Paths) -> Result<Value, Unread> {
+        self.read_within(paths, &mut Budget::default())
+    }
+
+    /// As [`read_paths`](Self::read_paths), and takes what it reads from a budget that other documents may share.
+    ///
+    /// # Errors
+    /// As [`read_paths`](Self::read_paths); and when the budget does not suffice, which [`Budget::is_spent`] tells.
+    pub fn read_within(&self, paths: &'static Paths, budget: &mut Budget) -> Result<Value, Unread> {
         if self.is_json {
             return json(self.text.as_bytes(), paths).map_err(|error| self.not_json(&error));
         }
-        Ok(paths::project(self.lean().read()?, paths))
+        let body = self.text.get(self.body..).unwrap_or_default();
+        let read = self.read_body(body, paths, budget);
+        read.map_err(|broken| {
+            let before = newlines(self.text.get(..self.body).unwrap_or_default());
+            self.unread(
+                u64::from(before) + broken.line as u64,
+                broken.column as u64,
+                broken.message.to_owned(),
+            )
+        })
+    }
+
+    fn read_body(
+        &self,
+        body: &str,
+        paths: &'static Paths,
+        budget: &mut Budget,
+    ) -> Result<Value, Broken> {
+        let odd = OddPlaces::of(body).map_err(|at| reader::refused_character(body, at))?;
+        let reads_a_part = matches!(paths, Paths::Keys(_) | Paths::Items(_));
+        if reads_a_part && odd.is_empty() && !odd::has_other_ends(body) {
+            let skipped = skip::skip(body, paths);
+            let read = reader::read(&ended(&skipped.text), odd, paths, budget);
+            return read.map_err(|broken| Broken {
+                line: skipped.line(broken.line),
+                ..broken
+            });
+        }
+        reader::read(&ended(body), odd, paths, budget)
+    }
+
+    /// The document, to be read whole.
+    #[must_use]
+    pub const fn lean(self) -> Lean<'a> {
+        Lean { document: self }
     }
 
     /// Says that the document, JSON, is not readable.
@@ -105,20 +160,7 @@ impl<'a> Document<'a> {
         self.unread(error.line() as u64, error.column() as u64, shape(error))
     }
 
-    /// The document without what is never read.
-    #[must_use]
-    pub fn lean(&self) -> Lean<'a> {
-        let is_sure = self.lines_are_sure && !self.is_json;
-        Lean {
-            document: *self,
-            text: if is_sure {
-                lean(self.text)
-            } else {
-                Cow::Borrowed(self.text)
-            },
-        }
-    }
-
+    /// Says that the document is not readable, at a line and column of its text, from 1.
     fn unread(&self, line: u64, column: u64, message: String) -> Unread {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let line = self.line.saturating_add(narrow(line)).saturating_sub(1);
@@ -130,48 +172,43 @@ impl<'a> Document<'a> {
     }
 }
 
-impl Lean<'_> {
-    /// What is left of the document.
+/// A text whose last line ends: Go's reader of streams ends it, too.
+fn ended(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.ends_with('\n') {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{text}\n"))
+    }
+}
+
+impl<'a> Lean<'a> {
+    /// The text of the document.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
+    pub const fn text(&self) -> &'a str {
+        self.document.text
     }
 
     /// Whether the document is JSON.
     #[must_use]
-    pub fn is_json(&self) -> bool {
+    pub const fn is_json(&self) -> bool {
         self.document.is_json
     }
 
     /// Reads the document.
     ///
     /// # Errors
-    /// When it is neither YAML nor JSON, nested or aliased beyond all measure, or when a value has
-    /// another type than `T` wants. The place is that in the stream.
+    /// As [`Document::read_paths`]; and when a value has another type than `T` wants.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
-        if self.is_json() {
-            return serde_json::from_str(&self.text)
-                .map_err(|error| self.document.not_json(&error));
+        let Document { text, is_json, .. } = self.document;
+        if is_json {
+            return serde_json::from_str(text).map_err(|error| self.document.not_json(&error));
         }
-        let node = self
-            .document
-            .lines_are_sure
-            .then(|| plain::read(&self.text))
-            .flatten();
-        if let Some(Ok(value)) = node.as_ref().map(T::deserialize) {
-            return Ok(value);
-        }
-        if let Ok(value) = parse(&self.text, DuplicateKeyPolicy::PassThrough) {
-            return Ok(value);
-        }
-        // The whole text once more: for the place of the error, for a key that stands twice (rare, and
-        // slower to read), and in case only this one was bad.
-        parse(self.document.text, DuplicateKeyPolicy::LastWins).map_err(|error| {
-            let (line, column) = error
-                .location()
-                .map_or((1, 1), |at| (at.line(), at.column()));
-            self.document.unread(line, column, reason(&error))
-        })
+        let value = self.document.read_paths(&Paths::Whole)?;
+        let wrong = |_| {
+            self.document
+                .unread(1, 1, "a value has the wrong type".to_owned())
+        };
+        T::deserialize(value).map_err(wrong)
     }
 
     /// Says that an item of the document, a list, is not readable.
@@ -179,37 +216,5 @@ impl Lean<'_> {
     pub fn unread(&self, index: usize, error: &serde_json::Error) -> Unread {
         let message = format!("item {index} of the list: {}", shape(error));
         self.document.unread(1, 1, message)
-    }
-}
-
-fn parse<T: DeserializeOwned>(
-    text: &str,
-    duplicate_keys: DuplicateKeyPolicy,
-) -> Result<T, Box<Error>> {
-    let options = serde_saphyr::options! {
-        budget: budget(),
-        duplicate_keys: duplicate_keys,
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options::<T>(text, options).map_err(Box::new)
-}
-
-/// Beyond every real document: the largest CRD of Flux has 20,000 events and 40 levels.
-fn budget() -> Option<Budget> {
-    serde_saphyr::budget! {
-        max_events: 2_000_000,
-        max_depth: 200,
-        max_aliases: 1_000,
-        max_anchors: 1_000,
-    }
-}
-
-/// The parser's own words may repeat the value that it met; what it expected is safe to tell.
-fn reason(error: &Error) -> String {
-    match error.without_snippet() {
-        Error::Budget { .. } => "nested, aliased or long beyond all measure".to_owned(),
-        Error::Unexpected { expected, .. } => format!("something else than {expected}"),
-        Error::Message { .. } => "a value has the wrong type".to_owned(),
-        _ => "it is not YAML".to_owned(),
     }
 }

@@ -17,10 +17,8 @@ pub(super) type Scalar<'a> = (Range<usize>, &'a str, ScalarStyle);
 /// The lines of a text, one after another.
 pub(super) struct Scan<'a> {
     text: &'a str,
-    /// Where the next line begins, or what is left of one.
+    /// Where the next line begins.
     pub(super) at: usize,
-    /// The column at which what is left of a line begins.
-    lead: usize,
 }
 
 /// One line, without its end and the carriage return before.
@@ -33,13 +31,6 @@ pub(super) struct Line<'a> {
     pub(super) next: usize,
 }
 
-impl Line<'_> {
-    /// Whether it begins an item of a sequence.
-    pub(super) fn is_item(&self) -> bool {
-        is_item(self.content)
-    }
-}
-
 /// How many spaces a text begins with, and what follows.
 pub(super) fn spaces(text: &str) -> (usize, &str) {
     // Three times as fast as `trim_start_matches`.
@@ -47,28 +38,14 @@ pub(super) fn spaces(text: &str) -> (usize, &str) {
     (spaces, text.get(spaces..).unwrap_or_default())
 }
 
-/// Whether a line's content begins an item of a sequence.
-pub(super) fn is_item(content: &str) -> bool {
-    content == "-" || content.starts_with("- ")
-}
-
 impl<'a> Scan<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            at: 0,
-            lead: 0,
-        }
+        Self { text, at: 0 }
     }
 
     /// Goes on with the line that begins at an offset.
     pub(super) const fn go(&mut self, at: usize) {
-        (self.at, self.lead) = (at, 0);
-    }
-
-    /// Goes on with what stands behind the dash of an item.
-    pub(super) const fn enter(&mut self, item: &Line<'_>) {
-        (self.at, self.lead) = (item.start + 1, item.indent + 1);
+        self.at = at;
     }
 
     /// The next line that is neither blank nor a comment; the text's end is an empty one.
@@ -87,7 +64,7 @@ impl<'a> Scan<'a> {
             }
             return Line {
                 start: self.at + spaces,
-                indent: self.lead + spaces,
+                indent: spaces,
                 content: bare,
                 next: self.at + length,
             };

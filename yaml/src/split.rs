@@ -1,15 +1,16 @@
-//! Where one document ends and the next begins.
+//! Where one document ends and the next begins, as Kubernetes' reader of streams sees it.
+//!
+//! Source: `NewYAMLOrJSONDecoder` of k8s.io/apimachinery/pkg/util/yaml, which kubectl and Helm read manifests with.
 
 use serde_json::value::RawValue;
 
-use super::margin::{Margin, Seek};
-use super::{Document, METADATA};
+use super::Document;
 
-/// The documents of a stream, in their order. What holds only blanks, comments or directives is
-/// left out.
+/// The documents of a stream, in their order. What holds only blanks, comments or directives is left out.
 ///
-/// A line that begins with `---` or `...` separates: inside a document such a line can only be
-/// indented. JSON values may also follow each other without a separator.
+/// A line that begins with `---` separates: inside a document such a line can only be indented. What follows a line
+/// `...` belongs to the document in front of it, and no reader reads it. A stream that begins with JSON may hold more
+/// JSON objects, one after another without a separator.
 #[must_use]
 pub fn documents(text: &str) -> Vec<Document<'_>> {
     split(text).0
@@ -18,46 +19,37 @@ pub fn documents(text: &str) -> Vec<Document<'_>> {
 /// As [`documents`], and how many lines end in the text.
 #[must_use]
 pub fn split(text: &str) -> (Vec<Document<'_>>, u32) {
-    let mut found = Vec::new();
-    let mark = if text.starts_with('\u{feff}') {
-        '\u{feff}'.len_utf8()
-    } else {
-        0
-    };
-    let body = text.get(mark..).unwrap_or_default();
-    let mut part = Part {
-        text: body,
-        offset: mark,
+    let begin = Part {
+        text,
+        offset: 0,
         line: 1,
     };
-    let (mut begin, mut margin) = (0, Edge::default());
-    for at in Margin::new(body, 0, Seek::Lines) {
-        let line = body.get(at..).unwrap_or_default();
-        if is_marker(line) {
-            part = part.cut(at - begin, margin, &mut found);
-            (begin, margin) = (at, Edge::default());
+    // A stream that begins with JSON is JSON, as far as it goes.
+    let (mut found, mut rest) = begin.objects();
+    rest = if found.is_empty() {
+        begin
+    } else {
+        rest.behind_blanks()
+    };
+    // Go's reader hands a marker on if it has nothing of the document yet, and else takes it for the end of that.
+    let mut has_nothing = true;
+    loop {
+        let end = next_marker(rest.text).unwrap_or(rest.text.len());
+        let (part, behind) = rest.cut(end);
+        let body = if has_nothing { 0 } else { part.marker_line() };
+        has_nothing = body == part.text.len();
+        part.add(body, &mut found);
+        rest = behind;
+        if rest.text.is_empty() {
+            return (found, rest.line - 1);
         }
-        margin.add(line);
     }
-    let end = part.cut(body.len() - begin, margin, &mut found);
-    (found, end.line - 1)
 }
 
-/// What the lines of a document say that stand at its margin.
-#[derive(Debug, Clone, Copy, Default)]
-struct Edge {
-    is_odd: bool,
-    metadata: usize,
-}
-
-impl Edge {
-    fn add(&mut self, line: &str) {
-        self.is_odd |= line
-            .bytes()
-            .next()
-            .is_some_and(|first| !first.is_ascii_alphabetic() && !b"#-\n\r".contains(&first));
-        self.metadata += usize::from(line.starts_with(METADATA));
-    }
+/// The offset of the next line, but for the first one, that is a marker.
+fn next_marker(text: &str) -> Option<usize> {
+    let mut lines = memchr::memmem::find_iter(text.as_bytes(), b"\n---").map(|end| end + 1);
+    lines.find(|at| text.get(*at..).is_some_and(is_marker))
 }
 
 /// How many bytes of a stream, of which this is the beginning, are whole documents: those before the last `---`
@@ -89,11 +81,15 @@ const MARKER: &[u8] = b"\n---";
 const STEP: usize = 8 << 10;
 
 /// Whether a text begins with a marker.
-fn is_marker(line: &str) -> bool {
-    let rest = line
-        .strip_prefix("---")
-        .or_else(|| line.strip_prefix("..."));
+fn is_marker(text: &str) -> bool {
+    let rest = text.strip_prefix("---");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
+/// How many lines end in a text.
+#[must_use]
+pub fn newlines(text: &str) -> u32 {
+    u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
 }
 
 /// A part of the stream, and where in it.
@@ -105,87 +101,111 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// What follows this many bytes.
-    fn behind(self, length: usize) -> Self {
-        let (before, text) = self
+    /// The first so many bytes, and what follows them.
+    fn cut(self, length: usize) -> (Self, Self) {
+        let (text, rest) = self
             .text
             .split_at_checked(length)
             .unwrap_or((self.text, ""));
-        Self {
-            text,
-            offset: self.offset + before.len(),
-            line: self.line + newlines(before),
+        let behind = Self {
+            text: rest,
+            offset: self.offset + text.len(),
+            line: self.line.saturating_add(newlines(text)),
+        };
+        (Self { text, ..self }, behind)
+    }
+
+    /// The length of the line of its marker, if nothing else stands on that.
+    fn marker_line(self) -> usize {
+        let line = self.text.split_inclusive('\n').next().unwrap_or_default();
+        if is_marker(line) && is_idle(line) {
+            line.len()
+        } else {
+            0
         }
     }
 
-    /// Adds the documents of the first so many bytes; what follows is left.
-    fn cut(self, length: usize, edge: Edge, found: &mut Vec<Document<'a>>) -> Self {
-        let behind = self.behind(length);
-        Self {
-            text: self.text.get(..length).unwrap_or_default(),
-            ..self
-        }
-        .add(edge, found);
-        behind
-    }
-
-    fn add(self, edge: Edge, found: &mut Vec<Document<'a>>) {
-        if self.text.lines().all(is_idle) {
+    /// Adds its documents. Go's reader is given what stands behind `body`.
+    fn add(self, body: usize, found: &mut Vec<Document<'a>>) {
+        // At the start of a stream the mark belongs to nothing.
+        let is_marked = self.offset == 0 && self.text.starts_with(MARK);
+        let part = if is_marked {
+            self.cut(MARK.len_utf8()).1
+        } else {
+            self
+        };
+        if part.text.lines().all(is_idle) {
             return;
         }
-        let body = self.text.strip_prefix("---").unwrap_or(self.text);
-        let trimmed = body.trim_start();
-        if trimmed.starts_with('{') {
-            self.behind(self.text.len() - trimmed.len())
-                .values(self, found);
-        } else {
-            let lead = self.text.lines().take_while(|line| is_idle(line)).count();
-            let content = self
-                .line
-                .saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
-            let margin_is_plain = !edge.is_odd && edge.metadata == 1;
-            found.push(Document {
-                margin_is_plain,
-                ..self.document(self.text, content, false)
-            });
-        }
-    }
-
-    /// JSON objects one after another. Where anything else stands among them, all of it is one document
-    /// of YAML, its marker included: a document cannot begin in the middle of a line.
-    fn values(self, whole: Self, found: &mut Vec<Document<'a>>) {
-        let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
-        let (mut rest, before) = (self, found.len());
-        while let Some(value) = stream.next() {
-            let Some(object) = value
-                .ok()
-                .map(RawValue::get)
-                .filter(|text| text.starts_with('{'))
-            else {
-                found.truncate(before);
-                found.push(whole.document(whole.text, self.line, false));
+        let content = part
+            .text
+            .strip_prefix("---")
+            .unwrap_or(part.text)
+            .trim_start();
+        if content.starts_with('{') && !content.contains(ENDS) {
+            let (objects, rest) = part.cut(part.text.len() - content.len()).1.objects();
+            if objects.len() == 1 && rest.text.trim().is_empty() {
+                found.extend(objects);
                 return;
-            };
-            rest = rest.behind(rest.text.len() - rest.text.trim_start().len());
-            found.push(rest.document(object, rest.line, true));
-            rest = rest.behind(self.offset + stream.byte_offset() - rest.offset);
+            }
         }
+        let has_mark = !is_marked
+            && part
+                .text
+                .get(body..)
+                .is_some_and(|text| text.starts_with(MARK));
+        let body = body + if has_mark { MARK.len_utf8() } else { 0 };
+        found.push(part.document(false, body));
     }
 
-    fn document(self, text: &'a str, content: u32, is_json: bool) -> Document<'a> {
-        let lines_are_sure = lines_are_sure(text);
-        let Self { offset, line, .. } = self;
+    /// The JSON objects that it begins with, one after another, and what follows them.
+    fn objects(self) -> (Vec<Document<'a>>, Self) {
+        let mut values = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
+        let (mut rest, mut objects) = (self, Vec::new());
+        if !self.text.trim_start().starts_with('{') {
+            return (objects, rest);
+        }
+        while let Some(Ok(value)) = values.next() {
+            let text = value.get();
+            if !text.starts_with('{') {
+                break;
+            }
+            rest = rest.cut(rest.text.len() - rest.text.trim_start().len()).1;
+            objects.push(Self { text, ..rest }.document(true, 0));
+            rest = rest.cut(self.offset + values.byte_offset() - rest.offset).1;
+        }
+        (objects, rest)
+    }
+
+    /// What follows the blanks that it begins with, up to the end of a line.
+    fn behind_blanks(self) -> Self {
+        let blanks = self.text.len() - self.text.trim_start().len();
+        let line = self.text.find('\n').map_or(blanks, |end| end + 1);
+        self.cut(blanks.min(line)).1
+    }
+
+    fn document(self, is_json: bool, body: usize) -> Document<'a> {
+        let lead = self.text.lines().take_while(|line| is_idle(line)).count();
+        let content = self
+            .line
+            .saturating_add(u32::try_from(lead).unwrap_or(u32::MAX));
+        let Self { text, offset, line } = self;
         Document {
             text,
             offset,
             line,
             content,
             is_json,
-            lines_are_sure,
-            margin_is_plain: false,
+            body,
         }
     }
 }
+
+/// A byte order mark.
+const MARK: char = '\u{feff}';
+
+/// Where Go's reader of YAML ends a line, and that of JSON does not.
+const ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// A line that says nothing: blank, a comment, a directive or a bare marker.
 fn is_idle(line: &str) -> bool {
@@ -197,29 +217,12 @@ fn is_idle(line: &str) -> bool {
     text.is_empty() || text.starts_with('#') || line.starts_with('%')
 }
 
-/// Line ends of YAML 1.1, which Go's reader knows: next line, line separator, paragraph separator.
-const NEXT_LINE: [&str; 3] = ["\u{85}", "\u{2028}", "\u{2029}"];
-
-fn lines_are_sure(text: &str) -> bool {
-    let is_whole = |at: usize| {
-        let rest = text.as_bytes().get(at..).unwrap_or_default();
-        match rest.first() {
-            Some(b'\r') => rest.get(1) == Some(&b'\n'),
-            _ => !NEXT_LINE.iter().any(|end| rest.starts_with(end.as_bytes())),
-        }
-    };
-    memchr::memchr3_iter(b'\r', 0xc2, 0xe2, text.as_bytes()).all(is_whole)
-}
-
-/// How many lines end in a text.
-#[must_use]
-pub fn newlines(text: &str) -> u32 {
-    u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::{STEP, documents, whole};
+    use crate::Paths;
 
     fn split(text: &str) -> Vec<(u32, &str)> {
         documents(text)
@@ -233,7 +236,7 @@ mod tests {
         let text = "# head\n---\na: 1\n---\n# only a comment\n--- # named\nb: 2\n... # end\n--- # nothing\n\n";
         assert_eq!(
             split(text),
-            [(2, "---\na: 1\n"), (6, "--- # named\nb: 2\n")]
+            [(2, "---\na: 1\n"), (6, "--- # named\nb: 2\n... # end\n")]
         );
     }
 
@@ -252,6 +255,32 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_end_of_a_document_belongs_to_nothing() {
+        let text = "kind: A\n...\nkind: B\n---\nkind: C\n";
+        assert_eq!(
+            split(text),
+            [(1, "kind: A\n...\nkind: B\n"), (4, "---\nkind: C\n")]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_where_go_begins_to_read() {
+        let read = |text: &str| {
+            let found = documents(text);
+            found
+                .iter()
+                .map(|one| one.read_paths(&Paths::Whole).ok())
+                .collect::<Vec<_>>()
+        };
+        let (a, b) = (Some(json!({"a": 1})), Some(json!({"b": 2})));
+        assert_eq!(read("\u{feff}a: 1\n---\n\u{feff}b: 2\n"), [a, b.clone()]);
+        // These begin with the marker, the mark stands in front of a key.
+        assert_eq!(read("---\n\u{feff}b: 2\n"), [None]);
+        assert_eq!(read("a: 1\n---\n---\n\u{feff}b: 2\n").last(), Some(&None));
+        assert_eq!(read("a: 1\n---\nb: 2\n").last(), Some(&b));
+    }
+
+    #[test]
     fn directives_belong_to_no_document() {
         assert_eq!(split("%YAML 1.1\n---\na: 1\n"), [(2, "---\na: 1\n")]);
     }
@@ -267,37 +296,6 @@ mod tests {
         ];
         assert_eq!(split(text), expected);
         assert!(documents(text).iter().all(|document| document.is_json));
-    }
-
-    #[test]
-    fn a_margin_is_plain_where_it_holds_one_metadata_and_nothing_odd() {
-        let is_plain = |text: &str| {
-            documents(text)
-                .first()
-                .map(|document| document.margin_is_plain)
-        };
-        assert_eq!(
-            is_plain("---\n# c\na: b\nmetadata:\n  x: y\n\nc:\n- d\n"),
-            Some(true)
-        );
-        for line in [
-            "metadata: {}",
-            "metadata2: x",
-            "\"metadata\": {}",
-            "'a': b",
-            "<<: *a",
-            "? metadata",
-            "!a b: c",
-            "é: f",
-            "\ta",
-        ] {
-            assert_eq!(
-                is_plain(&format!("a: b\nmetadata:\n  x: y\n{line}\n")),
-                Some(false),
-                "{line}"
-            );
-        }
-        assert_eq!(is_plain("a: b\n"), Some(false));
     }
 
     #[test]
@@ -336,9 +334,23 @@ mod tests {
         }
     }
 
+    /// Elsewhere the reader is one of YAML, which ends with the first object.
+    #[test]
+    fn only_a_stream_that_begins_with_json_holds_several_objects_in_a_row() {
+        for text in [
+            "---\n{\"a\":1}\n{\"b\":2}\n",
+            "a: 1\n---\n{\"a\":1} {\"b\":2}\n",
+        ] {
+            assert!(
+                documents(text).iter().all(|document| !document.is_json),
+                "{text}"
+            );
+        }
+    }
+
     #[test]
     fn each_document_knows_where_its_text_stands() {
-        let text = "\u{feff}# é\n--- {\"a\":1} {\"b\": 2}\n---\nc: 3\n...\n{d: 4}\n";
+        let text = "\u{feff}# é\n--- {\"a\":1}\n---\nc: 3\n---\n{\"d\": 4}\n---\n{d: 4}\n";
         for document in documents(text) {
             assert!(
                 text.get(document.offset..)
@@ -358,6 +370,9 @@ mod tests {
         );
         assert_eq!(found.len(), 1);
         assert_eq!(split("--- {a: 1}: b\n"), [(1, "--- {a: 1}: b\n")]);
-        assert_eq!(split("{\"a\": 1}\n  3: b\n"), [(1, "{\"a\": 1}\n  3: b\n")]);
+        assert_eq!(
+            split("{\"a\": 1}\n  3: b\n"),
+            [(1, "{\"a\": 1}"), (2, "  3: b\n")]
+        );
     }
 }

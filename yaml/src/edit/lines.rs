@@ -9,6 +9,7 @@ use granit_parser::ScalarStyle;
 use serde_json::Value;
 
 use super::tree::{Body, Entry, Id, Node, Style, Tree};
+use crate::odd::{OddPlaces, has_other_ends};
 use crate::scan::{Scan, Sure, Unsure, key, value};
 use crate::{Document, METADATA};
 
@@ -19,8 +20,7 @@ const MANY: usize = 32;
 pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a>> {
     let (text, wants) = (document.text, patch.as_object()?);
     // Nothing else in it can be a second `metadata`, however it is written, or a merge.
-    let is_sure = document.lines_are_sure && document.margin_is_plain;
-    if !is_sure || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
+    if !is_unmistakable(text) || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
         return None;
     }
     let lines = Lines {
@@ -31,6 +31,20 @@ pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a
         scan: Scan::new(text),
     };
     lines.document().ok()
+}
+
+/// Whether every reader ends the lines of a text at the same places; and each line at its margin is blank, a comment or
+/// an item, or begins with a letter, and one only with `metadata`.
+fn is_unmistakable(text: &str) -> bool {
+    let mut metadata = 0;
+    for line in text.split_inclusive('\n') {
+        let first = line.bytes().next().unwrap_or(b'\n');
+        if !first.is_ascii_alphabetic() && !b"#- \r\n".contains(&first) {
+            return false;
+        }
+        metadata += usize::from(line.starts_with(METADATA));
+    }
+    metadata == 1 && OddPlaces::of(text).is_ok_and(|odd| odd.is_empty()) && !has_other_ends(text)
 }
 
 struct Lines<'a> {

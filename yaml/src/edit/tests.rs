@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{edit, events, lines, patch, splice};
-use crate::{DuplicateKeyPolicy, documents};
+use crate::documents;
 
 /// The text with the patch laid on each of its documents, twice: the second time nothing changes.
 fn patched(text: &str, patch: &Value) -> Result<String, String> {
@@ -384,8 +384,8 @@ fn patches() -> impl Strategy<Value = Value> {
     )
 }
 
-fn parse(text: &str) -> Result<Value, Box<serde_saphyr::Error>> {
-    crate::parse(text, DuplicateKeyPolicy::LastWins)
+fn parse(text: &str) -> Result<Value, crate::Unread> {
+    crate::Document::of(text).read_paths(&crate::Paths::Whole)
 }
 
 /// Lays a patch on a value that was read.

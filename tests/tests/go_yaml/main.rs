@@ -1,0 +1,293 @@
+//! The reader of YAML beside Go's: the same JSON as sigs.k8s.io/yaml gives, or refused; never another value.
+//!
+//! `FLUXKEEP_YAML_DOCUMENTS` says how many documents are compared, `FLUXKEEP_YAML_SEED` from which seed on.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod go;
+mod mutate;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fluxkeep::yaml::{Document, Paths, documents, json};
+use fluxkeep_tests::nasty::DOCUMENTS;
+use serde_json::Value;
+
+use crate::mutate::{Random, made_up, mutated};
+
+/// A tree with everything that a tree can hold, over the keys of Kubernetes' objects.
+const TREE: Paths = Paths::Keys(&[
+    ("apiVersion", Paths::Whole),
+    ("kind", Paths::Whole),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("group", Paths::Whole),
+            ("names", Paths::Keys(&[("kind", Paths::Whole)])),
+            (
+                "versions",
+                Paths::Items(&Paths::Keys(&[
+                    ("name", Paths::Whole),
+                    ("served", Paths::Whole),
+                ])),
+            ),
+            ("template", Paths::Keys(&[("metadata", METADATA)])),
+            ("selector", Paths::Whole),
+        ]),
+    ),
+    (
+        "items",
+        Paths::Items(&Paths::Keys(&[
+            ("kind", Paths::Whole),
+            ("metadata", METADATA),
+        ])),
+    ),
+    ("status", Paths::Keys(&[("storedVersions", Paths::Whole)])),
+]);
+
+const METADATA: Paths = Paths::Keys(&[
+    ("name", Paths::Whole),
+    ("labels", Paths::Prefixed(&[""])),
+    ("annotations", Paths::Prefixed(&["helm.sh/", "k", "a"])),
+]);
+
+/// Why a document is refused that Go reads. Nothing else may be said of one.
+const REFUSALS: [&str; 19] = [
+    // YAML 1.2 differs, or granit-parser is stricter: directives, text behind the document or a comment, tabs in flow.
+    "it is not YAML",
+    // Characters at which the two readers part.
+    "a line end of YAML 1.1, or a byte order mark; write it as an escape",
+    "a line end of YAML 1.1; write it as an escape",
+    "a line end of YAML 1.1 in a block scalar",
+    "a line end of YAML 1.1 in a key; write it as an escape",
+    "`?` or `:` in flow, without a space or quotes",
+    "an escape of JSON alone",
+    "a character that YAML does not allow",
+    // What Go makes of these depends on an order, or takes a calendar to know.
+    "a key stands twice, as a text and as something else",
+    "a key that JSON cannot hold",
+    "a key that takes more than a line",
+    "a value that JSON cannot hold",
+    // Written by nobody.
+    "an anchor of merged maps",
+    "a tag without a space behind it",
+    "something follows the document",
+    "an anchor of other signs than letters, digits, `_` and `-`",
+    "an alias of what it stands in, or of other signs than letters, digits, `_` and `-`",
+    "neither a map nor a list",
+    "what is merged is no map with texts as keys",
+];
+
+/// Why Go refuses a document that is read: nothing of it is ever applied. Each with what stands in such a text.
+const READ: [(&str, &str); 9] = [
+    ("found character that cannot start any token", "\t"),
+    ("found a tab character", "\t"),
+    // Of a tag.
+    ("did not find expected whitespace or line break", "!"),
+    // Behind the end of the document.
+    ("found invalid Unicode character escape code", "\\"),
+    ("found unknown escape character", "\\"),
+    ("did not find expected alphabetic or numeric character", "&"),
+    // A line break between a key and its colon.
+    ("did not find expected ',' or", "{"),
+    ("could not find expected ':'", ":"),
+    ("mapping values are not allowed in this context", ":"),
+];
+
+#[test]
+fn a_document_is_what_go_reads_or_it_is_refused() {
+    let seeds = seeds();
+    let texts = texts(&seeds, number("FLUXKEEP_YAML_DOCUMENTS").unwrap_or(20_000));
+    let answers = go::answers("document", &texts);
+    let mut counts = BTreeMap::new();
+    for (text, answer) in texts.iter().zip(&answers) {
+        *counts.entry(compare(text, answer)).or_insert(0_usize) += 1;
+    }
+    println!("{counts:#?}");
+    assert!(
+        counts
+            .get("read by both")
+            .is_some_and(|count| count * 3 > texts.len()),
+        "{counts:#?}"
+    );
+}
+
+/// Compares what both make of a text, and says what that was.
+fn compare(text: &str, go: &go::Answer) -> String {
+    let document = Document::of(text);
+    match (go, document.read_paths(&Paths::Whole)) {
+        (Ok(go), Ok(whole)) => {
+            assert!(is_same(go, &whole), "{text:?}\nGo: {go}\nfluxkeep: {whole}");
+            let expected = json(go.to_string().as_bytes(), &TREE).expect("JSON");
+            match document.read_paths(&TREE) {
+                Ok(part) => assert!(
+                    is_same(&expected, &part),
+                    "{text:?}\nGo: {expected}\nin part: {part}"
+                ),
+                Err(unread) => panic!("{text:?}\nread whole, and in part: {unread}"),
+            }
+            "read by both".to_owned()
+        }
+        (Ok(go), Err(unread)) => {
+            let is_listed = REFUSALS.contains(&unread.message.as_str());
+            assert!(is_listed, "{text:?}\nGo: {go}\nfluxkeep: {unread}");
+            if let Ok(part) = document.read_paths(&TREE) {
+                let expected = json(go.to_string().as_bytes(), &TREE).expect("JSON");
+                assert!(
+                    is_same(&expected, &part),
+                    "{text:?}\nGo: {expected}\nin part: {part}"
+                );
+            }
+            format!("refused: {}", unread.message)
+        }
+        (Err(why), Ok(whole)) => {
+            let listed = READ
+                .iter()
+                .find(|(told, holds)| why.contains(told) && text.contains(holds));
+            assert!(
+                listed.is_some(),
+                "{text:?}\nGo refuses: {why}\nfluxkeep: {whole}"
+            );
+            "refused by Go".to_owned()
+        }
+        (Err(_), Err(_)) => "refused by both".to_owned(),
+    }
+}
+
+#[test]
+fn a_stream_is_cut_where_go_cuts_it() {
+    let seeds = seeds();
+    let mut random = Random(first_seed());
+    let mut texts = Vec::new();
+    for _ in 0..number("FLUXKEEP_YAML_DOCUMENTS").unwrap_or(20_000) / 10 {
+        let mut text = random
+            .pick::<&str>(&["", "---\n", "\u{feff}", "# c\n", "\n"])
+            .to_string();
+        for _ in 0..=random.below(3) {
+            text.push_str(random.pick::<String>(&seeds));
+            text.push_str(random.pick::<&str>(&[
+                "\n---\n",
+                "\n--- # c\n",
+                "\n---\n---\n",
+                "\n...\n---\n",
+                "\n",
+                "\n---\n\u{feff}",
+            ]));
+        }
+        texts.push(text);
+    }
+    let mut compared = 0;
+    for (text, answer) in texts.iter().zip(go::streams(&texts)) {
+        // A stream of which Go refuses a part is not applied.
+        let Ok(go) = answer else { continue };
+        let read: Result<Vec<_>, _> = documents(text)
+            .iter()
+            .map(|one| one.read_paths(&Paths::Whole))
+            .collect();
+        let Ok(read) = read else { continue };
+        let read: Vec<_> = read.into_iter().filter(|value| !value.is_null()).collect();
+        let is_alike =
+            go.len() == read.len() && go.iter().zip(&read).all(|(go, read)| is_same(go, read));
+        assert!(is_alike, "{text:?}\nGo: {go:?}\nfluxkeep: {read:?}");
+        compared += 1;
+    }
+    assert!(compared * 4 > texts.len(), "{compared}");
+}
+
+/// Nasty documents and the fixtures of the rules.
+fn seeds() -> Vec<String> {
+    let mut seeds: Vec<_> = DOCUMENTS
+        .iter()
+        .map(|(_, text)| (*text).to_owned())
+        .collect();
+    let mut files = Vec::new();
+    files_below(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"),
+        &mut files,
+    );
+    files.sort();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a fixture");
+        seeds.extend(
+            documents(&text)
+                .iter()
+                .map(|document| document.text.to_owned()),
+        );
+    }
+    seeds
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files_below(&path, found);
+        } else if path.extension().is_some_and(|kind| kind == "yaml") {
+            found.push(path);
+        }
+    }
+}
+
+/// The seeds themselves, and so many more: half of them the same in each run.
+fn texts(seeds: &[String], count: usize) -> Vec<String> {
+    let mut texts = seeds.to_vec();
+    for seed in [1, first_seed()] {
+        let mut random = Random(seed);
+        for number in 0..count / 2 {
+            let text = if number % 3 == 0 {
+                made_up(&mut random)
+            } else {
+                mutated(seeds, &mut random)
+            };
+            texts.push(text);
+        }
+    }
+    texts
+}
+
+/// The seed of what differs from run to run. It is told, so that a run can be had again.
+fn first_seed() -> u64 {
+    let given = number("FLUXKEEP_YAML_SEED").and_then(|seed| u64::try_from(seed).ok());
+    let clock = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(2, |since| since.as_secs())
+    };
+    let seed = given.unwrap_or_else(clock);
+    println!("FLUXKEEP_YAML_SEED={seed}");
+    seed
+}
+
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Go writes a float without a fraction as an integer, JSON does not care.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_there = |(key, value)| other.get(key).is_some_and(|other| is_same(value, other));
+            one.len() == other.len() && one.iter().all(is_there)
+        }
+        _ => one == other,
+    }
+}
