@@ -26,8 +26,10 @@ lint: ## Formatting, clippy, documentation, licences and bans.
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(DENY_VERSION)
 	$(CARGO) deny check $(DENY_CHECKS)
 
+# The whole workspace, although one test is run: one package alone has other features, and ten crates would
+# be compiled anew after `make test`.
 oracle: control-plane ## Asks judge and apiserver every history of Flux's CRDs; CRDS=folder: those of its manifests.
-	FLUXKEEP_ORACLE_CRDS='$(CRDS)' $(CARGO) test --package fluxkeep-tests --test oracle -- --ignored --nocapture
+	FLUXKEEP_ORACLE_CRDS='$(CRDS)' $(CARGO) test --workspace --test oracle -- --ignored --nocapture
 
 catalogue: ## Adds what is new of Flux to the catalogue, from Go modules; needs Go.
 	$(CARGO) run --package fluxkeep-catalogue -- src/catalogue/releases.json

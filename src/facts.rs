@@ -181,7 +181,9 @@ fn established(mut object: Object) -> Object {
         }
         definition.stored.shrink_to_fit();
         definition.versions.shrink_to_fit();
+        definition.conversion = None;
     }
+    object.flaws = Vec::new();
     object
 }
 

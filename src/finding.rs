@@ -5,9 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::object::{Object, Source};
+use crate::rule::Moment;
+use crate::rules;
 
-/// Where the rules are explained, one page a rule.
-pub const RULES_URL: &str = "https://fluxkeep.io/rules/";
+/// The page with the rules, where a build names one; without it nothing links anywhere: an address that
+/// nobody owns today is a stranger's tomorrow.
+const DOCS_URL: Option<&str> = option_env!("FLUXKEEP_DOCS_URL");
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
@@ -104,8 +107,10 @@ pub struct Finding {
     pub path: String,
     /// What is wrong, with the value.
     pub message: String,
-    /// What to do.
+    /// What to do; a command stands behind the last line break.
     pub remedy: String,
+    /// The value that is wrong, in a few words, for lists of objects; may be empty.
+    pub value: String,
     /// The place in a file, where one is known.
     pub source: Option<Source>,
     /// The override that lets it through.
@@ -123,6 +128,7 @@ impl Finding {
             path: path.to_owned(),
             message,
             remedy,
+            value: String::new(),
             source: object.source.clone(),
             excused: None,
         }
@@ -135,10 +141,49 @@ impl Finding {
         self
     }
 
-    /// Where the rule is explained.
+    /// The same finding, with its value in a few words.
     #[must_use]
-    pub fn url(&self) -> String {
-        format!("{RULES_URL}{}", self.rule)
+    pub fn with_value(mut self, value: String) -> Self {
+        self.value = value;
+        self
+    }
+
+    /// The same finding with a note on its remedy; a command stays behind the last line break.
+    #[must_use]
+    pub fn with_note(mut self, note: &str) -> Self {
+        self.remedy = match self.remedy.rsplit_once('\n') {
+            None => format!("{} ({note})", self.remedy),
+            Some((advice, command)) => {
+                let advice = advice.trim_end_matches(':');
+                format!("{advice} ({note}):\n{command}")
+            }
+        };
+        self
+    }
+
+    /// The command of the remedy, ready to be pasted; `None` if the remedy is advice alone.
+    #[must_use]
+    pub fn command(&self) -> Option<&str> {
+        self.remedy.rsplit_once('\n').map(|(_, command)| command)
+    }
+
+    /// What is wrong and what to do, as sentences. A command ends its own line, without a full stop.
+    #[must_use]
+    pub fn sentences(&self) -> String {
+        let stop = if self.command().is_some() { "" } else { "." };
+        format!("{}. {}{stop}", self.message, self.remedy)
+    }
+
+    /// Where the rule is explained; `None` unless the build names the address of the docs.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        url(self.rule)
+    }
+
+    /// When it breaks, which orders texts for people.
+    #[must_use]
+    pub fn when(&self) -> Moment {
+        rules::find(self.rule).map_or(Moment::Unknown, |rule| rule.when)
     }
 
     /// What became of it.
@@ -184,6 +229,25 @@ impl Outcome {
     }
 }
 
+/// Where a rule is explained; `None` unless the build names the address of the docs.
+#[must_use]
+pub fn url(rule: &str) -> Option<String> {
+    linked(DOCS_URL, rule)
+}
+
+fn linked(page: Option<&str>, rule: &str) -> Option<String> {
+    let page = page.filter(|page| !page.is_empty())?;
+    Some(format!("{page}#{rule}"))
+}
+
+/// Where to read more of a rule: always in the terminal, and at the address of the docs where the build
+/// names one.
+#[must_use]
+pub fn more(rule: &str) -> String {
+    let link = url(rule).map(|url| format!(" or {url}"));
+    format!("More: fluxkeep explain {rule}{}", link.unwrap_or_default())
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
@@ -193,21 +257,48 @@ impl fmt::Display for Subject {
     }
 }
 
-/// `rule-id: Kind ns/name at path: what is wrong, with the value. What to do. link`
+/// `rule-id: Kind ns/name at path: what is wrong, with the value. What to do.`; a command follows on a
+/// line of its own.
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            rule,
-            object,
-            path,
-            message,
-            remedy,
-            ..
+            rule, object, path, ..
         } = self;
         let at = if path.is_empty() { "" } else { " at " };
-        write!(
-            out,
-            "{rule}: {object}{at}{path}: {message}. {remedy}. {RULES_URL}{rule}"
-        )
+        write!(out, "{rule}: {object}{at}{path}: {}", self.sentences())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_there_only_where_the_build_names_the_docs() {
+        let page = "https://docs.example.org/rules.md";
+        let url = linked(Some(page), "foreign-owner");
+        assert_eq!(
+            url.as_deref(),
+            Some("https://docs.example.org/rules.md#foreign-owner")
+        );
+        assert_eq!(linked(Some(""), "foreign-owner"), None);
+        assert_eq!(linked(None, "foreign-owner"), None);
+    }
+
+    #[test]
+    fn a_command_stays_on_the_last_line_whatever_is_noted() {
+        let finding = |remedy: &str| {
+            let object = Object::default();
+            Finding::about(&object, "", "It is so".to_owned(), remedy.to_owned())
+        };
+        let advice = finding("Make it 3").with_note("not yet");
+        assert_eq!(advice.sentences(), "It is so. Make it 3 (not yet).");
+        assert_eq!(advice.command(), None);
+        let command = finding("Make it 3:\nkubectl make 3").with_note("not yet");
+        assert_eq!(command.command(), Some("kubectl make 3"));
+        assert_eq!(
+            command.sentences(),
+            "It is so. Make it 3 (not yet):\nkubectl make 3"
+        );
     }
 }

@@ -129,9 +129,9 @@ impl fmt::Display for Flux {
             ([only], _) => write!(out, "Flux {only}"),
             ([first, .., last], _) => write!(out, "Flux {first} to {last}"),
             ([], Some((name, version))) => {
-                write!(out, "an unknown Flux with {name} {version}")
+                write!(out, "Flux with {name} {version}")
             }
-            ([], None) => out.write_str("an unknown Flux"),
+            ([], None) => out.write_str("Flux of unknown version"),
         }
     }
 }
@@ -302,7 +302,8 @@ mod tests {
         let unknown = flux(&["source-controller:v99.0.0"]).unwrap();
         assert_eq!(
             unknown.to_string(),
-            "an unknown Flux with source-controller 99.0.0"
+            "Flux with source-controller 99.0.0",
+            "it stands behind words like `the running`"
         );
         assert_eq!(unknown.minor(), None);
     }

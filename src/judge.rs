@@ -77,6 +77,6 @@ fn excuse(finding: &mut Finding, case: &Case<'_>) {
     match overrides::claim(finding, case) {
         None => {}
         Some(Ok(counts)) => finding.excused = Some(counts),
-        Some(Err(why)) => finding.remedy = format!("{} ({why})", finding.remedy),
+        Some(Err(why)) => *finding = finding.clone().with_note(&why),
     }
 }

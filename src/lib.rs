@@ -21,6 +21,7 @@ pub mod helm;
 pub mod judge;
 pub mod kube_version;
 pub mod manifest;
+pub mod migration;
 pub mod mutation;
 pub mod object;
 pub mod overrides;

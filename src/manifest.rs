@@ -4,6 +4,7 @@ mod gather;
 
 pub use gather::{PIECE, Unfit, gather};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -12,7 +13,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::object::{FromWire, Head, Object, Source, body_kind, by_kind, wire};
+use crate::object::{Flaw, FromWire, Head, Object, Source, body_kind, by_kind, wire};
 use crate::threads::Crew;
 use crate::yaml::{self, Document, Lean, Unread, shape};
 
@@ -26,6 +27,15 @@ const CLUSTER_SCOPED: [&str; 4] = [
 
 /// Ten times the objects that the largest charts render; etcd holds no larger release.
 pub const MOST_DOCUMENTS: usize = 10_000;
+
+/// Bytes of all annotations of an object, keys and values: `TotalAnnotationSizeLimitB` of apimachinery.
+pub const MOST_ANNOTATIONS: usize = 256 * 1024;
+
+/// Bytes of an object as the apiserver stores it, in JSON: etcd's `--max-request-bytes` by default.
+pub const MOST_STORED: usize = 1536 * 1024;
+
+/// Bytes of one request to the apiserver: `MaxRequestBodyBytes` of its defaults.
+pub const MOST_SENT: usize = 3 * 1024 * 1024;
 
 /// What one `kind: List` may hold: a snapshot of a large cluster is one.
 const MOST_ITEMS: usize = 100_000;
@@ -170,14 +180,82 @@ fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
         && is_plain(&object.kind)
         && (&object.api_version, &object.kind) == (&guess.api_version, &guess.kind)
     {
-        return Ok(vec![object]);
+        return Ok(vec![weighed(object, document, &lean)]);
     }
     let head: Head = lean.read()?;
     match head.kind.as_str() {
         "" => Ok(Vec::new()),
-        kind if is_plain(kind) => as_kind(&lean, &head).map(|object| vec![object]),
+        kind if is_plain(kind) => {
+            as_kind(&lean, &head).map(|object| vec![weighed(object, document, &lean)])
+        }
         _ => items(&lean),
     }
+}
+
+/// The object of a document with what is too large in it. Only CRDs are: their annotations and schemas
+/// are the largest texts that charts render, and texts below the limits are not looked at.
+fn weighed(mut object: Object, document: &Document<'_>, lean: &Lean<'_>) -> Object {
+    if object.definition().is_none() {
+        return object;
+    }
+    if lean.text().len() > MOST_ANNOTATIONS {
+        let bytes = annotations(lean);
+        if bytes > MOST_ANNOTATIONS {
+            object.flaws.push(Flaw::Annotations(bytes));
+        }
+    }
+    if document.text.len() > MOST_STORED {
+        let versions = object
+            .definition()
+            .map_or(1, |definition| definition.versions.len());
+        object.flaws.extend(size(content(document.text), versions));
+    }
+    object
+}
+
+/// The bytes of all annotations, keys and values.
+fn annotations(lean: &Lean<'_>) -> usize {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Whole {
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        annotations: BTreeMap<String, Option<String>>,
+    }
+    let Ok(whole) = lean.read::<Whole>() else {
+        return 0;
+    };
+    let annotations = whole.metadata.annotations.into_iter();
+    let bytes =
+        |(key, value): (String, Option<String>)| key.len() + value.unwrap_or_default().len();
+    annotations.map(bytes).sum()
+}
+
+/// What is too large for sure. Of versions whose schemas are equal, the apiserver stores one schema, so the
+/// stored object may be as small as the share of a version; all of it is sent.
+fn size(bytes: usize, versions: usize) -> Option<Flaw> {
+    // YAML may say with some bytes more what JSON says: comments behind values, escapes.
+    let surely = |most: usize| most + most / 10;
+    let share = bytes / versions.max(1);
+    if share > surely(MOST_STORED) {
+        let most = MOST_STORED;
+        return Some(Flaw::Size { bytes: share, most });
+    }
+    let most = MOST_SENT;
+    (bytes > surely(most)).then_some(Flaw::Size { bytes, most })
+}
+
+/// The bytes of a document without its indentation and comments. As JSON it has about as many or more:
+/// quotes and braces take the place of what is left out here.
+fn content(text: &str) -> usize {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .map(str::len)
+        .sum()
 }
 
 /// Neither nothing nor a list.

@@ -48,6 +48,8 @@ pub struct Object {
     pub labels: Marks,
     /// The annotations that say what Helm and fluxkeep may do with it.
     pub annotations: Marks,
+    /// What the apiserver refuses of its metadata; facts have none.
+    pub flaws: Vec<Flaw>,
     /// Whether it stood inside a `kind: List`, where Helm's uninstall ignores annotations.
     pub listed: bool,
     /// Whether a release record lists it in its manifest: Helm applies it there with the rest,
@@ -57,6 +59,27 @@ pub struct Object {
     pub source: Option<Source>,
     /// What is particular to its kind.
     pub body: Body,
+}
+
+/// Something that no apiserver takes, in an object of any kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// A label whose value is none.
+    Label {
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Annotations of so many bytes in all.
+    Annotations(usize),
+    /// An object with at least this many bytes.
+    Size {
+        /// Bytes as they are sent or stored.
+        bytes: usize,
+        /// The apiserver's limit for that, in bytes.
+        most: usize,
+    },
 }
 
 /// What rules read of an object beyond its metadata.

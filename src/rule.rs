@@ -28,12 +28,48 @@ pub struct Rule {
     pub catches: &'static str,
     /// What breaks when the request is let through; the reason for the level.
     pub breaks: &'static str,
+    /// The moment at which that breaks, which orders texts for people.
+    pub when: Moment,
     /// Where it is asked.
     pub doors: &'static [Door],
     /// What it has to know of the cluster or the request; without it, it abstains.
     pub needs: &'static [Need],
     /// The judgement itself.
     pub check: fn(&Case<'_>) -> Found,
+}
+
+/// The earliest moment at which something breaks if what a rule catches is let through. Texts for
+/// people tell findings in this order, then by rule, object and path: the cause comes before what
+/// follows from it. A rule takes the first variant that is true of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// While the object or the release is applied: the apiserver or Helm refuses an object, and what
+    /// stands behind it is not written.
+    Apply,
+    /// Once this request is done: objects, rights, or the way to read them are gone.
+    Done,
+    /// While what was installed runs: controllers or clients meet what they cannot work with.
+    Run,
+    /// Later: at the next failure, uninstall, upgrade, or outage of the server.
+    Later,
+    /// Not known: the rule says that something could not be judged.
+    Unknown,
+}
+
+impl Moment {
+    /// The moment, for the page of a rule.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Apply => "while the object or the release is applied",
+            Self::Done => "once the request is done",
+            Self::Run => "while what was installed runs",
+            Self::Later => {
+                "later: at the next failure, uninstall, upgrade, or outage of the server"
+            }
+            Self::Unknown => "not known: something could not be judged",
+        }
+    }
 }
 
 impl Rule {

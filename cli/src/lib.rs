@@ -6,6 +6,7 @@
 pub mod access;
 pub mod adopt;
 pub mod client;
+pub mod explain;
 mod output;
 pub mod preflight;
 pub mod replay;
@@ -41,6 +42,10 @@ enum Command {
     Snapshot(snapshot::Args),
     /// Hands the live engine to a Helm release: shows the plan; with --yes carries it out.
     Adopt(adopt::Args),
+    /// Shows what a rule catches, what breaks without it, and where it is asked.
+    Explain(explain::Args),
+    /// Lists the rules with their default levels.
+    Rules,
 }
 
 /// What a subcommand found.
@@ -83,6 +88,8 @@ impl Cli {
             Command::Preflight(args) => preflight::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),
+            Command::Explain(args) => explain::run(&args, &mut output),
+            Command::Rules => explain::list(&mut output),
         };
         match found {
             Ok(Found::Nothing) => ExitCode::SUCCESS,

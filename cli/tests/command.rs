@@ -36,7 +36,7 @@ fn files() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let head = "# rendered\n---\n# Source: chart\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n";
     let rest = "metadata: {name: buckets.source.toolkit.fluxcd.io}\nspec:\n  group: source.toolkit.fluxcd.io\n  \
                 scope: Namespaced\n  names: {kind: Bucket, plural: buckets}\n  versions:\n  \
-                - {name: v1beta2, served: true, storage: true}\n";
+                - {name: v1beta2, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}\n";
     std::fs::write(&manifest, head.to_owned() + rest).unwrap();
     (folder, snapshot, manifest)
 }
@@ -80,7 +80,7 @@ fn a_story_fits_the_page_and_cuts_nothing_that_a_person_would_copy() {
         "{story}"
     );
     for whole in [
-        "https://fluxkeep.io/rules/stored-version-dropped",
+        "stored-version-dropped",
         "system:serviceaccount:flux-system:helm-controller",
     ] {
         assert!(story.contains(whole), "{story}");
@@ -119,6 +119,29 @@ async fn a_served_story_answers_the_curl_line_as_it_was_told_and_ends_on_an_inte
     );
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn every_rule_is_explained_and_a_misspelt_one_is_told_the_nearest() {
+    let list = text(&run(&["rules"]).stdout);
+    assert_eq!(list.lines().count(), fluxkeep::rules::RULES.len());
+    for rule in fluxkeep::rules::RULES {
+        assert!(list.contains(&format!("{}  ", rule.id)), "{list}");
+        let page = run(&["explain", rule.id]);
+        let told = text(&page.stdout);
+        assert_eq!(page.status.code(), Some(0), "{told}");
+        for part in [rule.id, rule.catches, rule.breaks, rule.level.name()] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(!told.contains("http"), "nothing is linked: {told}");
+    }
+    let wrong = run(&["explain", "stored-version-droped"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = text(&wrong.stderr);
+    assert!(
+        said.lines().count() == 1 && said.contains("stored-version-dropped is nearest"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -226,6 +226,7 @@ mod tests {
             name: name.to_owned(),
             served,
             storage,
+            ..Version::default()
         };
         let read = |versions: Vec<Version>| {
             served(&Definition {

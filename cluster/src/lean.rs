@@ -12,6 +12,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
             "/spec/scope",
             "/spec/names/kind",
             "/spec/names/plural",
+            "/spec/preserveUnknownFields",
             "/spec/versions/*/name",
             "/spec/versions/*/served",
             "/spec/versions/*/storage",

@@ -13,7 +13,7 @@ const SERVICE: &str = "---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata
 const OTHER: &str = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes}\n";
 const CRD: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: \
                    buckets.source.toolkit.fluxcd.io\nspec:\n  group: source.toolkit.fluxcd.io\n  scope: Namespaced\n  names: \
-                   {kind: Bucket, plural: buckets}\n  versions:\n  - {name: VERSION, served: true, storage: true}\n";
+                   {kind: Bucket, plural: buckets}\n  versions:\n  - {name: VERSION, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}\n";
 
 /// Runs the program over a manifest.
 fn run(arguments: &[&str], input: &[u8]) -> Output {

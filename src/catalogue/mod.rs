@@ -152,7 +152,7 @@ impl Offer {
             plural: plural.to_owned(),
             scope: "Namespaced".to_owned(),
             versions: self.versions.clone(),
-            stored: Vec::new(),
+            ..crd::Definition::default()
         }
     }
 }
@@ -228,6 +228,7 @@ fn offer(name: &str, words: &[String]) -> Option<Offer> {
         name: word.trim_end_matches(['*', '-']).to_owned(),
         served: !word.trim_end_matches('*').ends_with('-'),
         storage: word.ends_with('*'),
+        schema: true,
     };
     let versions = versions.iter().map(version).collect();
     Some(Offer {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::selector::{self, Selector};
-use super::{Binding, Body, Grantee, Marks, Object, Role, Service, Shallow, Start, Workload};
+use super::{Binding, Body, Flaw, Grantee, Marks, Object, Role, Service, Shallow, Start, Workload};
 use crate::applier::{ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec};
-use crate::crd::{Definition, Version};
+use crate::crd::{Conversion, Definition, Version};
 use crate::helm::release::HelmRelease;
 use crate::owners::is_kept;
 
@@ -140,8 +140,7 @@ struct PolicyRule {
 struct Meta {
     name: Option<String>,
     namespace: Option<String>,
-    #[serde(deserialize_with = "kept")]
-    labels: Marks,
+    labels: Labels,
     #[serde(deserialize_with = "kept")]
     annotations: Marks,
 }
@@ -153,8 +152,9 @@ impl Meta {
             kind,
             namespace: self.namespace,
             name: self.name.unwrap_or_default(),
-            labels: self.labels,
+            labels: self.labels.kept,
             annotations: self.annotations,
+            flaws: self.labels.flaws,
             listed: false,
             applied: false,
             source: None,
@@ -164,12 +164,14 @@ impl Meta {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct DefinitionSpec {
     group: String,
     scope: String,
     names: Names,
     versions: Vec<Version>,
+    preserve_unknown_fields: Option<bool>,
+    conversion: Option<Box<Conversion>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -282,6 +284,8 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
                 stored: status
                     .and_then(|status| status.stored_versions)
                     .unwrap_or_default(),
+                preserves_unknown: spec.preserve_unknown_fields == Some(true),
+                conversion: spec.conversion,
             })
         })
     }
@@ -460,7 +464,130 @@ pub(crate) mod wire {
     pub(crate) type Other = Wire;
 }
 
-/// Reads a map of labels or annotations, and keeps of it what fluxkeep acts on.
+/// Labels that fluxkeep acts on, and those that the apiserver refuses, whatever their key.
+#[derive(Default)]
+struct Labels {
+    kept: Marks,
+    flaws: Vec<Flaw>,
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LabelsVisitor)
+    }
+}
+
+struct LabelsVisitor;
+
+impl<'de> Visitor<'de> for LabelsVisitor {
+    type Value = Labels;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a map of labels")
+    }
+
+    fn visit_unit<E>(self) -> Result<Labels, E> {
+        Ok(Labels::default())
+    }
+
+    fn visit_none<E>(self) -> Result<Labels, E> {
+        Ok(Labels::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+        let mut labels = Labels::default();
+        while let Some(key) = map.next_key::<String>()? {
+            let is_kept = KEPT.iter().any(|prefix| key.starts_with(prefix));
+            let value = if is_kept {
+                map.next_value::<Option<String>>()?
+            } else {
+                map.next_value::<Text>()?.0
+            };
+            let value = value.unwrap_or_default();
+            if !is_label_value(&value) {
+                labels.flaws.push(Flaw::Label {
+                    key: key.clone(),
+                    value: value.clone(),
+                });
+            }
+            if is_kept {
+                labels.kept.insert(key, value);
+            }
+        }
+        Ok(labels)
+    }
+}
+
+/// A text, or nothing where a value is none: what it means then is none of fluxkeep's business.
+struct Text(Option<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(Some(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Text, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Text, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Text, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Text, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Text, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_none<E>(self) -> Result<Text, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Text(None))
+    }
+}
+
+/// Whether the apiserver takes it as the value of a label: at most 63 letters, digits, dashes, underscores
+/// and dots, a letter or digit at both ends; or nothing.
+fn is_label_value(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    value.len() <= 63
+        && ends.into_iter().flatten().all(u8::is_ascii_alphanumeric)
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
+/// Reads a map of annotations, and keeps of it what fluxkeep acts on.
 fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Marks, D::Error> {
     deserializer.deserialize_any(Kept)
 }
@@ -471,7 +598,7 @@ impl<'de> Visitor<'de> for Kept {
     type Value = Marks;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a map of labels or annotations")
+        out.write_str("a map of annotations")
     }
 
     fn visit_unit<E>(self) -> Result<Marks, E> {

@@ -22,7 +22,8 @@ struct Entry<'a> {
     path: &'a str,
     message: &'a str,
     remedy: &'a str,
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Place<'a>>,
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]

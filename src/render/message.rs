@@ -1,57 +1,158 @@
 //! Text of bounded length for people who see one message in a terminal.
 
-use crate::finding::Finding;
+use crate::finding::{Finding, more};
 
 /// A refusal's longest text: what kubectl and helm-controller's conditions still show whole.
 pub const LONGEST_MESSAGE: usize = 1_000;
 /// The apiserver's limit for one warning.
 pub const LONGEST_WARNING: usize = 120;
 
-/// Every finding on its own line; of what does not fit the number and the rules are told. The first
-/// line stands by itself: kubectl prints a dump of the patch before it.
+/// Every finding, rule by rule, whatever breaks first in front: each on lines of its own where all fit,
+/// else one finding of each rule with the other objects behind it. Only what does not fit then is
+/// counted. The first line stands by itself: kubectl prints a dump of the patch before it.
 #[must_use]
 pub fn refusal(refused: &[&Finding]) -> String {
+    let mut findings = refused.to_vec();
+    findings.sort_by_key(|finding| finding.when());
+    let groups: Vec<&[&Finding]> = findings
+        .chunk_by(|left, right| left.rule == right.rule)
+        .collect();
+    let whole: Vec<String> = groups.iter().map(|group| in_full(group)).collect();
+    let whole = whole.join("\n");
+    if length(&whole) <= LONGEST_MESSAGE {
+        return whole;
+    }
+    in_short(&groups)
+}
+
+/// Each finding of one rule.
+fn in_full(group: &[&Finding]) -> String {
+    let mut lines: Vec<String> = group.iter().map(ToString::to_string).collect();
+    lines.extend(group.first().map(|first| more(first.rule)));
+    lines.join("\n")
+}
+
+/// As many rules as fit, and of those behind them their number and names.
+fn in_short(groups: &[&[&Finding]]) -> String {
     let mut text = String::new();
-    let mut left = refused;
-    while let Some((finding, behind)) = left.split_first() {
-        let (line, tail) = (finding.to_string(), untold(left));
-        let room = LONGEST_MESSAGE
-            - if behind.is_empty() {
-                0
-            } else {
-                tail.chars().count() + 1
-            };
-        if text.is_empty() {
-            text = cut(&line, room);
-        } else if text.chars().count() + 1 + line.chars().count() <= room {
-            text = text + "\n" + &line;
+    for (place, group) in groups.iter().enumerate() {
+        let (told, left) = groups.split_at(place);
+        let behind = left.get(1..).unwrap_or_default();
+        let tail = if behind.is_empty() {
+            0
         } else {
-            return text + "\n" + &tail;
+            length(&untold(behind)) + 1
+        };
+        let line_end = usize::from(!told.is_empty());
+        let room = LONGEST_MESSAGE.saturating_sub(length(&text) + line_end + tail);
+        let must = told.is_empty();
+        let Some(lines) = together(group, room, must) else {
+            return text + "\n" + &untold(left);
+        };
+        if !told.is_empty() {
+            text.push('\n');
         }
-        left = behind;
+        text.push_str(&lines);
     }
     text
 }
 
-/// How many findings are left, and of which rules: there are 20 rules, so this stays short.
-fn untold(left: &[&Finding]) -> String {
-    let rules = left
-        .chunk_by(|one, other| one.rule == other.rule)
-        .filter_map(<[_]>::first);
-    format!(
-        "{}: {}",
-        more(left.len()),
-        rules
-            .map(|finding| finding.rule)
-            .collect::<Vec<_>>()
-            .join(", ")
-    )
+/// The first finding of a rule, and behind it the other objects: with what is wrong where all of that
+/// fits, else with their values, as many as fit. `None` if not even the first fits, unless there `must` be something.
+fn together(group: &[&Finding], room: usize, must: bool) -> Option<String> {
+    let (first, others) = group.split_first()?;
+    let end = format!("\n{}", more(first.rule));
+    let explained: Vec<String> = others.iter().map(|other| told(first, other)).collect();
+    let others: Vec<String> = others.iter().map(|other| brief(first, other)).collect();
+    let mut least = length(&end);
+    if !others.is_empty() {
+        least += length(&also(&[], others.len()));
+    }
+    let space = room.saturating_sub(least);
+    let line = first.to_string();
+    let line = if length(&line) <= space {
+        line
+    } else if must {
+        cut(&advice(first), space)
+    } else {
+        return None;
+    };
+    let space = room.saturating_sub(length(&line) + length(&end));
+    let list = also(&explained, 0);
+    if length(&list) <= space {
+        return Some(line + &list + &end);
+    }
+    let mut named = others.len();
+    let mut list = also(&others, 0);
+    while named > 0 && length(&list) > space {
+        named -= 1;
+        let shown = others.get(..named).unwrap_or_default();
+        list = also(shown, others.len() - named);
+    }
+    Some(line + &list + &end)
+}
+
+/// The finding without its command: half a command is none.
+fn advice(finding: &Finding) -> String {
+    let text = finding.to_string();
+    match finding.command() {
+        None => text,
+        Some(command) => {
+            let advice = text.strip_suffix(command).unwrap_or(&text).trim_end();
+            format!(
+                "{} (the command is too long for this text)",
+                advice.trim_end_matches(':')
+            )
+        }
+    }
+}
+
+/// The line with further objects of a rule; empty where there are none.
+fn also(objects: &[String], left: usize) -> String {
+    let mut parts = objects.to_vec();
+    if left > 0 {
+        parts.push(more_of(left));
+    }
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("\nAlso {}", parts.join(", "))
+}
+
+/// An object with the value that is wrong.
+fn brief(first: &Finding, finding: &Finding) -> String {
+    let name = name(first, finding);
+    if finding.value.is_empty() {
+        return name;
+    }
+    format!("{name} ({})", finding.value)
+}
+
+/// An object with what is wrong.
+fn told(first: &Finding, finding: &Finding) -> String {
+    format!("{}: {}", name(first, finding), finding.message)
+}
+
+/// An object; its kind is left out where the first finding names it.
+fn name(first: &Finding, finding: &Finding) -> String {
+    let object = finding.object.to_string();
+    let name = object.strip_prefix(&format!("{} ", first.object.kind));
+    name.unwrap_or(&object).to_owned()
+}
+
+/// How many findings are left, and of which rules: there are few rules, so this stays short.
+fn untold(groups: &[&[&Finding]]) -> String {
+    let count = groups.iter().map(|group| group.len()).sum();
+    let firsts = groups.iter().filter_map(|group| group.first());
+    let rules: Vec<&str> = firsts.map(|finding| finding.rule).collect();
+    format!("{}: {}", more_of(count), rules.join(", "))
 }
 
 /// One line a rule, short enough for a warning header: its first finding, and how many more.
 #[must_use]
 pub fn warnings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<String> {
-    let findings: Vec<&Finding> = findings.into_iter().collect();
+    let mut findings: Vec<&Finding> = findings.into_iter().collect();
+    findings.sort_by_key(|finding| finding.when());
     let groups = findings.chunk_by(|left, right| left.rule == right.rule);
     groups
         .filter_map(|group| Some(warning(group.first()?, group.len() - 1)))
@@ -71,19 +172,23 @@ fn warning(finding: &Finding, rest: usize) -> String {
     let tail = if rest == 0 {
         String::new()
     } else {
-        format!(" ({})", more(rest))
+        format!(" ({})", more_of(rest))
     };
     let text = format!("{}: {}: {}", finding.rule, finding.object, finding.message);
-    cut(&text, LONGEST_WARNING - tail.chars().count()) + &tail
+    cut(&text, LONGEST_WARNING - length(&tail)) + &tail
 }
 
-fn more(count: usize) -> String {
+fn more_of(count: usize) -> String {
     format!("… and {count} more")
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// At most `longest` characters, the last of them an ellipsis where something was cut off.
 fn cut(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
+    if length(text) <= longest {
         return text.to_owned();
     }
     let kept: String = text.chars().take(longest.saturating_sub(1)).collect();

@@ -3,6 +3,7 @@
 mod json;
 mod junit;
 pub mod message;
+pub mod page;
 mod sarif;
 mod text;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pretty;
-use crate::finding::{Finding, Level, Override};
+use crate::finding::{Finding, Level, Override, url};
 use crate::rule::Rule;
 use crate::rules::RULES;
 use crate::verdict::{Abstained, Verdict};
@@ -29,13 +29,16 @@ pub(super) fn render(verdict: &Verdict) -> String {
 }
 
 fn descriptor(rule: &Rule) -> Value {
-    json!({
+    let mut descriptor = json!({
         "id": rule.id,
         "shortDescription": {"text": rule.catches},
         "help": {"text": rule.breaks},
-        "helpUri": format!("{}{}", crate::finding::RULES_URL, rule.id),
         "defaultConfiguration": {"level": level(rule.level)},
-    })
+    });
+    if let (Some(url), Value::Object(fields)) = (url(rule.id), &mut descriptor) {
+        fields.insert("helpUri".to_owned(), url.into());
+    }
+    descriptor
 }
 
 fn level(level: Level) -> &'static str {
@@ -54,7 +57,7 @@ fn result(finding: &Finding) -> Value {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": level(finding.level),
-        "message": {"text": format!("{}: {}. {}.", finding.object, finding.message, finding.remedy)},
+        "message": {"text": format!("{}: {}", finding.object, finding.sentences())},
         "locations": [location(finding)],
         "suppressions": suppressions,
     })

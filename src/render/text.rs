@@ -1,12 +1,14 @@
-//! For people: rule by rule, the objects of one problem together, the sum at the end.
+//! For people: what breaks first comes first, the objects of one problem together, the sum at the end.
 
 use super::printable;
-use crate::finding::{Finding, Level, Outcome};
+use crate::finding::{Finding, Level, Outcome, more};
 use crate::verdict::{Decision, Verdict};
 
 pub(super) fn render(verdict: &Verdict, colour: bool) -> String {
     let mut lines = Vec::new();
-    for group in verdict.findings.chunk_by(are_alike) {
+    let mut findings: Vec<&Finding> = verdict.findings.iter().collect();
+    findings.sort_by_key(|finding| finding.when());
+    for group in findings.chunk_by(|left, right| are_alike(left, right)) {
         lines.extend(told(group, colour));
         lines.push(String::new());
     }
@@ -31,7 +33,7 @@ fn are_alike(left: &Finding, right: &Finding) -> bool {
         && left.outcome() == right.outcome()
 }
 
-fn told(group: &[Finding], colour: bool) -> Vec<String> {
+fn told(group: &[&Finding], colour: bool) -> Vec<String> {
     let Some(first) = group.first() else {
         return Vec::new();
     };
@@ -39,7 +41,7 @@ fn told(group: &[Finding], colour: bool) -> Vec<String> {
     let mut lines = vec![head];
     lines.extend(group.iter().map(|finding| format!("  {}", place(finding))));
     lines.push(format!("    {}.", printable(&first.message)));
-    lines.push(format!("    → {}.", printable(&first.remedy)));
+    lines.extend(remedy(first));
     if let Some(excuse) = &first.excused {
         let why = printable(&excuse.reason);
         lines.push(format!(
@@ -48,8 +50,17 @@ fn told(group: &[Finding], colour: bool) -> Vec<String> {
             printable(&excuse.by)
         ));
     }
-    lines.push(format!("    {}", first.url()));
+    lines.push(format!("    {}", more(first.rule)));
     lines
+}
+
+/// What to do; a command stands on a line of its own.
+fn remedy(finding: &Finding) -> Vec<String> {
+    let text = printable(&finding.remedy);
+    match text.rsplit_once('\n') {
+        None => vec![format!("    → {text}.")],
+        Some((advice, command)) => vec![format!("    → {advice}"), format!("      {command}")],
+    }
 }
 
 /// The object, the path in it, and where it stands.

@@ -9,7 +9,7 @@ use crate::engine::CORE;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -17,6 +17,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a Flux release without one of its four core controllers, or with one scaled to zero",
     breaks: "Flux runs without source, kustomize, helm or notification controller and reconciles no more",
+    when: Moment::Run,
     doors: &[Door::FluxInstance, Door::ReleaseRecord],
     needs: &[Need::Documents],
     check,

@@ -4,7 +4,7 @@
 
 use crate::finding::{Finding, Level};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
@@ -13,6 +13,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a CRD whose scope changes, which the apiserver refuses half-way through an apply",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
+    when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
     needs: &[Need::Definitions, Need::LiveObjects],
     check,

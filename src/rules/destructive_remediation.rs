@@ -12,7 +12,7 @@ use crate::finding::{Finding, Level};
 use crate::helm::release::{Action, Hazard};
 use crate::object::Object;
 use crate::request::{Door, Release};
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::target_flux;
 
 /// See the module's documentation.
@@ -21,6 +21,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a release that owns the engine with uninstall or rollback remediation",
     breaks: "one failed install or upgrade makes helm-controller delete or downgrade Flux, itself included",
+    when: Moment::Later,
     doors: &[Door::HelmRelease, Door::ReleaseRecord],
     needs: &[Need::ChartFlux],
     check,

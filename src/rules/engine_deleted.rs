@@ -14,7 +14,7 @@ use crate::helm::release::HelmRelease;
 use crate::object::{ALLOW, Body, Object, REASON, UNTIL};
 use crate::owners::{RECONCILE, holders};
 use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -23,6 +23,7 @@ pub const RULE: Rule = Rule {
     catches: "a DELETE of any object of the engine, or of the HelmRelease, FluxInstance or Kustomization that \
               takes it along",
     breaks: "Flux stops, or loses its custom resources; of an optional controller only the CRDs are refused",
+    when: Moment::Done,
     doors: &[Door::Engine],
     needs: &[Need::RunningFlux, Need::FluxInstance],
     check,
@@ -63,6 +64,10 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
     Finding::about(object, "", message, remedy(home(case.engine(), object))).at_most(level)
 }
 
+/// One hour from now in UTC, for every shell: no two `date` programs add hours in the same way, and all
+/// of them take a zone that is one hour ahead.
+const IN_AN_HOUR: &str = "$(TZ=UTC-1 date +%FT%TZ)";
+
 /// What to do instead, and how the engine of this namespace is removed on purpose.
 #[must_use]
 pub fn remedy(home: &str) -> String {
@@ -73,8 +78,8 @@ pub fn remedy(home: &str) -> String {
 /// How the engine of this namespace is removed on purpose.
 fn on_purpose(home: &str) -> String {
     format!(
-        "To remove Flux on purpose: \
-         kubectl annotate namespace {home} {ALLOW}={} {REASON}='…' {UNTIL}=<RFC 3339 time>",
+        "To remove Flux on purpose, within an hour:\nkubectl annotate --overwrite namespace {home} \
+         {ALLOW}={} {REASON}='removed on purpose' {UNTIL}={IN_AN_HOUR}",
         RULE.id
     )
 }
@@ -203,7 +208,7 @@ fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
     let message =
         format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
     let remedy = format!(
-        "Suspend it first, then deleting it leaves Flux alone: kubectl patch helmrelease -n {namespace} {} \
+        "Suspend it first, then deleting it leaves Flux alone:\nkubectl patch helmrelease -n {namespace} {} \
          --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'",
         object.name
     );

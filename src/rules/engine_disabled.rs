@@ -12,7 +12,7 @@ use crate::finding::{Finding, Level};
 use crate::flux::{self, Flux};
 use crate::object::{Body, Object, Service, Start, Workload};
 use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::flux_downgraded;
 
 /// See the module's documentation.
@@ -22,6 +22,7 @@ pub const RULE: Rule = Rule {
     catches: "a change by hand that stops a controller of Flux, or moves it to an older Flux",
     breaks: "an older controller cannot read what is stored; where nothing stored is lost, and where a \
              controller is scaled to zero or paused, it only warns",
+    when: Moment::Done,
     doors: &[Door::Engine],
     needs: &[Need::Definitions, Need::ChartFlux],
     check,

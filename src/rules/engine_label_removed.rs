@@ -16,7 +16,7 @@ use crate::finding::{Finding, Level};
 use crate::helm::HOOK;
 use crate::object::{Object, PART_OF};
 use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -26,6 +26,7 @@ pub const RULE: Rule = Rule {
               that brings it as a hook",
     breaks: "the object is no longer guarded, or a hook deletes it; it only warns where Helm writes, and where the \
              object is known by its name",
+    when: Moment::Later,
     doors: &[Door::Engine, Door::ReleaseRecord],
     needs: &[],
     check,

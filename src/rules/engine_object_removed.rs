@@ -8,7 +8,7 @@ use crate::finding::{Finding, Level};
 use crate::helm::RESOURCE_POLICY;
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -17,6 +17,7 @@ pub const RULE: Rule = Rule {
     catches: "a revision that drops an engine object this release owns",
     breaks: "Helm deletes the object: with a CRD all its custom resources; optional controllers and network \
              policies only warn",
+    when: Moment::Done,
     doors: &[Door::ReleaseRecord],
     needs: &[Need::RunningFlux, Need::Documents, Need::LiveObjects],
     check,

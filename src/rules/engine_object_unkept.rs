@@ -7,7 +7,7 @@ use crate::finding::{Finding, Level};
 use crate::helm::RESOURCE_POLICY;
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -15,6 +15,7 @@ pub const RULE: Rule = Rule {
     level: Level::Warn,
     catches: "an engine object in a release without `helm.sh/resource-policy: keep`",
     breaks: "an uninstall of the release, by hand or by remediation, deletes the object",
+    when: Moment::Later,
     doors: &[Door::ReleaseRecord, Door::PostRenderer],
     needs: &[],
     check,

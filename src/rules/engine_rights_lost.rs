@@ -11,7 +11,7 @@ use crate::engine::{CONTROLLERS, CORE, Part};
 use crate::finding::{Finding, Level};
 use crate::object::{Account, Binding, Body, Object, Role};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -20,6 +20,7 @@ pub const RULE: Rule = Rule {
     catches: "a binding or role of the engine that no longer grants what Flux's controllers need",
     breaks: "the controllers get 403 from then on and reconcile nothing; optional controllers only warn, and \
              so does a write of Helm's",
+    when: Moment::Done,
     doors: &[
         Door::ReleaseRecord,
         Door::Preflight,

@@ -14,7 +14,7 @@ use crate::facts::Heard;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
 use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Moment, Rule};
 use crate::target_flux;
 
 /// See the module's documentation.
@@ -23,6 +23,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a release of the engine that would be judged by facts of the cluster that are too old or unreadable",
     breaks: "whether Flux survives it cannot be known; what is about other releases only warns",
+    when: Moment::Unknown,
     doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Engine],
     needs: &[],
     check,

@@ -12,7 +12,7 @@ use crate::finding::{Finding, Level};
 use crate::flux::Flux;
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::target_flux;
 
 /// See the module's documentation.
@@ -22,6 +22,7 @@ pub const RULE: Rule = Rule {
     catches: "a release that would move the engine to an older Flux",
     breaks: "the apiserver refuses CRDs half-way, or older controllers meet objects that they cannot read; \
              where the facts prove it harmless it only warns",
+    when: Moment::Run,
     doors: &[
         Door::HelmRelease,
         Door::FluxInstance,
@@ -84,7 +85,7 @@ fn lost(case: &Case<'_>, offered: &[(String, Definition)]) -> Vec<String> {
         objects.find_map(Object::definition)
     };
     let lost = offered.iter().filter_map(|(name, target)| {
-        let lost: Vec<_> = dropped(&live(name)?.stored, target).collect();
+        let lost: Vec<_> = dropped(live(name)?, target).collect();
         (!lost.is_empty()).then(|| format!("{name}: {}", lost.join(", ")))
     });
     let mut lost: Vec<_> = lost.collect();

@@ -5,7 +5,7 @@
 
 use crate::finding::{Finding, Level};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::target_flux;
 
 /// See the module's documentation.
@@ -14,6 +14,7 @@ pub const RULE: Rule = Rule {
     level: Level::Warn,
     catches: "more than one minor of Flux at once",
     breaks: "versions that the skipped release would have migrated may be dropped",
+    when: Moment::Run,
     doors: &[
         Door::HelmRelease,
         Door::FluxInstance,

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use crate::finding::{Finding, Level};
 use crate::flux::Flux;
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::target_flux::{self, TargetFlux};
 
 /// See the module's documentation.
@@ -19,6 +19,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a first adoption of a running engine by a release of another Flux version",
     breaks: "the apply fails half-way or moves every controller, with no release to go back to",
+    when: Moment::Run,
     doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
     needs: &[
         Need::RunningFlux,

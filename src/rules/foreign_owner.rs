@@ -7,7 +7,7 @@ use crate::helm::Owner;
 use crate::object::Object;
 use crate::owners::{Holder, holder};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -15,6 +15,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "an object that another release or tool owns",
     breaks: "two owners revert each other, and removing one deletes the engine; strangers' objects only warn",
+    when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Preflight],
     needs: &[Need::ReleaseName, Need::LiveObjects],
     check,

@@ -5,7 +5,7 @@
 use crate::finding::{Finding, Level};
 use crate::object::{Body, Object};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -13,6 +13,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "selector, roleRef, clusterIP differing from the live object",
     breaks: "the apiserver refuses the object half-way through the apply, and remediation follows",
+    when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Preflight, Door::PostRenderer],
     needs: &[Need::LiveObjects],
     check,

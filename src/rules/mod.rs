@@ -5,6 +5,7 @@
 
 pub mod controller_missing;
 pub mod crd_group_or_kind_changed;
+pub mod crd_invalid;
 pub mod crd_scope_changed;
 pub mod destructive_remediation;
 pub mod engine_deleted;
@@ -36,6 +37,7 @@ use crate::rule::{Case, Need, Rule};
 pub static RULES: [&Rule; 23] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
+    &crd_invalid::RULE,
     &crd_scope_changed::RULE,
     &destructive_remediation::RULE,
     &engine_deleted::RULE,
@@ -104,7 +106,9 @@ fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>,
     if brought.next().is_some() && !case.facts.knows_definitions() {
         return Err(Need::Definitions);
     }
+    // What another version of the API says of storage is not read: `crd-invalid` refuses it.
     let pair = |(object, live): (&'a Object, &'a Object)| {
+        crd_invalid::is_current(object).then_some(())?;
         Some(Redefined {
             object,
             new: object.definition()?,

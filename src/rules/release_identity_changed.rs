@@ -8,7 +8,7 @@ use crate::finding::{Finding, Level};
 use crate::helm::release::HelmRelease;
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -16,6 +16,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "chart name, releaseName, targetNamespace, storageNamespace changes that uninstall the engine",
     breaks: "helm-controller uninstalls Flux, itself included, before it installs the new release",
+    when: Moment::Done,
     doors: &[Door::HelmRelease],
     needs: &[Need::RunningFlux, Need::ChartName],
     check,

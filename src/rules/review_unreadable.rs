@@ -9,7 +9,7 @@ use crate::helm::Owner;
 use crate::helm::record;
 use crate::object::Object;
 use crate::request::{Door, Gap};
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -17,6 +17,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a review, a release record or a document of a manifest that fluxkeep cannot read",
     breaks: "whatever stands there passes unseen; what is not about the engine only warns",
+    when: Moment::Unknown,
     doors: &Door::ADMISSION,
     needs: &[],
     check,

@@ -1,20 +1,22 @@
 //! A version that something still uses is no longer served.
 //!
-//! Whatever asks for it gets 404 from then on. "Uses" means what can be seen: the cluster stores
-//! objects in it, or a known object is written in it.
+//! Whatever asks for it gets 404 from then on. Which clients do so cannot be seen. Two signs speak for
+//! some: the cluster stores objects in it, so it was the version to use once; or a known object is
+//! written in it. A version without a sign goes in silence.
 
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
     id: "served-version-withdrawn",
     level: Level::Warn,
-    catches: "a version that objects or controllers still use no longer served",
+    catches: "a version that clients may still ask for no longer served",
     breaks: "clients and controllers that ask for the version get 404",
+    when: Moment::Run,
     doors: &[Door::Crd, Door::ReleaseRecord, Door::Preflight],
     needs: &[Need::Definitions, Need::LiveObjects],
     check,
@@ -38,38 +40,41 @@ fn finding(
     Redefined { object, new, live }: Redefined<'_>,
     version: &str,
 ) -> Option<Finding> {
-    if live.stored.iter().any(|stored| stored == version) && !new.offers(version) {
+    if live.held().any(|stored| stored == version) && !new.offers(version) {
         return None;
     }
-    let user = user(case, live, version)?;
+    let sign = sign(case, live, version)?;
     let served = new
         .versions
         .iter()
         .filter(|one| one.served)
         .map(|one| one.name.as_str());
     let served: Vec<_> = served.collect();
-    let message = format!("{version} is no longer served, but {user}");
+    let message = format!(
+        "{version} is no longer served: clients that ask for it get 404 from then on ({sign})"
+    );
     let remedy = match served.as_slice() {
         [] => "Serve one version at least".to_owned(),
         _ => format!(
-            "Move what uses it to a version that stays served ({}) first",
+            "First move the manifests and clients that name it to a version that stays served ({})",
             served.join(", ")
         ),
     };
-    Some(Finding::about(object, "/spec/versions", message, remedy))
+    let finding = Finding::about(object, "/spec/versions", message, remedy);
+    Some(finding.with_value(version.to_owned()))
 }
 
-fn user(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
-    if live.storage() == Some(version) {
-        return Some("the cluster's controllers store their objects in it".to_owned());
-    }
+/// Why somebody may ask for the version.
+fn sign(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
     let api_version = format!("{}/{version}", live.group);
     let written = case
         .written()
         .map(|(new, _)| new)
         .chain(case.facts.objects());
     let users = written.filter(|one| one.api_version == api_version && one.kind == live.kind);
-    users
-        .min_by_key(|one| one.key())
-        .map(|one| format!("{one} is written in it"))
+    let user = users.min_by_key(|one| one.key());
+    if let Some(one) = user {
+        return Some(format!("{one} is written in it"));
+    }
+    (live.storage() == Some(version)).then(|| "it is the storage version now".to_owned())
 }

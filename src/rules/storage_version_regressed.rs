@@ -6,7 +6,7 @@
 use crate::finding::{Finding, Level};
 use crate::kube_version::compare;
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
@@ -15,6 +15,7 @@ pub const RULE: Rule = Rule {
     level: Level::Warn,
     catches: "the storage flag moving to an older version (Kubernetes version order)",
     breaks: "objects are written in the older version, and the next upgrade that drops it is refused",
+    when: Moment::Later,
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
     needs: &[Need::Definitions, Need::LiveObjects],
     check,

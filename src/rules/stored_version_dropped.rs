@@ -1,15 +1,17 @@
 //! A CRD that no longer offers a version in which objects may be stored.
 //!
 //! The apiserver refuses exactly this (`status.storedVersions[0]: Invalid value`), but at the moment
-//! of the apply: Helm is then half-way through, and the release's remediation follows.
+//! of the apply: Helm is then half-way through, and the release's remediation follows. The live storage
+//! version counts as stored where a wrong prune took it off the list: the apiserver accepts a definition
+//! without it, and every object is unreadable from then on.
 
 use crate::catalogue::{Catalogue, Release};
-use crate::crd::{Definition, dropped};
+use crate::crd::{Definition, Version, dropped};
 use crate::finding::{Finding, Level};
 use crate::kube_version::compare;
-use crate::object::Object;
+use crate::migration::{list, move_storage, rewrite_and_prune};
 use crate::request::Door;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
@@ -18,6 +20,7 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a CRD that no longer offers a version in `status.storedVersions`",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
+    when: Moment::Apply,
     doors: &[
         Door::ReleaseRecord,
         Door::Crd,
@@ -35,80 +38,105 @@ fn check(case: &Case<'_>) -> Found {
         .collect())
 }
 
-fn finding(
-    Redefined { object, new, live }: Redefined<'_>,
-    catalogue: &Catalogue,
-) -> Option<Finding> {
-    let missing: Vec<_> = dropped(&live.stored, new).collect();
-    let first = missing.first()?;
+fn finding(redefined: Redefined<'_>, catalogue: &Catalogue) -> Option<Finding> {
+    let Redefined { object, new, live } = redefined;
+    let missing: Vec<_> = dropped(live, new).collect();
+    let newest = missing.iter().max_by(|left, right| compare(left, right))?;
+    let versions = missing.join(", ");
     let message = format!(
-        "the cluster holds objects stored as {}, which the new definition no longer offers (it offers {})",
-        missing.join(", "),
+        "the cluster holds objects stored as {versions}, which the new definition no longer offers (it offers {})",
         new.offered()
     );
-    let older = new
-        .versions
-        .iter()
-        .all(|offer| compare(&offer.name, first).is_lt());
-    let remedy = if older {
-        stay(first)
+    let is_older = |offer: &Version| compare(&offer.name, newest).is_lt();
+    let remedy = if new.versions.iter().all(is_older) {
+        stay(&versions)
     } else {
-        migrate(object, new, live, &missing, catalogue)
+        forward(redefined, &missing, catalogue)
     };
-    Some(Finding::about(
-        object,
-        "/status/storedVersions",
-        message,
-        remedy,
-    ))
+    let finding = Finding::about(object, "/status/storedVersions", message, remedy);
+    Some(finding.with_value(format!("stored as {versions}")))
 }
 
-fn stay(version: &str) -> String {
-    format!("Install a release whose definition offers {version}: not older than what runs now")
+fn stay(versions: &str) -> String {
+    format!("Install a release whose definition offers {versions}: not older than what runs now")
 }
 
-/// The way that Kubernetes documents: rewrite the objects, then prune the status.
-fn migrate(
-    object: &Object,
-    new: &Definition,
-    live: &Definition,
-    missing: &[&str],
-    catalogue: &Catalogue,
-) -> String {
-    let kind = format!("{}.{}", live.plural, live.group);
-    let target = live.storage().filter(|storage| !missing.contains(storage));
-    let Some(target) = target.or_else(|| new.storage().filter(|storage| live.offers(storage)))
-    else {
-        return step(object, new, missing, catalogue);
+/// The next step on the way that loses nothing: a whole list, the storage flag, rewrite and prune, this
+/// release. Each refusal names the step that the live definition is ready for.
+fn forward(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> String {
+    let Redefined { object, live, .. } = redefined;
+    if let Some(storage) = live.unlisted().filter(|_| !live.stored.is_empty()) {
+        return format!(
+            "storedVersions lacks {storage}, in which objects are stored: put it back first, then try \
+             again:\n{}",
+            list(&object.name, storage)
+        );
+    }
+    // Objects are rewritten in the live storage version, so that one has to stay.
+    let storage = live.storage().filter(|storage| !missing.contains(storage));
+    let rewrite = storage
+        .and_then(|storage| Some((storage, rewrite_and_prune(&object.name, live, storage)?)));
+    match rewrite {
+        Some((storage, command)) => format!(
+            "Rewrite the objects as {storage}, prune the status once nothing is left to rewrite, then \
+             try again:\n{command}"
+        ),
+        None => store(redefined, missing, catalogue),
+    }
+}
+
+/// Moves the storage flag: by a release of the catalogue where one does it, else by hand. A tool that
+/// applies the live definition again puts the flag back, so a release comes first.
+fn store(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> String {
+    let Redefined { object, new, live } = redefined;
+    let versions = missing.join(", ");
+    if let Some((release, storage)) = bridge(redefined, catalogue) {
+        return format!(
+            "Install Flux {} first, which stores {storage} and still offers {versions}; then try again",
+            release.version
+        );
+    }
+    let Some(target) = common(new, live) else {
+        return add(new, live, &versions);
     };
+    let command = move_storage(&object.name, live, target).unwrap_or_default();
     format!(
-        "Rewrite the objects as {target} and prune the status, then try again: \
-         kubectl get {kind} -A -o json | kubectl replace -f - && kubectl patch crd {} \
-         --subresource=status --type=merge -p '{{\"status\":{{\"storedVersions\":[\"{target}\"]}}}}'",
-        object.name
+        "First make {target} the storage version, by a release that stores {target} and still offers \
+         {versions}, or in the live definition; then try again:\n{command}"
     )
 }
 
-/// No version is on both sides, so a release between has to offer both.
-fn step(object: &Object, new: &Definition, missing: &[&str], catalogue: &Catalogue) -> String {
-    let bridges = |release: &&Release| {
-        let offers = |version: &str| {
-            release
-                .crd(&object.name)
-                .is_some_and(|crd| crd.definition().offers(version))
-        };
-        new.storage().is_some_and(offers) && missing.iter().all(|version| offers(version))
-    };
-    let (versions, storage) = (missing.join(", "), new.storage().unwrap_or("the new one"));
-    match catalogue.releases().iter().rfind(bridges) {
-        Some(release) => {
-            format!(
-                "Install Flux {} first, which offers {versions} and {storage}, and migrate there",
-                release.version
-            )
-        }
-        None => format!(
-            "Install a release between that offers {versions} and {storage} first, and migrate there"
-        ),
+/// The newest release that the live definition may be replaced by, and whose storage version stays.
+fn bridge<'a>(redefined: Redefined<'_>, catalogue: &'a Catalogue) -> Option<(&'a Release, String)> {
+    let Redefined { object, new, live } = redefined;
+    let mut releases = catalogue.releases().iter().rev();
+    releases.find_map(|release| {
+        let between = release.crd(&object.name)?.definition();
+        let storage = between.storage()?;
+        let leads = new.offers(storage) && dropped(live, &between).next().is_none();
+        leads.then(|| (release, storage.to_owned()))
+    })
+}
+
+/// The version that both definitions offer: the new storage version, or else the newest.
+fn common<'a>(new: &'a Definition, live: &Definition) -> Option<&'a str> {
+    if let Some(storage) = new.storage().filter(|storage| live.offers(storage)) {
+        return Some(storage);
     }
+    let offers = new.versions.iter().map(|offer| offer.name.as_str());
+    offers
+        .filter(|version| live.offers(version))
+        .max_by(|left, right| compare(left, right))
+}
+
+/// No version is in both definitions.
+fn add(new: &Definition, live: &Definition, versions: &str) -> String {
+    let target = new.storage().unwrap_or("a version of it");
+    let old = live.storage().unwrap_or("the version that is stored now");
+    format!(
+        "Install a release between that stores {target} and still offers {versions}; none is known to \
+         fluxkeep. Where there is none, add {target} to the live definition by hand, with storage: true, \
+         and set storage: false on {old} (where the two differ, its conversion webhook must know both); \
+         then try again"
+    )
 }

@@ -8,9 +8,10 @@
 
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};
+use crate::migration::{move_storage, rewrite};
 use crate::object::Object;
 use crate::request::Door;
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -19,6 +20,7 @@ pub const RULE: Rule = Rule {
     catches: "`storedVersions` pruned although objects may still be stored so, without the storage version, \
               or naming a version the spec lacks",
     breaks: "objects become unreadable, or every later write of the CRD is refused",
+    when: Moment::Done,
     doors: &[Door::CrdStatus],
     needs: &[],
     check,
@@ -56,7 +58,16 @@ fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option
         "storedVersions [{}] lacks {storage}, in which objects are stored",
         is.stored.join(", ")
     );
-    let remedy = format!("Leave {storage} in the list");
+    // Whoever prunes it means to keep another one, and takes the second step first.
+    let mut kept = is.stored.iter();
+    let command = kept.find_map(|version| move_storage(&object.name, was, version));
+    let remedy = match command {
+        Some(command) => format!(
+            "Leave {storage} in the list. To take it out, make another version the storage version first, \
+             then rewrite the objects and prune:\n{command}"
+        ),
+        None => format!("Leave {storage} in the list"),
+    };
     Some(Finding::about(
         object,
         "/status/storedVersions",
@@ -66,7 +77,9 @@ fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option
 }
 
 fn unknown(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
-    let lacking: Vec<_> = crate::crd::dropped(&is.stored, was).collect();
+    let is_unknown = |version: &&String| !was.offers(version);
+    let unknown = is.stored.iter().filter(is_unknown).map(String::as_str);
+    let lacking: Vec<_> = unknown.collect();
     let first = lacking.first()?;
     let message = format!(
         "storedVersions names {}, but spec.versions has {}",
@@ -91,8 +104,8 @@ fn pruned(object: &Object, was: &Definition, is: &Definition) -> Option<Finding>
         gone.join(", ")
     );
     let remedy = format!(
-        "Be sure that every object was rewritten as {storage}: kubectl get {}.{} -A -o json | kubectl replace -f -",
-        was.plural, was.group
+        "Be sure that every object was rewritten as {storage}:\n{}",
+        rewrite(&object.name, was)
     );
     let finding = || Finding::about(object, "/status/storedVersions", message, remedy);
     (!gone.is_empty()).then(|| finding().at_most(Level::Warn))

@@ -53,6 +53,7 @@ impl Flux {
             name: "v1".to_owned(),
             served: true,
             storage: false,
+            schema: true,
         });
         self
     }

@@ -32,13 +32,6 @@ fn is_page(name: &str, text: &str) {
     );
 }
 
-fn names<T>(items: &[T], name: impl Fn(&T) -> &'static str) -> String {
-    if items.is_empty() {
-        return "nothing beyond the request".to_owned();
-    }
-    items.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
 #[test]
 fn the_rules_page_is_the_table() {
     let mut page = String::from(
@@ -66,18 +59,13 @@ fn the_rules_page_is_the_table() {
             "{} is off or hidden by default",
             rule.id
         );
-        let doors = names(rule.doors, |door| door.name());
-        let needs = names(rule.needs, |need| need.name());
-        let lines = [
-            format!("\n## {}\n\nCatches {}.\n\n", rule.id, rule.catches),
-            format!(
-                "- Default level: `{}`\n- What breaks: {}\n",
-                rule.level.name(),
-                rule.breaks
-            ),
-            format!("- Doors: {doors}\n- Needs: {needs}\n"),
-        ];
-        page += &lines.concat();
+        page += &[
+            "\n## ",
+            rule.id,
+            "\n\n",
+            &fluxkeep::render::page::page(rule),
+        ]
+        .concat();
     }
     is_page("rules.md", &page);
 }

@@ -45,7 +45,7 @@ impl Held {
         let Some(definition) = offered(crd, release) else {
             return self;
         };
-        if dropped(&self.stored, &definition).next().is_some() {
+        if dropped(&self.lives(crd), &definition).next().is_some() {
             return self;
         }
         self.spec = Some(release);
@@ -55,6 +55,15 @@ impl Held {
         self
     }
 
+    /// The definition with its status.
+    fn lives(&self, crd: &str) -> Definition {
+        let definition = self.spec.and_then(|release| offered(crd, release));
+        Definition {
+            stored: self.stored.clone(),
+            ..definition.unwrap_or_default()
+        }
+    }
+
     /// The answer to a release's definition in the matrix's words.
     fn answer(&self, crd: &str, release: &Release) -> String {
         match (self.spec, offered(crd, release)) {
@@ -62,7 +71,8 @@ impl Held {
             (None, Some(_)) => "NEW".into(),
             (Some(_), None) => "GONE".into(),
             (Some(_), Some(definition)) => {
-                let lost: Vec<_> = dropped(&self.stored, &definition).collect();
+                let live = self.lives(crd);
+                let lost: Vec<_> = dropped(&live, &definition).collect();
                 if lost.is_empty() {
                     "OK".into()
                 } else {

@@ -355,7 +355,10 @@ fn safe_bump() -> anyhow::Result<Story> {
 
 fn strangers_crd() -> anyhow::Result<Story> {
     let crd = |versions: &[(&str, bool)], stored: &[&str]| {
-        let version = |(name, storage): &(&str, bool)| json!({"name": name, "served": true, "storage": storage});
+        let version = |(name, storage): &(&str, bool)| {
+            json!({"name": name, "served": true, "storage": storage,
+            "schema": {"openAPIV3Schema": {"type": "object"}}})
+        };
         json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": "tickets.support.example.org"},
             "spec": {"group": "support.example.org", "scope": "Namespaced",

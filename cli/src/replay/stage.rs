@@ -147,7 +147,10 @@ fn offer(object: &mut Value, release: &Release) {
         .and_then(Value::as_str)
         .unwrap_or_default();
     let Some(crd) = release.crd(name) else { return };
-    let version = |version: &fluxkeep::crd::Version| json!({"name": version.name, "served": version.served, "storage": version.storage});
+    let version = |version: &fluxkeep::crd::Version| {
+        json!({"name": version.name, "served": version.served, "storage": version.storage,
+        "schema": {"openAPIV3Schema": {"type": "object"}}})
+    };
     let versions: Vec<Value> = crd.versions.iter().map(version).collect();
     set(object, "/spec", "versions", json!(versions));
     set(object, "", "status", Value::Null);

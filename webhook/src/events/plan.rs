@@ -2,7 +2,7 @@
 
 use fluxkeep::admission::Answer;
 use fluxkeep::facts::Facts;
-use fluxkeep::finding::{Finding, Outcome as Became, Subject};
+use fluxkeep::finding::{Finding, Outcome as Became, Subject, more};
 use fluxkeep::render::message::refusal;
 use fluxkeep::request::{Change, Operation, Subject as About};
 
@@ -60,7 +60,7 @@ fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<Told> 
             first.rule,
             first.object,
             first.message,
-            first.url()
+            more(first.rule)
         );
         told(about, "DeletionRefused", message)
     };

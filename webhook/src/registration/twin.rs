@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use fluxkeep::engine::Engine;
-use fluxkeep::finding::{Level, RULES_URL};
+use fluxkeep::finding::Level;
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
 use fluxkeep::policy::Policy;
 use fluxkeep::rule::Rule;
@@ -172,12 +172,9 @@ impl Twin {
 
     /// What the webhook says, as far as it can be said here.
     fn message(&self) -> String {
-        let rest = format!(
-            " {}. {}. {RULES_URL}{}",
-            self.does,
-            (self.remedy)(HOME),
-            self.rule.id
-        );
+        // The apiserver drops a message that has a line break.
+        let remedy = (self.remedy)(HOME).replace('\n', " ");
+        let rest = format!(" {}. {remedy}", self.does);
         let rest = text(&rest).replace(HOME, "' + params.metadata.name + '");
         let words = [
             text(&format!("{}: ", self.rule.id)),

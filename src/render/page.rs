@@ -1,0 +1,24 @@
+//! A rule's page, for docs and terminal alike.
+
+use crate::rule::Rule;
+
+/// What the table of rules says of one rule: Markdown that reads well as plain text.
+#[must_use]
+pub fn page(rule: &Rule) -> String {
+    let doors: Vec<&str> = rule.doors.iter().map(|door| door.name()).collect();
+    let needs: Vec<&str> = rule.needs.iter().map(|need| need.name()).collect();
+    let needs = if needs.is_empty() {
+        "nothing beyond the request".to_owned()
+    } else {
+        needs.join(", ")
+    };
+    let lines = [
+        format!("Catches {}.\n\n", rule.catches),
+        format!("- Default level: `{}`\n", rule.level.name()),
+        format!("- What breaks: {}\n", rule.breaks),
+        format!("- When: {}\n", rule.when.name()),
+        format!("- Doors: {}\n", doors.join(", ")),
+        format!("- Needs: {needs}\n"),
+    ];
+    lines.concat()
+}

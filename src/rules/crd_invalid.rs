@@ -1,0 +1,265 @@
+//! A CRD that no apiserver takes, whatever lives in the cluster.
+//!
+//! Helm applies a release's objects one after another: an invalid CRD stops it half-way, and the
+//! release's remediation follows. Schemas are never read. What is wrong inside of one (not structural,
+//! a bad default, a CEL expression that does not compile) is not foretold. The doors where the apiserver answers by itself are left to it.
+
+mod conversion;
+
+use std::collections::BTreeSet;
+
+use crate::crd::{Definition, Version};
+use crate::finding::{Finding, Level};
+use crate::object::{Flaw, Object};
+use crate::request::Door;
+use crate::rule::{Case, Found, Moment, Rule};
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "crd-invalid",
+    level: Level::Enforce,
+    catches: "a CRD that no apiserver takes: its versions, storage flag, conversion, labels, size, or an \
+              API version that is gone",
+    breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows; a conversion \
+             webhook whose Service is missing only warns",
+    when: Moment::Apply,
+    doors: &[Door::ReleaseRecord, Door::Preflight, Door::PostRenderer],
+    needs: &[],
+    check,
+};
+
+const CURRENT: &str = "apiextensions.k8s.io/v1";
+
+/// Whether it is of the only version of the API that apiservers still have.
+pub(super) fn is_current(object: &Object) -> bool {
+    object.api_version == CURRENT
+}
+
+fn check(case: &Case<'_>) -> Found {
+    let mut findings = Vec::new();
+    for (object, live) in case.written() {
+        let Some(definition) = object.definition() else {
+            continue;
+        };
+        if !is_current(object) {
+            findings.push(gone(object));
+            continue;
+        }
+        // What only a new CRD may not have is known where the live one can be read, or is not there.
+        let is_known = live.map_or_else(
+            || case.facts.knows_definitions(),
+            |live| live.definition().is_some(),
+        );
+        let live = live.and_then(Object::definition);
+        let mut problems = Vec::new();
+        problems.extend(identity(object, definition, live));
+        problems.extend(names(definition));
+        problems.extend(storage(definition));
+        problems.extend(schemas(definition, live));
+        problems.extend(preserved(definition, live));
+        problems.extend(conversion::refused(definition));
+        problems.extend(object.flaws.iter().map(flaw));
+        problems.extend(conversion::unserved(case, definition));
+        let told = problems.into_iter().map(|problem| problem.about(object));
+        let level = if is_known {
+            Level::Enforce
+        } else {
+            Level::Warn
+        };
+        findings.extend(told.map(|(finding, always)| {
+            if always {
+                finding
+            } else {
+                finding.at_most(level)
+            }
+        }));
+    }
+    Ok(findings)
+}
+
+/// Something that the apiserver refuses.
+struct Problem {
+    path: String,
+    message: String,
+    remedy: String,
+    level: Level,
+    /// Whether it is refused over any live definition, too.
+    always: bool,
+}
+
+impl Problem {
+    fn at(path: &str, message: String, remedy: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            message,
+            remedy: remedy.to_owned(),
+            level: Level::Enforce,
+            always: true,
+        }
+    }
+
+    /// A problem of CRDs that are new: the apiserver lets those that live keep it.
+    fn of_new(self) -> Self {
+        Self {
+            always: false,
+            ..self
+        }
+    }
+
+    fn warning(self) -> Self {
+        Self {
+            level: Level::Warn,
+            ..self
+        }
+    }
+
+    fn about(self, object: &Object) -> (Finding, bool) {
+        let value = self.path.clone();
+        let finding = Finding::about(object, &self.path, self.message, self.remedy);
+        (finding.with_value(value).at_most(self.level), self.always)
+    }
+}
+
+/// A `v1beta1` of before Kubernetes 1.22, or no version at all.
+fn gone(object: &Object) -> Finding {
+    let message = format!(
+        "apiVersion {:?} is gone since Kubernetes 1.22; the apiserver knows {CURRENT} alone",
+        object.api_version
+    );
+    let remedy = format!(
+        "Write it as {CURRENT}: spec.versions with name, served, storage and schema.openAPIV3Schema each, \
+         in place of spec.version and spec.validation; or install a release of the chart that does"
+    );
+    Finding::about(object, "/apiVersion", message, remedy).with_value(object.api_version.clone())
+}
+
+/// The name of a new definition. Over one that lives, `crd-group-or-kind-changed` tells.
+fn identity(
+    object: &Object,
+    definition: &Definition,
+    live: Option<&Definition>,
+) -> Option<Problem> {
+    let wanted = format!("{}.{}", definition.plural, definition.group);
+    if live.is_some() || object.name == wanted {
+        return None;
+    }
+    let message = format!(
+        "the name is {:?}, and spec.names.plural with spec.group make {wanted:?}",
+        object.name
+    );
+    let remedy = "Make the three agree";
+    Some(Problem::at("/metadata/name", message, remedy).of_new())
+}
+
+/// Version names: labels of DNS that begin with a letter, each once.
+fn names(definition: &Definition) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    let mut problems = Vec::new();
+    for (place, version) in definition.versions.iter().enumerate() {
+        let name = version.name.as_str();
+        let path = format!("/spec/versions/{place}/name");
+        if !is_version_name(name) {
+            let message = format!("{name:?} is no name for a version");
+            let remedy =
+                "Name it with lower-case letters, digits and dashes, a letter first, as in v1beta1";
+            problems.push(Problem::at(&path, message, remedy));
+        } else if !seen.insert(name) {
+            let message = format!("{name} is named twice");
+            problems.push(Problem::at(
+                &path,
+                message,
+                "Leave one entry for each version",
+            ));
+        }
+    }
+    problems
+}
+
+/// RFC 1035's label, as `IsDNS1035Label` of apimachinery asks it.
+fn is_version_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    bytes.len() <= 63
+        && bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.last().is_some_and(is_alphanumeric)
+        && bytes
+            .iter()
+            .all(|byte| is_alphanumeric(byte) || *byte == b'-')
+}
+
+fn storage(definition: &Definition) -> Option<Problem> {
+    let is_storage = |version: &&Version| version.storage;
+    let stored = definition.versions.iter().filter(is_storage);
+    let stored: Vec<&str> = stored.map(|version| version.name.as_str()).collect();
+    let message = match stored.as_slice() {
+        [_] => return None,
+        [] => format!("none of {} has storage: true", definition.offered()),
+        several => format!("{} have storage: true", several.join(" and ")),
+    };
+    let remedy = "Set storage: true on exactly one version: the one that is stored now, unless it is to change";
+    Some(Problem::at("/spec/versions", message, remedy))
+}
+
+/// A version without the key `schema`. An empty schema is not seen.
+fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
+    let is_bare =
+        |definition: &Definition| definition.versions.iter().all(|version| !version.schema);
+    // Snapshots are without schemas: one that is judged against itself is a copy, and no manifest.
+    let is_copy = is_bare(definition) && live.is_some_and(is_bare);
+    if definition.preserves_unknown || is_copy {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    for (place, version) in definition.versions.iter().enumerate() {
+        // Where the live definition lacks schemas, too, the apiserver asks only served versions for one.
+        if version.schema || !version.served && live.is_some() {
+            continue;
+        }
+        let message = format!("{} has no schema", version.name);
+        let remedy = "Give it schema.openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} at least";
+        let path = format!("/spec/versions/{place}/schema");
+        let problem = Problem::at(&path, message, remedy);
+        let always = version.served && !is_bare(definition);
+        let problem = if always { problem } else { problem.of_new() };
+        problems.push(problem);
+    }
+    problems
+}
+
+fn preserved(definition: &Definition, live: Option<&Definition>) -> Option<Problem> {
+    let stays = live.is_some_and(|live| live.preserves_unknown);
+    if !definition.preserves_unknown || stays {
+        return None;
+    }
+    let message =
+        "preserveUnknownFields is true, which apiextensions.k8s.io/v1 takes of no new CRD";
+    let remedy =
+        "Leave it out, and write x-kubernetes-preserve-unknown-fields: true into the schemas";
+    let problem = Problem::at("/spec/preserveUnknownFields", message.to_owned(), remedy);
+    Some(if live.is_some() {
+        problem
+    } else {
+        problem.of_new()
+    })
+}
+
+/// What is wrong with the metadata or the size.
+fn flaw(flaw: &Flaw) -> Problem {
+    match flaw {
+        Flaw::Label { key, value } => Problem::at(
+            "/metadata/labels",
+            format!("{value:?} is no value for the label {key}"),
+            "Write at most 63 letters, digits, dashes, underscores and dots, a letter or digit at both ends",
+        ),
+        Flaw::Annotations(bytes) => Problem::at(
+            "/metadata/annotations",
+            format!("the annotations have {bytes} bytes, and an object may have 262144"),
+            "Leave some out; `kubectl apply --server-side` writes no copy of the object into one",
+        ),
+        Flaw::Size { bytes, most } => Problem::at(
+            "",
+            format!("the CRD has {bytes} bytes at least, and the apiserver takes {most}"),
+            "Shorten or leave out the descriptions in its schemas",
+        ),
+    }
+}

@@ -1,0 +1,94 @@
+//! How objects are converted between versions: a strategy, and the webhook that it calls.
+
+use super::Problem;
+use crate::crd::{ClientConfig, Conversion, Definition, ServiceReference};
+use crate::object::{Key, Object};
+use crate::rule::Case;
+
+/// What the apiserver refuses of `spec.conversion`.
+pub(super) fn refused(definition: &Definition) -> Option<Problem> {
+    let conversion = definition.conversion.as_deref()?;
+    let at = |path: &str, message: &str, remedy: &str| {
+        Some(Problem::at(path, message.to_owned(), remedy))
+    };
+    match conversion.strategy.as_deref() {
+        Some("None") if conversion.webhook.is_some() => at(
+            "/spec/conversion/webhook",
+            "strategy None calls no webhook, and one is set",
+            "Leave the webhook out, or set strategy: Webhook",
+        ),
+        Some("None") => None,
+        Some("Webhook") => webhook(conversion),
+        other => {
+            let message = format!("{:?} is no strategy", other.unwrap_or_default());
+            at(
+                "/spec/conversion/strategy",
+                &message,
+                "Set strategy: None or Webhook",
+            )
+        }
+    }
+}
+
+fn webhook(conversion: &Conversion) -> Option<Problem> {
+    let path = "/spec/conversion/webhook/clientConfig";
+    let at = |path: &str, message: &str, remedy: &str| {
+        Some(Problem::at(path, message.to_owned(), remedy))
+    };
+    let webhook = conversion.webhook.as_ref();
+    let Some(client) = webhook.and_then(|webhook| webhook.client_config.as_ref()) else {
+        let message = "strategy Webhook has no webhook.clientConfig to call";
+        return at(path, message, "Set its service or url, or strategy: None");
+    };
+    let ClientConfig { url, service } = client;
+    if url.is_some() == service.is_some() {
+        let message = "exactly one of url and service must be set";
+        return at(path, message, "Set one of the two");
+    }
+    if let Some(service) = service
+        && (is_empty(service.name.as_ref()) || is_empty(service.namespace.as_ref()))
+    {
+        let message = "the service lacks its name or namespace";
+        return at(path, message, "Set both");
+    }
+    let versions = webhook.and_then(|webhook| webhook.conversion_review_versions.as_ref());
+    if versions.is_none_or(Vec::is_empty) {
+        return at(
+            "/spec/conversion/webhook/conversionReviewVersions",
+            "no version of the review is named",
+            "Set conversionReviewVersions: [v1]",
+        );
+    }
+    None
+}
+
+fn is_empty(text: Option<&String>) -> bool {
+    text.is_none_or(String::is_empty)
+}
+
+/// A conversion webhook whose Service neither lives nor comes with the release. That is known in
+/// namespaces whose Services are read; the apiserver takes the CRD, and then converts no object.
+pub(super) fn unserved(case: &Case<'_>, definition: &Definition) -> Option<Problem> {
+    let webhook = definition.conversion.as_deref()?.webhook.as_ref()?;
+    let service = webhook.client_config.as_ref()?.service.as_ref()?;
+    let ServiceReference { namespace, name } = service;
+    let key = Key {
+        group: String::new(),
+        kind: "Service".to_owned(),
+        namespace: namespace.clone(),
+        name: name.clone()?,
+    };
+    let mut known = case.facts.objects().map(Object::key);
+    let is_neighbour = |other: Key| other.kind == key.kind && other.namespace == key.namespace;
+    if !known.any(is_neighbour) || case.facts.live(&key).is_some() {
+        return None;
+    }
+    if case.written().any(|(new, _)| new.key() == key) {
+        return None;
+    }
+    let message = format!("conversion calls {key}, which is neither there nor in the release");
+    let remedy =
+        "Install what answers there first; until then no object of this kind can be converted";
+    let path = "/spec/conversion/webhook/clientConfig/service";
+    Some(Problem::at(path, message, remedy).warning())
+}

@@ -1,0 +1,74 @@
+//! Commands as a person pastes them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use fluxkeep_tests::control_plane::{Cluster, folder, program};
+
+/// A shell in a folder of its own, in which `kubectl` means the cluster of a kubeconfig.
+pub(crate) struct Shell {
+    programs: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Shell {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        let programs = folder("shell");
+        std::os::unix::fs::symlink(program("kubectl"), programs.join("kubectl")).unwrap();
+        Self {
+            programs,
+            kubeconfig: cluster.kubeconfig.clone(),
+        }
+    }
+
+    /// The same, in which `kubectl get` fails, as where the right to list is missing.
+    pub(crate) fn that_cannot_read(cluster: &Cluster) -> Self {
+        let programs = folder("shell");
+        let real = program("kubectl");
+        let text = format!(
+            "#!/bin/sh\n[ \"$1\" != get ] || {{ echo Forbidden >&2; exit 1; }}\nexec {} \"$@\"\n",
+            real.display()
+        );
+        let path = programs.join("kubectl");
+        std::fs::write(&path, text).unwrap();
+        executable(&path);
+        Self {
+            programs,
+            kubeconfig: cluster.kubeconfig.clone(),
+        }
+    }
+
+    /// Runs a command in `sh` or `bash`.
+    pub(crate) fn run(&self, shell: &str, command: &str) -> Output {
+        let path = std::env::var("PATH").unwrap();
+        let mut running = Command::new(shell);
+        running
+            .args(["-c", command])
+            .current_dir(&self.programs)
+            .env("PATH", format!("{}:{path}", self.programs.display()))
+            .env("TMPDIR", &self.programs)
+            .env("KUBECACHEDIR", self.programs.join("served"))
+            .env("KUBECONFIG", &self.kubeconfig);
+        running.output().unwrap()
+    }
+
+    /// Runs a command that has to succeed.
+    pub(crate) fn succeeds(&self, shell: &str, command: &str) -> String {
+        let output = self.run(shell, command);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{command}\n{said}");
+        said
+    }
+}
+
+fn executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The command in a text that fluxkeep shows: a line of its own.
+pub(crate) fn command(text: &str) -> Option<&str> {
+    let begins = |line: &&str| line.starts_with("kubectl ") || line.starts_with("c=");
+    text.lines().find(begins)
+}

@@ -1,0 +1,361 @@
+//! Stored versions: as the CRDs of strangers had them, rebuilt with schemas that take everything.
+
+use fluxkeep::crd::dropped;
+use fluxkeep_tests::control_plane::eventually;
+use serde_json::{Value, json};
+
+use crate::shell::{Shell, command};
+use crate::stage::{Stage, said};
+
+/// A CRD in its history, and the definition that is to replace the last one.
+struct Story {
+    /// Its group's first label.
+    name: &'static str,
+    scope: &'static str,
+    /// Each definition's versions, the stored one starred; objects are made under each.
+    history: &'static [&'static str],
+    new: &'static str,
+    /// `storedVersions` as somebody left it by hand, before fluxkeep was there.
+    pruned: Option<&'static [&'static str]>,
+    objects: bool,
+    /// How many commands the refusals print one after another.
+    commands: usize,
+}
+
+const PLAIN: Story = Story {
+    name: "grown",
+    scope: "Namespaced",
+    history: &["v1beta1*", "v1beta1 v1*"],
+    new: "v1*",
+    pruned: None,
+    objects: true,
+    commands: 1,
+};
+
+/// All that `stored-version-dropped` prints.
+const STORIES: [Story; 8] = [
+    PLAIN,
+    Story {
+        name: "cluster-wide",
+        scope: "Cluster",
+        ..PLAIN
+    },
+    Story {
+        name: "empty",
+        objects: false,
+        ..PLAIN
+    },
+    // strimzi from 0.49 to 1.x: the old version is the one that is stored.
+    Story {
+        name: "strimzi",
+        history: &["v1beta2* v1"],
+        commands: 2,
+        ..PLAIN
+    },
+    // knative from 1.8 to 1.18: the other order, and a third version.
+    Story {
+        name: "knative",
+        history: &["v1alpha1*", "v1beta1 v1alpha1*"],
+        new: "v1beta1*",
+        commands: 2,
+        ..PLAIN
+    },
+    // crossplane from 1.18 to 2.0.
+    Story {
+        name: "crossplane",
+        scope: "Cluster",
+        history: &["v1alpha1* v1beta1"],
+        new: "v1beta1*",
+        commands: 2,
+        ..PLAIN
+    },
+    // The new storage version is not there yet, another one is on both sides.
+    Story {
+        name: "third",
+        history: &["v1alpha1* v1beta1"],
+        new: "v1beta1 v1*",
+        commands: 2,
+        ..PLAIN
+    },
+    // What a wrong prune leaves: nothing lists the storage version any more.
+    Story {
+        name: "pruned",
+        history: &["v1beta2* v1"],
+        pruned: Some(&["v1"]),
+        commands: 3,
+        ..PLAIN
+    },
+];
+
+impl Story {
+    fn group(&self) -> String {
+        format!("{}.example.org", self.name)
+    }
+
+    /// The definition with these versions, the stored one starred.
+    fn definition(&self, versions: &str) -> Value {
+        let version = |word: &str| {
+            json!({"name": word.trim_end_matches('*'), "served": true, "storage": word.ends_with('*'),
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
+        };
+        let versions: Vec<Value> = versions.split(' ').map(version).collect();
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("things.{}", self.group())},
+            "spec": {"group": self.group(), "scope": self.scope, "versions": versions,
+                "names": {"kind": "Thing", "listKind": "ThingList", "plural": "things", "singular": "thing"}}})
+    }
+
+    /// The objects that are made under one definition, in its storage version.
+    fn things(&self, versions: &str) -> Vec<Value> {
+        let stored = versions.split(' ').find(|word| word.ends_with('*'));
+        let version = stored.unwrap().trim_end_matches('*');
+        let thing = |namespace: &str| {
+            let mut thing = json!({"apiVersion": format!("{}/{version}", self.group()), "kind": "Thing",
+                "metadata": {"name": format!("{version}-{namespace}")}, "spec": {"made": version}});
+            if self.scope == "Namespaced" {
+                thing["metadata"]["namespace"] = json!(namespace);
+            }
+            thing
+        };
+        ["one", "two"].map(thing).to_vec()
+    }
+
+    /// Plays the history. The last definition, and the objects.
+    async fn play(&self, stage: &Stage) -> (Value, Vec<Value>) {
+        let mut things = Vec::new();
+        for versions in self.history {
+            let definition = self.definition(versions);
+            stage.cluster.apply_all(&[definition.clone()]).await;
+            established(stage, &definition).await;
+            if self.objects {
+                let made = self.things(versions);
+                for thing in &made {
+                    eventually("an object is taken", async || {
+                        stage.cluster.apply(thing).await
+                    })
+                    .await;
+                }
+                things.extend(made);
+            }
+        }
+        let live = self.definition(self.history.last().unwrap());
+        if let Some(pruned) = self.pruned {
+            let status = json!({"storedVersions": pruned});
+            stage.cluster.patch_status(&live, &status).await.unwrap();
+        }
+        (live, things)
+    }
+}
+
+async fn established(stage: &Stage, definition: &Value) {
+    eventually("a CRD is established", async || {
+        let live = stage.cluster.get(definition).await.unwrap();
+        let conditions = live["status"]["conditions"].as_array().cloned();
+        let is_true = |one: &Value| one["type"] == "Established" && one["status"] == "True";
+        if conditions.unwrap_or_default().iter().any(is_true) {
+            Ok(())
+        } else {
+            Err(live)
+        }
+    })
+    .await;
+}
+
+/// Every object as the new definition serves it.
+async fn all_are_there(stage: &Stage, story: &Story, things: &[Value]) {
+    let stored = story.new.split(' ').find(|word| word.ends_with('*'));
+    let version = stored.unwrap().trim_end_matches('*');
+    for thing in things {
+        let mut asked = thing.clone();
+        asked["apiVersion"] = json!(format!("{}/{version}", story.group()));
+        let read = eventually("an object is read back", async || {
+            stage.cluster.get(&asked).await
+        })
+        .await;
+        assert_eq!(read["spec"], thing["spec"], "{}", story.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dropped_version_tells_to_do_loses_no_object_and_opens_the_way() {
+    let mut stage = Stage::set("dropped_versions").await;
+    let mut played = Vec::new();
+    for story in &STORIES {
+        played.push(story.play(&stage).await);
+    }
+    stage.guard().await;
+    for (number, (story, (live, things))) in STORIES.iter().zip(&played).enumerate() {
+        let shell = if number % 2 == 0 { "bash" } else { "sh" };
+        let new = story.definition(story.new);
+        let mut answer = stage.stored("stranger", "one", &[new.clone()]).await;
+        let mut commands = 0;
+        while !answer.is_empty() {
+            assert!(answer.contains("stored-version-dropped: "), "{answer}");
+            let line = command(&answer).unwrap_or_else(|| panic!("{}: {answer}", story.name));
+            stage.shell.succeeds(shell, line);
+            commands += 1;
+            answer = stage.stored_after(&answer, &[new.clone()]).await;
+        }
+        assert_eq!(commands, story.commands, "{}", story.name);
+        stage.cluster.apply(&new).await.unwrap();
+        all_are_there(&stage, story, things).await;
+        let after = stage.cluster.get(live).await.unwrap();
+        let listed = after["status"]["storedVersions"].as_array().unwrap().len();
+        assert!(listed <= 2, "{}: {after}", story.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_whose_read_fails_prunes_nothing() {
+    let mut stage = Stage::set("a_failed_read").await;
+    let (live, _) = PLAIN.play(&stage).await;
+    stage.guard().await;
+    let new = PLAIN.definition(PLAIN.new);
+    let answer = stage.stored("stranger", "one", &[new]).await;
+    let blind = Shell::that_cannot_read(&stage.cluster);
+    for shell in ["bash", "sh"] {
+        let output = blind.run(shell, command(&answer).unwrap());
+        assert!(!output.status.success(), "{output:?}");
+    }
+    let after = stage.cluster.get(&live).await.unwrap();
+    assert_eq!(after["status"]["storedVersions"], json!(["v1beta1", "v1"]));
+}
+
+/// The storage flag went back meanwhile, as a tool that applies the live definition puts it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_prunes_nothing_once_another_version_is_stored() {
+    let mut stage = Stage::set("a_flag_that_went_back").await;
+    let story = Story {
+        history: &["v1beta2*", "v1beta2 v1*"],
+        ..PLAIN
+    };
+    let (live, things) = story.play(&stage).await;
+    stage.guard().await;
+    let new = story.definition(story.new);
+    let answer = stage.stored("stranger", "one", &[new]).await;
+    let back = story.definition("v1beta2* v1");
+    stage.cluster.apply(&back).await.unwrap();
+    let output = stage.shell.run("bash", command(&answer).unwrap());
+    assert!(!output.status.success(), "{output:?}");
+    let after = stage.cluster.get(&live).await.unwrap();
+    assert_eq!(after["status"]["storedVersions"], json!(["v1beta2", "v1"]));
+    all_are_there(&stage, &story, &things).await;
+}
+
+/// No version is on both sides, and no release between: what the text says is done by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_version_is_on_both_sides_the_new_one_is_added_first() {
+    let mut stage = Stage::set("no_common_version").await;
+    let story = Story {
+        history: &["v1alpha2*"],
+        commands: 1,
+        ..PLAIN
+    };
+    let (_, things) = story.play(&stage).await;
+    stage.guard().await;
+    let new = story.definition(story.new);
+    let answer = stage.stored("stranger", "one", &[new.clone()]).await;
+    assert!(
+        answer.contains("none is known to fluxkeep") && command(&answer).is_none(),
+        "{answer}"
+    );
+    let both = story.definition("v1alpha2 v1*");
+    stage.cluster.apply(&both).await.unwrap();
+    let answer = stage.stored_after(&answer, &[new.clone()]).await;
+    stage.shell.succeeds("sh", command(&answer).unwrap());
+    assert_eq!(stage.stored_after(&answer, &[new.clone()]).await, "");
+    stage.cluster.apply(&new).await.unwrap();
+    all_are_there(&stage, &story, &things).await;
+}
+
+/// Flux's own CRDs: the catalogue names the release, and what it says of it holds.
+#[test]
+fn the_release_between_stores_what_stays_and_offers_what_is_stored() {
+    use fluxkeep::catalogue::Catalogue;
+    use fluxkeep::crd::Definition;
+    let releases = Catalogue::built_in().releases();
+    let newest = releases.last().unwrap();
+    let mut named = 0;
+    for release in releases {
+        for crd in &release.crds {
+            let Some(new) = newest.crd(&crd.name).map(|crd| crd.definition()) else {
+                continue;
+            };
+            let fresh = crd.definition();
+            let stored = fresh.storage().map(str::to_owned).into_iter().collect();
+            let live = Definition { stored, ..fresh };
+            let Some(remedy) = remedy(&live, &new, &crd.name) else {
+                continue;
+            };
+            let Some(rest) = remedy.strip_prefix("Install Flux ") else {
+                continue;
+            };
+            let version = rest.split(' ').next().unwrap().parse().unwrap();
+            let between = Catalogue::built_in().release(&version).unwrap();
+            let between = between.crd(&crd.name).unwrap().definition();
+            assert_eq!(
+                dropped(&live, &between).count(),
+                0,
+                "{}: {remedy}",
+                crd.name
+            );
+            assert!(new.offers(between.storage().unwrap()), "{}", crd.name);
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named}");
+}
+
+/// What the judge says to do where this definition is to replace that one.
+fn remedy(
+    live: &fluxkeep::crd::Definition,
+    new: &fluxkeep::crd::Definition,
+    name: &str,
+) -> Option<String> {
+    let object = |definition: &fluxkeep::crd::Definition| {
+        let version = |version: &fluxkeep::crd::Version| json!({"name": version.name, "served": version.served, "storage": version.storage});
+        let versions: Vec<_> = definition.versions.iter().map(version).collect();
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name},
+            "spec": {"group": definition.group, "scope": definition.scope, "versions": versions,
+                "names": {"kind": definition.kind, "plural": definition.plural}},
+            "status": {"storedVersions": definition.stored}})
+    };
+    let review = fluxkeep_tests::redefined(object(live), object(new));
+    let verdict = review.answer(&fluxkeep::facts::Facts::default()).verdict;
+    let mut findings = verdict.findings.into_iter();
+    let found = findings.find(|finding| finding.rule == "stored-version-dropped");
+    found.map(|finding| finding.remedy)
+}
+
+/// Whoever prunes the storage version hears how to take it out, and nothing on that way is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_version_is_taken_off_the_list_once_another_is_stored() {
+    let mut stage = Stage::set("a_pruned_storage_version").await;
+    let story = Story {
+        history: &["v1beta2* v1"],
+        ..PLAIN
+    };
+    let (live, things) = story.play(&stage).await;
+    stage.guard().await;
+    let pruned = json!({"storedVersions": ["v1"]});
+    let refused = said(stage.cluster.patch_status(&live, &pruned).await);
+    assert!(refused.contains("lacks v1beta2"), "{refused}");
+    stage.shell.succeeds("sh", command(&refused).unwrap());
+    let is = stage.cluster.get(&live).await.unwrap();
+    let mut new = is.clone();
+    new["status"] = pruned.clone();
+    let review = fluxkeep_tests::Review {
+        sub_resource: "status",
+        user: "jane",
+        ..fluxkeep_tests::redefined(is, new)
+    };
+    let verdict = review.answer(&fluxkeep::facts::Facts::default()).verdict;
+    let [warned] = verdict.findings.as_slice() else {
+        panic!("{verdict:?}");
+    };
+    stage.shell.succeeds("bash", warned.command().unwrap());
+    stage.cluster.patch_status(&live, &pruned).await.unwrap();
+    let new = story.definition(story.new);
+    stage.cluster.apply(&new).await.unwrap();
+    all_are_there(&stage, &story, &things).await;
+}
