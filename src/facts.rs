@@ -179,6 +179,10 @@ fn established(mut object: Object) -> Object {
                 .into_iter()
                 .collect();
         }
+        // The apiserver took it, so each version has a schema; a snapshot leaves schemas out.
+        for version in &mut definition.versions {
+            version.schema = true;
+        }
         definition.stored.shrink_to_fit();
         definition.versions.shrink_to_fit();
         definition.conversion = None;

@@ -91,6 +91,7 @@ pub(crate) fn types(
                 name: name.to_string(),
                 served: !markers.unserved,
                 storage: markers.storage,
+                schema: true,
             };
             let of_kind = versions.entry((group.clone(), kind)).or_default();
             of_kind.push(version);

@@ -280,7 +280,8 @@ fn what_goes_to_a_pipe_is_what_goes_to_a_file() {
     let one = |number: usize| {
         format!(
             "---\n{}",
-            CRD.replace("name: buckets.", &format!("name: buckets{number}."))
+            CRD.replace("VERSION", "v1")
+                .replace("buckets", &format!("buckets{number}"))
         )
     };
     let manifest: String = (0..6_000).map(one).collect();

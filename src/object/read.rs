@@ -497,7 +497,7 @@ impl<'de> Visitor<'de> for LabelsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
         let mut labels = Labels::default();
         while let Some(key) = map.next_key::<String>()? {
-            let is_kept = KEPT.iter().any(|prefix| key.starts_with(prefix));
+            let is_kept = is_kept(&key);
             let value = if is_kept {
                 map.next_value::<Option<String>>()?
             } else {

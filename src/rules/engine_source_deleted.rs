@@ -7,7 +7,7 @@ use super::engine_deleted::applies;
 use crate::finding::{Finding, Level};
 use crate::object::Object;
 use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Need, Rule};
+use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -15,6 +15,7 @@ pub const RULE: Rule = Rule {
     level: Level::Warn,
     catches: "a DELETE of the source from which a Kustomization applies Flux",
     breaks: "Flux runs on and reconciles nothing of that Kustomization any more",
+    when: Moment::Run,
     doors: &[Door::Engine],
     needs: &[Need::Kustomizations],
     check,

@@ -34,7 +34,7 @@ use crate::object::Object;
 use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 23] = [
+pub static RULES: [&Rule; 25] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_invalid::RULE,

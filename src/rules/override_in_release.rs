@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::finding::{Finding, Level};
 use crate::object::{ALLOW, Object};
 use crate::request::Door;
-use crate::rule::{Case, Found, Rule};
+use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -19,6 +19,7 @@ pub const RULE: Rule = Rule {
     catches: "a release that brings an override on an object of the engine, a HelmRelease or a CRD",
     breaks: "a chart's author excuses what everybody does from then on, the deletion of Flux included; on the CRD \
              of somebody else it warns",
+    when: Moment::Later,
     doors: &[Door::ReleaseRecord],
     needs: &[],
     check,

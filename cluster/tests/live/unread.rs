@@ -118,7 +118,9 @@ async fn values_that_nest_as_deep_as_they_like_are_no_reason_not_to_read() {
     let live = followed(&server).await;
     assert_eq!(unread(&live), Vec::<String>::new());
     let facts = live.facts();
-    let mut releases = facts.objects().filter_map(|object| object.installs());
+    let mut releases = facts
+        .objects()
+        .filter_map(fluxkeep::object::Object::installs);
     assert_eq!(releases.next().unwrap().name, "app");
     let gathered = gather(&server.client(), &Engine::default()).await.unwrap();
     assert_eq!(gathered.unread, Vec::<String>::new());

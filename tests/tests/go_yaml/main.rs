@@ -61,7 +61,7 @@ const METADATA: Paths = Paths::Keys(&[
 ]);
 
 /// Why a document is refused that Go reads. Nothing else may be said of one.
-const REFUSALS: [&str; 19] = [
+const REFUSALS: [&str; 20] = [
     // YAML 1.2 differs, or granit-parser is stricter: directives, text behind the document or a comment, tabs in flow.
     "it is not YAML",
     // Characters at which the two readers part.
@@ -81,6 +81,7 @@ const REFUSALS: [&str; 19] = [
     "an anchor of merged maps",
     "a tag without a space behind it",
     "something follows the document",
+    "the end of a document that never began",
     "an anchor of other signs than letters, digits, `_` and `-`",
     "an alias of what it stands in, or of other signs than letters, digits, `_` and `-`",
     "neither a map nor a list",

@@ -7,10 +7,12 @@ mod probe;
 mod sends;
 mod tenant;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use fluxkeep_tests::control_plane::{ControlPlane, Inventory, Webhook};
 use fluxkeep_tests::flux::{Flux, Names};
+use futures::future::join;
 
-use crate::probe::Probe;
 use crate::tenant::{NAMESPACE, Tenant};
 
 /// The most memory that the server may ever have held, in bytes. fluxkeep's chart asks for this limit.
@@ -27,9 +29,13 @@ async fn whatever_a_tenant_sends_the_engines_doors_answer_and_flux_stays_as_it_i
     let tenant = Tenant::settle(&plane, &cluster).await;
     let before = apart_from_the_tenant(cluster.inventory(&[]).await);
 
-    let probe = Probe::start(&plane).await;
-    let sent = tenant.floods().await;
-    let probed = probe.stop().await;
+    let is_over = AtomicBool::new(false);
+    let flood = async {
+        let sent = tenant.floods().await;
+        is_over.store(true, Ordering::Relaxed);
+        sent
+    };
+    let (sent, probed) = join(flood, probe::asks(&cluster, &is_over)).await;
 
     println!("{sent} requests of the tenant; {probed}");
     assert_eq!(probed.unanswered, Vec::<String>::new());

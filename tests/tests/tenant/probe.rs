@@ -1,25 +1,18 @@
 //! Asks the engine's doors again and again, as an administrator, in dry runs.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fluxkeep::helm::record::Driver;
-use fluxkeep_tests::control_plane::{Cluster, ControlPlane};
+use fluxkeep_tests::control_plane::Cluster;
 use fluxkeep_tests::flux::HOME;
 use fluxkeep_tests::{owned, packed};
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 /// What begins the answer of a webhook that judged, and not of an apiserver that could not reach it.
 const JUDGED: &str = "admission webhook";
-
-/// A task that asks until it is stopped.
-pub(crate) struct Probe {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Probed>,
-}
 
 /// What the probe met.
 #[derive(Debug, Default)]
@@ -32,24 +25,11 @@ pub(crate) struct Probed {
     pub(crate) longest: Duration,
 }
 
-impl Probe {
-    pub(crate) async fn start(plane: &ControlPlane) -> Self {
-        let cluster = plane.cluster("tenant_probe").await;
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(asks(cluster, stopped));
-        Self { stop, task }
-    }
-
-    pub(crate) async fn stop(self) -> Probed {
-        let _ = self.stop.send(());
-        self.task.await.unwrap()
-    }
-}
-
-async fn asks(cluster: Cluster, mut stopped: oneshot::Receiver<()>) -> Probed {
+/// Asks until the flood is over.
+pub(crate) async fn asks(cluster: &Cluster, is_over: &AtomicBool) -> Probed {
     let mut probed = Probed::default();
-    while stopped.try_recv().is_err() {
-        for door in [deleted(&cluster).await, installed(&cluster).await] {
+    while !is_over.load(Ordering::Relaxed) {
+        for door in [deleted(cluster).await, installed(cluster).await] {
             probed.longest = probed.longest.max(door.took);
             if door.said.starts_with(JUDGED) {
                 probed.answered += 1;

@@ -1,6 +1,5 @@
 //! The tenant: his namespace, his rights, and his flood.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ const LASTS: Duration = Duration::from_mins(1);
 
 /// Speaks as the tenant.
 pub(crate) struct Tenant {
-    cluster: Arc<Cluster>,
+    cluster: Cluster,
 }
 
 impl Tenant {
@@ -33,26 +32,19 @@ impl Tenant {
         cluster.until_allowed(NAMESPACE, &may, true).await;
         let kubeconfig = plane.account(cluster, NAMESPACE, NAMESPACE).await;
         let cluster = plane.cluster_as("tenant", &kubeconfig).await;
-        Self {
-            cluster: Arc::new(cluster),
-        }
+        Self { cluster }
     }
 
     /// Sends for as long as the flood lasts, and returns the number of requests.
     pub(crate) async fn floods(&self) -> usize {
-        let (sent, end) = (Arc::new(AtomicUsize::new(0)), Instant::now() + LASTS);
-        let senders = (0..AT_ONCE).map(|_| {
-            let (cluster, sent) = (self.cluster.clone(), sent.clone());
-            tokio::spawn(async move {
-                while Instant::now() < end {
-                    let number = sent.fetch_add(1, Ordering::Relaxed);
-                    send(&cluster, number).await;
-                }
-            })
-        });
-        for sender in join_all(senders).await {
-            sender.unwrap();
-        }
+        let (sent, end) = (AtomicUsize::new(0), Instant::now() + LASTS);
+        let sender = async || {
+            while Instant::now() < end {
+                let number = sent.fetch_add(1, Ordering::Relaxed);
+                send(&self.cluster, number).await;
+            }
+        };
+        join_all((0..AT_ONCE).map(|_| sender())).await;
         sent.load(Ordering::Relaxed)
     }
 }

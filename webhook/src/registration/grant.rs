@@ -3,7 +3,7 @@
 //! An override opens the guard, so whoever may write its annotation may delete Flux. Without the
 //! policy, that is everybody whose charts Helm applies.
 
-use fluxkeep::finding::{Level, RULES_URL};
+use fluxkeep::finding::{Level, more};
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
 use fluxkeep::policy::Policy;
 use fluxkeep::rules::override_in_release::RULE;
@@ -149,8 +149,8 @@ fn validation(policy: &Policy) -> Validation {
 fn message() -> String {
     let rest = format!(
         " may not grant an override by {ALLOW}. That takes the verb {VERB} on {RESOURCE} of the API group {GROUP}, in a \
-         ClusterRole for what has no namespace; Helm and, on Flux itself, kustomize-controller never may. {RULES_URL}{}",
-        RULE.id
+         ClusterRole for what has no namespace; Helm and, on Flux itself, kustomize-controller never may. {}",
+        more(RULE.id)
     );
     let words = [
         text(&format!("{}: ", RULE.id)),
