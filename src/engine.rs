@@ -258,6 +258,18 @@ impl Engine {
         member_of(object).is_some_and(|member| self.names_member(member, object))
     }
 
+    /// True if Flux runs on without this part of it: an optional controller, a network policy, a quota, and
+    /// whatever its label alone tells, as of a shard. The controllers that every Flux needs have names.
+    #[must_use]
+    pub fn spares(&self, object: &Object) -> bool {
+        let is_spare = |part| match part {
+            Part::Optional => true,
+            Part::Shield => object.kind != "ClusterRole",
+            Part::Definition | Part::Vital => false,
+        };
+        self.part(object).is_some_and(is_spare) || !self.names(object)
+    }
+
     /// The engine, which may live where a release goes, too: a policy that does not name that namespace would
     /// leave Flux's objects there to themselves, and nobody is told.
     #[must_use]

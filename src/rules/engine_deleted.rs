@@ -49,14 +49,16 @@ fn check(case: &Case<'_>) -> Found {
 }
 
 fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
+    let engine = case.engine();
     let what = match part {
         Part::Definition => "every custom resource of its kind would go with it, without a review",
-        Part::Vital => "Flux does not run without it",
         Part::Optional => "an optional part of Flux stops",
         Part::Shield => "it shields Flux",
+        Part::Vital if engine.names(object) => "Flux does not run without it",
+        Part::Vital => "its label says so; a shard, for example",
     };
     let message = format!("{} deletes a part of Flux: {what}", who(case));
-    let level = if part == Part::Optional {
+    let level = if engine.spares(object) {
         Level::Warn
     } else {
         Level::Enforce

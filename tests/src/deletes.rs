@@ -18,7 +18,7 @@ pub struct Deletion {
 const LABEL: &str = "app.kubernetes.io/part-of";
 
 /// What is deleted, with a label or annotation in brackets; then whether that is refused.
-const DELETIONS: [(&str, bool); 42] = [
+const DELETIONS: [(&str, bool); 43] = [
     ("Namespace flux-system", true),
     ("Namespace flux-system-2", false),
     (
@@ -47,7 +47,7 @@ const DELETIONS: [(&str, bool); 42] = [
     ("ClusterRole crd-controller", true),
     ("ClusterRole crd-controller-flux-system", true),
     ("ClusterRole crd-controller-elsewhere", false),
-    ("ClusterRole anything [part-of=flux]", true),
+    ("ClusterRole anything [part-of=flux]", false),
     ("ClusterRole edit-things", false),
     ("ClusterRoleBinding cluster-reconciler", true),
     ("ClusterRoleBinding cluster-reconciler-flux-system", true),
@@ -61,7 +61,11 @@ const DELETIONS: [(&str, bool); 42] = [
         "Deployment flux-system/notification-controller [hook]",
         true,
     ),
-    ("Deployment flux-system/renamed [part-of=flux]", true),
+    (
+        "Deployment flux-system/source-controller-shard1 [part-of=flux]",
+        false,
+    ),
+    ("Deployment flux-system/renamed [part-of=flux]", false),
     (
         "Deployment flux-system/upgrade [part-of=flux] [hook]",
         false,
@@ -90,12 +94,12 @@ const DELETIONS: [(&str, bool); 42] = [
     ("ServiceAccount flux-system/default", false),
     ("Service flux-system/webhook-receiver", true),
     ("Service flux-system/helm-controller", false),
-    ("Role flux-system/leases [part-of=flux]", true),
+    ("Role flux-system/leases [part-of=flux]", false),
     ("Role flux-system/others", false),
-    ("RoleBinding flux-system/leases [part-of=flux]", true),
-    ("NetworkPolicy flux-system/allow-egress", true),
+    ("RoleBinding flux-system/leases [part-of=flux]", false),
+    ("NetworkPolicy flux-system/allow-egress", false),
     ("NetworkPolicy elsewhere/allow-egress", false),
-    ("ResourceQuota flux-system/critical-pods", true),
+    ("ResourceQuota flux-system/critical-pods", false),
     ("ResourceQuota flux-system/others", false),
 ];
 

@@ -122,8 +122,20 @@ pub(super) fn is_aggregated(object: &str) -> String {
     all([is_resource("clusterroles"), any(starts)])
 }
 
-/// What an optional controller consists of: its deletion warns.
-pub(super) fn is_optional() -> String {
+/// Whether Flux runs on without an object of it, so that its deletion warns.
+pub(super) fn is_spare(engine: &Engine) -> String {
+    let shields = |member: &&Member| member.weight("") == Part::Shield;
+    let shields = MEMBERS.iter().filter(shields);
+    let shields: Vec<_> = shields.map(|member| member.resource).collect();
+    any([
+        is_optional(),
+        is_resource_in(&shields),
+        is_known_by_label_alone(engine),
+    ])
+}
+
+/// What an optional controller consists of.
+fn is_optional() -> String {
     let optional = |member: &&Member| {
         OPTIONAL
             .iter()

@@ -17,7 +17,7 @@ use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
 use super::disabled::{disables, takes_down};
 use super::engine::{
     Profile, is_engine, is_flux_crd, is_helm, is_inside, is_known_by_label_alone, is_loosened,
-    is_optional, members,
+    is_spare, members,
 };
 use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
@@ -228,11 +228,11 @@ pub(super) const ENGINE_DELETED: Gate = Gate {
         format!(
             "{} ? {release} : {}",
             is_resource(HELM_RELEASES),
-            not(&is_optional())
+            not(&is_spare(profile.engine))
         )
     },
     why_closed: "every object that Flux needs, and releases in its namespaces: nothing brings back what is deleted",
-    why_open: "optional controllers, of which it warns, releases elsewhere, and fluxkeep's own",
+    why_open: "what Flux runs on without, of which it warns (optional controllers, network policies, quotas, what only its label tells), releases elsewhere, and fluxkeep's own",
 };
 
 pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {

@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::applier::{KUSTOMIZATIONS, uninstalls};
 use super::cel::{OLD, any, not, text};
-use super::engine::{is_engine, is_helm, is_known_by_label_alone, is_loosened, is_optional};
+use super::engine::{is_engine, is_helm, is_known_by_label_alone, is_loosened, is_spare};
 use super::gate::{ENGINE_DELETED, ENGINE_LABEL_REMOVED, Gate, HELM_RELEASES};
 use super::webhook::match_conditions;
 use super::{DOMAIN, Known, grant, metadata};
@@ -50,7 +50,7 @@ static TWINS: [Twin; 2] = [
         conditions: |engine| {
             vec![
                 ("engine", any([is_engine(engine), uninstalls()])),
-                ("required", not(&is_optional())),
+                ("required", not(&is_spare(engine))),
             ]
         },
         does: "deletes a part of Flux",
