@@ -350,3 +350,36 @@ fn every_link_between_pages_leads_somewhere() {
         }
     }
 }
+
+/// The threat model shows each answer by tests; a test that is renamed has to be renamed there.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let page = root().join("docs/threat-model.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let mut sources = String::new();
+    read_sources(&root(), &mut sources);
+    let quoted = page.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = quoted
+        .filter(|text| text.matches('_').count() > 3)
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(
+            sources.contains(&format!("fn {name}(")),
+            "no test is called {name}"
+        );
+    }
+}
+
+/// Gathers every Rust file below a folder, but for what was built.
+fn read_sources(folder: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let is_built = path.ends_with("target") || path.ends_with(".git");
+        if path.is_dir() && !is_built {
+            read_sources(&path, sources);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            *sources += &std::fs::read_to_string(&path).expect("a source file");
+        }
+    }
+}
