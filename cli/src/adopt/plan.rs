@@ -241,7 +241,8 @@ mod tests {
     fn strangers_definitions_are_taken_where_the_release_brings_them_and_orphans_are_not() {
         let definition = |name: &str| {
             format!(
-                "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: {name}}}\n"
+                "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: {name}}}\n\
+                 spec: {{versions: [{{name: v1, served: true, storage: true}}]}}\n"
             )
         };
         let text = [

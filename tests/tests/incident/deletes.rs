@@ -15,6 +15,12 @@ use crate::stage::{Stage, gone, running};
 /// Flux runs without them: of these only the CRDs are kept.
 const OPTIONAL: [&str; 2] = ["image-automation-controller", "image-reflector-controller"];
 
+/// Flux runs without these, too.
+const POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
+
+/// The objects of a release that Flux does not run without, at least.
+const REFUSED: f64 = 29.0;
+
 /// What the refusal says to do first.
 const SUSPEND: [&str; 8] = [
     "patch",
@@ -35,7 +41,7 @@ async fn deleting_any_object_of_the_engine_is_refused() {
     for object in running()
         .installed(Names::Install)
         .iter()
-        .filter(|object| !is_optional(object))
+        .filter(|object| !is_spare(object))
     {
         let refused = stage
             .cluster
@@ -70,7 +76,7 @@ async fn kubectl_reads_why_and_force_does_not_help() {
         );
         assert!(
             text.contains(
-                "kubectl annotate namespace flux-system fluxkeep.io/allow=engine-deleted"
+                "kubectl annotate --overwrite namespace flux-system fluxkeep.io/allow=engine-deleted"
             ),
             "{text}"
         );
@@ -99,10 +105,11 @@ async fn uninstalling_leaves_the_engine(test: &str, helm: Helm) {
     let optional = OPTIONAL.iter().flat_map(|name| {
         ["Deployment", "ServiceAccount"].map(|kind| format!("{kind} {HOME}/{name}"))
     });
-    let optional: BTreeSet<_> = optional.collect();
-    assert_eq!(gone(&before, &stage.inventory().await), optional);
+    let policies = POLICIES.map(|name| format!("NetworkPolicy {HOME}/{name}"));
+    let spare: BTreeSet<_> = optional.chain(policies).collect();
+    assert_eq!(gone(&before, &stage.inventory().await), spare);
     let refused = counted(&webhook, "refused").await;
-    assert!(refused >= 32.0, "only {refused} refusals were counted");
+    assert!(refused >= REFUSED, "only {refused} refusals were counted");
 }
 
 #[tokio::test]
@@ -181,7 +188,7 @@ async fn a_reason_and_an_end_on_the_engines_namespace_let_the_uninstall_through_
         "the engine and its record: {lost:?}"
     );
     let excused = counted(&webhook, "overridden").await;
-    assert!(excused >= 32.0, "only {excused} were counted");
+    assert!(excused >= REFUSED, "only {excused} were counted");
 }
 
 /// One request (DELETECOLLECTION) for all of them.
@@ -213,8 +220,10 @@ async fn counted(webhook: &Webhook, outcome: &str) -> f64 {
         .await
 }
 
-fn is_optional(object: &Value) -> bool {
-    OPTIONAL
+/// Whether Flux runs on without it: its deletion warns.
+fn is_spare(object: &Value) -> bool {
+    let is_optional = OPTIONAL
         .iter()
-        .any(|name| object["metadata"]["name"] == *name)
+        .any(|name| object["metadata"]["name"] == *name);
+    is_optional || object["kind"] == "NetworkPolicy" || object["kind"] == "ResourceQuota"
 }
