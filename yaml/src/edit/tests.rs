@@ -338,7 +338,8 @@ fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place()
 
 /// Metadata as it might be written by anybody, for the scanner of lines and the parser alike.
 fn metadata() -> impl Strategy<Value = String> {
-    let key = "(old|app|keep|a\\.b/c|labels|metadata|\"q\"|'old'|yes)";
+    // Without quotes `yes` is `true` to Go.
+    let key = "(old|app|keep|a\\.b/c|labels|metadata|\"q\"|'old'|\"yes\")";
     let value =
         "( (keep|x|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
     let entry = (0_usize..4, key, value)
