@@ -94,15 +94,17 @@ impl Adopter<'_> {
     /// What the facts do not hold does not live, where they hold all of its kind: those of the engine and
     /// definitions. Of strangers' objects they tell nothing.
     fn missing(&self, object: &Object) -> Standing {
-        if self.is_kept(object) {
+        if self.keeps(object) {
             Standing::Absent
         } else {
             Standing::Unknown
         }
     }
 
-    /// The engine's objects and every CRD; not hooks, which Helm creates and removes on its own.
-    fn is_kept(&self, object: &Object) -> bool {
+    /// Whether Helm is to keep the object: the engine's and every CRD; not hooks, which Helm creates and removes
+    /// on its own.
+    #[must_use]
+    pub fn keeps(&self, object: &Object) -> bool {
         let is_definition =
             object.group() == "apiextensions.k8s.io" && object.kind == "CustomResourceDefinition";
         !object.is_hook() && (is_definition || self.engine.part(object).is_some())
@@ -120,7 +122,7 @@ impl Adopter<'_> {
     /// a CRD.
     #[must_use]
     pub fn wanted(&self, object: &Object) -> Vec<Edit> {
-        if !self.is_kept(object) {
+        if !self.keeps(object) {
             return Vec::new();
         }
         let standing = self.standing(object);

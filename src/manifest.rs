@@ -1,21 +1,16 @@
 //! From a stream of documents to objects: a rendered manifest, a snapshot, a record's manifest.
 
 mod gather;
+mod list;
 
 pub use gather::{PIECE, Unfit, gather};
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::object::{Flaw, FromWire, Head, Object, Source, body_kind, by_kind, wire};
+use crate::helm::RESOURCE_POLICY;
+use crate::object::{Flaw, Head, Kind, List, Object, Source, body_kind, object};
 use crate::threads::Crew;
-use crate::yaml::{self, Document, Lean, Unread, shape};
+use crate::yaml::{self, Document, Unread, json, shape};
 
 /// Kinds without a namespace, as far as fluxkeep looks at them by name.
 const CLUSTER_SCOPED: [&str; 4] = [
@@ -27,9 +22,6 @@ const CLUSTER_SCOPED: [&str; 4] = [
 
 /// Ten times the objects that the largest charts render; etcd holds no larger release.
 pub const MOST_DOCUMENTS: usize = 10_000;
-
-/// Bytes of all annotations of an object, keys and values: `TotalAnnotationSizeLimitB` of apimachinery.
-pub const MOST_ANNOTATIONS: usize = 256 * 1024;
 
 /// Bytes of an object as the apiserver stores it, in JSON: etcd's `--max-request-bytes` by default.
 pub const MOST_STORED: usize = 1536 * 1024;
@@ -108,13 +100,15 @@ pub struct Sifted {
     pub count: usize,
 }
 
-/// A document that is not readable.
+/// A document or an item of a list that was not read whole.
 #[derive(Debug)]
 pub struct Unsifted {
     /// Its kind and metadata, where those were read.
     pub object: Option<Box<Object>>,
     /// Where in the stream, and why.
     pub unread: Unread,
+    /// Whether it is an item of a list that is a list itself, which Helm refuses and the apiserver may send.
+    is_nested: bool,
 }
 
 /// As [`read`], but a document that is not readable does not hide the others. A stream that has more than `most`
@@ -124,43 +118,66 @@ pub fn sift(text: &str, reading: Reading<'_>, most: usize) -> Sifted {
     let mut sifted = Sifted::default();
     for document in &yaml::documents(text) {
         if sifted.count >= most {
-            sifted.lacks(None, too_many(document, most, "stream"));
+            sifted.join(Sifted::unread(too_many(document, most, "stream")));
             break;
         }
-        let objects = members(document);
-        let count = objects.as_ref().map_or(1, Vec::len);
+        let content = content(document);
+        let count = content.objects.len();
         sifted.count += count.max(1);
         if count > MOST_ITEMS {
-            sifted.lacks(None, too_many(document, MOST_ITEMS, "list"));
+            sifted.join(Sifted::unread(too_many(document, MOST_ITEMS, "list")));
             break;
         }
-        match objects {
-            Ok(objects) => {
-                let objects = objects.into_iter();
-                let placed = objects.map(|object| placed(object, document, reading));
-                sifted.objects.extend(placed);
-            }
-            Err(unread) => {
-                let head = head(document).map(|object| placed(object, document, reading));
-                sifted.objects.extend(head.clone());
-                sifted.lacks(head, unread);
-            }
-        }
+        sifted.join(content.placed(document, reading));
     }
     sifted
 }
 
 impl Sifted {
-    fn lacks(&mut self, object: Option<Object>, unread: Unread) {
-        let object = object.map(Box::new);
-        self.unread.push(Unsifted { object, unread });
+    fn of(object: Object) -> Self {
+        Self {
+            objects: vec![object],
+            ..Self::default()
+        }
     }
-}
 
-/// Kind and metadata of one object that is not readable beyond them.
-fn head(document: &Document<'_>) -> Option<Object> {
-    let object = document.lean().read::<wire::Other>().ok()?.object();
-    is_plain(&object.kind).then_some(object)
+    /// An object of which only kind and metadata were read.
+    fn partly(object: Object, unread: Unread) -> Self {
+        let mut sifted = Self::unread(unread);
+        for part in &mut sifted.unread {
+            part.object = Some(Box::new(object.clone()));
+        }
+        sifted.objects.push(object);
+        sifted
+    }
+
+    fn unread(unread: Unread) -> Self {
+        Self {
+            unread: vec![Unsifted {
+                object: None,
+                unread,
+                is_nested: false,
+            }],
+            ..Self::default()
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        self.unread.extend(other.unread);
+    }
+
+    fn placed(mut self, document: &Document<'_>, reading: Reading<'_>) -> Self {
+        let objects = self.objects.into_iter();
+        self.objects = objects
+            .map(|object| placed(object, document, reading))
+            .collect();
+        for part in &mut self.unread {
+            let object = part.object.take();
+            part.object = object.map(|object| Box::new(placed(*object, document, reading)));
+        }
+        self
+    }
 }
 
 fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
@@ -172,66 +189,91 @@ fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
     }
 }
 
-/// The objects of one document: one, none, or the items of a list.
+/// The objects of one document.
+///
+/// # Errors
+/// If one of them is not readable.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
-    let lean = document.lean();
-    let guess = guess(lean.text());
-    if let Ok(object) = as_kind(&lean, &guess)
-        && is_plain(&object.kind)
-        && (&object.api_version, &object.kind) == (&guess.api_version, &guess.kind)
-    {
-        return Ok(vec![weighed(object, document, &lean)]);
-    }
-    let head: Head = lean.read()?;
-    match head.kind.as_str() {
-        "" => Ok(Vec::new()),
-        kind if is_plain(kind) => {
-            as_kind(&lean, &head).map(|object| vec![weighed(object, document, &lean)])
-        }
-        _ => items(&lean),
+    let content = content(document);
+    match content.unread.into_iter().find(|part| !part.is_nested) {
+        Some(part) => Err(part.unread),
+        None => Ok(content.objects),
     }
 }
 
-/// The object of a document with what is too large in it. Only CRDs are: their annotations and schemas
-/// are the largest texts that charts render, and texts below the limits are not looked at.
-fn weighed(mut object: Object, document: &Document<'_>, lean: &Lean<'_>) -> Object {
-    if object.definition().is_none() {
-        return object;
+/// What was read of a document: one object, none, or the items of a list.
+fn content(document: &Document<'_>) -> Sifted {
+    match parts(document) {
+        Ok(None) => Sifted::default(),
+        Ok(Some((head, parts))) => match list(&head, &parts) {
+            Some(list) => list::items(document, &list),
+            None => one(document, &head, parts),
+        },
+        Err(unread) => Sifted::unread(unread),
     }
-    if lean.text().len() > MOST_ANNOTATIONS {
-        let bytes = annotations(lean);
-        if bytes > MOST_ANNOTATIONS {
-            object.flaws.push(Flaw::Annotations(bytes));
-        }
+}
+
+/// Apiversion, kind and the parts that are read of such an object. None if it has no kind: Helm and kubectl
+/// refuse it before the cluster sees it.
+fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
+    let guess = kind_of(&guess(document.text));
+    let mut parts = document.read_paths(guess.paths())?;
+    let head = head(&parts);
+    if parts.is_null() || parts.is_object() && head.kind.is_empty() {
+        return Ok(None);
     }
-    if document.text.len() > MOST_STORED {
-        let versions = object
-            .definition()
-            .map_or(1, |definition| definition.versions.len());
-        object.flaws.extend(size(content(document.text), versions));
+    if !parts.is_object() {
+        return Err(unread(document, "it is no object"));
+    }
+    let kind = kind_of(&head);
+    if kind != guess {
+        parts = document.read_paths(kind.paths())?;
+    }
+    Ok(Some((head, parts)))
+}
+
+/// The list that these parts are: whatever has `items` that are a list, as Go's reader decides.
+fn list(head: &Head, parts: &Value) -> Option<List> {
+    if !is_list(parts) {
+        return None;
+    }
+    let policy = parts
+        .pointer("/metadata/annotations")
+        .and_then(|annotations| annotations.get(RESOURCE_POLICY)?.as_str());
+    Some(List {
+        api_version: head.api_version.clone(),
+        kind: head.kind.clone(),
+        policy: policy.map(str::to_owned),
+    })
+}
+
+fn is_list(parts: &Value) -> bool {
+    parts.get("items").is_some_and(Value::is_array)
+}
+
+/// The only object of a document. One whose body has another shape than its kind is known by its metadata.
+fn one(document: &Document<'_>, head: &Head, parts: Value) -> Sifted {
+    let misshapen = match object(kind_of(head), parts) {
+        Ok(object) => return Sifted::of(weighed(object, document.text)),
+        Err(misshapen) => unread(document, &misshapen.to_string()),
+    };
+    let metadata = document.read_paths(Kind::Other.paths());
+    match metadata.map(|parts| object(Kind::Other, parts)) {
+        Ok(Ok(object)) => Sifted::partly(object, misshapen),
+        _ => Sifted::unread(misshapen),
+    }
+}
+
+/// The object of a document with what is too large in it. Only CRDs are: their schemas are the largest texts that
+/// charts render, and texts below the limits are not looked at.
+fn weighed(mut object: Object, text: &str) -> Object {
+    if text.len() > MOST_STORED
+        && let Some(definition) = object.definition()
+    {
+        let versions = definition.versions.len();
+        object.flaws.extend(size(weight(text), versions));
     }
     object
-}
-
-/// The bytes of all annotations, keys and values.
-fn annotations(lean: &Lean<'_>) -> usize {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Whole {
-        metadata: Metadata,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Metadata {
-        annotations: BTreeMap<String, Option<String>>,
-    }
-    let Ok(whole) = lean.read::<Whole>() else {
-        return 0;
-    };
-    let annotations = whole.metadata.annotations.into_iter();
-    let bytes =
-        |(key, value): (String, Option<String>)| key.len() + value.unwrap_or_default().len();
-    annotations.map(bytes).sum()
 }
 
 /// What is too large for sure. Of versions whose schemas are equal, the apiserver stores one schema, so the
@@ -250,17 +292,12 @@ fn size(bytes: usize, versions: usize) -> Option<Flaw> {
 
 /// The bytes of a document without its indentation and comments. As JSON it has about as many or more:
 /// quotes and braces take the place of what is left out here.
-fn content(text: &str) -> usize {
+fn weight(text: &str) -> usize {
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| !line.starts_with('#'))
         .map(str::len)
         .sum()
-}
-
-/// Neither nothing nor a list.
-fn is_plain(kind: &str) -> bool {
-    !kind.is_empty() && !kind.ends_with("List")
 }
 
 /// What the lines at the margin say, which saves reading most documents twice. Whether it is true
@@ -284,86 +321,29 @@ fn unquoted(value: &str) -> &str {
     value.trim().trim_matches(['"', '\''])
 }
 
-fn as_kind(document: &Lean<'_>, head: &Head) -> Result<Object, Unread> {
+/// What the parts say of apiVersion and kind. What is no text is none, as to Go.
+fn head(parts: &Value) -> Head {
+    let text = |key: &str| parts.get(key).and_then(Value::as_str).unwrap_or_default();
+    Head {
+        api_version: text("apiVersion").to_owned(),
+        kind: text("kind").to_owned(),
+    }
+}
+
+fn kind_of(head: &Head) -> Kind {
     let group = head
         .api_version
         .split_once('/')
         .map_or("", |(group, _)| group);
-    by_kind!(body_kind(group, &head.kind), one(document))
+    body_kind(group, &head.kind)
 }
 
-fn one<W: FromWire + for<'de> Deserialize<'de>>(document: &Lean<'_>) -> Result<Object, Unread> {
-    document.read::<W>().map(FromWire::object)
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "T: Deserialize<'de>")]
-struct List<T> {
-    #[serde(default = "Vec::new", deserialize_with = "first")]
-    items: Vec<T>,
-}
-
-/// As many items as there may be, and one more; what follows is passed over.
-fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    struct First<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("a list of objects")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut items = Vec::new();
-            while items.len() <= MOST_ITEMS {
-                let Some(item) = seq.next_element()? else {
-                    return Ok(items);
-                };
-                items.push(item);
-            }
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(items)
-        }
+fn unread(document: &Document<'_>, message: &str) -> Unread {
+    Unread {
+        line: document.content,
+        column: 1,
+        message: message.to_owned(),
     }
-
-    deserializer.deserialize_seq(First(PhantomData))
-}
-
-/// JSON items are cut out and read one by one, so that no schema becomes a tree of values.
-fn items(document: &Lean<'_>) -> Result<Vec<Object>, Unread> {
-    if document.is_json() {
-        let texts = document.read::<List<Box<RawValue>>>()?.items;
-        let object = |(index, text): (usize, &RawValue)| {
-            item(text.get()).map_err(|error| document.unread(index, &error))
-        };
-        return texts
-            .iter()
-            .map(AsRef::as_ref)
-            .enumerate()
-            .map(object)
-            .collect();
-    }
-    let values = document
-        .read::<List<Value>>()?
-        .items
-        .into_iter()
-        .enumerate();
-    let object = |(index, value): (usize, Value)| {
-        item(&value.to_string()).map_err(|error| document.unread(index, &error))
-    };
-    values.map(object).collect()
-}
-
-fn item(text: &str) -> Result<Object, serde_json::Error> {
-    let head: Head = serde_json::from_str(text)?;
-    let object = shaped(text, &head)?;
-    Ok(Object {
-        listed: true,
-        ..object
-    })
 }
 
 /// Reads one object in JSON that is of this version and kind: the apiserver leaves both out where
@@ -372,26 +352,14 @@ fn item(text: &str) -> Result<Object, serde_json::Error> {
 /// # Errors
 /// When it is not readable: where, and what is wrong, without the value.
 pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
-    let object = shaped(text, &head).map_err(|error| shape(&error))?;
+    let kind = kind_of(&head);
+    let parts = json(text.as_bytes(), kind.paths()).map_err(|error| shape(&error))?;
+    let object = object(kind, parts).map_err(|misshapen| misshapen.to_string())?;
     Ok(Object {
         api_version: head.api_version,
         kind: head.kind,
         ..object
     })
-}
-
-fn shaped(text: &str, head: &Head) -> Result<Object, serde_json::Error> {
-    let group = head
-        .api_version
-        .split_once('/')
-        .map_or("", |(group, _)| group);
-    by_kind!(body_kind(group, &head.kind), parsed(text))
-}
-
-fn parsed<W: FromWire + for<'de> Deserialize<'de>>(
-    text: &str,
-) -> Result<Object, serde_json::Error> {
-    serde_json::from_str::<W>(text).map(FromWire::object)
 }
 
 fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> Object {

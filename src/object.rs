@@ -4,15 +4,17 @@
 //! labels and annotations only those that say who owns the object or what may be done with it.
 
 mod access;
+mod lenient;
 mod marks;
+pub(crate) mod paths;
 mod read;
 mod selector;
 mod shallow;
 
 pub use access::{Account, Binding, Grantee, Role};
 pub use marks::Marks;
-pub(crate) use read::{FromWire, by_kind, wire};
-pub use read::{Head, Kind, body_kind};
+pub(crate) use read::object;
+pub use read::{Head, Kind, Misshapen, body_kind};
 pub use selector::{Selector, Term};
 pub use shallow::Shallow;
 
@@ -50,11 +52,11 @@ pub struct Object {
     pub annotations: Marks,
     /// What the apiserver refuses of its metadata; facts have none.
     pub flaws: Vec<Flaw>,
-    /// Whether it stood inside a `kind: List`, where Helm's uninstall ignores annotations.
-    pub listed: bool,
     /// Whether a release record lists it in its manifest: Helm applies it there with the rest,
     /// although its annotations may call it a hook.
     pub applied: bool,
+    /// The list that it stood in, where Helm's uninstall ignores its annotations.
+    pub list: Option<Box<List>>,
     /// Where it was read from, when that is a file.
     pub source: Option<Source>,
     /// What is particular to its kind.
@@ -80,6 +82,17 @@ pub enum Flaw {
         /// The apiserver's limit for that, in bytes.
         most: usize,
     },
+}
+
+/// A list that holds objects: whatever has `items`, as Go's reader decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List {
+    /// For example `v1`.
+    pub api_version: String,
+    /// For example `List` or `DeploymentList`.
+    pub kind: String,
+    /// Its own `helm.sh/resource-policy`: Helm's uninstall reads that of a document, so it counts for every item.
+    pub policy: Option<String>,
 }
 
 /// What rules read of an object beyond its metadata.
@@ -282,12 +295,15 @@ impl Object {
         !self.applied && self.annotations.contains_key(HOOK)
     }
 
-    /// Whether Helm's uninstall leaves it alone. Helm trims and lower-cases the value, and does not
-    /// look at annotations inside a `kind: List`.
+    /// Whether Helm's uninstall leaves it alone. Helm trims and lower-cases the value, and of a list it
+    /// looks at the list's own annotations alone.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        let policy = self.annotations.get(RESOURCE_POLICY);
-        !self.listed && policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+        let policy = match &self.list {
+            Some(list) => list.policy.as_ref(),
+            None => self.annotations.get(RESOURCE_POLICY),
+        };
+        policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
     }
 
     /// The Helm release that owns it.
@@ -297,6 +313,15 @@ impl Object {
             name: self.annotations.get(RELEASE_NAME)?.clone(),
             namespace: self.annotations.get(RELEASE_NAMESPACE)?.clone(),
         })
+    }
+}
+
+impl List {
+    /// Whether it takes annotations: `List` does. Helm refuses them on a typed list, whose metadata has no place
+    /// for them.
+    #[must_use]
+    pub fn takes_annotations(&self) -> bool {
+        self.kind == "List" && self.api_version == "v1"
     }
 }
 

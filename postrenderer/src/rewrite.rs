@@ -1,9 +1,9 @@
 //! From a rendered manifest to the one that Helm stores: pure, the seam of most tests.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
-use fluxkeep::helm::Owner;
+use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::judge::judge;
 use fluxkeep::manifest::{self, Found, Reading, gather};
 use fluxkeep::object::{Key, Object};
@@ -14,7 +14,7 @@ use fluxkeep::verdict::Verdict;
 use fluxkeep::yaml::edit::{Splice, edit};
 use fluxkeep::yaml::{self, Document, Unread};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::input;
 
@@ -123,10 +123,11 @@ pub fn rewrite<'a>(
     }
     apart(&found)?;
     let plans = planned(&found, adopter, crew);
+    let lists = kept_lists(&found, adopter);
     let (places, objects): (Vec<_>, Vec<_>) = found
         .into_iter()
         .zip(&plans)
-        .map(|(found, plan)| edited(found, plan))
+        .map(|(found, plan)| edited(found, plan, &lists))
         .unzip();
     let request = request(adopter.owner, objects);
     let nothing = fluxkeep::facts::Facts::default();
@@ -214,15 +215,33 @@ fn planned(found: &[Found<'_>], adopter: &Adopter<'_>, crew: &Crew) -> Vec<Plan>
     })
 }
 
+/// The documents, by number, that are a `List` with an object to keep and do not say so themselves: Helm's
+/// uninstall reads the annotations of a document, not those of its items.
+fn kept_lists(found: &[Found<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
+    let lacks_keep = |found: &&Found<'_>| {
+        let list = found.object.list.as_ref();
+        list.is_some_and(|list| list.takes_annotations())
+            && !found.object.is_kept()
+            && adopter.keeps(&found.object)
+    };
+    found
+        .iter()
+        .filter(lacks_keep)
+        .map(|found| found.number)
+        .collect()
+}
+
 /// Where an object stands: see [`Found`].
 struct Place<'a> {
     document: Document<'a>,
     number: usize,
     item: Option<usize>,
+    /// Whether the list around it is to say `keep`.
+    is_list_kept: bool,
 }
 
 /// The object as it will be, and where it stands.
-fn edited<'a>(found: Found<'a>, plan: &Plan) -> (Place<'a>, Object) {
+fn edited<'a>(found: Found<'a>, plan: &Plan, lists: &BTreeSet<usize>) -> (Place<'a>, Object) {
     let Found {
         document,
         number,
@@ -232,14 +251,17 @@ fn edited<'a>(found: Found<'a>, plan: &Plan) -> (Place<'a>, Object) {
     for edit in &plan.edits {
         edit.make(&mut object);
     }
-    (
-        Place {
-            document,
-            number,
-            item,
-        },
-        object,
-    )
+    let is_list_kept = lists.contains(&number);
+    if let (Some(list), true) = (&mut object.list, is_list_kept) {
+        list.policy = Some("keep".to_owned());
+    }
+    let place = Place {
+        document,
+        number,
+        item,
+        is_list_kept,
+    };
+    (place, object)
 }
 
 /// What is to be written. The objects of one document are edited together.
@@ -261,8 +283,19 @@ fn spliced(members: &[(&Place<'_>, &Plan)]) -> Result<Vec<Splice>, Unfit> {
     let patches = members
         .iter()
         .map(|(place, plan)| (place.item, plan.edits.as_slice()));
-    let wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
-    let (Some((first, _)), Some(wants)) = (members.first(), wants) else {
+    let mut wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
+    let Some((first, _)) = members.first() else {
+        return Ok(Vec::new());
+    };
+    if first.is_list_kept {
+        let keep = json!({"annotations": {RESOURCE_POLICY: "keep"}});
+        let mut whole = wants.unwrap_or_else(|| json!({}));
+        if let Some(map) = whole.as_object_mut() {
+            map.insert("metadata".to_owned(), keep);
+        }
+        wants = Some(whole);
+    }
+    let Some(wants) = wants else {
         return Ok(Vec::new());
     };
     edit(&first.document, &wants).map_err(|unread| Unfit::Document {

@@ -79,6 +79,43 @@ fn what_is_the_engines_is_kept_and_owned_and_all_else_stays_byte_for_byte() {
 }
 
 #[test]
+fn keep_is_written_on_a_list_that_holds_the_engine_and_on_a_typed_one_it_is_told() {
+    let list = |kind: &str, metadata: &str| {
+        format!(
+            "apiVersion: v1\nkind: {kind}\n{metadata}items:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata:\n    \
+             name: a\n- apiVersion: v1\n  kind: Service\n  metadata:\n    name: source-controller\n"
+        )
+    };
+    let first = run(&[], list("List", "").as_bytes());
+    let kept = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
+    assert!(
+        out(&first).contains(kept),
+        "{}\n{}",
+        out(&first),
+        err(&first)
+    );
+    assert!(
+        !err(&first).contains("engine-object-unkept"),
+        "{}",
+        err(&first)
+    );
+    assert_eq!(out(&run(&[], &first.stdout)), out(&first), "rendered again");
+    let typed = run(&[], list("ServiceList", "").as_bytes());
+    assert!(
+        !out(&typed).contains(&format!("\n{kept}")),
+        "{}",
+        out(&typed)
+    );
+    assert!(
+        err(&typed).contains("Take it out of the ServiceList"),
+        "{}",
+        err(&typed)
+    );
+    let strangers = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a}\n";
+    assert_eq!(out(&run(&[], strangers.as_bytes())), strangers);
+}
+
+#[test]
 fn without_a_release_nothing_is_guessed_and_the_report_says_so() {
     let output = run(&[], SERVICE.as_bytes());
     assert!(

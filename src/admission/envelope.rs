@@ -53,7 +53,7 @@ pub enum Malformed {
 }
 
 impl Envelope {
-    /// Reads as far as needed: up to the objects, which the apiserver writes after the rest.
+    /// Reads everything but the objects, in whatever order it stands.
     ///
     /// # Errors
     /// When there is no uid to answer to.
@@ -67,10 +67,7 @@ impl Envelope {
         if seen.is_other() {
             return Err(seen.not_a_review());
         }
-        let broken = end
-            .err()
-            .filter(|_| !seen.reached_objects)
-            .map(|error| shape(&error));
+        let broken = end.err().map(|error| shape(&error));
         match broken {
             Some(why) if seen.envelope.uid.is_empty() => Err(Malformed::NotJson(why)),
             _ if seen.envelope.uid.is_empty() => Err(Malformed::NoUid),
@@ -157,7 +154,6 @@ struct Seen {
     api_version: Option<String>,
     kind: Option<String>,
     envelope: Envelope,
-    reached_objects: bool,
 }
 
 impl Seen {
@@ -181,19 +177,6 @@ impl Seen {
             kind: short(&self.kind),
         }
     }
-
-    /// Whether the objects are all that is still to come.
-    fn is_complete(&self) -> bool {
-        let envelope = &self.envelope;
-        let filled = [
-            &envelope.uid,
-            &envelope.kind,
-            &envelope.resource,
-            &envelope.operation,
-            &envelope.user,
-        ];
-        self.is_review() && filled.iter().all(|text| !text.is_empty())
-    }
 }
 
 struct Review<'a>(&'a mut Seen);
@@ -216,8 +199,8 @@ impl<'de> Visitor<'de> for Review<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "apiVersion" => self.0.api_version = Some(map.next_value()?),
-                "kind" => self.0.kind = Some(map.next_value()?),
+                "apiVersion" => self.0.api_version = map.next_value()?,
+                "kind" => self.0.kind = map.next_value()?,
                 "request" => map.next_value_seed(Asked(self.0))?,
                 _ => map.next_value::<IgnoredAny>().map(|_| ())?,
             }
@@ -236,24 +219,29 @@ impl<'de> DeserializeSeed<'de> for Asked<'_> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct GroupVersionKind {
-    #[serde(default)]
-    group: String,
-    #[serde(default)]
-    version: String,
-    kind: String,
+    group: Option<String>,
+    version: Option<String>,
+    kind: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct GroupVersionResource {
-    resource: String,
+    resource: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct User {
-    #[serde(default)]
-    username: String,
+    username: Option<String>,
+}
+
+/// The next value; null is as good as none.
+fn next<'de, A: MapAccess<'de>, T: Deserialize<'de> + Default>(map: &mut A) -> Result<T, A::Error> {
+    Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
 }
 
 impl<'de> Visitor<'de> for Asked<'_> {
@@ -263,29 +251,28 @@ impl<'de> Visitor<'de> for Asked<'_> {
         out.write_str("the review's request")
     }
 
-    /// Stops, with an error that nobody reads, where only the objects are still to come.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        use serde::de::Error as _;
+        let envelope = &mut self.0.envelope;
         while let Some(key) = map.next_key::<String>()? {
-            let envelope = &mut self.0.envelope;
             match key.as_str() {
-                "uid" => envelope.uid = map.next_value()?,
+                "uid" => envelope.uid = next(&mut map)?,
                 "kind" => {
-                    let kind: GroupVersionKind = map.next_value()?;
-                    (envelope.group, envelope.version, envelope.kind) =
-                        (kind.group, kind.version, kind.kind);
+                    let kind: GroupVersionKind = next(&mut map)?;
+                    envelope.group = kind.group.unwrap_or_default();
+                    envelope.version = kind.version.unwrap_or_default();
+                    envelope.kind = kind.kind.unwrap_or_default();
                 }
                 "resource" => {
-                    envelope.resource = map.next_value::<GroupVersionResource>()?.resource;
+                    let resource: GroupVersionResource = next(&mut map)?;
+                    envelope.resource = resource.resource.unwrap_or_default();
                 }
-                "subResource" => envelope.sub_resource = map.next_value()?,
-                "namespace" => envelope.namespace = Some(map.next_value()?),
-                "name" => envelope.name = map.next_value()?,
-                "operation" => envelope.operation = map.next_value()?,
-                "userInfo" => envelope.user = map.next_value::<User>()?.username,
-                "object" | "oldObject" if self.0.is_complete() => {
-                    self.0.reached_objects = true;
-                    return Err(A::Error::custom("the rest is read with its objects"));
+                "subResource" => envelope.sub_resource = next(&mut map)?,
+                "namespace" => envelope.namespace = map.next_value()?,
+                "name" => envelope.name = next(&mut map)?,
+                "operation" => envelope.operation = next(&mut map)?,
+                "userInfo" => {
+                    let user: User = next(&mut map)?;
+                    envelope.user = user.username.unwrap_or_default();
                 }
                 _ => map.next_value::<IgnoredAny>().map(|_| ())?,
             }

@@ -24,9 +24,24 @@ const KEY: &[u8] = br#""schema":{"#;
 /// all before it takes minutes.
 const REMEMBERED: usize = 64;
 
+/// What names the object stands within this many bytes of a review's beginning, as the apiserver writes it.
+const HEAD: usize = 1 << 10;
+/// So does the apiserver write the kind of a CRD.
+const DEFINITION: &[u8] = br#""kind":"CustomResourceDefinition""#;
+
+/// The body of a review; without schemas, where it begins as the apiserver writes that of a CRD.
+pub(super) fn of_definition(body: &[u8]) -> Cow<'_, [u8]> {
+    let head = body.get(..HEAD).unwrap_or(body);
+    if memmem::find(head, DEFINITION).is_some() {
+        lean(body)
+    } else {
+        Cow::Borrowed(body)
+    }
+}
+
 /// The body with `{}` for each schema. As it is, where that is in doubt: what is not valid is for
 /// the parser to tell.
-pub(super) fn lean(body: &[u8]) -> Cow<'_, [u8]> {
+fn lean(body: &[u8]) -> Cow<'_, [u8]> {
     // Twice as fast with what most processors can do beyond the oldest one; which one it is shows at run time.
     dispatch!(Level::new(), simd => pruned(simd, body)).map_or(Cow::Borrowed(body), Cow::Owned)
 }

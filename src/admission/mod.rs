@@ -83,6 +83,7 @@ pub fn answer_within(
     policy: &Policy,
     now: Timestamp,
 ) -> Answer {
+    let body = &*lean::of_definition(body);
     match Envelope::read(body) {
         Ok(envelope) => judged(budget, body, &envelope, facts, policy, now),
         Err(malformed) => rejected(&malformed),
@@ -125,6 +126,7 @@ pub fn amend_within(
     policy: &Policy,
     now: Timestamp,
 ) -> Answer {
+    let body = &*lean::of_definition(body);
     let envelope = match Envelope::read(body) {
         Ok(envelope) => envelope,
         Err(malformed) => return rejected(&malformed),
@@ -149,7 +151,7 @@ pub fn amend_within(
     if !mutation::is_due(&case) {
         return passed(&envelope, Some(request));
     }
-    match patched(body, &envelope) {
+    match patched(body) {
         Ok(patch) => amended(&envelope, &patch, request),
         Err(why) => {
             let request = review::with_gap(request, &envelope, why);
@@ -195,8 +197,8 @@ fn decided(
 
 /// The patch that adds to an object what is due. What cannot be added is told: a HelmRelease that looks as
 /// if it were kept, and is not, is worse than one that is refused.
-fn patched(body: &[u8], envelope: &Envelope) -> Result<Patch, String> {
-    mutation::patch(&review::object(body, envelope)?).map_err(|why| review::unpatched(&why))
+fn patched(body: &[u8]) -> Result<Patch, String> {
+    mutation::patch(&review::object(body)?).map_err(|why| review::unpatched(&why))
 }
 
 fn amended(envelope: &Envelope, patch: &Patch, request: Request) -> Answer {

@@ -1,27 +1,18 @@
 //! A release record in a review: what Helm is about to install, as far as it can be read.
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::budget::Budget;
 use super::envelope::Envelope;
-use super::review::{Failure, Review, cannot, enveloped, opaque, parsed, unreadable};
+use super::review::{cannot, enveloped, opaque, parsed};
 use crate::helm::Owner;
 use crate::helm::record::{self, Driver, Record};
 use crate::manifest::{self, Reading, Unsifted};
+use crate::object::paths;
 use crate::request::{Gap, Operation, Release, Request, Subject};
 
 /// A refusal has room for a few; each costs a look into the facts.
 const MOST_GAPS: usize = 32;
-
-#[derive(Deserialize)]
-struct Stored {
-    data: Option<Data>,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    release: Option<String>,
-}
 
 /// Only a record's creation is judged: refusing its update leaves the release pending for ever. And
 /// only where it begins something.
@@ -39,24 +30,16 @@ pub(super) fn read(
     }
     let nothing = Subject::Release(Release::default());
     let mut request = enveloped(envelope, operation, nothing);
-    let stored = match parsed::<Review<Stored>>(body, envelope) {
-        Ok(Review { request: asked }) => {
-            request.dry_run = asked.dry_run.unwrap_or_default();
-            asked.object.and_then(|stored| stored.data)
-        }
-        Err(Failure::NotJson(why)) => return Err(unreadable(envelope, &why)),
-        Err(Failure::Shape(why)) => {
-            request.gaps.push(opaque(envelope, &why));
-            return Ok(Some(request));
-        }
-    };
-    let release = stored.and_then(|data| data.release).unwrap_or_default();
+    let asked = parsed(body, envelope, &paths::RECORD_REVIEW)?;
+    request.dry_run = asked.is_dry_run();
+    let object = asked.object.unwrap_or_default();
+    let release = object.pointer("/data/release").and_then(Value::as_str);
     let driver = if envelope.kind == "Secret" {
         Driver::Secret
     } else {
         Driver::ConfigMap
     };
-    match record::read_within(budget.unpacked, &release, driver) {
+    match record::read_within(budget.unpacked, release.unwrap_or_default(), driver) {
         Ok(record) if record.is_history() => return Ok(None),
         Ok(record) => {
             let (release, gaps) = unfolded(&record, envelope, budget.documents);
@@ -112,7 +95,7 @@ fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<
 }
 
 fn gapped(unread: Vec<Unsifted>, text: &str, envelope: &Envelope) -> Vec<Gap> {
-    let gap = |Unsifted { object, unread }: Unsifted| {
+    let gap = |Unsifted { object, unread, .. }: Unsifted| {
         let why = format!("{text} at {unread}");
         match object {
             Some(object) => Gap {

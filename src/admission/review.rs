@@ -1,54 +1,41 @@
 //! From a review's bytes to the request: the objects, read as their kind wants it.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::budget::Budget;
 use super::envelope::Envelope;
-use super::lean::lean;
 use super::record;
 use crate::applier::is_paused;
-use crate::helm::record::shape;
 use crate::mutation::{FIELD, Unpatched};
-use crate::object::{FromWire, Kind, Object, Shallow, by_kind, wire};
+use crate::object::{self, Kind, Object, Shallow};
 use crate::request::{Change, Door, Gap, Operation, Release, Request, Subject};
+use crate::yaml::{Paths, json, shape};
 
-#[derive(Deserialize)]
-pub(super) struct Review<T> {
-    pub(super) request: Asked<T>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Asked<T> {
-    #[serde(default = "none")]
-    pub(super) object: Option<T>,
-    #[serde(default = "none")]
-    old_object: Option<T>,
-    #[serde(default)]
-    pub(super) dry_run: Option<bool>,
-    options: Option<Options>,
-}
-
-#[derive(Default, Deserialize)]
+/// What a review holds beside its envelope, each part as its table names it.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Options {
-    field_manager: Option<String>,
+pub(super) struct Asked {
+    pub(super) object: Option<Value>,
+    old_object: Option<Value>,
+    dry_run: Value,
+    options: Value,
 }
 
-fn none<T>() -> Option<T> {
-    None
-}
+impl Asked {
+    /// True only where the review says so: what is odd is no dry run.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run == Value::Bool(true)
+    }
 
-/// Why nothing of a review's objects was read.
-pub(super) enum Failure {
-    /// The body is no JSON, so it is no review.
-    NotJson(String),
-    /// A value has another shape than Kubernetes gives it.
-    Shape(String),
+    fn field_manager(&self) -> String {
+        let manager = self.options.get("fieldManager");
+        manager
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    }
 }
 
 /// Reads what is to be judged; none where there is nothing to judge.
@@ -61,7 +48,8 @@ pub(super) fn read(
     budget: Budget,
 ) -> Result<Option<Request>, String> {
     let request = changed(body, envelope, budget)?;
-    Ok(request.filter(|request| !is_same_spec(request)))
+    let is_judged = |request: &Request| !request.gaps.is_empty() || !is_same_intent(request, body);
+    Ok(request.filter(is_judged))
 }
 
 /// As [`read`], whatever an update changes.
@@ -82,11 +70,7 @@ pub(super) fn changed(
     if envelope.door() == Door::ReleaseRecord {
         return record::read(body, envelope, operation, budget);
     }
-    let mut request = match by_kind!(envelope.body_kind(), change(body, envelope, operation)) {
-        Ok(request) => request,
-        Err(Failure::NotJson(why)) => return Err(unreadable(envelope, &why)),
-        Err(Failure::Shape(why)) => unread(envelope, operation, &why),
-    };
+    let mut request = change(body, envelope, operation)?;
     if let (Subject::Change(change), true) = (&request.subject, request.gaps.is_empty()) {
         let lacking = missing(change, operation);
         request
@@ -153,11 +137,21 @@ pub(super) fn cannot(why: &str) -> String {
 ///
 /// # Errors
 /// In words, when it cannot be read.
-pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> {
-    match parsed::<Review<Shallow>>(body, envelope) {
-        Ok(review) => Ok(review.request.object.unwrap_or_default().0),
-        Err(Failure::NotJson(why) | Failure::Shape(why)) => Err(why),
-    }
+pub(super) fn object(body: &[u8]) -> Result<Value, String> {
+    let review: Raw<Shallow> = serde_json::from_slice(body).map_err(|error| shape(&error))?;
+    Ok(review.request.object.unwrap_or_default().0)
+}
+
+#[derive(Deserialize)]
+struct Raw<T> {
+    request: RawObjects<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawObjects<T> {
+    object: Option<T>,
+    old_object: Option<T>,
 }
 
 /// Why nothing could be added to an object.
@@ -202,94 +196,71 @@ pub(super) fn enveloped_alone(envelope: &Envelope, why: &str) -> Option<Request>
     })
 }
 
-/// The change of one object.
-fn change<W: FromWire + for<'de> Deserialize<'de>>(
-    body: &[u8],
-    envelope: &Envelope,
-    operation: Operation,
-) -> Result<Request, Failure> {
-    let mut gaps = Vec::new();
-    let asked = match parsed::<Review<W>>(body, envelope) {
-        Ok(Review { request }) => request.map(|wire| named(wire.object(), envelope)),
-        Err(Failure::Shape(_)) => {
-            // Only an object that has another shape is read a second time, by itself.
-            let review: Review<Box<RawValue>> = parsed(body, envelope)?;
-            let read = |raw: Box<RawValue>| by_itself::<W>(&raw, envelope, &mut gaps);
-            review.request.map(read)
-        }
-        Err(failure) => return Err(failure),
+/// The change of one object. An object that cannot be read whole is known by its metadata, or by the
+/// envelope.
+fn change(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Request, String> {
+    let kind = envelope.body_kind();
+    let asked = parsed(body, envelope, kind.review())?;
+    let mut request = enveloped(envelope, operation, Subject::Change(Box::default()));
+    request.dry_run = asked.is_dry_run();
+    request.writer.field_manager = asked.field_manager();
+    let mut read = |parts: Value| {
+        let (object, gap) = shaped(kind, parts, envelope);
+        request.gaps.extend(gap);
+        object
     };
     let change = Change {
-        old: asked.old_object,
-        new: asked.object,
+        old: asked.old_object.map(&mut read),
+        new: asked.object.map(&mut read),
     };
-    let mut request = enveloped(envelope, operation, Subject::Change(Box::new(change)));
-    let options = asked.options.unwrap_or_default();
-    request.writer.field_manager = options.field_manager.unwrap_or_default();
-    request.dry_run = asked.dry_run.unwrap_or_default();
-    request.gaps = gaps;
+    request.subject = Subject::Change(Box::new(change));
     Ok(request)
 }
 
-impl<T> Asked<T> {
-    fn map<U>(self, mut read: impl FnMut(T) -> U) -> Asked<U> {
-        Asked {
-            object: self.object.map(&mut read),
-            old_object: self.old_object.map(&mut read),
-            dry_run: self.dry_run,
-            options: self.options,
-        }
-    }
-}
-
-/// Reads one object of a review. Of one that is not readable the metadata is read, and if that is not
-/// readable either, the envelope tells what it is.
-fn by_itself<W: FromWire + for<'de> Deserialize<'de>>(
-    raw: &RawValue,
-    envelope: &Envelope,
-    gaps: &mut Vec<Gap>,
-) -> Object {
-    let why = match serde_json::from_str::<W>(raw.get()) {
-        Ok(wire) => return named(wire.object(), envelope),
-        Err(error) => shape(&error),
+/// One object of a review, and what could not be read of it.
+fn shaped(kind: Kind, parts: Value, envelope: &Envelope) -> (Object, Option<Gap>) {
+    let known = metadata(&parts);
+    let why = match object::object(kind, parts) {
+        Ok(object) => return (named(object, envelope), None),
+        Err(misshapen) => misshapen.to_string(),
     };
-    let metadata = serde_json::from_str::<wire::Other>(raw.get());
-    let gap = match metadata {
-        Ok(wire) => Gap {
-            object: named(wire.object(), envelope),
+    let gap = match object::object(Kind::Other, known) {
+        Ok(object) => Gap {
+            object: named(object, envelope),
             is_opaque: false,
             why: cannot(&why),
         },
         Err(_) => opaque(envelope, &why),
     };
-    let object = gap.object.clone();
-    gaps.push(gap);
-    object
+    (gap.object.clone(), Some(gap))
 }
 
-pub(super) fn parsed<T: for<'de> Deserialize<'de>>(
+/// The parts of an object but for its body.
+fn metadata(parts: &Value) -> Value {
+    let mut known = serde_json::Map::new();
+    for key in ["apiVersion", "kind", "metadata"] {
+        if let Some(value) = parts.get(key) {
+            known.insert(key.to_owned(), value.clone());
+        }
+    }
+    Value::Object(known)
+}
+
+/// Reads what stands beside the envelope.
+///
+/// # Errors
+/// In words, when the body is no JSON, so that it is no review.
+pub(super) fn parsed(
     body: &[u8],
     envelope: &Envelope,
-) -> Result<T, Failure> {
-    let is_definition = envelope.body_kind() == Kind::Definition;
-    let lean = if is_definition {
-        lean(body)
-    } else {
-        Cow::Borrowed(body)
-    };
-    serde_json::from_slice(&lean).map_err(|error| {
-        let why = shape(&error);
-        if error.is_data() || is_too_deep(&error) {
-            Failure::Shape(why)
-        } else {
-            Failure::NotJson(why)
-        }
-    })
-}
-
-/// Whether a value is nested deeper than it is read. The body may be JSON all the same.
-fn is_too_deep(error: &serde_json::Error) -> bool {
-    error.to_string().starts_with("recursion limit exceeded")
+    paths: &'static Paths,
+) -> Result<Asked, String> {
+    let mut parts = json(body, paths).map_err(|error| unreadable(envelope, &shape(&error)))?;
+    let asked = parts
+        .get_mut("request")
+        .map(Value::take)
+        .unwrap_or_default();
+    Ok(Asked::deserialize(asked).unwrap_or_default())
 }
 
 pub(super) fn unreadable(envelope: &Envelope, why: &str) -> String {
@@ -314,18 +285,35 @@ fn named(mut object: Object, envelope: &Envelope) -> Object {
 
 /// Controllers write finalizers and annotations of their own; only the intent is judged. Of a
 /// FluxInstance the annotation that pauses it belongs to that.
-fn is_same_spec(request: &Request) -> bool {
+fn is_same_intent(request: &Request, body: &[u8]) -> bool {
+    match request.door {
+        Door::HelmRelease => is_same_spec(body),
+        Door::FluxInstance => is_same_instance(request),
+        _ => false,
+    }
+}
+
+fn is_same_instance(request: &Request) -> bool {
     let Subject::Change(change) = &request.subject else {
         return false;
     };
-    let Some((old, new)) = change.old.as_ref().zip(change.new.as_ref()) else {
+    let both = change.old.as_ref().zip(change.new.as_ref());
+    both.is_some_and(|(old, new)| {
+        old.flux_instance() == new.flux_instance() && is_paused(old) == is_paused(new)
+    })
+}
+
+/// All of a HelmRelease's spec, also what no rule reads: the chart that it makes may be another.
+fn is_same_spec(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Spec<'a> {
+        #[serde(borrow)]
+        spec: Option<&'a RawValue>,
+    }
+    let Ok(review) = serde_json::from_slice::<Raw<Spec<'_>>>(body) else {
         return false;
     };
-    match request.door {
-        Door::HelmRelease => old.helm_release() == new.helm_release(),
-        Door::FluxInstance => {
-            old.flux_instance() == new.flux_instance() && is_paused(old) == is_paused(new)
-        }
-        _ => false,
-    }
+    let RawObjects { object, old_object } = review.request;
+    let both = object.zip(old_object);
+    both.is_some_and(|(new, old)| new.spec.map(RawValue::get) == old.spec.map(RawValue::get))
 }

@@ -37,15 +37,16 @@ const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 #[derive(Debug, Deserialize)]
 pub struct Record {
     /// The release's name.
+    #[serde(default, deserialize_with = "nullable")]
     pub name: String,
     /// The namespace that it is installed into.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub namespace: String,
     /// Counts installs, upgrades and rollbacks from 1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub version: u64,
     /// How far the operation is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub info: Info,
     /// The rendered manifest after all post-renderers, without hooks. Helm leaves an empty one out.
     #[serde(default, deserialize_with = "long_text")]
@@ -60,6 +61,7 @@ pub struct Record {
 #[serde(default)]
 pub struct Info {
     /// For example `pending-install` or `deployed`.
+    #[serde(deserialize_with = "nullable")]
     pub status: String,
 }
 
@@ -67,7 +69,7 @@ pub struct Info {
 #[derive(Debug, Deserialize)]
 pub struct Hook {
     /// Its rendered document.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub manifest: String,
     /// When Helm runs it, for example `pre-install`.
     #[serde(default, deserialize_with = "nullable")]
@@ -221,13 +223,13 @@ fn announced(packed: &[u8], most: usize) -> usize {
     length.saturating_add(1).min(most)
 }
 
-/// Go writes an empty list as `null`.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+/// Go writes an empty list as `null`, and takes null for any value that is left out.
+fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
+    T: Deserialize<'de> + Default,
 {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A string of a megabyte: `serde_json` by itself would write it twice, into a buffer that grows by

@@ -206,7 +206,7 @@ impl<'a> Finder<'a, '_> {
             return Err(too_many(&document, MOST_DOCUMENTS, "stream"));
         }
         for (place, object) in objects.into_iter().enumerate() {
-            let item = object.listed.then_some(place);
+            let item = object.list.is_some().then_some(place);
             let object = placed(object, &document, self.reading);
             self.found.push(Found {
                 document,

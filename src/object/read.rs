@@ -1,11 +1,13 @@
-//! From the wire: the same partial structs read JSON and YAML.
+//! From the wire: partial structs, made of the parts that the table of a kind names (see [`Kind::paths`]).
+//! A field that is not in that table is never filled.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny};
+use serde_json::{Map, Value};
 
+use super::lenient::Lenient;
 use super::selector::{self, Selector};
 use super::{Binding, Body, Flaw, Grantee, Marks, Object, Role, Service, Shallow, Start, Workload};
 use crate::applier::{ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec};
@@ -13,9 +15,11 @@ use crate::crd::{Conversion, Definition, Version};
 use crate::helm::release::HelmRelease;
 use crate::owners::is_kept;
 
+/// Bytes of all annotations of an object, keys and values: `TotalAnnotationSizeLimitB` of apimachinery.
+const MOST_ANNOTATIONS: usize = 256 * 1024;
+
 /// What says how the rest of a document is to be read.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default)]
 pub struct Head {
     /// For example `apps/v1`; empty where the document has none.
     pub api_version: String,
@@ -68,8 +72,45 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
     }
 }
 
+/// Runs `$read` with the wire type that fits `$kind`.
+macro_rules! by_kind {
+    ($kind:expr, $read:ident ( $($argument:expr),* )) => {{
+        match $kind {
+            Kind::Definition => $read::<wire::Definition>($($argument),*),
+            Kind::HelmRelease => $read::<wire::HelmRelease>($($argument),*),
+            Kind::FluxInstance => $read::<wire::FluxInstance>($($argument),*),
+            Kind::Kustomization => $read::<wire::Kustomization>($($argument),*),
+            Kind::Workload => $read::<wire::Workload>($($argument),*),
+            Kind::Service => $read::<wire::Service>($($argument),*),
+            Kind::NetworkPolicy => $read::<wire::NetworkPolicy>($($argument),*),
+            Kind::Binding => $read::<wire::Binding>($($argument),*),
+            Kind::Role => $read::<wire::Role>($($argument),*),
+            Kind::Scale => $read::<wire::Scale>($($argument),*),
+            Kind::Other => $read::<wire::Other>($($argument),*),
+        }
+    }};
+}
+
+/// A value of an object has another type than its kind gives it. The value is not told: it may be secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a value has the wrong type")]
+pub struct Misshapen;
+
+/// Reads an object of this kind from its parts (see [`Kind::paths`]).
+///
+/// # Errors
+/// When a value has another type than its kind gives it.
+pub(crate) fn object(kind: Kind, parts: Value) -> Result<Object, Misshapen> {
+    by_kind!(kind, typed(parts))
+}
+
+fn typed<W: FromWire>(parts: Value) -> Result<Object, Misshapen> {
+    let wire = W::deserialize(Lenient(parts)).map_err(|_| Misshapen)?;
+    Ok(wire.object())
+}
+
 /// A wire form that becomes an [`Object`].
-pub(crate) trait FromWire: for<'de> Deserialize<'de> {
+trait FromWire: for<'de> Deserialize<'de> {
     fn object(self) -> Object;
 }
 
@@ -79,7 +120,7 @@ pub(crate) trait FromWire: for<'de> Deserialize<'de> {
     rename_all = "camelCase",
     bound = "S: Deserialize<'de>, X: Deserialize<'de>"
 )]
-pub(crate) struct Wire<S = IgnoredAny, X = IgnoredAny> {
+struct Wire<S = IgnoredAny, X = IgnoredAny> {
     #[serde(default)]
     api_version: String,
     #[serde(default)]
@@ -99,7 +140,7 @@ impl<S, X> Wire<S, X> {
 /// A RoleBinding or ClusterRoleBinding on the wire.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct BindingWire {
+struct BindingWire {
     #[serde(default)]
     api_version: String,
     #[serde(default)]
@@ -120,7 +161,7 @@ struct Subject {
 /// A Role or ClusterRole on the wire.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RoleWire {
+struct RoleWire {
     #[serde(default)]
     api_version: String,
     #[serde(default)]
@@ -141,21 +182,22 @@ struct Meta {
     name: Option<String>,
     namespace: Option<String>,
     labels: Labels,
-    #[serde(deserialize_with = "kept")]
-    annotations: Marks,
+    annotations: Annotations,
 }
 
 impl Meta {
     fn object(self, api_version: String, kind: String, body: Body) -> Object {
+        let mut flaws = self.labels.flaws;
+        flaws.extend(self.annotations.flaw());
         Object {
             api_version,
             kind,
             namespace: self.namespace,
             name: self.name.unwrap_or_default(),
             labels: self.labels.kept,
-            annotations: self.annotations,
-            flaws: self.labels.flaws,
-            listed: false,
+            annotations: self.annotations.kept,
+            flaws,
+            list: None,
             applied: false,
             source: None,
             body,
@@ -165,13 +207,31 @@ impl Meta {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct DefinitionSpec {
+struct DefinitionSpec {
     group: String,
     scope: String,
     names: Names,
+    /// The only version, as apiextensions v1beta1 may name it.
+    version: String,
     versions: Vec<Version>,
     preserve_unknown_fields: Option<bool>,
     conversion: Option<Box<Conversion>>,
+}
+
+impl DefinitionSpec {
+    /// The versions that are offered. apiextensions v1beta1, gone since Kubernetes 1.22, may name one
+    /// alone, which is then served and stored.
+    fn offered(version: String, versions: Vec<Version>, is_old: bool) -> Vec<Version> {
+        if !is_old || version.is_empty() || !versions.is_empty() {
+            return versions;
+        }
+        vec![Version {
+            name: version,
+            served: true,
+            storage: true,
+            ..Version::default()
+        }]
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -183,13 +243,13 @@ struct Names {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DefinitionStatus {
+struct DefinitionStatus {
     stored_versions: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct WorkloadSpec {
+struct WorkloadSpec {
     selector: MatchLabels,
     template: Template,
     replicas: Option<i64>,
@@ -245,7 +305,7 @@ struct Container {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ServiceSpec {
+struct ServiceSpec {
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<String>,
     selector: Option<BTreeMap<String, Option<String>>>,
@@ -253,14 +313,14 @@ pub(crate) struct ServiceSpec {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PolicySpec {
+struct PolicySpec {
     pod_selector: Option<selector::Wire>,
 }
 
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-pub(crate) struct RoleRef {
+struct RoleRef {
     kind: String,
     name: String,
 }
@@ -273,6 +333,7 @@ impl FromWire for Wire {
 
 impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
     fn object(self) -> Object {
+        let is_old = self.api_version == "apiextensions.k8s.io/v1beta1";
         self.with(|spec, status| {
             let spec = spec.unwrap_or_default();
             Body::Definition(Definition {
@@ -280,7 +341,7 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
                 kind: spec.names.kind,
                 plural: spec.names.plural,
                 scope: spec.scope,
-                versions: spec.versions,
+                versions: DefinitionSpec::offered(spec.version, spec.versions, is_old),
                 stored: status
                     .and_then(|status| status.stored_versions)
                     .unwrap_or_default(),
@@ -361,7 +422,7 @@ impl FromWire for Wire<ServiceSpec> {
 /// Kubernetes leaves out `replicas` where it is 0.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct ScaleSpec {
+struct ScaleSpec {
     replicas: Option<i64>,
 }
 
@@ -422,46 +483,25 @@ impl FromWire for RoleWire {
     }
 }
 
-/// Runs `$read` with the wire type that fits `$kind`.
-macro_rules! by_kind {
-    ($kind:expr, $read:ident ( $($argument:expr),* )) => {{
-        use $crate::object::{wire, Kind};
-        match $kind {
-            Kind::Definition => $read::<wire::Definition>($($argument),*),
-            Kind::HelmRelease => $read::<wire::HelmRelease>($($argument),*),
-            Kind::FluxInstance => $read::<wire::FluxInstance>($($argument),*),
-            Kind::Kustomization => $read::<wire::Kustomization>($($argument),*),
-            Kind::Workload => $read::<wire::Workload>($($argument),*),
-            Kind::Service => $read::<wire::Service>($($argument),*),
-            Kind::NetworkPolicy => $read::<wire::NetworkPolicy>($($argument),*),
-            Kind::Binding => $read::<wire::Binding>($($argument),*),
-            Kind::Role => $read::<wire::Role>($($argument),*),
-            Kind::Scale => $read::<wire::Scale>($($argument),*),
-            Kind::Other => $read::<wire::Other>($($argument),*),
-        }
-    }};
-}
-pub(crate) use by_kind;
-
 /// The wire type of each [`Kind`].
-pub(crate) mod wire {
+mod wire {
     use super::{
         ApplierStatus, BindingWire, DefinitionSpec, DefinitionStatus, InstanceSpec,
         KustomizationSpec, PolicySpec, RoleWire, ScaleSpec, ServiceSpec, Shallow, Wire,
         WorkloadSpec,
     };
 
-    pub(crate) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
-    pub(crate) type HelmRelease = Wire<Shallow>;
-    pub(crate) type FluxInstance = Wire<InstanceSpec, ApplierStatus>;
-    pub(crate) type Kustomization = Wire<KustomizationSpec, ApplierStatus>;
-    pub(crate) type Workload = Wire<WorkloadSpec>;
-    pub(crate) type Service = Wire<ServiceSpec>;
-    pub(crate) type NetworkPolicy = Wire<PolicySpec>;
-    pub(crate) type Binding = BindingWire;
-    pub(crate) type Role = RoleWire;
-    pub(crate) type Scale = Wire<ScaleSpec>;
-    pub(crate) type Other = Wire;
+    pub(super) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
+    pub(super) type HelmRelease = Wire<Shallow>;
+    pub(super) type FluxInstance = Wire<InstanceSpec, ApplierStatus>;
+    pub(super) type Kustomization = Wire<KustomizationSpec, ApplierStatus>;
+    pub(super) type Workload = Wire<WorkloadSpec>;
+    pub(super) type Service = Wire<ServiceSpec>;
+    pub(super) type NetworkPolicy = Wire<PolicySpec>;
+    pub(super) type Binding = BindingWire;
+    pub(super) type Role = RoleWire;
+    pub(super) type Scale = Wire<ScaleSpec>;
+    pub(super) type Other = Wire;
 }
 
 /// Labels that fluxkeep acts on, and those that the apiserver refuses, whatever their key.
@@ -473,105 +513,27 @@ struct Labels {
 
 impl<'de> Deserialize<'de> for Labels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LabelsVisitor)
-    }
-}
-
-struct LabelsVisitor;
-
-impl<'de> Visitor<'de> for LabelsVisitor {
-    type Value = Labels;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a map of labels")
-    }
-
-    fn visit_unit<E>(self) -> Result<Labels, E> {
-        Ok(Labels::default())
-    }
-
-    fn visit_none<E>(self) -> Result<Labels, E> {
-        Ok(Labels::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-        let mut labels = Labels::default();
-        while let Some(key) = map.next_key::<String>()? {
-            let is_kept = is_kept(&key);
-            let value = if is_kept {
-                map.next_value::<Option<String>>()?
-            } else {
-                map.next_value::<Text>()?.0
-            };
-            let value = value.unwrap_or_default();
-            if !is_label_value(&value) {
-                labels.flaws.push(Flaw::Label {
-                    key: key.clone(),
-                    value: value.clone(),
-                });
-            }
-            if is_kept {
-                labels.kept.insert(key, value);
-            }
+        let entries = entries(deserializer)?;
+        // Labels say who the object is: one that fluxkeep acts on is not passed over.
+        let is_misshapen = |(key, value): (&String, &Value)| {
+            is_kept(key) && (value.is_object() || value.is_array())
+        };
+        if entries.iter().any(is_misshapen) {
+            return Err(D::Error::custom("a label is no text"));
         }
-        Ok(labels)
-    }
-}
-
-/// A text, or nothing where a value is none: what it means then is none of fluxkeep's business.
-struct Text(Option<String>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("anything")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(Some(text.to_owned())))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_unit<E>(self) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_none<E>(self) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
+        // What a label means that is no text is none of fluxkeep's business.
+        let texts = entries
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.as_str()?)));
+        let flawed = texts.filter(|(_, value)| !is_label_value(value));
+        let flaw = |(key, value): (&String, &str)| Flaw::Label {
+            key: key.clone(),
+            value: value.to_owned(),
+        };
+        Ok(Self {
+            flaws: flawed.map(flaw).collect(),
+            kept: kept(entries),
+        })
     }
 }
 
@@ -587,37 +549,50 @@ fn is_label_value(value: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
-/// Reads a map of annotations, and keeps of it what fluxkeep acts on.
-fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Marks, D::Error> {
-    deserializer.deserialize_any(Kept)
+/// Annotations that fluxkeep acts on, and the bytes of all, keys and values.
+#[derive(Default)]
+struct Annotations {
+    kept: Marks,
+    bytes: usize,
 }
 
-struct Kept;
-
-impl<'de> Visitor<'de> for Kept {
-    type Value = Marks;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a map of annotations")
+impl Annotations {
+    fn flaw(&self) -> Option<Flaw> {
+        (self.bytes > MOST_ANNOTATIONS).then_some(Flaw::Annotations(self.bytes))
     }
+}
 
-    fn visit_unit<E>(self) -> Result<Marks, E> {
-        Ok(Marks::default())
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entries = entries(deserializer)?;
+        let bytes =
+            |(key, value): (&String, &Value)| key.len() + value.as_str().unwrap_or_default().len();
+        Ok(Self {
+            bytes: entries.iter().map(bytes).sum(),
+            kept: kept(entries),
+        })
     }
+}
 
-    fn visit_none<E>(self) -> Result<Marks, E> {
-        Ok(Marks::default())
+/// Reads a map of labels or annotations. What is no map has none.
+fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Object(entries) => Ok(entries),
+        _ => Ok(Map::new()),
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Marks, A::Error> {
-        let mut marks = Marks::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if is_kept(&key) {
-                marks.insert(key, map.next_value::<Option<String>>()?.unwrap_or_default());
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+/// Keeps of labels or annotations what fluxkeep acts on. What is no text is passed over, as Go does; the
+/// apiserver refuses it.
+fn kept(entries: Map<String, Value>) -> Marks {
+    let mut marks = Marks::default();
+    for (key, value) in entries {
+        if !is_kept(&key) {
+            continue;
         }
-        Ok(marks)
+        if let Ok(text) = String::deserialize(Lenient(value)) {
+            marks.insert(key, text);
+        }
     }
+    marks
 }

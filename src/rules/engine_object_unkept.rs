@@ -5,7 +5,7 @@
 
 use crate::finding::{Finding, Level};
 use crate::helm::RESOURCE_POLICY;
-use crate::object::Object;
+use crate::object::{List, Object};
 use crate::request::Door;
 use crate::rule::{Case, Found, Moment, Rule};
 
@@ -30,19 +30,43 @@ fn check(case: &Case<'_>) -> Found {
 }
 
 fn finding(object: &Object) -> Finding {
-    let message = match object.annotations.get(RESOURCE_POLICY) {
-        Some(value) => {
-            format!("{RESOURCE_POLICY} is {value:?}, so that uninstalling the release deletes it")
-        }
-        None => {
-            format!("{RESOURCE_POLICY} is missing, so that uninstalling the release deletes it")
-        }
+    let (message, remedy) = match &object.list {
+        Some(list) => listed(list),
+        None => alone(object.annotations.get(RESOURCE_POLICY)),
     };
-    let remedy = format!("Write {RESOURCE_POLICY}: keep on it with a post-renderer");
     Finding::about(
         object,
         "/metadata/annotations/helm.sh~1resource-policy",
         message,
+        remedy,
+    )
+}
+
+fn alone(policy: Option<&String>) -> (String, String) {
+    let state = match policy {
+        Some(value) => format!("{RESOURCE_POLICY} is {value:?}"),
+        None => format!("{RESOURCE_POLICY} is missing"),
+    };
+    (
+        format!("{state}, so that uninstalling the release deletes it"),
+        format!("Write {RESOURCE_POLICY}: keep on it with a post-renderer"),
+    )
+}
+
+/// Helm's uninstall reads the annotations of a document, and of a list's items none.
+fn listed(list: &List) -> (String, String) {
+    let kind = &list.kind;
+    let state = match &list.policy {
+        Some(value) => format!("{RESOURCE_POLICY} of the {kind} around it is {value:?}"),
+        None => format!("{RESOURCE_POLICY} is missing on the {kind} around it"),
+    };
+    let remedy = if list.takes_annotations() {
+        format!("Write {RESOURCE_POLICY}: keep on the {kind} itself: Helm ignores it on items")
+    } else {
+        format!("Take it out of the {kind}, which takes no annotations: Helm ignores them on items")
+    };
+    (
+        format!("{state}, so that uninstalling the release deletes it"),
         remedy,
     )
 }

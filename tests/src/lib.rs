@@ -223,15 +223,21 @@ pub fn yaml(value: &Value, indent: usize) -> String {
     match value {
         Value::Object(map) => {
             let entry = |(key, value): (&String, &Value)| match value {
-                Value::Object(_) => format!("{pad}{key}:\n{}", yaml(value, indent + 2)),
-                Value::Array(_) => format!("{pad}{key}:\n{}", yaml(value, indent)),
+                Value::Object(map) if !map.is_empty() => {
+                    format!("{pad}{key}:\n{}", yaml(value, indent + 2))
+                }
+                Value::Array(items) if !items.is_empty() => {
+                    format!("{pad}{key}:\n{}", yaml(value, indent))
+                }
                 scalar => format!("{pad}{key}: {scalar}\n"),
             };
             map.iter().map(entry).collect()
         }
         Value::Array(items) => {
             let item = |item: &Value| match item {
-                Value::Object(_) => format!("{pad}- {}", yaml(item, indent + 2).trim_start()),
+                Value::Object(map) if !map.is_empty() => {
+                    format!("{pad}- {}", yaml(item, indent + 2).trim_start())
+                }
                 scalar => format!("{pad}- {scalar}\n"),
             };
             items.iter().map(item).collect()

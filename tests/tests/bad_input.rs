@@ -186,11 +186,18 @@ fn ten_thousand_levels_of_nesting_are_no_crash() {
 }
 
 #[test]
-fn duplicate_keys_of_what_is_read_only_warn_of_a_stranger() {
+fn of_two_equal_keys_in_a_review_the_later_one_counts() {
     let old = definition(&[("v1", true, true)], &["v1"]);
     let body = String::from_utf8(redefined(old.clone(), old).bytes()).unwrap();
-    let twice = body.replacen("\"scope\":", "\"scope\":\"Cluster\",\"scope\":", 1);
-    assert!(warning(twice.as_bytes()).contains("duplicate field `scope`"));
+    let scopes = [
+        ("Cluster", "Namespaced", "allow"),
+        ("Namespaced", "Cluster", "refuse"),
+    ];
+    for (first, second, expected) in scopes {
+        let twice = format!("\"scope\":\"{first}\",\"scope\":\"{second}\"");
+        let body = body.replacen("\"scope\":\"Namespaced\"", &twice, 1);
+        assert_eq!(ask(body.as_bytes()).outcome.name(), expected);
+    }
 }
 
 #[test]

@@ -107,6 +107,76 @@ fn refused(answer: &Answer, rule: &str) -> bool {
         .any(|finding| finding.rule == rule)
 }
 
+/// Reviews of each door, one of which nobody may answer otherwise because its keys come in another order.
+fn reviews() -> Vec<Review<'static>> {
+    let live = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "helm-controller", "namespace": "flux-system"}});
+    let old = fluxkeep_tests::definition(&[("v1", true, true)], &["v1"]);
+    let new = fluxkeep_tests::definition(&[("v2", true, true)], &["v2"]);
+    let deleted = Review {
+        kind: "apps/v1/Deployment",
+        resource: "deployments",
+        operation: "DELETE",
+        old: live,
+        ..Review::default()
+    };
+    let status = Review {
+        sub_resource: "status",
+        user: "jane",
+        ..redefined(old.clone(), new.clone())
+    };
+    let older = fluxkeep_tests::owned("helm-controller", "helm-controller:v1.0.1");
+    vec![
+        deleted,
+        status,
+        redefined(old, new),
+        stored(record(&older, &[])),
+    ]
+}
+
+/// The review with the keys of its request, and its own, in this order.
+fn ordered(review: &Review<'_>, order: &[usize]) -> Vec<u8> {
+    let whole: Value = serde_json::from_slice(&review.bytes()).unwrap();
+    let request = whole["request"].as_object().unwrap();
+    let write = |(key, value): (&String, &Value)| format!("{}:{value}", json!(key));
+    let entries: Vec<_> = request.iter().map(write).collect();
+    let places = order.iter().filter(|place| **place < entries.len());
+    let request = places
+        .map(|place| entries[*place].as_str())
+        .collect::<Vec<_>>()
+        .join(",");
+    let mut parts = [
+        r#""kind":"AdmissionReview""#.to_owned(),
+        r#""apiVersion":"admission.k8s.io/v1""#.to_owned(),
+        format!("\"request\":{{{request}}}"),
+    ];
+    parts.rotate_left(order[0] % 3);
+    format!("{{{}}}", parts.join(",")).into_bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_review_gets_the_same_answer_in_whatever_order_its_keys_come(
+        order in Just((0..16).collect::<Vec<usize>>()).prop_shuffle(),
+    ) {
+        let facts = facts(&installed());
+        for review in reviews() {
+            let asked = fluxkeep::admission::answer(
+                &ordered(&review, &order),
+                &facts,
+                &fluxkeep::policy::Policy::default(),
+                fluxkeep_tests::now(),
+            );
+            let answer = review.answer(&facts);
+            prop_assert_eq!(answer.outcome.name(), "refuse");
+            prop_assert_eq!(asked.door, answer.door);
+            prop_assert_eq!(asked.body, answer.body);
+        }
+    }
+}
+
 proptest! {
     // A review of a whole engine takes 10 ms in a build for tests.
     #![proptest_config(ProptestConfig::with_cases(64))]

@@ -206,6 +206,13 @@ fn keep_counts_as_helms_uninstall_reads_it() {
         unkept(&format!("apiVersion: v1\nkind: List\nitems:\n- {item}")),
         "not inside a List"
     );
+    let keep = "metadata: {annotations: {helm.sh/resource-policy: keep}}";
+    assert!(
+        !unkept(&format!(
+            "apiVersion: v1\nkind: List\n{keep}\nitems:\n- {item}"
+        )),
+        "but on it"
+    );
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn a_helm_release_that_cannot_be_read_is_judged_by_where_it_goes() {
     };
     let update = |namespace: &str, target: &str| {
         let mut new = release(namespace, Value::Null);
-        new["metadata"]["labels"] = json!({"app.kubernetes.io/name": [1]});
+        new["metadata"] = json!("odd");
         let review = Review {
             kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
             resource: "helmreleases",

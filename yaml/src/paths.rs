@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 pub enum Paths {
     /// The value, whole.
     Whole,
+    /// The value, whole to this depth, at most 16: a map or list that is nested deeper is empty. `Nested(0)` is a scalar.
+    Nested(u8),
     /// A map: these keys, each read as told. Other keys are dropped; a key whose value is null is absent.
     Keys(&'static [(&'static str, Paths)]),
     /// A map of texts: the keys that begin with one of these prefixes ("" keeps every key). A null value is an empty
@@ -17,6 +19,31 @@ pub enum Paths {
     Prefixed(&'static [&'static str]),
     /// A list, each item read as told. A null item is an empty map or list, as Go decodes it.
     Items(&'static Paths),
+}
+
+/// One level less of [`Paths::Nested`] for each index.
+static NESTED: [Paths; 16] = [
+    Paths::Nested(0),
+    Paths::Nested(1),
+    Paths::Nested(2),
+    Paths::Nested(3),
+    Paths::Nested(4),
+    Paths::Nested(5),
+    Paths::Nested(6),
+    Paths::Nested(7),
+    Paths::Nested(8),
+    Paths::Nested(9),
+    Paths::Nested(10),
+    Paths::Nested(11),
+    Paths::Nested(12),
+    Paths::Nested(13),
+    Paths::Nested(14),
+    Paths::Nested(15),
+];
+
+/// The parts of what is one level deeper. `None`: nothing of it is kept.
+fn below(depth: u8) -> Option<&'static Paths> {
+    NESTED.get(usize::from(depth).checked_sub(1)?)
 }
 
 /// What becomes of the value of a key.
@@ -28,15 +55,16 @@ pub(crate) enum Part {
     Read(&'static Paths),
     /// It is kept as a text; where it is null, an empty one.
     Text,
-    /// It is kept whole, as is a null.
-    Whole,
+    /// It is kept as deep as told, as is a null.
+    Kept(&'static Paths),
 }
 
 impl Paths {
     /// What becomes of a key's value, where this is a map.
     pub(crate) fn key(&'static self, key: &str) -> Part {
         match self {
-            Self::Whole => Part::Whole,
+            Self::Whole => Part::Kept(self),
+            Self::Nested(depth) => below(*depth).map_or(Part::Dropped, Part::Kept),
             Self::Keys(keys) => match keys.iter().find(|(name, _)| *name == key) {
                 Some((_, paths)) => Part::Read(paths),
                 None => Part::Dropped,
@@ -52,6 +80,7 @@ impl Paths {
     pub(crate) fn item(&'static self) -> Option<&'static Self> {
         match self {
             Self::Whole => Some(self),
+            Self::Nested(depth) => below(*depth),
             Self::Items(item) => Some(item),
             Self::Keys(_) | Self::Prefixed(_) => None,
         }
@@ -60,7 +89,7 @@ impl Paths {
     /// An item in the place of a null one.
     pub(crate) fn empty(&self) -> Value {
         match self {
-            Self::Whole => Value::Null,
+            Self::Whole | Self::Nested(_) => Value::Null,
             Self::Keys(_) | Self::Prefixed(_) => Value::Object(Map::new()),
             Self::Items(_) => Value::Array(Vec::new()),
         }
@@ -72,10 +101,9 @@ impl Part {
     pub(crate) fn paths(self) -> Option<&'static Paths> {
         match self {
             Self::Dropped => None,
-            Self::Read(paths) => Some(paths),
+            Self::Read(paths) | Self::Kept(paths) => Some(paths),
             // A text is a scalar: of a map or a list in its place, the type is enough.
             Self::Text => Some(&Paths::Prefixed(&[])),
-            Self::Whole => Some(&Paths::Whole),
         }
     }
 
@@ -141,6 +169,7 @@ mod tests {
             Paths::Items(&Paths::Keys(&[("name", Paths::Whole)])),
         ),
         ("lists", Paths::Items(&Paths::Items(&Paths::Whole))),
+        ("nested", Paths::Nested(2)),
     ]);
 
     #[test]
@@ -166,6 +195,10 @@ mod tests {
             (
                 r#"{"kind": {"a": null}, "metadata": {"labels": {"app": null}}}"#,
                 json!({"kind": {"a": null}, "metadata": {"labels": {"app": ""}}}),
+            ),
+            (
+                r#"{"nested": {"a": {"b": {"c": 1}, "d": null}, "e": [[1], 2, null]}}"#,
+                json!({"nested": {"a": {"b": {}, "d": null}, "e": [[], 2, null]}}),
             ),
             // Another type than the tree expects stays one.
             (

@@ -71,7 +71,7 @@ async fn what_is_seen_alive_is_what_a_snapshot_would_hold() {
         .to_string();
     // A snapshot's objects stand in a list; those of a cluster stand for themselves.
     let alone = |object| fluxkeep::object::Object {
-        listed: false,
+        list: None,
         ..object
     };
     let objects = manifest::read(&snapshot, Reading::default())

@@ -16,6 +16,7 @@ mod grant;
 mod kept;
 mod killed;
 mod mutation;
+mod nothing;
 mod objects;
 mod stage;
 mod taken;

@@ -1,0 +1,350 @@
+//! What fluxkeep reads of an object: one table for every door, in YAML and in JSON.
+//!
+//! A key that is not named here is passed over, however deep it is. A null is a key that is absent.
+
+use super::Kind;
+use crate::yaml::Paths;
+
+/// A text, number or truth value.
+const SCALAR: Paths = Paths::Nested(0);
+/// Labels, annotations or what selects by them.
+const TEXTS: Paths = Paths::Prefixed(&[""]);
+const NAMES: Paths = Paths::Items(&SCALAR);
+
+const METADATA: Paths = Paths::Keys(&[
+    ("name", SCALAR),
+    ("namespace", SCALAR),
+    ("labels", TEXTS),
+    ("annotations", TEXTS),
+]);
+
+/// Of `items` it only counts whether it is a list.
+const ITEMS: Paths = Paths::Items(&Paths::Keys(&[]));
+
+const CONVERSION: Paths = Paths::Keys(&[
+    ("strategy", SCALAR),
+    (
+        "webhook",
+        Paths::Keys(&[
+            (
+                "clientConfig",
+                Paths::Keys(&[
+                    ("url", SCALAR),
+                    (
+                        "service",
+                        Paths::Keys(&[("namespace", SCALAR), ("name", SCALAR)]),
+                    ),
+                ]),
+            ),
+            ("conversionReviewVersions", NAMES),
+        ]),
+    ),
+]);
+
+const DEFINITION: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("group", SCALAR),
+            ("scope", SCALAR),
+            (
+                "names",
+                Paths::Keys(&[("kind", SCALAR), ("plural", SCALAR)]),
+            ),
+            ("version", SCALAR),
+            (
+                "versions",
+                Paths::Items(&Paths::Keys(&[
+                    ("name", SCALAR),
+                    ("served", SCALAR),
+                    ("storage", SCALAR),
+                    // It only counts whether there is one.
+                    ("schema", Paths::Keys(&[])),
+                ])),
+            ),
+            ("preserveUnknownFields", SCALAR),
+            ("conversion", CONVERSION),
+        ]),
+    ),
+    ("status", Paths::Keys(&[("storedVersions", NAMES)])),
+]);
+
+const REMEDIATION: Paths = Paths::Keys(&[
+    ("retries", SCALAR),
+    ("remediateLastFailure", SCALAR),
+    ("strategy", SCALAR),
+]);
+const STRATEGY: Paths = Paths::Keys(&[("name", SCALAR)]);
+
+/// A HelmRelease's `spec`.
+const RELEASE: Paths = Paths::Keys(&[
+    (
+        "chart",
+        Paths::Keys(&[(
+            "spec",
+            Paths::Keys(&[
+                ("chart", SCALAR),
+                ("version", SCALAR),
+                ("sourceRef", Paths::Keys(&[("kind", SCALAR)])),
+            ]),
+        )]),
+    ),
+    (
+        "chartRef",
+        Paths::Keys(&[("kind", SCALAR), ("name", SCALAR)]),
+    ),
+    ("releaseName", SCALAR),
+    ("targetNamespace", SCALAR),
+    ("storageNamespace", SCALAR),
+    ("suspend", SCALAR),
+    ("kubeConfig", Paths::Keys(&[])),
+    (
+        "install",
+        Paths::Keys(&[("remediation", REMEDIATION), ("strategy", STRATEGY)]),
+    ),
+    (
+        "upgrade",
+        Paths::Keys(&[
+            ("remediation", REMEDIATION),
+            ("strategy", STRATEGY),
+            ("chartNameChangeStrategy", SCALAR),
+        ]),
+    ),
+    (
+        "postRenderers",
+        Paths::Items(&Paths::Keys(&[(
+            "kustomize",
+            Paths::Keys(&[(
+                "patches",
+                Paths::Items(&Paths::Keys(&[("target", TEXTS), ("patch", SCALAR)])),
+            )]),
+        )])),
+    ),
+    // The policy says which of them name a version of Flux. None lies deeper.
+    ("values", Paths::Nested(12)),
+]);
+
+const HELM_RELEASE: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    ("spec", RELEASE),
+]);
+
+/// The `status` of what applies objects.
+const APPLIER: Paths = Paths::Keys(&[(
+    "inventory",
+    Paths::Keys(&[("entries", Paths::Items(&Paths::Keys(&[("id", SCALAR)])))]),
+)]);
+
+const FLUX_INSTANCE: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("distribution", Paths::Keys(&[("version", SCALAR)])),
+            ("components", NAMES),
+        ]),
+    ),
+    ("status", APPLIER),
+]);
+
+const KUSTOMIZATION: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("prune", SCALAR),
+            ("suspend", SCALAR),
+            ("deletionPolicy", SCALAR),
+            ("kubeConfig", Paths::Keys(&[])),
+            (
+                "sourceRef",
+                Paths::Keys(&[("kind", SCALAR), ("namespace", SCALAR), ("name", SCALAR)]),
+            ),
+        ]),
+    ),
+    ("status", APPLIER),
+]);
+
+const WORKLOAD: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("replicas", SCALAR),
+            ("paused", SCALAR),
+            ("selector", Paths::Keys(&[("matchLabels", TEXTS)])),
+            (
+                "template",
+                Paths::Keys(&[
+                    ("metadata", Paths::Keys(&[("labels", TEXTS)])),
+                    (
+                        "spec",
+                        Paths::Keys(&[
+                            ("serviceAccountName", SCALAR),
+                            ("nodeSelector", TEXTS),
+                            (
+                                "containers",
+                                Paths::Items(&Paths::Keys(&[("name", SCALAR), ("image", SCALAR)])),
+                            ),
+                        ]),
+                    ),
+                ]),
+            ),
+        ]),
+    ),
+]);
+
+const SERVICE: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[("clusterIP", SCALAR), ("selector", TEXTS)]),
+    ),
+]);
+
+const SELECTOR: Paths = Paths::Keys(&[
+    ("matchLabels", TEXTS),
+    (
+        "matchExpressions",
+        Paths::Items(&Paths::Keys(&[
+            ("key", SCALAR),
+            ("operator", SCALAR),
+            ("values", NAMES),
+        ])),
+    ),
+]);
+
+const NETWORK_POLICY: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    ("spec", Paths::Keys(&[("podSelector", SELECTOR)])),
+]);
+
+const BINDING: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "roleRef",
+        Paths::Keys(&[("kind", SCALAR), ("name", SCALAR)]),
+    ),
+    (
+        "subjects",
+        Paths::Items(&Paths::Keys(&[
+            ("kind", SCALAR),
+            ("namespace", SCALAR),
+            ("name", SCALAR),
+        ])),
+    ),
+]);
+
+const ROLE: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    ("rules", Paths::Items(&Paths::Keys(&[("apiGroups", NAMES)]))),
+]);
+
+const SCALE: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    ("spec", Paths::Keys(&[("replicas", SCALAR)])),
+]);
+
+const OTHER: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+]);
+
+/// What is read of a list whose items are of any kind: each as deep as any object is read.
+pub(crate) static LIST: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("metadata", METADATA),
+    ("items", Paths::Items(&Paths::Nested(16))),
+]);
+
+/// A review of an object.
+macro_rules! review {
+    ($object:expr) => {
+        Paths::Keys(&[(
+            "request",
+            Paths::Keys(&[
+                ("object", $object),
+                ("oldObject", $object),
+                ("dryRun", SCALAR),
+                ("options", Paths::Keys(&[("fieldManager", SCALAR)])),
+            ]),
+        )])
+    };
+}
+
+/// What is read of the review of a release record.
+pub(crate) static RECORD_REVIEW: Paths = review!(Paths::Keys(&[(
+    "data",
+    Paths::Keys(&[("release", SCALAR)])
+)]));
+
+impl Kind {
+    /// What is read of an object of this kind.
+    #[must_use]
+    pub fn paths(self) -> &'static Paths {
+        match self {
+            Self::Definition => &DEFINITION,
+            Self::HelmRelease => &HELM_RELEASE,
+            Self::FluxInstance => &FLUX_INSTANCE,
+            Self::Kustomization => &KUSTOMIZATION,
+            Self::Workload => &WORKLOAD,
+            Self::Service => &SERVICE,
+            Self::NetworkPolicy => &NETWORK_POLICY,
+            Self::Binding => &BINDING,
+            Self::Role => &ROLE,
+            Self::Scale => &SCALE,
+            Self::Other => &OTHER,
+        }
+    }
+
+    /// What is read of a review of such an object.
+    pub(crate) fn review(self) -> &'static Paths {
+        match self {
+            Self::Definition => &review!(DEFINITION),
+            Self::HelmRelease => &review!(HELM_RELEASE),
+            Self::FluxInstance => &review!(FLUX_INSTANCE),
+            Self::Kustomization => &review!(KUSTOMIZATION),
+            Self::Workload => &review!(WORKLOAD),
+            Self::Service => &review!(SERVICE),
+            Self::NetworkPolicy => &review!(NETWORK_POLICY),
+            Self::Binding => &review!(BINDING),
+            Self::Role => &review!(ROLE),
+            Self::Scale => &review!(SCALE),
+            Self::Other => &review!(OTHER),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Odd manifests of strangers: what Go's reader takes passes the record door, and is read as Go reads it.
+//!
+//! `data/odd.json` holds them with what k8s.io/apimachinery 0.34 answered, as Helm asks it: `Kind/name` of each
+//! object, or null where it refuses the text.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use fluxkeep::admission::{Answer, answer};
+use fluxkeep::facts::Facts;
+use fluxkeep::finding::{Finding, Level};
+use fluxkeep::helm::record::Driver;
+use fluxkeep::policy::Policy;
+use fluxkeep::request::Subject;
+use fluxkeep_tests::{now, packed, secret, stored};
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize)]
+struct Odd {
+    name: String,
+    go: Option<Vec<String>>,
+    text: String,
+}
+
+/// Those that are too long to be written down.
+fn long() -> Vec<Odd> {
+    let odd = |name: &str, text: String, go: &[&str]| Odd {
+        name: name.to_owned(),
+        go: Some(go.iter().map(|told| (*told).to_owned()).collect()),
+        text,
+    };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let entries = |entry: &dyn Fn(usize) -> String| (0..1500).map(entry).collect::<String>();
+    let anchors = entries(&|number| format!("  k{number}: &a{number} v\n"));
+    let aliases = entries(&|number| format!("  k{number}: *b\n"));
+    let deep = |count: usize| format!("{}b{}", "{a: ".repeat(count), "}".repeat(count));
+    let arrays = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let documents = (0..300).map(|number| {
+        format!(
+            "---\n{}",
+            map.replace("name: a", &format!("name: a{number}"))
+        )
+    });
+    let names: Vec<_> = (0..300)
+        .map(|number| format!("ConfigMap/a{number}"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    vec![
+        odd(
+            "many anchors",
+            format!("{map}data:\n{anchors}"),
+            &["ConfigMap/a"],
+        ),
+        odd(
+            "many aliases",
+            format!("{map}data:\n  b: &b v\n{aliases}"),
+            &["ConfigMap/a"],
+        ),
+        odd(
+            "a long line",
+            format!("{map}data: {{a: \"{}\"}}\n", "x".repeat(200_000)),
+            &["ConfigMap/a"],
+        ),
+        odd("many documents", documents.collect(), &names),
+        odd(
+            "deep JSON",
+            format!(
+                r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"a"}},"data":{arrays}}}"#
+            ),
+            &["ConfigMap/a"],
+        ),
+        odd(
+            "deep values",
+            format!(
+                "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {{values: {}}}\n",
+                deep(140)
+            ),
+            &["HelmRelease/a"],
+        ),
+    ]
+}
+
+fn corpus() -> Vec<Odd> {
+    let written: Vec<Odd> = serde_json::from_str(include_str!("../data/odd.json")).unwrap();
+    written.into_iter().chain(long()).collect()
+}
+
+/// What is answered to a stranger's record with this manifest.
+fn asked(text: &str) -> Answer {
+    let mut record = secret(&packed("app", "apps", text, &[], Driver::Secret));
+    record["metadata"]["namespace"] = json!("apps");
+    record["metadata"]["name"] = json!("sh.helm.release.v1.app.v1");
+    answer(
+        &stored(record).bytes(),
+        &Facts::default(),
+        &Policy::default(),
+        now(),
+    )
+}
+
+#[test]
+fn what_go_takes_passes() {
+    let taken: Vec<_> = corpus()
+        .into_iter()
+        .filter(|odd| odd.go.is_some())
+        .collect();
+    assert!(taken.len() >= 100, "{}", taken.len());
+    for odd in taken {
+        let Answer {
+            outcome, verdict, ..
+        } = asked(&odd.text);
+        assert_ne!(outcome.name(), "error", "{}: {outcome:?}", odd.name);
+        // Go reads a CRD without a schema or a stored version; no apiserver takes it.
+        let refused = verdict
+            .standing()
+            .filter(|finding| finding.level == Level::Enforce && finding.rule != "crd-invalid");
+        assert_eq!(
+            refused.collect::<Vec<_>>(),
+            Vec::<&Finding>::new(),
+            "{}",
+            odd.name
+        );
+    }
+}
+
+#[test]
+fn what_is_read_is_what_go_reads_and_what_is_not_is_told() {
+    let mut unread = Vec::new();
+    for odd in corpus() {
+        let Some(go) = odd.go else { continue };
+        let request = asked(&odd.text).request.unwrap();
+        if request.gaps.iter().any(|gap| gap.is_opaque) {
+            unread.push(odd.name);
+            continue;
+        }
+        let Subject::Release(release) = request.subject else {
+            continue;
+        };
+        let told = |object: &fluxkeep::object::Object| format!("{}/{}", object.kind, object.name);
+        let read: Vec<_> = release.objects.iter().map(told).collect();
+        // Go reads nothing of a name that is no text, and takes a list without items for an object of none.
+        let differs = [
+            "number-name",
+            "null-list",
+            "kind-that-ends-in-list-with-null-items",
+        ];
+        if !differs.contains(&odd.name.as_str()) {
+            assert_eq!(read, go, "{}", odd.name);
+        }
+    }
+    assert!(unread.len() <= MOST_UNREAD, "{unread:?}");
+}
+
+/// Text that some readers of YAML take for another than others do, and what is beyond all measure.
+const MOST_UNREAD: usize = 12;
