@@ -74,7 +74,7 @@ pub struct Version {
     pub served: bool,
     /// Whether new objects are written in this version; true for exactly one.
     pub storage: bool,
-    /// Whether it has the key `schema`. The schema itself is never read, and facts may lack the key.
+    /// Whether it has a `schema`. The schema itself is never read; facts say of every version that it has one.
     #[serde(deserialize_with = "present")]
     pub schema: bool,
 }

@@ -204,8 +204,9 @@ fn storage(definition: &Definition) -> Option<Problem> {
 fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
     let is_bare =
         |definition: &Definition| definition.versions.iter().all(|version| !version.schema);
-    // Snapshots are without schemas: one that is judged against itself is a copy, and no manifest.
-    let is_copy = is_bare(definition) && live.is_some_and(is_bare);
+    // Snapshots are without schemas: one that is judged against itself is a copy, and no manifest. Only a copy
+    // of what lives says in which versions objects are stored.
+    let is_copy = is_bare(definition) && live.is_some() && !definition.stored.is_empty();
     if definition.preserves_unknown || is_copy {
         return Vec::new();
     }

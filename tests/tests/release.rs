@@ -289,7 +289,7 @@ fn what_a_kustomization_left_its_labels_on_says_how_they_come_off() {
         .unwrap();
     assert_eq!(
         finding.message,
-        "Kustomization flux-system/sync owns it in the cluster"
+        "Kustomization flux-system/sync owns it in the cluster, and its pruning would delete it"
     );
     let way = "kubectl label deployment -n flux-system source-controller kustomize.toolkit.fluxcd.io/name- \
                kustomize.toolkit.fluxcd.io/namespace-";
