@@ -236,10 +236,7 @@ mod tests {
             "_",
             "",
         ];
-        let entries: String = ids
-            .iter()
-            .map(|id| format!("{{id: '{id}', v: v1}},"))
-            .collect();
+        let entries = ids.map(|id| format!("{{id: '{id}', v: v1}}")).join(", ");
         let read = instance(&format!(
             "spec: {{components: [source-controller]}}\nstatus: {{inventory: {{entries: [{entries}]}}}}"
         ));

@@ -54,8 +54,8 @@ fn filled(paths: &Paths, key: &str) -> Value {
             | "suspend"
             | "paused"
             | "remediateLastFailure"
-            | "preserveUnknownFields" => json!(true),
-            "prune" => json!(true),
+            | "preserveUnknownFields"
+            | "prune" => json!(true),
             "id" => json!("flux-system_helm-controller_apps_Deployment"),
             "retries" | "replicas" => json!(3),
             "operator" => json!("In"),

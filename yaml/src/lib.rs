@@ -119,7 +119,7 @@ impl<'a> Document<'a> {
             return json(self.text.as_bytes(), paths).map_err(|error| self.not_json(&error));
         }
         let body = self.text.get(self.body..).unwrap_or_default();
-        let read = self.read_body(body, paths, budget);
+        let read = Self::read_body(body, paths, budget);
         read.map_err(|broken| {
             let before = newlines(self.text.get(..self.body).unwrap_or_default());
             self.unread(
@@ -130,12 +130,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    fn read_body(
-        &self,
-        body: &str,
-        paths: &'static Paths,
-        budget: &mut Budget,
-    ) -> Result<Value, Broken> {
+    fn read_body(body: &str, paths: &'static Paths, budget: &mut Budget) -> Result<Value, Broken> {
         let odd = OddPlaces::of(body).map_err(|at| reader::refused_character(body, at))?;
         let reads_a_part = matches!(paths, Paths::Keys(_) | Paths::Items(_));
         if reads_a_part && odd.is_empty() && !odd::has_other_ends(body) {

@@ -181,7 +181,8 @@ impl<'a> Reader<'a, '_> {
                     ));
                 }
                 let text = written(text, style, &span);
-                let value = resolve(text, style, tag.as_deref()).and_then(|scalar| scalar.value());
+                let value =
+                    resolve(text, style, tag.as_deref()).and_then(super::scalar::Scalar::value);
                 value
                     .map(Node::of)
                     .map_err(|Refused| broken(&span, "a value that JSON cannot hold"))

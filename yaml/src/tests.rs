@@ -1,6 +1,10 @@
 //! One document as Go reads it, without Go: the suite asks Go itself.
 
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::unwrap_used
+)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

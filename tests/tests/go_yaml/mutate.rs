@@ -300,6 +300,7 @@ fn map(text: &mut String, indent: usize, depth: usize, random: &mut Random) {
     }
 }
 
+#[allow(clippy::too_many_lines)] // One arm a form of YAML; apart they would be harder to compare.
 fn node(text: &mut String, indent: usize, depth: usize, random: &mut Random) {
     match random.below(if depth == 0 { 6 } else { 12 }) {
         0 => text.push_str(&format!(

@@ -54,7 +54,10 @@ async fn a_helm_release_that_owns_flux_is_deleted_once_it_is_suspended_as_told()
         "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": {"interval": "1h",
             "chart": {"spec": {"chart": "flux2", "version": "2.14.0",
                 "sourceRef": {"kind": "HelmRepository", "name": "community"}}}}});
-    stage.cluster.apply_all(&[release.clone()]).await;
+    stage
+        .cluster
+        .apply_all(std::slice::from_ref(&release))
+        .await;
     stage.guard().await;
     let refused = dry_deleted(&stage, &release).await;
     assert!(refused.contains("engine-deleted: "), "{refused}");

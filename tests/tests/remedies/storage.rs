@@ -125,7 +125,10 @@ impl Story {
         let mut things = Vec::new();
         for versions in self.history {
             let definition = self.definition(versions);
-            stage.cluster.apply_all(&[definition.clone()]).await;
+            stage
+                .cluster
+                .apply_all(std::slice::from_ref(&definition))
+                .await;
             established(stage, &definition).await;
             if self.objects {
                 let made = self.things(versions);
@@ -187,14 +190,18 @@ async fn what_a_dropped_version_tells_to_do_loses_no_object_and_opens_the_way() 
     for (number, (story, (live, things))) in STORIES.iter().zip(&played).enumerate() {
         let shell = if number % 2 == 0 { "bash" } else { "sh" };
         let new = story.definition(story.new);
-        let mut answer = stage.stored("stranger", "one", &[new.clone()]).await;
+        let mut answer = stage
+            .stored("stranger", "one", std::slice::from_ref(&new))
+            .await;
         let mut commands = 0;
         while !answer.is_empty() {
             assert!(answer.contains("stored-version-dropped: "), "{answer}");
             let line = command(&answer).unwrap_or_else(|| panic!("{}: {answer}", story.name));
             stage.shell.succeeds(shell, line);
             commands += 1;
-            answer = stage.stored_after(&answer, &[new.clone()]).await;
+            answer = stage
+                .stored_after(&answer, std::slice::from_ref(&new))
+                .await;
         }
         assert_eq!(commands, story.commands, "{}", story.name);
         stage.cluster.apply(&new).await.unwrap();
@@ -254,16 +261,25 @@ async fn where_no_version_is_on_both_sides_the_new_one_is_added_first() {
     let (_, things) = story.play(&stage).await;
     stage.guard().await;
     let new = story.definition(story.new);
-    let answer = stage.stored("stranger", "one", &[new.clone()]).await;
+    let answer = stage
+        .stored("stranger", "one", std::slice::from_ref(&new))
+        .await;
     assert!(
         answer.contains("none is known to fluxkeep") && command(&answer).is_none(),
         "{answer}"
     );
     let both = story.definition("v1alpha2 v1*");
     stage.cluster.apply(&both).await.unwrap();
-    let answer = stage.stored_after(&answer, &[new.clone()]).await;
+    let answer = stage
+        .stored_after(&answer, std::slice::from_ref(&new))
+        .await;
     stage.shell.succeeds("sh", command(&answer).unwrap());
-    assert_eq!(stage.stored_after(&answer, &[new.clone()]).await, "");
+    assert_eq!(
+        stage
+            .stored_after(&answer, std::slice::from_ref(&new))
+            .await,
+        ""
+    );
     stage.cluster.apply(&new).await.unwrap();
     all_are_there(&stage, &story, &things).await;
 }
@@ -278,7 +294,10 @@ fn the_release_between_stores_what_stays_and_offers_what_is_stored() {
     let mut named = 0;
     for release in releases {
         for crd in &release.crds {
-            let Some(new) = newest.crd(&crd.name).map(|crd| crd.definition()) else {
+            let Some(new) = newest
+                .crd(&crd.name)
+                .map(fluxkeep::catalogue::Offer::definition)
+            else {
                 continue;
             };
             let fresh = crd.definition();

@@ -43,7 +43,7 @@ fn deep() -> String {
 }
 
 fn ordinary() -> String {
-    "kind: ConfigMap\napiVersion: v1\nmetadata: {name: ordinary}\ndata: {a: b}\n".repeat(1)
+    "kind: ConfigMap\napiVersion: v1\nmetadata: {name: ordinary}\ndata: {a: b}\n".to_owned()
 }
 
 /// Flux 2.3.0 for the tenant's own namespace: not the engine, and a second Flux all the same.

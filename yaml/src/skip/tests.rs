@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::format_collect, clippy::unwrap_used)]
 
 use super::*;
 
