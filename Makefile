@@ -35,7 +35,7 @@ catalogue: ## Adds what is new of Flux to the catalogue, from Go modules; needs 
 	$(CARGO) run --package fluxkeep-catalogue -- src/catalogue/releases.json
 yaml: control-plane ## Compares a million documents with Go's reader of YAML, in ten runs that differ.
 	for run in 1 2 3 4 5 6 7 8 9 10; do \
-		FLUXKEEP_YAML_DOCUMENTS=100000 $(CARGO) test --package fluxkeep-tests --test go_yaml -- --nocapture || exit 1; \
+		FLUXKEEP_YAML_SEED=$$(date +%s)$$run FLUXKEEP_YAML_DOCUMENTS=100000 $(CARGO) test --package fluxkeep-tests --test go_yaml -- --nocapture || exit 1; \
 	done
 
 audit: ## Asks the advisory database about known vulnerabilities.
