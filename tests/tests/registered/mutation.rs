@@ -160,7 +160,7 @@ async fn whoever_applies_it_with_kubectl_is_warned_and_a_list_that_is_none_is_to
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{told}");
     assert!(
-        told.contains("fluxkeep could not add spec.postRenderers to HelmRelease flux-system/bad: "),
+        told.contains("HelmRelease flux-system/bad: fluxkeep cannot add spec.postRenderers: "),
         "{told}"
     );
 }
