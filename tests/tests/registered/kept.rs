@@ -156,7 +156,7 @@ async fn reads(cluster: &Cluster) -> f64 {
         .sum()
 }
 
-#[ignore = "it fails: not yet known whether two servers write or read too often"]
+#[ignore = "it fails: a server reads its registration 8 times in 10 s where fewer than 7 are allowed"]
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_servers_with_other_policies_one_leaves_it_to_the_other_and_both_ask_little() {
     let plane = ControlPlane::start().await;
