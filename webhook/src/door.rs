@@ -233,8 +233,8 @@ mod tests {
     use http_body_util::BodyExt;
     use std::future::ready;
     use std::pin::pin;
-    use std::sync::Barrier;
-    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
     use tokio::task::{JoinHandle, spawn_blocking};
     use tower::ServiceExt;
 
@@ -268,16 +268,17 @@ mod tests {
         router(door(metrics, &Limits::default(), Arc::new(answering)))
     }
 
-    /// A router whose judge tells of each body that holds `wait`, and goes on with it when the barrier opens.
-    fn slow(limits: &Limits) -> (Router, Receiver<String>, Arc<Barrier>) {
+    /// A router whose judge tells of each body that holds `wait`, and goes on with it when the gate opens:
+    /// for one body at each word that is sent, for all when the sender is dropped.
+    fn slow(limits: &Limits) -> (Router, Receiver<String>, Sender<()>) {
         let (tell, begun) = channel();
-        let open = Arc::new(Barrier::new(2));
-        let gate = open.clone();
+        let (open, gate) = channel();
+        let gate = Mutex::new(gate);
         let answering = move |_: Phase, _: Budget, body: &[u8]| {
             let text = String::from_utf8_lossy(body);
             if text.contains("wait") {
                 tell.send(text.into_owned()).unwrap();
-                gate.wait();
+                let _ = gate.lock().unwrap().recv();
             }
             judged(body)
         };
@@ -320,11 +321,6 @@ mod tests {
             .unwrap()
     }
 
-    async fn opened(barrier: &Arc<Barrier>) {
-        let barrier = barrier.clone();
-        spawn_blocking(move || barrier.wait()).await.unwrap();
-    }
-
     #[tokio::test]
     async fn a_panic_costs_one_review_wherever_it_is_judged() {
         let metrics = Arc::new(Metrics::default());
@@ -345,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_review_of_others_never_delays_one_of_the_engine() {
-        let (router, begun, barrier) = slow(&patient());
+        let (router, begun, open) = slow(&patient());
         let held = sent(&router, "/validate/others", large("wait"));
         let (_, begun) = next(begun).await;
         let behind = sent(&router, "/mutate/others", large("wait too"));
@@ -369,11 +365,11 @@ mod tests {
             begun.try_recv().is_err(),
             "large reviews of a lane wait for each other"
         );
-        opened(&barrier).await;
+        open.send(()).unwrap();
         assert_eq!(held.await.unwrap().status(), 200);
         let (second, _begun) = next(begun).await;
         assert!(second.contains("wait too"));
-        opened(&barrier).await;
+        open.send(()).unwrap();
         assert_eq!(behind.await.unwrap().status(), 200);
     }
 
@@ -396,15 +392,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_review_of_others_that_is_not_judged_in_time_passes_with_a_warning() {
-        let (router, _begun, barrier) = slow(&Limits::default());
+        let (router, begun, _open) = slow(&Limits::default());
         let start = Instant::now();
-        let (judged, waiting) = tokio::join!(
-            asked(router.clone(), "/validate/others", large("wait")),
-            asked(router.clone(), "/mutate/others", large("wait too")),
-        );
-        assert!(is_abstained(judged).await && is_abstained(waiting).await);
+        let judged = sent(&router, "/validate/others", large("wait"));
+        let (_, _begun) = next(begun).await;
+        let waiting = asked(router, "/mutate/others", large("wait too")).await;
+        assert!(is_abstained(judged.await.unwrap()).await && is_abstained(waiting).await);
         assert_eq!(start.elapsed(), Duration::from_secs(1));
-        opened(&barrier).await;
     }
 
     #[tokio::test]
@@ -413,7 +407,7 @@ mod tests {
             large: 1,
             ..patient()
         };
-        let (router, begun, barrier) = slow(&limits);
+        let (router, begun, open) = slow(&limits);
         let held = sent(&router, "/validate/others", large("wait"));
         let (_, _begun) = next(begun).await;
         let mut waiting = pin!(asked(router.clone(), "/validate/others", large("a")));
@@ -424,7 +418,7 @@ mod tests {
         }
         let third = asked(router.clone(), "/validate/others", large("a")).await;
         assert!(is_abstained(third).await);
-        opened(&barrier).await;
+        open.send(()).unwrap();
         assert_eq!(held.await.unwrap().status(), 200);
         assert!(!is_abstained(waiting.await).await);
     }
@@ -435,7 +429,7 @@ mod tests {
             large: 1,
             ..Limits::default()
         };
-        let (router, begun, barrier) = slow(&limits);
+        let (router, begun, open) = slow(&limits);
         let held = sent(&router, "/validate/engine", large("wait"));
         let (_, begun) = next(begun).await;
         let mut waiting = pin!(asked(router.clone(), "/validate/engine", large("wait too")));
@@ -452,10 +446,10 @@ mod tests {
             200,
             "what is short still is judged"
         );
-        opened(&barrier).await;
+        open.send(()).unwrap();
         assert_eq!(held.await.unwrap().status(), 200);
         let (_, _begun) = next(begun).await;
-        opened(&barrier).await;
+        open.send(()).unwrap();
         assert_eq!(waiting.await.status(), 200);
     }
 
