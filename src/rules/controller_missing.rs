@@ -1,8 +1,8 @@
-//! A Flux release without one of its four core controllers.
+//! A Flux release that lacks one of Flux's four core controllers.
 //!
-//! A chart with one of them switched off, or scaled to zero, installs a Flux that cannot reconcile. A
-//! controller that another release or tool runs is not missing. A Flux that already runs without one
-//! does so on purpose, and goes on. Of a FluxInstance only what it already applied can go missing.
+//! A chart with a core controller switched off or scaled to zero installs a Flux that cannot
+//! reconcile. A controller that another release or tool runs is not missing. A running Flux may
+//! lack one on purpose. For a FluxInstance only a controller that it applied can go missing.
 
 use crate::applier::is_paused;
 use crate::engine::CORE;
@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-/// The controllers that a FluxInstance applied and no longer names: flux-operator deletes them.
+/// The controllers that a FluxInstance applied and no longer lists: flux-operator deletes them.
 fn taken_away(case: &Case<'_>) -> Vec<Finding> {
     let written = case.change().and_then(|change| change.new.as_ref());
     let running = written.filter(|object| !is_paused(object));
@@ -70,7 +70,7 @@ fn taken_away(case: &Case<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The core controllers' Deployments.
+/// Keeps the Deployments of core controllers.
 fn deployments<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<&'a Object> {
     objects
         .filter(|one| one.kind == "Deployment" && CORE.contains(&one.name.as_str()))
@@ -83,7 +83,7 @@ fn runs(deployments: &[&Object], name: &str) -> bool {
         .any(|one| one.name == name && !one.is_scaled_to_zero())
 }
 
-/// Whether another release or tool runs it, and goes on.
+/// True if a Deployment that another release or tool owns runs the controller and stays.
 fn is_others(case: &Case<'_>, brought: &[&Object], name: &str) -> bool {
     let is_rewritten = |live: &Object| brought.iter().any(|new| new.key() == live.key());
     let owner = case.owner();
@@ -95,7 +95,7 @@ fn is_others(case: &Case<'_>, brought: &[&Object], name: &str) -> bool {
     runs(&others, name)
 }
 
-/// Whether Flux runs beside this sibling today, and without the controller.
+/// True if Flux runs in the sibling's namespace today, but without this controller.
 fn lacks(case: &Case<'_>, sibling: &Object, name: &str) -> bool {
     let mut beside = deployments(case.facts.engine(case.engine()));
     beside.retain(|live| live.namespace == sibling.namespace);

@@ -1,7 +1,7 @@
 //! A CRD that changes its group, kind or plural.
 //!
-//! All three are immutable once the CRD is established: the apiserver refuses it half-way through
-//! an apply.
+//! All three are immutable once the CRD is established. The apiserver refuses the change half-way
+//! through an apply.
 
 use crate::finding::{Finding, Level};
 use crate::request::Door;

@@ -1,8 +1,8 @@
-//! A CRD that no apiserver takes, whatever lives in the cluster.
+//! A CRD that the apiserver refuses for its own content.
 //!
-//! Helm applies a release's objects one after another: an invalid CRD stops it half-way, and the
-//! release's remediation follows. Schemas are never read. What is wrong inside of one (not structural,
-//! a bad default, a CEL expression that does not compile) is not foretold. The doors where the apiserver answers by itself are left to it.
+//! Helm applies a release's objects one after another, so an invalid CRD stops it half-way and
+//! remediation follows. Defects inside a schema (not structural, a bad default, a CEL expression
+//! that does not compile) stay unseen. Doors where the apiserver answers are left out.
 
 mod conversion;
 
@@ -30,7 +30,7 @@ pub const RULE: Rule = Rule {
 
 const CURRENT: &str = "apiextensions.k8s.io/v1";
 
-/// Whether it is of the only version of the API that apiservers still have.
+/// True if the CRD has the only API version that the apiserver still serves.
 pub(super) fn is_current(object: &Object) -> bool {
     object.api_version == CURRENT
 }
@@ -45,7 +45,7 @@ fn check(case: &Case<'_>) -> Found {
             findings.push(gone(object));
             continue;
         }
-        // What only a new CRD may not have is known where the live one can be read, or is not there.
+        // Some checks apply to new CRDs only, so the existence of a live CRD must be known.
         let is_known = live.map_or_else(
             || case.facts.knows_definitions(),
             |live| live.definition().is_some(),
@@ -77,13 +77,13 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-/// Something that the apiserver refuses.
+/// A defect that the apiserver refuses.
 struct Problem {
     path: String,
     message: String,
     remedy: String,
     level: Level,
-    /// Whether it is refused over any live definition, too.
+    /// True if the apiserver refuses the defect in an update, too.
     always: bool,
 }
 
@@ -98,7 +98,7 @@ impl Problem {
         }
     }
 
-    /// A problem of CRDs that are new: the apiserver lets those that live keep it.
+    /// Marks a defect that the apiserver refuses in new CRDs only: existing CRDs may keep it.
     fn of_new(self) -> Self {
         Self {
             always: false,
@@ -120,7 +120,7 @@ impl Problem {
     }
 }
 
-/// A `v1beta1` of before Kubernetes 1.22, or no version at all.
+/// The finding for `v1beta1`, gone since Kubernetes 1.22, or for a missing API version.
 fn gone(object: &Object) -> Finding {
     let message = format!(
         "apiVersion {:?} is gone since Kubernetes 1.22; the apiserver knows {CURRENT} alone",
@@ -133,7 +133,7 @@ fn gone(object: &Object) -> Finding {
     Finding::about(object, "/apiVersion", message, remedy).with_value(object.api_version.clone())
 }
 
-/// The name of a new definition. Over one that lives, `crd-group-or-kind-changed` tells.
+/// Checks the name of a new CRD. `crd-group-or-kind-changed` covers updates.
 fn identity(
     object: &Object,
     definition: &Definition,
@@ -151,7 +151,7 @@ fn identity(
     Some(Problem::at("/metadata/name", message, remedy).of_new())
 }
 
-/// Version names: labels of DNS that begin with a letter, each once.
+/// Checks version names: unique DNS labels that begin with a letter.
 fn names(definition: &Definition) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
     let mut problems = Vec::new();
@@ -175,7 +175,7 @@ fn names(definition: &Definition) -> Vec<Problem> {
     problems
 }
 
-/// RFC 1035's label, as `IsDNS1035Label` of apimachinery asks it.
+/// Matches an RFC 1035 label, like `IsDNS1035Label` of apimachinery.
 fn is_version_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -200,19 +200,19 @@ fn storage(definition: &Definition) -> Option<Problem> {
     Some(Problem::at("/spec/versions", message, remedy))
 }
 
-/// A version without the key `schema`. An empty schema is not seen.
+/// Finds versions without the key `schema`. An empty schema passes.
 fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
     let is_bare =
         |definition: &Definition| definition.versions.iter().all(|version| !version.schema);
-    // Snapshots are without schemas: one that is judged against itself is a copy, and no manifest. Only a copy
-    // of what lives says in which versions objects are stored.
+    // Snapshots hold no schemas, so a snapshot judged against itself would fail here. Only a copy
+    // of a live CRD has `status.storedVersions`.
     let is_copy = is_bare(definition) && live.is_some() && !definition.stored.is_empty();
     if definition.preserves_unknown || is_copy {
         return Vec::new();
     }
     let mut problems = Vec::new();
     for (place, version) in definition.versions.iter().enumerate() {
-        // Where the live definition lacks schemas, too, the apiserver asks only served versions for one.
+        // A live CRD may lack schemas: the apiserver then asks only served versions for one.
         if version.schema || !version.served && live.is_some() {
             continue;
         }
@@ -244,7 +244,7 @@ fn preserved(definition: &Definition, live: Option<&Definition>) -> Option<Probl
     })
 }
 
-/// What is wrong with the metadata or the size.
+/// The problem for a flaw of the metadata or the size.
 fn flaw(flaw: &Flaw) -> Problem {
     match flaw {
         Flaw::Label { key, value } => Problem::at(

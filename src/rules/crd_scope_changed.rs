@@ -1,6 +1,7 @@
 //! A CRD that changes between `Namespaced` and `Cluster`.
 //!
-//! The scope of an established CRD is immutable: the apiserver refuses it half-way through an apply.
+//! The scope of an established CRD is immutable: the apiserver refuses it half-way through an
+//! apply.
 
 use crate::finding::{Finding, Level};
 use crate::request::Door;

@@ -1,11 +1,11 @@
-//! A release that owns the engine, and would be uninstalled or rolled back when it fails.
+//! A release that owns the engine and is uninstalled or rolled back when it fails.
 //!
-//! Uninstalling takes Flux's controllers and with them helm-controller's own rights; rolling back
-//! moves every controller down and up again, and deletes what only the failed revision had. No
-//! strategy is safe. With `helm.sh/resource-policy: keep` on every object an uninstall leaves them.
+//! An uninstall deletes Flux's controllers and helm-controller's own rights. A rollback moves every
+//! controller down and up again, and deletes objects that only the failed revision has. No strategy
+//! is safe. With `helm.sh/resource-policy: keep` on every object, an uninstall leaves them.
 //!
-//! A chart may hide that it is Flux. Its record shows it, and the facts hold the HelmRelease behind
-//! the record: there the remediation of the operation that begins is asked about.
+//! A chart may hide that it contains Flux, but its release record shows it. The rule then checks
+//! the HelmRelease behind the record, for the operation that begins.
 
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Found {
         .collect())
 }
 
-/// The hazards of the HelmReleases behind a record that brings the engine.
+/// The hazards of the HelmReleases behind a release record that contains the engine.
 fn recorded(case: &Case<'_>, record: &Release) -> Vec<Finding> {
     let Some(owner) = &record.owner else {
         return Vec::new();
@@ -71,7 +71,7 @@ fn recorded(case: &Case<'_>, record: &Release) -> Vec<Finding> {
     findings
 }
 
-/// Whether the operation that begins with this record is the one which is remediated so.
+/// True if the hazard belongs to the operation that begins with this record.
 fn is_due(hazard: &Hazard, record: &Release) -> bool {
     let installs = hazard.path.starts_with("/spec/install/");
     record

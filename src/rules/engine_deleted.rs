@@ -1,11 +1,10 @@
-//! Something deletes a part of the engine.
+//! A deletion of a part of the engine.
 //!
-//! Every kind counts: with Deployments alone guarded, Helm deletes CRDs, ServiceAccounts and
-//! bindings, and deleting a CRD deletes its custom resources without a review. A `helm.sh/hook` is
-//! never guarded: refusing to delete it makes the install fail and starts the remediation. Deleting
-//! the HelmRelease that owns the engine uninstalls it, unless that is suspended. So does deleting the
-//! FluxInstance that installed it, unless that is paused, and the Kustomization that applies and
-//! prunes it.
+//! Every kind counts. If only Deployments were guarded, Helm would delete CRDs, ServiceAccounts and
+//! bindings. Deleting a CRD deletes its custom resources without a review. A `helm.sh/hook` is
+//! never guarded: a refused deletion fails the install and starts remediation. Three owners take
+//! the engine along when they are deleted: its HelmRelease unless suspended, its FluxInstance
+//! unless paused, and the Kustomization that applies and prunes it.
 
 use crate::applier::{FluxInstance, Kustomization, is_paused};
 use crate::engine::{Engine, Part};
@@ -29,7 +28,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// The CRD of FluxInstances.
+/// Name of the CRD of FluxInstances.
 pub const INSTANCES: &str = "fluxinstances.fluxcd.controlplane.io";
 
 fn check(case: &Case<'_>) -> Found {
@@ -66,18 +65,18 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
     Finding::about(object, "", message, remedy(home(case.engine(), object))).at_most(level)
 }
 
-/// One hour from now in UTC, for every shell: no two `date` programs add hours in the same way, and all
-/// of them take a zone that is one hour ahead.
+/// One hour from now in UTC, for every shell. No two `date` programs add hours in the same way, but
+/// all of them accept a time zone that is one hour ahead.
 const IN_AN_HOUR: &str = "$(TZ=UTC-1 date +%FT%TZ)";
 
-/// What to do instead, and how the engine of this namespace is removed on purpose.
+/// Says how to proceed instead, and how to remove this namespace's engine on purpose.
 #[must_use]
 pub fn remedy(home: &str) -> String {
     let on_purpose = on_purpose(home);
     format!("If Helm asks for it, suspend the HelmRelease and correct its chart. {on_purpose}")
 }
 
-/// How the engine of this namespace is removed on purpose.
+/// Says how to remove this namespace's engine on purpose.
 fn on_purpose(home: &str) -> String {
     format!(
         "To remove Flux on purpose, within an hour:\nkubectl annotate --overwrite namespace {home} \
@@ -86,7 +85,7 @@ fn on_purpose(home: &str) -> String {
     )
 }
 
-/// The namespace of the engine that an object belongs to; the first one's for what is cluster-wide.
+/// The engine namespace of an object; for a cluster-scoped object the first engine namespace.
 fn home<'a>(engine: &'a Engine, object: &'a Object) -> &'a str {
     let own = object.namespace.as_ref().unwrap_or(&object.name);
     let home = Some(own)
@@ -95,7 +94,7 @@ fn home<'a>(engine: &'a Engine, object: &'a Object) -> &'a str {
     home.map_or("flux-system", String::as_str)
 }
 
-/// What takes the engine along when it is deleted.
+/// The finding for an owner that takes the engine along when it is deleted.
 fn uninstalled(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
     match &object.body {
         Body::HelmRelease(_) => owner(case, object),
@@ -106,7 +105,7 @@ fn uninstalled(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need
     }
 }
 
-/// flux-operator's finalizer deletes whatever the FluxInstance applied, unless it is paused.
+/// flux-operator's finalizer deletes every object that the FluxInstance applied, unless paused.
 fn flux_instance(case: &Case<'_>, object: &Object, instance: &FluxInstance) -> Option<Finding> {
     if is_paused(object) || !instance.applied.holds_flux() {
         return None;
@@ -119,7 +118,7 @@ fn flux_instance(case: &Case<'_>, object: &Object, instance: &FluxInstance) -> O
     Some(Finding::about(object, "", message, way_out(case, object)))
 }
 
-/// With the CRD of FluxInstances goes the one that applied Flux, without a review of its own.
+/// Deleting the CRD of FluxInstances deletes the FluxInstance of Flux without its own review.
 fn instances(case: &Case<'_>, object: &Object) -> Option<Finding> {
     if object.name != INSTANCES {
         return None;
@@ -138,7 +137,7 @@ fn instances(case: &Case<'_>, object: &Object) -> Option<Finding> {
     Some(Finding::about(object, "", message, way_out(case, instance)))
 }
 
-/// How a FluxInstance goes and Flux stays, and how both go.
+/// Says how to delete a FluxInstance but keep Flux, and how to delete both.
 fn way_out(case: &Case<'_>, instance: &Object) -> String {
     let namespace = instance.namespace.as_deref().unwrap_or_default();
     let on_purpose = on_purpose(home(case.engine(), instance));
@@ -149,8 +148,8 @@ fn way_out(case: &Case<'_>, instance: &Object) -> String {
     )
 }
 
-/// kustomize-controller deletes what a Kustomization applied, where that carries its labels still and
-/// no mark that spares it.
+/// kustomize-controller deletes an applied object if the object still carries the Kustomization's
+/// labels and nothing on the object disables pruning.
 fn root(case: &Case<'_>, object: &Object, kustomization: &Kustomization) -> Option<Finding> {
     if !kustomization.prunes || !kustomization.applied.holds_flux() {
         return None;

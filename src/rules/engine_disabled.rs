@@ -1,11 +1,11 @@
 //! A change by hand that stops a controller of Flux, or moves it to an older Flux.
 //!
-//! `kubectl apply` of an older `install.yaml` loses no CRD, since the apiserver refuses that, and moves
-//! every controller down all the same. Where stored versions would be lost, or the controller's
-//! container goes, it is refused; what a person undoes with one command only warns. Helm's own writes
-//! are half-way through a release, and its record was judged.
+//! `kubectl apply` of an older `install.yaml` loses no CRD, because the apiserver refuses that.
+//! Every controller still moves down. The rule refuses if stored versions would be lost or the
+//! controller's container disappears. A change that one command undoes only warns. Helm's own
+//! writes pass: Helm is half-way through a release whose record was judged.
 //!
-//! A restart, limits, arguments, an autoscaler and a newer image change none of this.
+//! A restart, limits, arguments, an autoscaler and a newer image stop no controller.
 
 use crate::engine;
 use crate::finding::{Finding, Level};
@@ -28,7 +28,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// The Services by which controllers and webhooks reach Flux.
+/// The Services through which controllers and webhooks reach Flux.
 pub const SERVICES: [&str; 3] = [
     "notification-controller",
     "source-controller",
@@ -71,7 +71,7 @@ fn is_core(object: &Object) -> bool {
     engine::CORE.contains(&object.name.as_str())
 }
 
-/// A Deployment before and after.
+/// Compares a Deployment before and after the change.
 fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)) -> Found {
     let mut findings = Vec::new();
     let mut untold = false;
@@ -88,17 +88,17 @@ fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)
         }
         findings.extend(started(object, &now.start, &old.1.start));
     }
-    // A finding tells more than that a version is not known.
+    // A finding says more than an unknown version.
     if untold && findings.is_empty() {
         return Err(Need::ChartFlux);
     }
     Ok(findings)
 }
 
-/// What becomes of the controller that an image of the old Deployment ran.
+/// Judges the controller that an image of the old Deployment ran.
 ///
 /// # Errors
-/// If the same image is pinned by digest alone from now on: that says nothing of its version.
+/// If the new Deployment pins the same image by digest alone: a digest tells no version.
 fn moved(
     case: &Case<'_>,
     (new, now): (&Object, &Workload),
@@ -120,7 +120,7 @@ fn moved(
     }
 }
 
-/// Whether an image comes from the same repository, by digest alone.
+/// True if `now` is from the repository of `was`, pinned by digest alone.
 fn is_pinned(now: &str, was: &str) -> bool {
     let repository = was.split('@').next().unwrap_or_default();
     let repository = match repository.rsplit_once(':') {
@@ -141,7 +141,7 @@ fn downgraded(case: &Case<'_>, new: &Object, old: &Object, index: usize) -> Find
     Finding::about(new, &image_path(index), message, remedy).at_most(level)
 }
 
-/// An image that is no controller's, or the container gone.
+/// The finding if another image replaces the controller's, or its container is gone.
 fn foreign((new, now): (&Object, &Workload), was: &Workload, index: usize, image: &str) -> Finding {
     let container = was.start.containers.get(index);
     let place = container
@@ -174,7 +174,7 @@ fn scaled(object: &Object) -> Finding {
     Finding::about(&deployment, "/spec/replicas", message, remedy).at_most(Level::Warn)
 }
 
-/// Whatever keeps new pods from starting, or starts them as another account.
+/// Finds changes that keep new pods from starting, or run them as another ServiceAccount.
 fn started(object: &Object, now: &Start, was: &Start) -> Vec<Finding> {
     let warn = |path: &str, message: String, remedy: &str| {
         Finding::about(object, path, message, remedy.to_owned()).at_most(Level::Warn)

@@ -1,15 +1,15 @@
-//! The label by which the engine is known, taken off, or the mark of a hook, put on.
+//! The engine's label removed from an object, or the hook annotation added to it.
 //!
-//! Either is the first step around a guard that goes by label and leaves hooks alone, so it is refused
-//! on an object that is known by its label alone. An object that is known by name stays guarded
-//! whatever its marks say: there it only warns. The label is not asked of CRDs, known by their group,
-//! nor of ClusterRoles `flux-edit` and `flux-view`, which the community's chart renders without it.
+//! Either is the first step around a guard that goes by label and ignores hooks. The rule refuses
+//! it on an object that only the label identifies. An object known by name stays guarded, so there
+//! it only warns. CRDs are known by their group and need no label. The ClusterRoles `flux-edit` and
+//! `flux-view` need none either: the community's chart renders them without it.
 //!
-//! Where Helm writes, the release is half-way through already: refusing there would start its
-//! remediation, so it warns. A release's record comes before all of that. A release that brings an
-//! engine object as a hook over one that lives fails or deletes it: Helm deletes a hook before it
-//! creates it anew, and cannot create a CRD that is there. What such a release stores in its manifest
-//! with the mark of a hook is left out by Helm's uninstall and by every tool that goes by the mark.
+//! A write of Helm's only warns: Helm is half-way through a release, and a refusal would start its
+//! remediation. A release record comes earlier. Helm deletes a hook before it creates the hook
+//! anew, and cannot create an existing CRD. So an engine object that a release brings as a hook is
+//! deleted or fails. Helm's uninstall skips hooks that are stored in the manifest, and so do tools
+//! that go by the annotation.
 
 use crate::engine::{Part, is_labelled};
 use crate::finding::{Finding, Level};
@@ -74,7 +74,7 @@ fn unlabelled(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
     taken.then(|| Finding::about(new, LABEL_PATH, message, remedy))
 }
 
-/// Helm creates and removes hooks on its own, so the label alone guards none.
+/// Helm creates and removes hooks on its own, so the label alone guards no hook.
 fn hooked(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
     let value = new.annotations.get(HOOK)?;
     if old.is_hook() {
@@ -95,7 +95,7 @@ fn is_asked_for_label(case: &Case<'_>, old: &Object) -> bool {
     asked && is_labelled(old)
 }
 
-/// An object of the engine that a release marks as a hook, or runs as one.
+/// The finding for an engine object that a release marks as a hook or runs as a hook.
 fn brought_as_hook(case: &Case<'_>, object: &Object) -> Option<Finding> {
     let value = object.annotations.get(HOOK)?;
     let part = case.engine().part(object)?;

@@ -1,7 +1,7 @@
-//! A revision that drops an object of the engine that this release owns.
+//! A revision that drops an engine object which this release owns.
 //!
-//! Helm deletes what the old revision had and the new one has not, unless the live object is kept. A
-//! hook does not count as had: an object that becomes one is deleted, too.
+//! Helm deletes objects that only the old revision has, unless the live object is kept. Hooks do
+//! not count as part of a revision, so an object that becomes a hook is deleted, too.
 
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
@@ -39,7 +39,7 @@ fn check(case: &Case<'_>) -> Found {
         .facts
         .engine(case.engine())
         .filter(|live| live.owner().as_ref() == Some(&owner));
-    // Unlike its uninstall, Helm's upgrade reads the live annotation, and wants it exact.
+    // Helm's upgrade reads the live annotation and wants exactly `keep`; its uninstall does not.
     let kept = |live: &Object| {
         live.annotations
             .get(RESOURCE_POLICY)

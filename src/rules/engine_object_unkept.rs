@@ -1,7 +1,7 @@
-//! An object of the engine in a release without `helm.sh/resource-policy: keep`.
+//! An engine object in a release without `helm.sh/resource-policy: keep`.
 //!
-//! Helm's uninstall reads the annotation from the stored manifest: without it there, every
-//! remediation and every `helm uninstall` takes the object along.
+//! Helm's uninstall reads the annotation from the stored manifest. Without the annotation there,
+//! every remediation and every `helm uninstall` deletes the object.
 
 use crate::finding::{Finding, Level};
 use crate::helm::RESOURCE_POLICY;
@@ -53,7 +53,7 @@ fn alone(policy: Option<&String>) -> (String, String) {
     )
 }
 
-/// Helm's uninstall reads the annotations of a document, and of a list's items none.
+/// Helm's uninstall reads the annotations of a document, but not of a list's items.
 fn listed(list: &List) -> (String, String) {
     let kind = &list.kind;
     let state = match &list.policy {

@@ -1,9 +1,9 @@
 //! A binding of the engine that no longer names the engine's ServiceAccounts.
 //!
-//! A Flux that is installed a second time, in another namespace, writes the same ClusterRoleBindings
-//! with its own ServiceAccounts: the first one's controllers lose their rights at once. Adding
-//! subjects takes nothing, and neither does leaving out a controller that does not run. Where Helm
-//! writes, the release is half-way through already, so it warns.
+//! A second Flux in another namespace writes the same ClusterRoleBindings with its own
+//! ServiceAccounts. The first Flux's controllers lose their rights at once. Adding subjects takes
+//! no rights away, nor does leaving out a controller that does not run. A write of Helm's only
+//! warns: Helm is half-way through a release.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// The API groups that the core controllers of every release work on.
+/// The API groups that the core controllers of every Flux release use.
 pub const CORE_GROUPS: [&str; 4] = [
     "helm.toolkit.fluxcd.io",
     "kustomize.toolkit.fluxcd.io",
@@ -60,7 +60,7 @@ fn check(case: &Case<'_>) -> Found {
 }
 
 fn unbound(case: &Case<'_>, new: &Object, now: &Binding, was: &Binding) -> Option<Finding> {
-    // What a manifest leaves out does not change the live object; an update is the object itself.
+    // A field absent from a manifest leaves the live object unchanged; an update is complete.
     if now.subjects.is_none() && case.request.door != Door::Engine {
         return None;
     }
@@ -85,7 +85,7 @@ fn unbound(case: &Case<'_>, new: &Object, now: &Binding, was: &Binding) -> Optio
     (!lost.is_empty()).then(|| Finding::about(new, "/subjects", message, remedy).at_most(level))
 }
 
-/// The ServiceAccounts of the engine: those of its controllers, and those that the label adds.
+/// The engine's ServiceAccounts: those of its controllers, and those with the engine's label.
 fn accounts(case: &Case<'_>) -> BTreeSet<Account> {
     let mut accounts = BTreeSet::new();
     for namespace in &case.engine().namespaces {
@@ -104,8 +104,8 @@ fn accounts(case: &Case<'_>) -> BTreeSet<Account> {
     accounts
 }
 
-/// False if other controllers run in the account's namespace and this one does not: then nothing is
-/// lost. Where none was seen, this one may run.
+/// False if the account's namespace has Flux Deployments, but none for this account: then no right
+/// is lost. True if the namespace shows no Flux Deployment at all.
 fn runs(case: &Case<'_>, account: &Account) -> bool {
     let live = case.facts.engine(case.engine());
     let beside = live.filter(|object| {
@@ -115,8 +115,8 @@ fn runs(case: &Case<'_>, account: &Account) -> bool {
     names.is_empty() || names.contains(&account.name.as_str())
 }
 
-/// Whether another binding grants the same role, as it will be: one that the request writes, or one
-/// that lives and is not written. A Flux may be named by `flux bootstrap` and by a chart.
+/// True if another binding will grant the same role: a binding that the request writes, or a live
+/// binding that stays. `flux bootstrap` and a chart may each name their own bindings.
 fn is_granted_elsewhere(case: &Case<'_>, new: &Object, role: &str, account: &Account) -> bool {
     let is_rewritten = |live: &Object| case.written().any(|(new, _)| new.key() == live.key());
     let stays = case.facts.objects().filter(|live| !is_rewritten(live));

@@ -1,7 +1,7 @@
-//! The source that the Kustomization which applies Flux reads, deleted.
+//! A deleted source, read by the Kustomization that applies Flux.
 //!
-//! Flux then goes on with what it last fetched, and applies nothing new any more. Sources of other
-//! Kustomizations are none of this rule's business.
+//! Flux then keeps running on the last fetched state and applies nothing new. Sources of other
+//! Kustomizations are ignored.
 
 use super::engine_deleted::applies;
 use crate::finding::{Finding, Level};
@@ -38,7 +38,7 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-/// True if a Kustomization that is not suspended applies what this source fetched.
+/// True if a Kustomization that is not suspended reads from this source.
 fn reads(live: &Object, source: &Object) -> bool {
     let Some(kustomization) = live.kustomization() else {
         return false;

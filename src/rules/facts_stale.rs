@@ -1,13 +1,12 @@
-//! A request about the engine while the cluster was not heard for too long, or a CRD of Flux could not
-//! be read.
+//! A request about the engine while the facts are too old, or while a CRD of Flux is unreadable.
 //!
-//! What fluxkeep knows is then not what is: a release may have taken Flux over meanwhile, a CRD may
-//! hold more stored versions. Other rules still judge by what was known last. What a change of a CRD
-//! carries with it is always true, so those are judged as ever.
+//! The facts may then differ from the cluster: a release may have taken Flux over, or a CRD may
+//! hold more stored versions. Other rules still judge by the last known facts. A change of a CRD
+//! carries its own old object, which is always true, so such changes are judged as ever.
 //!
-//! A CRD of Flux that could not be read refuses the releases that write over it: a stored version that
-//! they drop could not be seen. Only an administrator writes CRDs, so no tenant can bring this about. Other
-//! unread objects stop nobody: the rules that compare with them abstain.
+//! An unreadable CRD of Flux refuses the releases that write over it: a lost stored version could
+//! not be seen. Only an administrator writes CRDs, so no tenant can cause this. Other unread
+//! objects refuse no release: the rules that compare with them abstain.
 
 use crate::engine::Part;
 use crate::facts::Heard;
@@ -44,7 +43,7 @@ fn check(case: &Case<'_>) -> Found {
         .collect())
 }
 
-/// The CRDs of Flux that a release writes over, as far as they could not be read.
+/// The findings for CRDs of Flux that a release writes over and that could not be read.
 fn unread(case: &Case<'_>) -> Vec<Finding> {
     let Some(release) = case.release() else {
         return Vec::new();
@@ -64,12 +63,12 @@ fn unread(case: &Case<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The policy that lets through what this rule refuses.
+/// The policy entry that lets through the requests which this rule refuses.
 fn lifted() -> String {
     format!("`levels: {{{}: warn}}` in its policy", RULE.id)
 }
 
-/// A chart that hides whether it is Flux shows it at the next door, in its record.
+/// A chart that hides whether it contains Flux shows it at the next door, in its record.
 fn intent<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     let object = case.change()?.new.as_ref()?;
     let level = if target_flux::holds_engine(case) == Ok(true) {
@@ -95,8 +94,8 @@ fn release<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     Some((case.release()?.objects.first()?, level))
 }
 
-/// A part of the engine is known by its name. What may be missed is an override in the cluster, or
-/// that a HelmRelease has come to own the engine.
+/// A part of the engine is known by its name. Stale facts may miss an override in the cluster, or a
+/// HelmRelease that came to own the engine.
 fn deletion<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     let object = case
         .change()
@@ -106,7 +105,7 @@ fn deletion<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     (acts(object) || case.engine().part(object).is_some()).then_some((object, Level::Warn))
 }
 
-/// Whether it is a HelmRelease that does something in this cluster.
+/// True for a HelmRelease that is not suspended and installs into this cluster.
 fn acts(object: &Object) -> bool {
     object
         .helm_release()

@@ -1,8 +1,8 @@
 //! A release that would move the engine to an older Flux.
 //!
-//! Harmless where every CRD of the older Flux still offers what is stored (2.8 to 2.7 is), and then
-//! a rollback must stay possible: it warns. It refuses where a stored version would be lost, and
-//! where that cannot be known.
+//! The rule warns if every CRD of the older Flux still offers the stored versions (2.8 to 2.7
+//! does): a rollback must stay possible. It refuses if a stored version would be lost, or if that
+//! cannot be known.
 
 use semver::Version;
 
@@ -56,7 +56,7 @@ fn check(case: &Case<'_>) -> Found {
     ])
 }
 
-/// What moving to an older Flux with these CRDs weighs, and why; none are CRDs that are unknown.
+/// Weighs a move to an older Flux with these CRDs, and says why. `None`: CRDs unknown.
 pub(crate) fn weighed(
     case: &Case<'_>,
     offered: Option<Vec<(String, Definition)>>,
@@ -93,7 +93,7 @@ fn lost(case: &Case<'_>, offered: &[(String, Definition)]) -> Vec<String> {
     lost
 }
 
-/// A release brings its CRDs; one that it does not bring it does not change.
+/// The CRDs that the release brings. It leaves all other CRDs unchanged.
 fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
     let written = case.written().map(|(new, _)| new);
     written
@@ -101,8 +101,8 @@ fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
         .collect()
 }
 
-/// The CRDs of a Flux that shows none; none for a Flux that the catalogue cannot place. A patch that
-/// it does not know has the CRDs of its minor.
+/// The CRDs of a Flux that ships none with the request. `None` if the catalogue cannot place the
+/// Flux. An unknown patch release has the CRDs of its minor.
 pub(crate) fn known(flux: &Flux, catalogue: &Catalogue) -> Option<Vec<(String, Definition)>> {
     let is_of_minor = |release: &&Release| {
         let same = |name: &String, version: &Version| {

@@ -1,7 +1,7 @@
 //! More than one minor of Flux at once.
 //!
-//! Flux supports upgrades from minor to minor. Skipping one is where CRDs drop the versions that the
-//! skipped release would have migrated.
+//! Flux supports upgrades from minor to minor. CRDs may drop versions that the skipped release
+//! would have migrated.
 
 use crate::finding::{Finding, Level};
 use crate::request::Door;

@@ -1,9 +1,8 @@
 //! A first adoption of a running engine by a release of another Flux version.
 //!
-//! Adoption and a change of version at once is what went wrong in the incident: when the apply
-//! fails, nobody has the state to go back to. It also warns of a declared version that the release's
-//! own images belie: whoever judged the declaration judged something else. The images themselves are
-//! judged all the same.
+//! The incident combined adoption and a version change. If the apply fails, no release holds the
+//! state to go back to. The rule also warns if the release's images differ from the declared
+//! version: the declaration was then judged by a wrong version. The images are judged as well.
 
 use std::cmp::Ordering;
 
@@ -62,7 +61,7 @@ fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Found {
     Ok(vec![taken_over(case, target, &running)])
 }
 
-/// CRDs are the whole cluster's: two versions of Flux ask for different ones.
+/// CRDs are cluster-scoped, so two versions of Flux need different CRDs at once.
 fn beside(target: &TargetFlux<'_>, running: &Flux) -> Finding {
     let message = format!(
         "{} would run beside the running {running}, on the same CRDs",
@@ -87,9 +86,9 @@ fn taken_over(case: &Case<'_>, target: &TargetFlux<'_>, running: &Flux) -> Findi
     Finding::about(target.object, &target.path, message, remedy)
 }
 
-/// Whether the release owns the engine already. What no release is named for may be no adoption at
-/// all: `kubectl apply` of a newer `install.yaml` is none. A record's first revision is no upgrade
-/// whoever owns the engine by its marks: `fluxkeep adopt` writes those beforehand.
+/// True if the release already owns the engine. `kubectl apply` of a newer `install.yaml` names no
+/// release, so it may be no adoption at all. A first revision is never an upgrade, even if live
+/// labels name its release: `fluxkeep adopt` writes those beforehand.
 fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
     if case.release().and_then(|release| release.revision) == Some(1) {
         return Ok(false);
@@ -101,13 +100,13 @@ fn is_upgrade(case: &Case<'_>) -> Result<bool, Need> {
     }
 }
 
-/// By these labels an applier knows what it applies: kustomize-controller and flux-operator.
+/// Labels by which kustomize-controller and flux-operator know the objects that they apply.
 const APPLIED: [&str; 2] = [
     "kustomize.toolkit.fluxcd.io/name",
     "fluxcd.controlplane.io/name",
 ];
 
-/// Whether the running controllers are an applier's, which upgrades them by a manifest.
+/// True if kustomize-controller or flux-operator applied a running controller.
 fn is_applied(case: &Case<'_>) -> bool {
     let mut live = case.facts.engine(case.engine());
     live.any(|object| {
@@ -116,7 +115,7 @@ fn is_applied(case: &Case<'_>) -> bool {
     })
 }
 
-/// The HelmRelease behind a release record, when it declares another Flux than the images.
+/// The finding if the HelmRelease behind a record declares another Flux than the images.
 fn belied(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Finding> {
     let owner = case.owner()?;
     let object = case.facts.helm_releases(&owner).next()?;

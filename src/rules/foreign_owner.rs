@@ -1,6 +1,6 @@
 //! An object that another release or tool owns.
 //!
-//! Two owners undo each other's work, and whichever is removed first takes the object along.
+//! Two owners undo each other's work. The first owner that is removed takes the object along.
 
 use crate::finding::{Finding, Level};
 use crate::helm::Owner;
@@ -28,7 +28,7 @@ fn check(case: &Case<'_>) -> Found {
         let Some(holder) = stranger(live, owner.as_ref())? else {
             continue;
         };
-        // Whoever renders a manifest without naming a release may be that owner.
+        // A manifest that names no release may come from the owner itself.
         if owner.is_none() || holder.is_gone(case.facts) {
             continue;
         }
@@ -42,10 +42,10 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-/// The owner of a live object, unless that is this release.
+/// The owner of a live object, unless the owner is this release.
 ///
 /// # Errors
-/// When a release owns the object, and nobody told whether that is the one which is judged.
+/// If a release owns the object, and the name of the judged release is unknown.
 pub(crate) fn stranger(live: &Object, owner: Option<&Owner>) -> Result<Option<Holder>, Need> {
     let Some(holder) = holder(live) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! A field that can never change, differing from the live object.
+//! An immutable field that differs from the live object.
 //!
 //! Selector, roleRef and clusterIP: the apiserver refuses the object half-way through the apply.
 
@@ -34,7 +34,7 @@ fn finding(new: &Object, live: &Object) -> Option<Finding> {
     Some(Finding::about(new, path, message, remedy))
 }
 
-/// What is left out of the manifest does not change the live object.
+/// Compares immutable fields. A field absent from the manifest leaves the live object unchanged.
 fn difference(new: &Body, live: &Body) -> Option<(&'static str, String, String)> {
     let (path, was, is) = match (new, live) {
         (Body::Workload(new), Body::Workload(live)) if !new.selector.is_empty() => (
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::manifest::{Reading, read};
 
-    /// Where a release's object differs for good from the live one, and both values.
+    /// The path of the immutable field that differs, with both values.
     fn told(head: &str, live: &str, new: &str) -> Option<(&'static str, String, String)> {
         let body = |rest: &str| {
             let text = format!("apiVersion: {head}\nmetadata: {{name: a}}\n{rest}\n");

@@ -1,6 +1,6 @@
-//! The table of rules: one file a rule, one line here. What is not in the table is dead code.
+//! The table of rules: one file per rule, one line here. A rule outside the table never runs.
 
-// Every rule has the table's signature, whether it can lack a fact or not.
+// All rules share one signature, so some return `Ok` in every case.
 #![allow(clippy::unnecessary_wraps)]
 
 pub mod controller_missing;
@@ -62,13 +62,13 @@ pub static RULES: [&Rule; 25] = [
     &stored_versions_pruned::RULE,
 ];
 
-/// The rule with this id.
+/// Returns the rule with this id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.into_iter().find(|rule| rule.id == id)
 }
 
-/// The id that shares most of its words with a misspelt one.
+/// The id that shares the most words with a misspelt id.
 #[must_use]
 pub fn nearest(id: &str) -> &'static str {
     let alike = |rule: &&Rule| {
@@ -87,7 +87,7 @@ pub fn nearest(id: &str) -> &'static str {
         .map_or("", |rule| rule.id)
 }
 
-/// A CRD that is written over one that lives.
+/// A CRD that is written over a live CRD.
 #[derive(Debug, Clone, Copy)]
 struct Redefined<'a> {
     object: &'a Object,
@@ -95,8 +95,8 @@ struct Redefined<'a> {
     live: &'a Definition,
 }
 
-/// The CRDs that are written over one that lives. A change carries its own old definition; a release
-/// that brings definitions needs those of the cluster.
+/// The CRDs that are written over live CRDs. A change carries its own old definition; a release
+/// with CRDs needs the definitions of the cluster.
 fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>, Need> {
     let release = case
         .release()
@@ -106,7 +106,7 @@ fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>,
     if brought.next().is_some() && !case.facts.knows_definitions() {
         return Err(Need::Definitions);
     }
-    // What another version of the API says of storage is not read: `crd-invalid` refuses it.
+    // Other API versions describe storage differently and are skipped: `crd-invalid` refuses them.
     let pair = |(object, live): (&'a Object, &'a Object)| {
         crd_invalid::is_current(object).then_some(())?;
         Some(Redefined {

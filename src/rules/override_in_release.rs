@@ -1,10 +1,10 @@
-//! A release brings an override.
+//! A release that brings an override.
 //!
-//! An override is the word of a person who runs the cluster. One in a chart is its author's, and Helm
-//! may write anything: once it is installed, it opens the guard for everybody. While such a release
-//! is judged, its override excuses nothing; this rule keeps it out of the cluster.
+//! An override is the decision of a person who runs the cluster. An override in a chart is its
+//! author's. Helm may write anything, so an installed override opens the guard for everybody. The
+//! override excuses nothing while its release is judged; this rule keeps it out of the cluster.
 //!
-//! On a CRD of somebody else it only warns: the override there excuses that CRD alone.
+//! On a CRD of a stranger the rule only warns: that override excuses the one CRD alone.
 
 use crate::engine::Engine;
 use crate::finding::{Finding, Level};
@@ -42,7 +42,7 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-/// What an override on the object would open; none where no override counts.
+/// The level of an override on this object. `None` if no override counts there.
 fn weight(engine: &Engine, object: &Object) -> Option<Level> {
     if engine.part(object).is_some() || object.helm_release().is_some() {
         Some(Level::Enforce)

@@ -1,8 +1,8 @@
-//! A HelmRelease that owns the engine and changes what makes it this release.
+//! A HelmRelease that owns the engine and changes its release's identity.
 //!
-//! Another chart name, release name, target or storage namespace makes helm-controller uninstall the
-//! old release before it installs the new one. A suspended HelmRelease does so when it is resumed,
-//! and what it was before cannot be seen then.
+//! After a change of chart name, release name, target or storage namespace, helm-controller
+//! uninstalls the old release before it installs the new one. A suspended HelmRelease does the same
+//! when resumed. Its earlier identity is no longer visible then, so the change itself is refused.
 
 use crate::finding::{Finding, Level};
 use crate::helm::release::HelmRelease;
@@ -62,7 +62,7 @@ fn check(case: &Case<'_>) -> Found {
 /// Path, old value, new value.
 type Changed = (&'static str, String, String);
 
-/// The same chart may come from another source; only its name counts.
+/// Compares chart names. The same chart may come from another source.
 fn chart(was: &HelmRelease, is: &HelmRelease) -> Result<Option<Changed>, Need> {
     if was.chart_source() == is.chart_source() || !is.reinstalls_on_chart_change() {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! A review, a record or a document of a manifest that fluxkeep cannot read.
 //!
-//! What is not read is not judged. About the engine nothing passes so; a stranger is only warned: his
-//! manifest is Helm's and the apiserver's to refuse.
+//! An unread document is not judged. About the engine the rule refuses it. About a stranger it only
+//! warns: Helm and the apiserver refuse bad manifests themselves.
 
 use crate::engine::MEMBERS;
 use crate::finding::{Finding, Level};
@@ -41,7 +41,7 @@ fn finding(gap: &Gap, case: &Case<'_>) -> Finding {
     Finding::about(&gap.object, "", gap.why.clone(), remedy.to_owned()).at_most(level)
 }
 
-/// Whether the engine may be in what was not read.
+/// True if the unread part may contain the engine.
 fn is_engines(gap: &Gap, case: &Case<'_>) -> bool {
     let object = &gap.object;
     if case.engine().part(object).is_some() {
@@ -56,7 +56,7 @@ fn is_engines(gap: &Gap, case: &Case<'_>) -> bool {
     gap.is_opaque && may_be_labelled(object, case)
 }
 
-/// Whether a release is the engine's: it brings a part of it, goes to its namespaces or owns what runs.
+/// True if a release brings part of the engine, goes to its namespaces or owns the running one.
 fn goes_to_engine(record: &Object, case: &Case<'_>) -> bool {
     if case.engine_written().next().is_some() {
         return true;
@@ -64,14 +64,14 @@ fn goes_to_engine(record: &Object, case: &Case<'_>) -> bool {
     if let Some(owner) = case.owner() {
         return is_engine_owner(&owner, case);
     }
-    // Of a record that is not readable only its name and namespace are known.
+    // An unreadable record shows only its name and namespace.
     let namespace = record.namespace.as_deref().unwrap_or_default();
     let release = record::release_of(&record.name).unwrap_or_default();
     let is_it = |owner: &Owner| owner.name == release && is_stored_in(owner, namespace, case);
     case.engine().is_home(namespace) || case.facts.owners(case.engine()).iter().any(is_it)
 }
 
-/// Whether Helm keeps a release's records in this namespace.
+/// True if Helm keeps a release's records in this namespace.
 fn is_stored_in(owner: &Owner, namespace: &str, case: &Case<'_>) -> bool {
     let by_controller = case.facts.helm_releases(owner).any(|object| {
         let own = object.namespace.as_deref().unwrap_or_default();
@@ -86,8 +86,8 @@ fn is_engine_owner(owner: &Owner, case: &Case<'_>) -> bool {
     case.engine().is_home(&owner.namespace) || case.facts.owners(case.engine()).contains(owner)
 }
 
-/// Whether a HelmRelease is the engine's by what was read of it, or by how it lives. Where neither tells,
-/// its namespace does: its release goes there unless it says otherwise.
+/// True if a HelmRelease holds the engine, by its readable parts or its live object. If neither is
+/// readable, its namespace decides: a release goes there by default.
 fn may_hold_engine(object: &Object, case: &Case<'_>) -> bool {
     let change = case.change();
     let written = change.and_then(|change| change.new.as_ref());
@@ -103,7 +103,7 @@ fn may_hold_engine(object: &Object, case: &Case<'_>) -> bool {
         .any(|owner| is_engine_owner(&owner, case))
 }
 
-/// Whether an object of which no label was read may be the engine's by its label.
+/// True if an object whose labels were not read may carry the engine's label.
 fn may_be_labelled(object: &Object, case: &Case<'_>) -> bool {
     let is_member = MEMBERS
         .iter()

@@ -1,8 +1,8 @@
-//! A version that something still uses is no longer served.
+//! A version that clients may still use and that is no longer served.
 //!
-//! Whatever asks for it gets 404 from then on. Which clients do so cannot be seen. Two signs speak for
-//! some: the cluster stores objects in it, so it was the version to use once; or a known object is
-//! written in it. A version without a sign goes in silence.
+//! A request for that version then gets 404. Clients themselves are not visible. Two signs suggest
+//! that clients exist: the version is the storage version now, or a known object is written in it.
+//! A version without either sign passes in silence.
 
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};
@@ -34,7 +34,7 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings.collect())
 }
 
-/// A version that is stored and gone altogether is `stored-version-dropped`'s.
+/// `stored-version-dropped` covers a stored version that is gone altogether.
 fn finding(
     case: &Case<'_>,
     Redefined { object, new, live }: Redefined<'_>,
@@ -64,7 +64,7 @@ fn finding(
     Some(finding.with_value(version.to_owned()))
 }
 
-/// Why somebody may ask for the version.
+/// Says why a client may ask for the version.
 fn sign(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
     let api_version = format!("{}/{version}", live.group);
     let written = case

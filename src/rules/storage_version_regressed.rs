@@ -1,7 +1,7 @@
-//! The storage flag moving to an older version.
+//! A storage flag that moves to an older version.
 //!
-//! The apiserver accepts it. New objects are then written in the older version, fields that only
-//! the newer one has are lost, and `storedVersions` grows by a version that blocks the next upgrade.
+//! The apiserver accepts the change, stores new objects in the older version and drops newer
+//! fields. `storedVersions` gains a version that blocks the next upgrade.
 
 use crate::finding::{Finding, Level};
 use crate::kube_version::compare;

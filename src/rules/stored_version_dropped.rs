@@ -1,9 +1,9 @@
 //! A CRD that no longer offers a version in which objects may be stored.
 //!
-//! The apiserver refuses exactly this (`status.storedVersions[0]: Invalid value`), but at the moment
-//! of the apply: Helm is then half-way through, and the release's remediation follows. The live storage
-//! version counts as stored where a wrong prune took it off the list: the apiserver accepts a definition
-//! without it, and every object is unreadable from then on.
+//! The apiserver refuses the CRD (`status.storedVersions[0]: Invalid value`), but only during the
+//! apply. Helm is then half-way through, and remediation follows. The live storage version counts
+//! as stored even if a wrong prune removed it from `storedVersions`. The apiserver then accepts a
+//! CRD without that version, and every object becomes unreadable.
 
 use crate::catalogue::{Catalogue, Release};
 use crate::crd::{Definition, Version, dropped};
@@ -61,8 +61,8 @@ fn stay(versions: &str) -> String {
     format!("Install a release whose definition offers {versions}: not older than what runs now")
 }
 
-/// The next step on the way that loses nothing: a whole list, the storage flag, rewrite and prune, this
-/// release. Each refusal names the step that the live definition is ready for.
+/// The next safe step: complete `storedVersions`, move the storage flag, rewrite and prune, or
+/// install. Each refusal names the step for which the live definition is ready.
 fn forward(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> String {
     let Redefined { object, live, .. } = redefined;
     if let Some(storage) = live.unlisted().filter(|_| !live.stored.is_empty()) {
@@ -72,7 +72,7 @@ fn forward(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) ->
             list(&object.name, storage)
         );
     }
-    // Objects are rewritten in the live storage version, so that one has to stay.
+    // Objects are rewritten in the live storage version, so that version must stay.
     let storage = live.storage().filter(|storage| !missing.contains(storage));
     let rewrite = storage
         .and_then(|storage| Some((storage, rewrite_and_prune(&object.name, live, storage)?)));
@@ -85,7 +85,7 @@ fn forward(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) ->
     }
 }
 
-/// Moves the storage flag: by a release of the catalogue where one does it, else by hand. A tool that
+/// Moves the storage flag: by a release of the catalogue if there is one, else by hand. A tool that
 /// applies the live definition again puts the flag back, so a release comes first.
 fn store(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> String {
     let Redefined { object, new, live } = redefined;
@@ -106,7 +106,7 @@ fn store(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> S
     )
 }
 
-/// The newest release that the live definition may be replaced by, and whose storage version stays.
+/// The newest release that can replace the live definition and whose storage version stays.
 fn bridge<'a>(redefined: Redefined<'_>, catalogue: &'a Catalogue) -> Option<(&'a Release, String)> {
     let Redefined { object, new, live } = redefined;
     let mut releases = catalogue.releases().iter().rev();
@@ -118,7 +118,7 @@ fn bridge<'a>(redefined: Redefined<'_>, catalogue: &'a Catalogue) -> Option<(&'a
     })
 }
 
-/// The version that both definitions offer: the new storage version, or else the newest.
+/// The version in both definitions: the new storage version, else the newest shared version.
 fn common<'a>(new: &'a Definition, live: &Definition) -> Option<&'a str> {
     if let Some(storage) = new.storage().filter(|storage| live.offers(storage)) {
         return Some(storage);
@@ -129,7 +129,7 @@ fn common<'a>(new: &'a Definition, live: &Definition) -> Option<&'a str> {
         .max_by(|left, right| compare(left, right))
 }
 
-/// No version is in both definitions.
+/// The remedy if no version is in both definitions.
 fn add(new: &Definition, live: &Definition, versions: &str) -> String {
     let target = new.storage().unwrap_or("a version of it");
     let old = live.storage().unwrap_or("the version that is stored now");

@@ -1,10 +1,10 @@
-//! `status.storedVersions` written so that it lies.
+//! A false list in `status.storedVersions`.
 //!
-//! The apiserver accepts anything there. A list without the storage version, or with a version that
-//! the spec lacks, blocks every later write of the CRD; a version taken off although objects are
-//! still stored so makes those unreadable (GET 500, LIST of the whole kind 429). Only the apiserver
-//! itself is trusted. That a version was taken off *after* its objects were rewritten cannot be
-//! seen from here, so that alone warns: every storage migration ends so.
+//! The apiserver accepts any list. A list without the storage version, or with a version that the
+//! spec lacks, blocks every later write of the CRD. If a version is taken off while objects are
+//! stored in it, those become unreadable (GET 500, LIST of the whole kind 429). The rule trusts
+//! only the apiserver. A version may be taken off *after* its objects were rewritten, which the
+//! rule cannot see. That alone only warns: every storage migration ends this way.
 
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};
@@ -37,7 +37,7 @@ fn check(case: &Case<'_>) -> Found {
     let Some((was, is)) = old.definition().zip(new.definition()) else {
         return Ok(Vec::new());
     };
-    // Whoever writes conditions alone need not mend what was wrong before.
+    // A write of conditions alone need not mend an older defect.
     if was.stored == is.stored {
         return Ok(Vec::new());
     }
@@ -49,7 +49,7 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings.into_iter().flatten().collect())
 }
 
-/// A status write cannot change the spec, so the old object's is the one that counts.
+/// A status write cannot change the spec, so the old object's spec counts.
 fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
     let storage = was
         .storage()
@@ -58,7 +58,7 @@ fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option
         "storedVersions [{}] lacks {storage}, in which objects are stored",
         is.stored.join(", ")
     );
-    // Whoever prunes it means to keep another one, and takes the second step first.
+    // The writer wants to keep another version, which must become the storage version first.
     let mut kept = is.stored.iter();
     let command = kept.find_map(|version| move_storage(&object.name, was, version));
     let remedy = match command {

@@ -1,11 +1,11 @@
-//! How objects are converted between versions: a strategy, and the webhook that it calls.
+//! Conversion of objects between versions: the strategy, and the webhook that converts.
 
 use super::Problem;
 use crate::crd::{ClientConfig, Conversion, Definition, ServiceReference};
 use crate::object::{Key, Object};
 use crate::rule::Case;
 
-/// What the apiserver refuses of `spec.conversion`.
+/// The defect for which the apiserver refuses `spec.conversion`.
 pub(super) fn refused(definition: &Definition) -> Option<Problem> {
     let conversion = definition.conversion.as_deref()?;
     let at = |path: &str, message: &str, remedy: &str| {
@@ -66,8 +66,8 @@ fn is_empty(text: Option<&String>) -> bool {
     text.is_none_or(String::is_empty)
 }
 
-/// A conversion webhook whose Service neither lives nor comes with the release. That is known in
-/// namespaces whose Services are read; the apiserver takes the CRD, and then converts no object.
+/// Warns if the conversion webhook's Service neither exists nor comes with the release. The check
+/// needs a known Service in that namespace. The apiserver accepts the CRD, but converts no object.
 pub(super) fn unserved(case: &Case<'_>, definition: &Definition) -> Option<Problem> {
     let webhook = definition.conversion.as_deref()?.webhook.as_ref()?;
     let service = webhook.client_config.as_ref()?.service.as_ref()?;
