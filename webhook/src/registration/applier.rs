@@ -1,4 +1,4 @@
-//! FluxInstances and Kustomizations, as conditions: what installs Flux besides Helm.
+//! FluxInstances and Kustomizations, which install Flux without Helm, as CEL conditions.
 
 use fluxkeep::engine::GROUPS;
 use fluxkeep::owners::RECONCILE;
@@ -8,11 +8,11 @@ use super::cel::{NEW, OLD, all, any, is_annotated, is_named, is_resource, not, o
 
 pub(super) const FLUX_GROUP: &str = "fluxcd.controlplane.io";
 pub(super) const FLUX_INSTANCES: &str = "fluxinstances";
-/// Whatever its case: flux-operator takes it so.
+/// flux-operator ignores the value's case.
 const DISABLED: &str = "(?i)^disabled$";
 pub(super) const KUSTOMIZATIONS: &str = "kustomizations";
 
-/// The resources whose deletion may take Flux along.
+/// The resources whose deletion may delete Flux too.
 pub(super) fn appliers() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         (FLUX_GROUP, vec![FLUX_INSTANCES]),
@@ -20,7 +20,7 @@ pub(super) fn appliers() -> Vec<(&'static str, Vec<&'static str>)> {
     ]
 }
 
-/// Whether flux-operator leaves a FluxInstance alone, its deletion included.
+/// True if flux-operator ignores a FluxInstance and its deletion.
 pub(super) fn is_paused(object: &str) -> String {
     let value = format!("{object}.metadata.annotations[{}]", text(RECONCILE));
     all([
@@ -29,7 +29,7 @@ pub(super) fn is_paused(object: &str) -> String {
     ])
 }
 
-/// Whether a FluxInstance's deletion uninstalls what it applied.
+/// True if the deletion of a FluxInstance uninstalls Flux.
 pub(super) fn uninstalls() -> String {
     all([
         is_resource(FLUX_INSTANCES),
@@ -38,8 +38,8 @@ pub(super) fn uninstalls() -> String {
     ])
 }
 
-/// Whether a Kustomization's deletion deletes CRDs of Flux that it applied. An inventory may list
-/// thousands, and a condition may cost only so much: one short question an entry.
+/// True if the deletion of a Kustomization deletes CRDs of Flux. An inventory may list thousands of
+/// entries and CEL's cost is limited, so the question per entry is short.
 pub(super) fn prunes_flux() -> String {
     let spec = format!("{OLD}.spec");
     let deletes = format!("(has({spec}.deletionPolicy) ? {spec}.deletionPolicy : 'MirrorPrune')");
@@ -67,7 +67,7 @@ pub(super) fn prunes_flux() -> String {
     ])
 }
 
-/// Whether the CRD of FluxInstances is deleted, and they with it.
+/// True if the CRD of FluxInstances is deleted, which deletes all FluxInstances.
 pub(super) fn is_instance_definition() -> String {
     all([
         is_resource("customresourcedefinitions"),
@@ -75,7 +75,7 @@ pub(super) fn is_instance_definition() -> String {
     ])
 }
 
-/// Whether the status lists anything that was applied.
+/// True if the status lists an applied object.
 fn has_applied() -> String {
     let inventory = format!("{OLD}.status.inventory");
     all([
@@ -91,8 +91,8 @@ fn is_definition_of(group: &str) -> String {
     format!("entry.id.endsWith({})", text(&end))
 }
 
-/// Whether an update of a FluxInstance makes flux-operator act otherwise: another version, other
-/// controllers, or it is resumed.
+/// True if an update makes flux-operator act: a new version, new controllers, or the end of a
+/// pause.
 pub(super) fn is_redirected() -> String {
     let version = |object| optional(object, "distribution.version");
     let components = |object: &str| {

@@ -1,4 +1,4 @@
-//! The shell: what is registered, written to the cluster by server-side apply, and taken away again.
+//! Writes registered objects to the cluster and deletes them.
 
 use std::fmt;
 use std::pin::pin;
@@ -14,24 +14,24 @@ use tokio::sync::Notify;
 use super::manifest::{Manifest, Reference, is_as, kinds, mend};
 use super::{LABELS, NAME};
 
-/// Seconds that a watch lasts: an apiserver ends longer ones itself, five minutes at the earliest.
+/// Duration of a watch in seconds. The apiserver itself ends watches after five minutes or later.
 const WATCHED: u32 = 290;
 
-/// What became of an object.
+/// The result for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// It was not there.
+    /// The object did not exist.
     Created,
-    /// It was there, and different.
+    /// The object existed and differed.
     Changed,
-    /// It was there as wanted.
+    /// The object needed no change.
     Unchanged,
-    /// It was taken away.
+    /// The object was deleted.
     Deleted,
 }
 
 impl Done {
-    /// Its name in output and metrics.
+    /// The result's name in output and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,21 +43,21 @@ impl Done {
     }
 }
 
-/// Why the cluster could not be brought to what is wanted.
+/// A failed request to the apiserver.
 #[derive(Debug, thiserror::Error)]
 #[error("{verb} {object}: {reason}{hint}")]
 pub struct Error {
-    /// What was attempted.
+    /// The attempted action.
     pub verb: &'static str,
-    /// On what.
+    /// The object of the action.
     pub object: String,
-    /// What the apiserver says, or what lies at the bottom of the failed connection.
+    /// The apiserver's message, or the root cause of the failed connection.
     pub reason: String,
-    /// What may mend it; empty where that is not knowable.
+    /// A possible remedy; empty if none is known.
     pub hint: &'static str,
 }
 
-/// Where the registration is written to.
+/// The cluster that holds the registration.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
@@ -73,22 +73,22 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// With `dry_run` the apiserver checks everything and keeps nothing.
+    /// With `dry_run` the apiserver checks every write and stores nothing.
     #[must_use]
     pub fn new(client: Client, dry_run: bool) -> Self {
         Self { client, dry_run }
     }
 
-    /// Brings one object to what is wanted; only reads where it is so.
+    /// Creates or mends an object; only reads if the object is as wanted.
     ///
     /// # Errors
-    /// When the apiserver refuses or cannot be reached.
+    /// If the apiserver refuses or cannot be reached.
     pub async fn apply(&self, manifest: &Manifest) -> Result<Done, Error> {
         let live = self.live(&manifest.reference).await?;
         self.write(manifest, live.as_ref()).await
     }
 
-    /// An object as it lives; none where there is none.
+    /// The live object; `None` if it does not exist.
     ///
     /// # Errors
     /// As [`Cluster::apply`].
@@ -98,7 +98,7 @@ impl Cluster {
         Ok(live.map(|live| json!(live)))
     }
 
-    /// As [`Cluster::apply`], of an object that was read. Writes nothing where somebody wrote it since.
+    /// As [`Cluster::apply`], for an object that was read. Does nothing if it changed since.
     ///
     /// # Errors
     /// As [`Cluster::apply`].
@@ -107,7 +107,7 @@ impl Cluster {
         let api = self.api(reference);
         let failed = |error| failure("writing", reference, &error);
         let Some(live) = live else {
-            // The apiserver authorises a create by server-side apply with the object's name.
+            // RBAC checks a create by server-side apply against the object's name.
             let (params, patch) = (self.patch().force(), Patch::Apply(body));
             let applied = api.patch(&reference.name, &params, &patch).await;
             applied.map_err(failed)?;
@@ -116,10 +116,10 @@ impl Cluster {
         if is_as(body, live) {
             return Ok(Done::Unchanged);
         }
-        // Server-side apply would merge lists by name, and leave what others added to them.
+        // Server-side apply would merge lists by name and keep additions of others.
         let patch = Patch::Merge(mend(body, live));
         let mended = match api.patch(&reference.name, &self.patch(), &patch).await {
-            // Somebody was faster. What came of it is looked at next.
+            // Another writer was faster. The next look sees the result.
             Err(kube::Error::Api(status)) if status.code == 409 => return Ok(Done::Unchanged),
             mended => mended.map_err(failed)?,
         };
@@ -130,7 +130,7 @@ impl Cluster {
         })
     }
 
-    /// Takes an object away; one that is gone already is no error.
+    /// Deletes an object; a missing object is no error.
     ///
     /// # Errors
     /// As [`Cluster::apply`].
@@ -148,7 +148,7 @@ impl Cluster {
         }
     }
 
-    /// What was registered before, by whatever policy, and is not wanted any more. Found by its labels.
+    /// Registered objects of any earlier policy that are not wanted now, found by their labels.
     ///
     /// # Errors
     /// As [`Cluster::apply`].
@@ -179,8 +179,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Waits for changes of one object, and tells of each; at once where it is there. Ends where the
-    /// apiserver ends the watch or refuses it.
+    /// Notifies on each change of an object, and at once if the object exists. Returns when the
+    /// apiserver ends or refuses the watch.
     pub(super) async fn watch(&self, reference: &Reference, changed: &Notify) {
         let only = format!("metadata.name={}", reference.name);
         let params = WatchParams::default().fields(&only).timeout(WATCHED);
@@ -210,7 +210,7 @@ impl Cluster {
     }
 }
 
-/// An object without what each write moves.
+/// An object without the metadata that every write changes.
 fn content(mut object: Value) -> Value {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|key, _| {

@@ -1,15 +1,15 @@
-//! CEL in the dialect of admission.
+//! CEL expressions for admission conditions.
 //!
-//! A condition that fails to evaluate refuses the request where the webhook fails closed. So
-//! everything that may be absent is asked for by `has()` first, `request.namespace` only behind a
-//! namespaced resource, and names are the object's: the request of a namespace's content has none.
+//! A condition that fails to evaluate refuses the request if the webhook fails closed. So `has()`
+//! guards each optional field, and `request.namespace` stands behind a namespaced resource. Names
+//! come from the object: requests about a namespace's content carry none.
 
-/// The object as it lives, on UPDATE and DELETE.
+/// The live object, on UPDATE and DELETE.
 pub(super) const OLD: &str = "oldObject";
-/// The object as it is written, on CREATE and UPDATE.
+/// The written object, on CREATE and UPDATE.
 pub(super) const NEW: &str = "object";
 
-/// A string literal.
+/// A CEL string literal.
 pub(super) fn text(value: &str) -> String {
     format!(
         "'{}'",
@@ -20,28 +20,28 @@ pub(super) fn text(value: &str) -> String {
     )
 }
 
-/// A list literal.
+/// A CEL list literal of strings.
 pub(super) fn list<T: AsRef<str>>(values: &[T]) -> String {
     let values: Vec<_> = values.iter().map(|value| text(value.as_ref())).collect();
     format!("[{}]", values.join(", "))
 }
 
-/// True where one is.
+/// True if at least one condition holds.
 pub(super) fn any(conditions: impl IntoIterator<Item = String>) -> String {
     joined(conditions, " || ")
 }
 
-/// True where each is.
+/// True if all conditions hold.
 pub(super) fn all(conditions: impl IntoIterator<Item = String>) -> String {
     joined(conditions, " && ")
 }
 
-/// True where the condition is not.
+/// True if the condition does not hold.
 pub(super) fn not(condition: &str) -> String {
     format!("!({condition})")
 }
 
-/// In parentheses, so that each stands by itself wherever it is put.
+/// Joins conditions in parentheses, so that the result can stand inside any expression.
 fn joined(conditions: impl IntoIterator<Item = String>, word: &str) -> String {
     let conditions: Vec<_> = conditions.into_iter().collect();
     match conditions.as_slice() {
@@ -50,38 +50,38 @@ fn joined(conditions: impl IntoIterator<Item = String>, word: &str) -> String {
     }
 }
 
-/// Whether the request is about this resource.
+/// True if the request is for this resource.
 pub(super) fn is_resource(resource: &str) -> String {
     format!("request.resource.resource == {}", text(resource))
 }
 
-/// Whether the request is about one of these resources.
+/// True if the request is for one of these resources.
 pub(super) fn is_resource_in(resources: &[&str]) -> String {
     format!("request.resource.resource in {}", list(resources))
 }
 
-/// Whether the object has this name or another of the list.
+/// True if the object's name is in the list.
 pub(super) fn is_named<T: AsRef<str>>(object: &str, names: &[T]) -> String {
     format!("{object}.metadata.name in {}", list(names))
 }
 
-/// Whether the object carries this annotation, whatever its value.
+/// True if the object has this annotation, with any value.
 pub(super) fn is_annotated(object: &str, key: &str) -> String {
     let marks = format!("{object}.metadata.annotations");
     all([format!("has({marks})"), format!("{} in {marks}", text(key))])
 }
 
-/// Whether the object's name begins like this.
+/// True if the object's name starts with `start`.
 pub(super) fn starts_with(object: &str, start: &str) -> String {
     format!("{object}.metadata.name.startsWith({})", text(start))
 }
 
-/// Whether an update changes this part of the object, or there is none to compare.
+/// True if an update changes this part, or if the part is missing in either object.
 pub(super) fn differs(part: &str) -> String {
     format!("!has({NEW}.{part}) || !has({OLD}.{part}) || {NEW}.{part} != {OLD}.{part}")
 }
 
-/// A text below `spec`; empty where it, or anything above it, is not there.
+/// A string field below `spec`; empty if the field or one of its parents is missing.
 pub(super) fn optional(object: &str, field: &str) -> String {
     let mut path = format!("{object}.spec");
     let mut has = vec![format!("has({path})")];

@@ -1,9 +1,9 @@
-//! Whose registration it is, where servers want different ones.
+//! Settles which of two servers keeps the registration if they want different ones.
 //!
-//! A policy file reaches the pods of a Deployment up to 90 s apart, and a rollout may stop half-way
-//! with two versions. Each of two servers that put back what they want would undo the other's for
-//! ever. So the registration bears a mark of who wrote it, and one server leaves it to the other: the
-//! older version to the newer, and of one version the one that wrote before to the one that did after.
+//! A policy file reaches a Deployment's pods up to 90 s apart, and a rollout may stop with two
+//! versions running. Both servers would then undo each other's writes forever. So the registration
+//! carries its writer's mark. An older version yields to a newer one; at equal versions the earlier
+//! writer yields to the later.
 
 use std::fmt::Write;
 
@@ -16,21 +16,21 @@ use crate::version::VERSION;
 
 /// The annotation that holds the mark.
 pub(super) const REGISTERED_BY: &str = "fluxkeep.io/registered-by";
-/// Bytes of the hash that a mark shows, two hexadecimal digits each.
+/// Bytes of the hash in a mark, each written as two hexadecimal digits.
 const SHOWN: usize = 6;
 
-/// What a server does about a registration that bears a mark.
+/// A server's move on a registration that carries a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It is its own: what differs is put back.
+    /// The mark is this server's: differences are restored.
     Keep,
-    /// Another's, and this server's comes after it: it is written over.
+    /// The mark is absent or yields to this server's: the registration is overwritten.
     Claim,
-    /// Another's that comes after this server's: it is left alone.
+    /// This server yields to the mark: the registration stays as it is.
     Leave,
 }
 
-/// The mark of a server of this version that wants these objects.
+/// The mark of a server of this version with these wanted objects.
 pub(super) fn mark(wanted: &[Manifest]) -> String {
     let mut hash = Sha256::new();
     for manifest in wanted {
@@ -39,13 +39,13 @@ pub(super) fn mark(wanted: &[Manifest]) -> String {
     }
     let mut mark = format!("{VERSION} ");
     for byte in hash.finalize().iter().take(SHOWN) {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(mark, "{byte:02x}");
     }
     mark
 }
 
-/// The mark that a live object bears.
+/// The mark on a live object.
 pub(super) fn borne(live: &Value) -> Option<&str> {
     live.get("metadata")?
         .get("annotations")?
@@ -53,7 +53,7 @@ pub(super) fn borne(live: &Value) -> Option<&str> {
         .as_str()
 }
 
-/// Whose turn it is. `claimed`: this server has written its own mark since what it wants changed last.
+/// The move of the server with mark `own`. `claimed`: its current mark has been written.
 pub(super) fn turn(own: &str, borne: Option<&str>, claimed: bool) -> Turn {
     let Some(other) = borne else {
         return Turn::Claim;
@@ -71,7 +71,7 @@ pub(super) fn turn(own: &str, borne: Option<&str>, claimed: bool) -> Turn {
     }
 }
 
-/// The version in a mark; one that is none comes before all.
+/// The version in a mark. An invalid version yields to all others.
 fn version(mark: &str) -> Option<Version> {
     Version::parse(mark.split_once(' ')?.0).ok()
 }

@@ -1,4 +1,4 @@
-//! `fluxkeep-webhook register` and `unregister`: for a server that no chart installs.
+//! `fluxkeep-webhook register` and `unregister`, for a server that no chart installs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use rustls::pki_types::pem::PemObject;
 use super::{Address, Cluster, Done, Known, Reference, Registration};
 use crate::state::now;
 
-/// What is registered, whoever does it.
+/// The flags that describe the registration.
 #[derive(Debug, Clone, clap::Args)]
 pub struct What {
-    /// The URL by which the apiserver finds a server outside of the cluster: https://HOST[:PORT][/PATH].
+    /// The URL by which the apiserver finds an outside server: https://HOST[:PORT][/PATH].
     #[arg(
         long,
         env = "FLUXKEEP_URL",
@@ -25,14 +25,14 @@ pub struct What {
         conflicts_with = "service"
     )]
     url: Option<String>,
-    /// The Service by which it finds a server inside: NAMESPACE/NAME[:PORT].
+    /// The Service by which the apiserver finds a server in the cluster: NAMESPACE/NAME[:PORT].
     #[arg(long, env = "FLUXKEEP_SERVICE", value_name = "SERVICE")]
     service: Option<String>,
-    /// The certificates to trust, in PEM; without it, the system's or those that another writes.
+    /// The certificates to trust, in PEM; without it, the system's or another program's.
     #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Helm releases that are never refused because the server is down: the one that installs fluxkeep, and
-    /// others that it may need to come back, such as the network's. Give it once for each, or with commas.
+    /// Helm releases that pass while the server is down: fluxkeep's own and others that the server
+    /// may need to come back, such as the network's. Repeat the flag, or use commas.
     #[arg(
         long,
         env = "FLUXKEEP_RELEASE",
@@ -43,16 +43,16 @@ pub struct What {
     release: Vec<String>,
 }
 
-/// Where it is written to.
+/// The cluster to write to.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
     /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The context in it; without it, the current one.
+    /// The kubeconfig's context; without it, the current one.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// Lets the apiserver check everything and keep nothing.
+    /// Lets the apiserver check everything and store nothing.
     #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new())]
     dry_run: bool,
 }
@@ -62,7 +62,7 @@ pub struct Target {
 pub struct Register {
     #[command(flatten)]
     what: What,
-    /// The policy file: what it turns off is not asked for, and it names the engine's namespaces.
+    /// The policy file: names the engine's namespaces and turns off parts of the registration.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     #[command(flatten)]
@@ -84,18 +84,18 @@ pub struct Unregister {
     target: Target,
 }
 
-/// How manifests are printed.
+/// The output format of manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// YAML, one document each.
+    /// YAML, a document per manifest.
     Yaml,
 }
 
 impl Register {
-    /// Registers the server and says what became of each object.
+    /// Registers the server, deletes leftovers and prints the result for each object.
     ///
     /// # Errors
-    /// When a file is not readable or the apiserver refuses.
+    /// If a file is unreadable or the apiserver refuses.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let policy =
             policy::load(self.policy.as_deref(), None, now()).map_err(anyhow::Error::msg)?;
@@ -122,10 +122,10 @@ impl Register {
 }
 
 impl Unregister {
-    /// Takes away whatever was registered, and says so.
+    /// Deletes all registered objects and prints the result for each.
     ///
     /// # Errors
-    /// When the apiserver refuses.
+    /// If the apiserver refuses.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let cluster = self.target.connect().await?;
         let registered = cluster.left_over(&[]).await?;
@@ -142,10 +142,10 @@ impl Unregister {
 }
 
 impl What {
-    /// The registration that the flags ask for; none where they don't tell where the server is.
+    /// The registration that the flags describe; `None` without an address.
     ///
     /// # Errors
-    /// When the address is none, or the certificates are not readable.
+    /// If the address is invalid or the certificates are unreadable.
     pub fn registration(&self) -> anyhow::Result<Option<Registration>> {
         let address = match (&self.url, &self.service) {
             (Some(url), _) => address_of_url(url)?,
@@ -162,7 +162,7 @@ impl What {
     }
 }
 
-/// The apiserver takes https alone, and adds nothing to the path.
+/// Accepts only `https` without a query, a fragment or a user, as the apiserver demands.
 fn address_of_url(url: &str) -> anyhow::Result<Address> {
     let parsed: axum::http::Uri = url
         .parse()

@@ -1,4 +1,4 @@
-//! The webhook configurations: what is asked in each phase.
+//! The webhook configuration of each admission phase.
 
 use fluxkeep::policy::Policy;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -9,7 +9,7 @@ use super::gate::Phase;
 use super::webhook::{mutating_webhook, webhooks};
 use super::{Known, NAME, Registration, metadata, mutation};
 
-/// The configuration of the mutating phase, in which nothing is changed but by the mutation.
+/// The configuration of the mutating phase, in which only the mutation changes an object.
 pub(super) fn mutating(
     registration: &Registration,
     policy: &Policy,

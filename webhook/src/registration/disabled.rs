@@ -1,7 +1,7 @@
-//! What stops a controller of the engine or moves it down, as conditions.
+//! Changes that stop a controller of the engine or lower its version, as CEL conditions.
 //!
-//! Only such changes are sent: a restart, limits, arguments and an autoscaler ask nobody. Only what
-//! may be refused fails closed. An upgrade is not among that, so it goes on while the server is down.
+//! Restarts, limits, arguments and autoscalers are not sent. Only changes that may be refused fail
+//! closed. Upgrades are none of these, so they continue while the server is down.
 
 use fluxkeep::engine::{CONTROLLERS, CORE, Engine};
 use fluxkeep::rules::engine_disabled::SERVICES;
@@ -9,7 +9,7 @@ use fluxkeep::rules::engine_disabled::SERVICES;
 use super::cel::{NEW, OLD, all, any, is_named, is_resource, not, optional};
 use super::engine::is_inside;
 
-/// A change that the rule may find something in.
+/// True for a change in which the rule may find something.
 pub(super) fn disables(engine: &Engine) -> String {
     let deployment = all([
         is_deployment(),
@@ -26,7 +26,7 @@ pub(super) fn disables(engine: &Engine) -> String {
     all([is_inside(engine), any([deployment, scale, service])])
 }
 
-/// A change that the rule may refuse: an image that looks older, or a controller's container gone.
+/// True for a change that the rule may refuse: an older image, or a lost controller container.
 pub(super) fn takes_down() -> String {
     all([is_deployment(), has_pods(), any([looks_older(), is_gone()])])
 }
@@ -40,7 +40,7 @@ fn is_deployment() -> String {
     all([is_resource("deployments"), not(&is_scale())])
 }
 
-/// The apiserver lets no Deployment be without; everything below may ask for them.
+/// Both objects have containers, as the apiserver demands; the conditions below rely on this.
 fn has_pods() -> String {
     let has = |object: &str| {
         let pods = format!("{object}.spec.template.spec");
@@ -70,7 +70,7 @@ fn stops() -> String {
     format!("({} && {})", zero(NEW), not(&zero(OLD)))
 }
 
-/// Kubernetes leaves out the replicas of a Scale where they are 0.
+/// Kubernetes omits a Scale's replicas if they are 0.
 fn scales_to_zero() -> String {
     let runs = |object: &str| {
         let replicas = format!("{object}.spec.replicas");
@@ -84,7 +84,7 @@ fn is_paused() -> String {
     format!("({} && {})", paused(NEW), not(&paused(OLD)))
 }
 
-/// Another ServiceAccount, or other nodes.
+/// True if the ServiceAccount or the node selector changes.
 fn changes_place() -> String {
     let account = |object: &str| optional(object, "template.spec.serviceAccountName");
     let [now, was] = [NEW, OLD].map(|object| format!("{object}.spec.template.spec.nodeSelector"));
@@ -98,7 +98,7 @@ fn redirects() -> String {
     format!("({} && (!({}) || {now} != {was}))", has(OLD), has(NEW))
 }
 
-/// A container whose image had a version, and has a lower one. What is no version looks like none.
+/// True if an image's version falls. An image without a version never counts.
 fn looks_older() -> String {
     let version = |container: &str| {
         let written = r"':v?[0-9]{1,6}[.][0-9]{1,6}[.][0-9]{1,6}'";

@@ -1,4 +1,4 @@
-//! What the judge knows the engine by, as conditions.
+//! The marks of the engine, as CEL conditions.
 
 use fluxkeep::engine::{AGGREGATED, Engine, GROUPS, Known, MEMBERS, Member, OPTIONAL, Part};
 use fluxkeep::helm::HOOK;
@@ -9,19 +9,19 @@ use super::cel::{
     starts_with, text,
 };
 
-/// By what gates tell the engine from everything else.
+/// The data by which gates tell the engine from everything else.
 #[derive(Debug, Clone, Copy)]
 pub struct Profile<'a> {
-    /// By what the engine is known.
+    /// The engine's definition: its namespaces and names.
     pub engine: &'a Engine,
-    /// The Helm releases that never fail closed, by name: the one that fluxkeep itself is installed by, and
-    /// others that bring the server back.
+    /// Helm releases that never fail closed, by name: fluxkeep's own, and others that bring the
+    /// server back.
     pub releases: &'a [String],
-    /// What is known of other Helm releases.
+    /// Facts about other Helm releases.
     pub known: &'a super::Known,
 }
 
-/// The engine's resources, by group in the table's order.
+/// The engine's resources by group, in the order of `MEMBERS`.
 pub(super) fn members() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for member in &MEMBERS {
@@ -33,12 +33,12 @@ pub(super) fn members() -> Vec<(&'static str, Vec<&'static str>)> {
     groups
 }
 
-/// Whether the request comes from one of the engine's namespaces; only for what is namespaced.
+/// True if the request's namespace is the engine's. Valid for namespaced resources only.
 pub(super) fn is_inside(engine: &Engine) -> String {
     format!("request.namespace in {}", list(&engine.namespaces))
 }
 
-/// Whether the object says of itself that it is part of Flux.
+/// True if the object's label says that it is part of Flux.
 pub(super) fn is_labelled(object: &str) -> String {
     let (marks, key) = (format!("{object}.metadata.labels"), text(PART_OF));
     all([
@@ -48,7 +48,7 @@ pub(super) fn is_labelled(object: &str) -> String {
     ])
 }
 
-/// Whether a CRD is one of Flux's.
+/// True if a CRD belongs to one of Flux's API groups.
 pub(super) fn is_flux_crd(object: &str) -> String {
     any(GROUPS.map(|group| {
         format!(
@@ -58,26 +58,26 @@ pub(super) fn is_flux_crd(object: &str) -> String {
     }))
 }
 
-/// Whether the object as it lives is a part of the engine: by name or group, or by its label where it
-/// is no hook. Helm creates and removes hooks on its own; refusing that fails the release.
+/// True if the live object is part of the engine, by name, group or label. A label does not count
+/// on a hook: Helm deletes hooks itself, and a refusal would fail the release.
 pub(super) fn is_engine(engine: &Engine) -> String {
     is_engine_as(OLD, engine)
 }
 
-/// As [`is_engine`], of the object as it lives or as it is written.
+/// As [`is_engine`], for the given object: live or written.
 pub(super) fn is_engine_as(object: &str, engine: &Engine) -> String {
     let mut lines = names(object, engine);
     lines.push(is_known_by_label(object, engine));
     lines.join(" ||\n")
 }
 
-/// Whether the object as it lives is known by its label alone, and no longer guarded without it.
+/// True if only its label marks the live object as the engine's.
 pub(super) fn is_known_by_label_alone(engine: &Engine) -> String {
     let named = names(OLD, engine).join(" ||\n");
     format!("{} &&\n{}", is_known_by_label(OLD, engine), not(&named))
 }
 
-/// By what each kind's objects are known by name or group, which no label and no mark changes.
+/// A condition for each kind that is known by name or group; labels and annotations play no part.
 fn names(object: &str, engine: &Engine) -> Vec<String> {
     let known = MEMBERS
         .iter()
@@ -115,14 +115,14 @@ fn is_known_by_label(object: &str, engine: &Engine) -> String {
     ])
 }
 
-/// Whether a ClusterRole only lends Flux's resources to others; it carries no label.
+/// True for a ClusterRole that only aggregates Flux's rights for others. It carries no label.
 pub(super) fn is_aggregated(object: &str) -> String {
     let starts =
         AGGREGATED.map(|start| format!("{object}.metadata.name.startsWith({})", text(start)));
     all([is_resource("clusterroles"), any(starts)])
 }
 
-/// Whether Flux runs on without an object of it, so that its deletion warns.
+/// True if Flux runs on without the live object, so that its deletion only warns.
 pub(super) fn is_spare(engine: &Engine) -> String {
     let shields = |member: &&Member| member.weight("") == Part::Shield;
     let shields = MEMBERS.iter().filter(shields);
@@ -134,7 +134,7 @@ pub(super) fn is_spare(engine: &Engine) -> String {
     ])
 }
 
-/// What an optional controller consists of.
+/// True if the live object belongs to an optional controller.
 fn is_optional() -> String {
     let optional = |member: &&Member| {
         OPTIONAL
@@ -152,7 +152,7 @@ fn is_optional() -> String {
     ])
 }
 
-/// The label taken off, or the mark of a hook put on.
+/// True if an update removes the label or adds the hook annotation.
 pub(super) fn is_loosened() -> String {
     let taken = all([
         is_labelled(OLD),
@@ -162,7 +162,7 @@ pub(super) fn is_loosened() -> String {
     any([taken, becomes_hook()])
 }
 
-/// Helm or helm-controller writes.
+/// True if Helm or helm-controller makes the request.
 pub(super) fn is_helm() -> String {
     let manager = "request.options.fieldManager";
     let named = all([
@@ -175,7 +175,7 @@ pub(super) fn is_helm() -> String {
     ])
 }
 
-/// The mark of a hook put on.
+/// True if an update adds the hook annotation.
 fn becomes_hook() -> String {
     all([is_annotated(NEW, HOOK), not(&is_annotated(OLD, HOOK))])
 }

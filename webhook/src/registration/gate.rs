@@ -1,5 +1,4 @@
-//! The table of gates: what of a cluster's traffic is sent to which door, and what of that fails
-//! closed.
+//! The table of gates: the requests that reach each door, and the share of them that fails closed.
 
 use fluxkeep::engine::Engine;
 use fluxkeep::request::Door;
@@ -25,17 +24,17 @@ use super::release::{
 };
 use super::rights_lost::loses_rights;
 
-/// When the apiserver asks.
+/// The admission phase in which the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Before its own checks and its policies. Nothing is changed there but by the mutation.
+    /// Before the apiserver's own checks and policies. Only the mutation changes objects here.
     Mutating,
-    /// After them.
+    /// After the apiserver's own checks and policies.
     Validating,
 }
 
 impl Phase {
-    /// Its name in documents.
+    /// The phase's name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -44,7 +43,7 @@ impl Phase {
         }
     }
 
-    /// Where the server takes reviews of callers that name no scope; they go to the engine's lane.
+    /// The path for callers that name no scope. Their reviews go to the engine's lane.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -54,32 +53,32 @@ impl Phase {
     }
 }
 
-/// One kind of request that the server wants to see.
+/// A kind of request that the apiserver sends to the server.
 #[derive(Debug)]
 pub struct Gate {
-    /// The door's name, or the rule's where the door has a gate for each of its rules.
+    /// The door's name, or the rule's if the door has a gate for each of its rules.
     pub name: &'static str,
-    /// Where its reviews come in.
+    /// The door that judges the gate's requests.
     pub door: Door,
-    /// When the apiserver asks, and why then.
+    /// The phase in which the apiserver asks.
     pub phase: Phase,
-    /// Why in this phase.
+    /// The reason for this phase.
     pub why_then: &'static str,
     /// `CREATE`, `UPDATE`, `DELETE`.
     pub operations: &'static [&'static str],
-    /// API group and resources.
+    /// API groups, each with its resources.
     pub resources: fn() -> Vec<(&'static str, Vec<&'static str>)>,
-    /// The conditions, by name, without which nothing is sent.
+    /// Named match conditions; a request is sent only if all hold.
     pub sent: fn(&Engine) -> Vec<(&'static str, String)>,
-    /// What of that is the engine's: refused when the server cannot be asked. The rest then passes.
+    /// The CEL condition for the engine's share: refused, not passed, if the server is unreachable.
     pub closed: fn(&Profile<'_>) -> String,
-    /// What of it is the engine's, and what would break.
+    /// The engine's share in words, and the damage without a check.
     pub why_closed: &'static str,
-    /// What the rest is, and why it passes.
+    /// The rest in words, and the reason why it passes.
     pub why_open: &'static str,
 }
 
-/// Every gate. The engine's door has one for each of its rules.
+/// All gates. The engine's door has a gate for each of its rules.
 pub static GATES: [Gate; 10] = [
     CRD,
     CRD_STATUS,
@@ -94,7 +93,7 @@ pub static GATES: [Gate; 10] = [
 ];
 
 impl Gate {
-    /// The rules that are asked there.
+    /// The rules that this gate's requests are judged by.
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
         let (door, name) = (self.door, self.name);
         RULES.into_iter().filter(move |rule| {
@@ -154,7 +153,7 @@ const HELM_RELEASE: Gate = Gate {
     resources: helm_releases,
     sent: |_| {
         let changed = any(["request.operation == 'CREATE'".to_owned(), differs("spec")]);
-        // Suspending must be possible while the server is down: it is what mends most.
+        // Suspending must work while the server is down: it is the most common remedy.
         vec![
             ("intent-changed", changed),
             ("acts", any([not(&is_suspended(NEW)), becomes_another()])),
@@ -174,7 +173,7 @@ const FLUX_INSTANCE: Gate = Gate {
     resources: || vec![(FLUX_GROUP, vec![FLUX_INSTANCES])],
     sent: |_| {
         let redirected = any(["request.operation == 'CREATE'".to_owned(), is_redirected()]);
-        // Pausing must be possible while the server is down: it is what mends most.
+        // Pausing must work while the server is down: it is the most common remedy.
         vec![
             ("intent-changed", redirected),
             ("acts", not(&is_paused(NEW))),

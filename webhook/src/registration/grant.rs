@@ -1,7 +1,7 @@
-//! Who may grant an override: a policy that asks RBAC in the apiserver.
+//! The right to grant an override: a policy that asks RBAC in the apiserver.
 //!
-//! An override opens the guard, so whoever may write its annotation may delete Flux. Without the
-//! policy, that is everybody whose charts Helm applies.
+//! An override opens the guard, so the right to write its annotation is the right to delete Flux.
+//! Without the policy, everyone whose charts Helm applies has that right.
 
 use fluxkeep::finding::{Level, more};
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
@@ -20,7 +20,7 @@ use super::twin::{actions, everything, strings};
 use super::webhook::match_conditions;
 use super::{DOMAIN, metadata};
 
-/// What a role has to allow: `grant` on `overrides` of this group. No such resource is served.
+/// RBAC must allow `grant` on `overrides` of this group. No API serves that resource.
 const GROUP: &str = DOMAIN;
 const RESOURCE: &str = "overrides";
 const VERB: &str = "grant";
@@ -65,7 +65,7 @@ pub(super) fn policy(policy: &Policy) -> Option<Registered> {
     Some((policy, vec![binding]))
 }
 
-/// Every kind that can hold an override. A status is a way to an object's annotations, too.
+/// Covers each kind that can hold an override. Status writes count: they can set annotations too.
 fn constraints() -> MatchResources {
     let kinds = [members(), helm_releases()].concat().into_iter();
     let rules = kinds.map(|(group, resources)| {
@@ -105,7 +105,7 @@ fn conditions(policy: &Policy) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Whether a write sets or changes an override; taking it off is free.
+/// True if a write sets or changes an override. Removing an override needs no right.
 fn grants() -> String {
     let [old, new] = [OLD, NEW].map(|object| {
         let marks = format!("{object}.metadata.annotations");
@@ -119,8 +119,8 @@ fn grants() -> String {
     ])
 }
 
-/// A person who may. Controllers write what others gave them, and most of them may do everything: of a
-/// chart nothing counts, and of a repository only what stands on a HelmRelease or on somebody's CRD.
+/// Allows users that RBAC permits. Controllers, mostly permitted, write for others: Helm's
+/// overrides never count, and kustomize-controller's only on HelmReleases and on CRDs of strangers.
 fn validation(policy: &Policy) -> Validation {
     let engine = format!("({})", is_engine_as(NEW, &policy.engine));
     let kustomize = any([

@@ -1,7 +1,7 @@
-//! Keeps the registration as it is wanted: what is deleted or changed by hand is put back.
+//! Keeps the registration as wanted: restores objects that were deleted or changed by hand.
 //!
-//! Each object is watched by its name, so nothing is asked while nothing changes. Where a watch cannot
-//! be had, it is looked at every ten seconds.
+//! A watch follows each object by name, so idle time costs no requests. If a watch fails, the
+//! object is read every ten seconds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use super::{Cluster, Done, Error, Known, Manifest, Reference, Registration, refe
 use crate::metrics::Metrics;
 use crate::state::{State, now};
 
-/// For one look with all that it asks: the apiserver answers within milliseconds, or is ill.
+/// Limit for a whole look: a healthy apiserver answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between looks at which nothing is heard: should an event be lost, it is mended after this.
+/// Interval between looks without events, in case an event was lost.
 const SELDOM: Duration = Duration::from_mins(1);
-/// Between a write and the next look, and between looks for the first facts.
+/// Interval between a write and the next look, and between looks while the first facts are missing.
 const REST: Duration = Duration::from_millis(500);
-/// Between a watch that ended and the next, and so between looks where there are no watches.
+/// Pause between watches, and so between looks if no watch is possible.
 const AGAIN: Duration = Duration::from_secs(9);
 
-/// What is to be kept, and where.
+/// A registration to keep, and its cluster.
 #[derive(Debug, Clone)]
 pub struct Kept {
     /// The cluster.
@@ -37,7 +37,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// With the certificate that the server made itself, where no other is to be trusted.
+    /// Sets the server's own certificate as the trusted one, unless the flags name another.
     pub(crate) fn trusting(mut self, authority: Option<&str>) -> Self {
         self.registration.authority = self
             .registration
@@ -47,35 +47,35 @@ impl Kept {
     }
 }
 
-/// Looks after the registration of this server.
+/// Keeps this server's registration.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     kept: Kept,
     state: Arc<State>,
     metrics: Arc<Metrics>,
-    /// What was wanted at the last look.
+    /// The manifests wanted at the last look.
     wanted: Vec<Manifest>,
-    /// This server's mark has been written since it changed last.
+    /// True if this server has written its current mark.
     claimed: bool,
-    /// Objects that may be there from before, and are not wanted: taken away once.
+    /// Objects of earlier policies that are no longer wanted. They are deleted once.
     outdated: Vec<Reference>,
-    /// The resource version of what the apiserver left as it was although it differs: a newer one may
-    /// add defaults that this version does not know.
+    /// Resource versions at which the apiserver kept a difference despite a write. A newer
+    /// apiserver may add defaults that this version does not know.
     insisted: BTreeMap<String, String>,
     watches: JoinSet<()>,
     changed: Arc<Notify>,
     known: Known,
     begun: Instant,
-    /// When this server wrote last.
+    /// The time of this server's last write.
     wrote: Option<Instant>,
-    /// When to look although nothing is heard.
+    /// The time of the next look without an event.
     next: Instant,
-    /// The failure that was told last.
+    /// The last logged failure.
     told: String,
 }
 
 impl Keeper {
-    /// Keeps it for the policy of `state`, which may change.
+    /// Keeps the registration for the policy of `state`, which may change.
     pub(crate) fn new(kept: Kept, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
         Self {
             kept,
@@ -95,13 +95,13 @@ impl Keeper {
         }
     }
 
-    /// Tells when one of the objects changes.
+    /// Notified whenever a registered object changes.
     pub(crate) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
     }
 
-    /// Looks because something changed; a moment later where this server has just written, so that two
-    /// that do not agree yet write seldom.
+    /// Looks after an event. The look is delayed after a recent write, so that two servers in
+    /// disagreement write seldom.
     pub(crate) async fn heard(&mut self) {
         if self.is_ready() && self.wrote.is_none_or(|at| at.elapsed() >= REST) {
             self.look().await;
@@ -110,7 +110,7 @@ impl Keeper {
         }
     }
 
-    /// Looks where something else is wanted than before, something failed, or nothing was heard for long.
+    /// Looks if the wanted manifests changed, the last look failed, or no event came for long.
     pub(crate) async fn tick(&mut self) {
         if !self.is_ready() {
             return self.wait();
@@ -121,8 +121,8 @@ impl Keeper {
         }
     }
 
-    /// Looks once, and puts back what differs. A failure is counted, told when it is another than the
-    /// last, and mended by the next look.
+    /// Looks once and restores differences. A failure is counted, logged unless it repeats the
+    /// last, and retried by the next look.
     pub(crate) async fn look(&mut self) {
         self.next = Instant::now() + SELDOM;
         let wanted = self.wants();
@@ -146,7 +146,7 @@ impl Keeper {
         self.told = told;
     }
 
-    /// What is known of the cluster stays as it was while the cluster is not heard.
+    /// The wanted manifests. `known` keeps its last value while the facts are stale or incomplete.
     fn wants(&mut self) -> Vec<Manifest> {
         let policy = self.state.policy();
         let source = self.state.source();
@@ -165,12 +165,12 @@ impl Keeper {
         });
     }
 
-    /// Whether the facts are there, or were waited for long enough.
+    /// True if the facts are complete, or `SELDOM` has passed since the start.
     fn is_ready(&self) -> bool {
         self.state.source().pending().is_empty() || self.begun.elapsed() >= SELDOM
     }
 
-    /// Takes what is wanted from now on, and watches that.
+    /// Sets the wanted manifests and watches them.
     fn want(&mut self, wanted: Vec<Manifest>) {
         if wanted == self.wanted {
             return;
@@ -209,12 +209,12 @@ impl Keeper {
         }
     }
 
-    /// Each object by itself: one that may not be written keeps no other away. Gives the first failure.
+    /// Brings each object up to date, even if another fails. Returns the first failure.
     async fn bring(&mut self) -> Result<(), Error> {
         let Some(first) = self.wanted.last().cloned() else {
             return Ok(());
         };
-        // The object that bears the mark decides for all, so it is read first, and claimed first.
+        // The object with the mark decides for all, so it is read and claimed first.
         let lives = self.kept.cluster.live(&first.reference).await?;
         let own = borne(&first.body).unwrap_or_default();
         let turn = turn(own, lives.as_ref().and_then(borne), self.claimed);
@@ -265,7 +265,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes away what was wanted before. It is asked for once: its names may be nobody's.
+    /// Deletes objects that are no longer wanted. Each is tried until a deletion succeeds once.
     async fn take_away(&mut self) -> Result<(), Error> {
         let mut result = Ok(());
         for reference in std::mem::take(&mut self.outdated) {

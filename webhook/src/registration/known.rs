@@ -1,8 +1,8 @@
-//! The facts that conditions carry, so that the apiserver can tell without the server.
+//! Facts that the conditions carry, so that the apiserver can decide without the server.
 //!
-//! In the usual layout every HelmRelease lives beside Flux, and so do the records of all their Helm
-//! releases: the network's and the certificate manager's too. Were all of them refused while the
-//! server is down, nothing could bring it back.
+//! HelmReleases and their records usually live beside Flux, those of the network and the
+//! certificate manager included. If all of these were refused while the server is down, nothing
+//! could bring the server back.
 
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
@@ -11,26 +11,27 @@ use fluxkeep::helm::record::NAME as RECORD;
 use fluxkeep::object::{ALLOW, Object, UNTIL};
 use jiff::Timestamp;
 
-/// Entries of one list. A cluster has some hundred HelmReleases; conditions stay below 64 kB.
+/// Entries of a list at most. A cluster has hundreds of HelmReleases; conditions stay below 64 kB.
 const MOST: usize = 500;
 const DAY: i64 = 24 * 60 * 60;
 
-/// What is known of Helm releases and of time, in the words of conditions.
+/// The Helm releases and the time that conditions know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Records in the engine's namespaces of releases that are installed elsewhere: how
-    /// `NAMESPACE/NAME` of each begins, the version left out.
+    /// Prefixes of records, `NAMESPACE/NAME` without the version, kept in the engine's namespaces
+    /// for releases installed elsewhere.
     pub elsewhere: Vec<String>,
-    /// Records elsewhere of releases that are installed into the engine's namespaces, or own it.
+    /// Prefixes of records kept elsewhere, of releases that install into these namespaces or own
+    /// Flux.
     pub engines: Vec<String>,
-    /// HelmReleases that own the engine and are installed elsewhere, as `NAMESPACE/NAME`.
+    /// HelmReleases that own the engine but install elsewhere, as `NAMESPACE/NAME`.
     pub owners: Vec<String>,
-    /// Overrides that ended before this open nothing. None where nobody looks after it.
+    /// Overrides that end before this time are void. `None` if no server updates the time.
     pub as_of: Option<Timestamp>,
 }
 
 impl Known {
-    /// Reads it off the facts.
+    /// Derives the lists and the time from the facts.
     #[must_use]
     pub fn of(facts: &Facts, engine: &Engine, now: Timestamp) -> Self {
         let owners = facts.owners(engine);
@@ -76,7 +77,7 @@ impl Known {
     }
 }
 
-/// What helm-controller makes of a HelmRelease.
+/// The Helm release that helm-controller makes of a HelmRelease.
 struct Made<'a> {
     namespace: &'a str,
     storage: &'a str,
@@ -84,7 +85,7 @@ struct Made<'a> {
     record: String,
 }
 
-/// None where it is no HelmRelease, or one about another cluster.
+/// `None` if the object is no HelmRelease, or installs into another cluster.
 fn made(object: &Object) -> Option<Made<'_>> {
     let namespace = object.namespace.as_deref()?;
     let release = object.installs()?;
@@ -97,13 +98,13 @@ fn made(object: &Object) -> Option<Made<'_>> {
     })
 }
 
-/// How `NAMESPACE/NAME` of a release's records begins.
+/// The prefix of the names of a release's records, with the namespace.
 fn begin(namespace: &str, release: &str) -> String {
     format!("{namespace}/{RECORD}{release}.v")
 }
 
-/// The begin of the day, or the last end of an override since. It moves only then: each move is a
-/// write, and replicas have to agree on it.
+/// The start of the day, or the latest end of an override since. Any other moment would cause more
+/// writes, and replicas have to agree on the time.
 fn as_of(facts: &Facts, now: Timestamp) -> Timestamp {
     let second = now.as_second();
     let midnight = Timestamp::from_second(second - second.rem_euclid(DAY)).unwrap_or(now);

@@ -1,4 +1,4 @@
-//! An object to register, whatever its kind.
+//! Objects to register, of any kind.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use kube::core::ApiResource;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// What is asked of the apiserver to be there.
+/// An object that the apiserver is to hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
-    /// Which object.
+    /// The object's kind and name.
     pub reference: Reference,
     /// The object, with `apiVersion` and `kind`.
     pub body: Value,
 }
 
-/// A cluster-scoped object, by kind and name.
+/// The kind and name of a cluster-scoped object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Its kind.
+    /// The object's kind.
     pub resource: ApiResource,
-    /// Its name.
+    /// The object's name.
     pub name: String,
 }
 
@@ -35,7 +35,7 @@ impl Manifest {
             ApiResource::erase::<K>(&()),
             object.meta().name.clone().unwrap_or_default(),
         );
-        // Only strings, numbers and lists: nothing that serde_json could refuse.
+        // Serializing cannot fail: the object holds only strings, numbers and lists.
         let body = serde_json::to_value(object).unwrap_or_default();
         Self {
             reference: Reference { resource, name },
@@ -51,8 +51,7 @@ impl Manifest {
     }
 }
 
-/// The kinds that are registered, in the order in which they are taken away: what needs the server
-/// first.
+/// The registered kinds in the order of removal: webhooks, which need the server, come first.
 pub(super) fn kinds() -> [ApiResource; 4] {
     [
         ApiResource::erase::<MutatingWebhookConfiguration>(&()),
@@ -62,13 +61,13 @@ pub(super) fn kinds() -> [ApiResource; 4] {
     ]
 }
 
-/// The parts that decide whom the apiserver asks and what it refuses. They are compared whole.
+/// The parts that decide about requests. They are compared whole.
 const DECISIVE: [&str; 2] = ["spec", "webhooks"];
 
-/// True if a live object is exactly as wanted in what it decides, and carries the wanted marks.
+/// True if the decisive parts are as wanted and all wanted labels and annotations are present.
 ///
-/// Certificates that are not wanted are somebody else's to write. Everything else that a person or
-/// another program adds loosens or widens what is refused: a selector, a condition, an exclusion.
+/// Certificates that are not wanted belong to another writer. Any other addition, such as a
+/// selector, a condition or an exclusion, would change which requests are refused.
 pub(super) fn is_as(wanted: &Value, live: &Value) -> bool {
     let is_part = |key: &&str| {
         let wanted = trusting(wanted, live, key);
@@ -83,7 +82,7 @@ pub(super) fn is_as(wanted: &Value, live: &Value) -> bool {
     DECISIVE.iter().all(is_part) && ["labels", "annotations"].iter().all(has_marks)
 }
 
-/// The merge patch that makes a live object as wanted. Nobody must have written since it was read.
+/// The merge patch that makes a live object as wanted. It fails if the object changed since.
 pub(super) fn mend(wanted: &Value, live: &Value) -> Value {
     let metadata = json!({
         "resourceVersion": live.pointer("/metadata/resourceVersion"),
@@ -102,7 +101,7 @@ pub(super) fn mend(wanted: &Value, live: &Value) -> Value {
     Value::Object(patch)
 }
 
-/// A part of what is wanted, with the certificates of the live webhooks where none are wanted.
+/// A wanted part, with the live webhooks' certificates filled in if none are wanted.
 fn trusting(wanted: &Value, live: &Value, key: &str) -> Value {
     let mut part = wanted.get(key).cloned().unwrap_or_default();
     let live = live.get(key).and_then(Value::as_array);
@@ -122,7 +121,7 @@ fn trusting(wanted: &Value, live: &Value, key: &str) -> Value {
     part
 }
 
-/// A value as a merge patch writes it over another one: what is not in it goes.
+/// The merge patch that replaces `live` with `wanted`: keys that are not wanted become null.
 fn replacing(wanted: &Value, live: &Value) -> Value {
     let (Value::Object(wanted), Value::Object(live)) = (wanted, live) else {
         return wanted.clone();
@@ -140,7 +139,7 @@ fn replacing(wanted: &Value, live: &Value) -> Value {
     Value::Object(patch)
 }
 
-/// A value without what the apiserver leaves out: nulls and empty lists.
+/// A value without nulls and empty lists, which the apiserver leaves out.
 fn bare(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -153,7 +152,7 @@ fn bare(value: &Value) -> Value {
     }
 }
 
-/// `kind.group/name`, as kubectl prints it.
+/// Writes `kind.group/name`, as kubectl does.
 impl fmt::Display for Reference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -1,5 +1,5 @@
-//! How the cluster comes to ask: webhook configurations and their twin of policies, generated from
-//! the table of rules and the engine's profile.
+//! The registration: webhook configurations and policies, generated from the table of rules and the
+//! engine's profile. They make the apiserver ask the server.
 
 mod applier;
 mod apply;
@@ -38,28 +38,28 @@ use std::collections::BTreeMap;
 use fluxkeep::policy::Policy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// The name of both configurations, and of the field manager that writes them.
+/// The name of both webhook configurations and of their field manager.
 const NAME: &str = crate::REGISTRATION;
-/// Ends the names of webhooks and policies.
+/// The suffix of the names of webhooks and policies.
 const DOMAIN: &str = "fluxkeep.io";
-/// By these everything that is registered is found again.
+/// Labels on every registered object; `left_over` finds the objects by them.
 const LABELS: [(&str, &str); 2] = [
     ("app.kubernetes.io/component", "registration"),
     ("app.kubernetes.io/part-of", "fluxkeep"),
 ];
 
-/// Where the server is, for the apiserver.
+/// The server's address and trust, as the apiserver sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// Where the apiserver finds it.
+    /// The URL or Service under which the apiserver reaches the server.
     pub address: Address,
-    /// The certificates to trust, in PEM; none where somebody else writes them.
+    /// The PEM certificates to trust; `None` if another program writes them.
     pub authority: Option<String>,
-    /// The Helm releases that never fail closed: fluxkeep's own, and what it needs to come back.
+    /// Helm releases that never fail closed: fluxkeep's own and those it needs to come back.
     pub releases: Vec<String>,
 }
 
-/// Where the apiserver finds the server.
+/// The address under which the apiserver reaches the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `https://host[:port][/path]`, without a slash at the end.
@@ -76,12 +76,12 @@ pub enum Address {
 }
 
 impl Registration {
-    /// Everything that is registered, in the order in which it is: what refuses by itself first. The last
-    /// bears the mark of who wants it.
+    /// All objects to register, in the order of writing: policies first, since they refuse without
+    /// the server. The last object carries the mark of the server that wants it.
     #[must_use]
     pub fn manifests(&self, policy: &Policy, known: &Known) -> Vec<Manifest> {
         let mut manifests = self.unmarked(policy, known);
-        // What is known changes with the cluster, and replicas hear of it one after the other.
+        // The mark ignores `known`: replicas learn of facts at different times.
         let mark = claim::mark(&self.unmarked(policy, &Known::default()));
         if let Some(last) = manifests.last_mut() {
             last.annotate(claim::REGISTERED_BY, &mark);
@@ -103,7 +103,7 @@ impl Registration {
     }
 }
 
-/// Every object that a policy with these namespaces of the engine may want, whatever its levels.
+/// References to all objects that any policy with these engine namespaces may want.
 fn references(policy: &Policy) -> Vec<Reference> {
     let everything = Policy {
         engine: policy.engine.clone(),

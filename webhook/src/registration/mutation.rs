@@ -1,4 +1,4 @@
-//! The one webhook that changes what it is asked about, registered where the policy wants it.
+//! The only webhook that changes an object; registered if the policy asks for it.
 
 use fluxkeep::helm::post_renderer::{EVERY_KIND, patch};
 use fluxkeep::policy::Policy;
@@ -12,17 +12,17 @@ use super::release::{is_own, is_suspended};
 use super::webhook::{IMPATIENT, Scope, client_config, match_conditions, reinvoked, rule};
 use super::{DOMAIN, Known, Registration};
 
-/// A HelmRelease that is written.
+/// Writes of a HelmRelease.
 const OPERATIONS: [&str; 2] = ["CREATE", "UPDATE"];
 
-/// The name of the webhook.
+/// The webhook's name.
 #[must_use]
 pub fn name() -> String {
     format!("post-renderer.mutation.{DOMAIN}")
 }
 
-/// Under which conditions a HelmRelease is sent, by name. Which of them hold the engine is known to the
-/// server alone, so namespaces tell nothing here: a release elsewhere may bring it, too.
+/// Named match conditions for a HelmRelease. Namespaces play no part: a release elsewhere may bring
+/// the engine too, and only the server can tell.
 #[must_use]
 pub fn conditions(profile: &Profile<'_>) -> Vec<(&'static str, String)> {
     let remote = all([
@@ -42,7 +42,7 @@ pub fn conditions(profile: &Profile<'_>) -> Vec<(&'static str, String)> {
     own.into_iter().chain(sent).collect()
 }
 
-/// Whether the post-renderer is there as fluxkeep writes it; written otherwise, the server knows it.
+/// True if the post-renderer is there as fluxkeep writes it. Other spellings the server detects.
 fn has_stanza() -> String {
     let target = format!(
         "has(one.target) && one.target == {{'kind': {}}}",
@@ -62,8 +62,8 @@ fn has_stanza() -> String {
     ])
 }
 
-/// The webhook, where the policy wants it. It fails open: what it adds is a second net, and the gates
-/// judge what has become of the release.
+/// The webhook, if the policy asks for it. It fails open, because the gates judge the release
+/// afterwards.
 pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<MutatingWebhook> {
     let profile = Profile {
         engine: &policy.engine,

@@ -1,4 +1,4 @@
-//! HelmReleases and release records, as conditions.
+//! HelmReleases and Helm's release records, as CEL conditions.
 
 use fluxkeep::helm::record::NAME as RECORD;
 use fluxkeep::helm::release::shortened;
@@ -7,12 +7,12 @@ use super::Known;
 use super::cel::{NEW, OLD, all, any, list, not, optional, starts_with, text};
 use super::engine::{Profile, is_inside};
 
-/// Whether helm-controller leaves a HelmRelease alone.
+/// True if helm-controller ignores a HelmRelease.
 pub(super) fn is_suspended(object: &str) -> String {
     format!("has({object}.spec) && has({object}.spec.suspend) && {object}.spec.suspend == true")
 }
 
-/// Whether an update makes another release of it, which counts as soon as it is resumed.
+/// True if an update points a HelmRelease to another release, which takes effect on resume.
 pub(super) fn becomes_another() -> String {
     let differs = |field: &str| {
         let [old, new] = [OLD, NEW].map(|object| optional(object, field));
@@ -31,8 +31,8 @@ pub(super) fn becomes_another() -> String {
     ])
 }
 
-/// A HelmRelease that installs into the engine's namespaces, or owns the engine, and never fluxkeep's.
-/// Where it is kept tells nothing: usually all of them are kept beside Flux.
+/// True for a HelmRelease that installs into the engine's namespaces or owns the engine, unless it
+/// is fluxkeep's own. Its own namespace tells nothing: HelmReleases usually live beside Flux.
 pub(super) fn is_engines_release(object: &str, profile: &Profile<'_>) -> String {
     let target = optional(object, "targetNamespace");
     let namespace = format!("({target} == '' ? request.namespace : {target})");
@@ -50,7 +50,7 @@ pub(super) fn is_engines_release(object: &str, profile: &Profile<'_>) -> String 
     all([any(is_engines), not(&remote)].into_iter().chain(own))
 }
 
-/// As [`is_engines_release`], before or after a write: one that leaves uninstalls Flux.
+/// As [`is_engines_release`], before or after a write: a release that moves away uninstalls Flux.
 pub(super) fn was_or_is_engines_release(profile: &Profile<'_>) -> String {
     let was = all([
         "request.operation == 'UPDATE'".to_owned(),
@@ -59,8 +59,8 @@ pub(super) fn was_or_is_engines_release(profile: &Profile<'_>) -> String {
     any([is_engines_release(NEW, profile), was])
 }
 
-/// A HelmRelease that never fails closed: by its own name, by the name of its Helm release, or by the name
-/// that helm-controller makes up for that.
+/// True for a HelmRelease that never fails closed. Its own name counts, its Helm release's name, or
+/// the name that helm-controller composes.
 pub(super) fn is_own(object: &str, profile: &Profile<'_>) -> Option<String> {
     if profile.releases.is_empty() {
         return None;
@@ -79,14 +79,14 @@ pub(super) fn is_own(object: &str, profile: &Profile<'_>) -> Option<String> {
             .iter()
             .filter_map(|name| is_shortened_to(&composed, name)),
     );
-    // The apiserver makes up a name behind the mutating phase only.
+    // The apiserver generates names only after the mutating phase.
     let by_name = all([format!("has({name})"), any(alike)]);
     let release = optional(object, "releaseName");
     Some(any([by_name, format!("{release} in {names}")]))
 }
 
-/// Whether helm-controller may have shortened a name to this one. CEL has no SHA-256, so the first 40
-/// bytes tell.
+/// A condition for names that helm-controller may have shortened to `name`. CEL has no SHA-256, so
+/// only the first 40 bytes are compared.
 fn is_shortened_to(composed: &str, name: &str) -> Option<String> {
     let (start, hash) = name.rsplit_once('-')?;
     if start.len() != 40 || hash.len() != 12 {
@@ -99,7 +99,7 @@ fn is_shortened_to(composed: &str, name: &str) -> Option<String> {
     ]))
 }
 
-/// A Helm release record, by the name that Helm gives it.
+/// True for a Helm release record, by its name.
 pub(super) fn is_record() -> String {
     all([
         format!("has({NEW}.metadata.name)"),
@@ -107,8 +107,8 @@ pub(super) fn is_record() -> String {
     ])
 }
 
-/// A record in the engine's namespaces, but for those of fluxkeep's own release and of releases that are
-/// known to be installed elsewhere; and one elsewhere of a release that is known to be the engine's.
+/// True for records in the engine's namespaces, except those of fluxkeep's own release and of
+/// releases known to install elsewhere. Also true for records elsewhere of the engine's releases.
 pub(super) fn is_engines_record(profile: &Profile<'_>) -> String {
     let Known {
         elsewhere, engines, ..
@@ -124,7 +124,7 @@ pub(super) fn is_engines_record(profile: &Profile<'_>) -> String {
     any([closed].into_iter().chain(is_record_of(engines)))
 }
 
-/// Whether a record begins as one of a list does.
+/// True if a record's name starts with an entry of the list; `None` for an empty list.
 fn is_record_of(begins: &[String]) -> Option<String> {
     let name = format!("(request.namespace + '/' + {NEW}.metadata.name)");
     let listed = list(begins);

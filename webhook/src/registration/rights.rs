@@ -1,4 +1,4 @@
-//! The rights that keeping the registration takes.
+//! The RBAC rights for keeping the registration.
 
 use fluxkeep::policy::Policy;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -6,15 +6,15 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use super::manifest::kinds;
 use super::references;
 
-/// Each is authorised with the object's name: a watch by its field selector, a create because it is a
-/// server-side apply.
+/// RBAC checks all verbs against the object's name: a watch by its field selector, a create because
+/// server-side apply sends the name.
 const VERBS: [&str; 5] = ["get", "watch", "create", "patch", "delete"];
 
 /// The rules of a ClusterRole, for the engine's namespaces of a policy.
 ///
-/// Without names they would let their holder register a webhook for anything, Secrets first. The
-/// apiserver lets nobody write a policy with a parameter who may not read every object of the
-/// parameter's kind: the twin's is the engine's Namespace, which may excuse it.
+/// Without names, the rules would allow a webhook for anything, Secrets first. The apiserver
+/// demands of a policy's writer the right to read all objects of its parameter's kind. The twin's
+/// parameter is the engine's Namespace, for overrides.
 #[must_use]
 pub fn rights(policy: &Policy) -> Vec<PolicyRule> {
     let known = references(policy);
@@ -31,7 +31,7 @@ pub fn rights(policy: &Policy) -> Vec<PolicyRule> {
     rules
 }
 
-/// One rule of a role.
+/// A rule of a role.
 pub(crate) fn rule(group: &str, resource: &str, verbs: &[&str]) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![group.to_owned()]),

@@ -1,12 +1,12 @@
-//! What takes rights from the engine's controllers, as conditions.
+//! Losses of rights of the engine's controllers, as CEL conditions.
 
 use fluxkeep::engine::Engine;
 use fluxkeep::rules::engine_rights_lost::CORE_GROUPS;
 
 use super::cel::{NEW, OLD, all, any, is_resource_in, list, not};
 
-/// A ServiceAccount of the engine's namespaces taken out of a binding, or a group of Flux's API out of
-/// a role. What only adds is nobody's business.
+/// True if a binding loses a ServiceAccount of the engine's namespaces, or a role loses an API
+/// group of Flux. Additions do not count.
 pub(super) fn loses_rights(engine: &Engine) -> String {
     any([unbinds(engine), empties()])
 }
@@ -45,7 +45,7 @@ fn empties() -> String {
     all([is_resource_in(&["clusterroles", "roles"]), gone])
 }
 
-/// Whether an item of a list meets a condition; false without the list, which may also be null.
+/// True if an item of a list meets a condition; false if the list is absent or null.
 fn exists(list: &str, item: &str, condition: &str) -> String {
     format!("(has({list}) && {list} != null && {list}.exists({item}, {condition}))")
 }

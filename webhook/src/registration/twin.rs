@@ -1,10 +1,10 @@
-//! The twin: ValidatingAdmissionPolicies that refuse what takes the engine away in the apiserver
-//! itself, without the server.
+//! The twin: ValidatingAdmissionPolicies that make the apiserver itself refuse the loss of the
+//! engine, without the server.
 //!
-//! Generated from what the webhook's gates are generated from, so both know the same engine. What a
-//! policy cannot know: the facts (so it does not tell which HelmRelease owns Flux) and the policy
-//! file's overrides. It has no clock either. The server writes one into it: the begin of the day, and
-//! the end of each override that is over. An override that ends while no server runs opens it still.
+//! The policies and the webhook's gates share their sources, so both know the same engine. A policy
+//! lacks the facts, so it cannot tell which HelmRelease owns Flux. It lacks the policy file's
+//! overrides and a clock. The server writes the start of the day and each past end of an override
+//! into the policy. Without a server, an override therefore outlives its end.
 
 use std::collections::BTreeMap;
 
@@ -29,17 +29,17 @@ use super::gate::{ENGINE_DELETED, ENGINE_LABEL_REMOVED, Gate, HELM_RELEASES};
 use super::webhook::match_conditions;
 use super::{DOMAIN, Known, grant, metadata};
 
-/// A rule that a policy refuses by, too.
+/// A rule that is also enforced by a policy.
 struct Twin {
     rule: &'static Rule,
-    /// Whose operations and resources it has.
+    /// The gate that gives the operations and resources.
     gate: &'static Gate,
     conditions: fn(&Engine) -> Vec<(&'static str, String)>,
-    /// What the user does.
+    /// The user's action, for the message.
     does: &'static str,
-    /// What to do instead, for an engine in this namespace.
+    /// The remedy, for an engine in the given namespace.
     remedy: fn(&str) -> String,
-    /// Whether an override on the engine's Namespace counts, too.
+    /// True if an override on the engine's Namespace also counts.
     covers: bool,
 }
 
@@ -73,7 +73,7 @@ static TWINS: [Twin; 2] = [
     },
 ];
 
-/// The policies, each with a binding for each of the engine's namespaces where its override counts.
+/// The policies, with a binding for each engine namespace whose override counts.
 pub(super) fn twins(
     policy: &Policy,
     known: &Known,
@@ -117,7 +117,7 @@ impl Twin {
     }
 
     fn constraints(&self) -> MatchResources {
-        // The facts alone tell which HelmRelease owns the engine, and which Kustomization applies it.
+        // Only the facts tell which HelmRelease owns the engine and which Kustomization applies it.
         let asked = (self.gate.resources)().into_iter();
         let known = asked.filter(|(_, resources)| {
             *resources != [HELM_RELEASES] && *resources != [KUSTOMIZATIONS]
@@ -140,14 +140,14 @@ impl Twin {
         Validation {
             expression: self.is_excused(known),
             message_expression: Some(self.message()),
-            // Without it the apiserver answers 422, which clients take for a mistake in the object.
+            // Without a reason the apiserver answers 422, which clients take for an invalid object.
             reason: Some("Forbidden".to_owned()),
             message: None,
         }
     }
 
-    /// Whether annotations excuse the object from the rule, with a reason and an end that was not over when
-    /// the server looked last.
+    /// The CEL expression for a valid override: it names the rule, a reason and an end. The end
+    /// must lie after `as_of`, the time that the server wrote last.
     fn is_excused(&self, known: &Known) -> String {
         let holders = [OLD].into_iter().chain(self.covers.then_some("params"));
         let marks = holders.map(|holder| {
@@ -170,9 +170,9 @@ impl Twin {
         )
     }
 
-    /// What the webhook says, as far as it can be said here.
+    /// The message: the webhook's text as far as CEL can build it.
     fn message(&self) -> String {
-        // The apiserver drops a message that has a line break.
+        // The apiserver drops a message with a line break.
         let remedy = (self.remedy)(HOME).replace('\n', " ");
         let rest = format!(" {}. {remedy}", self.does);
         let rest = text(&rest).replace(HOME, "' + params.metadata.name + '");
@@ -186,7 +186,7 @@ impl Twin {
         words.join(" + ")
     }
 
-    /// One for each of the engine's namespaces where its override counts, else one.
+    /// The bindings: one for each engine namespace if the Namespace's override counts, else one.
     fn bindings(&self, policy: &Policy) -> Vec<ValidatingAdmissionPolicyBinding> {
         let binding = |name: String, spec: ValidatingAdmissionPolicyBindingSpec| {
             let actions = Some(actions(self.rule.weight(policy)));
@@ -219,8 +219,8 @@ impl Twin {
     }
 }
 
-/// What is in a namespace, the Namespace itself, and everything cluster-scoped: of several engines
-/// each namespace stands for its own, and for what they share all of them.
+/// Matches objects in the namespace, the Namespace itself and all cluster-scoped objects. So each
+/// engine's Namespace can excuse its own objects and the cluster-scoped ones.
 fn inside(home: &str) -> MatchResources {
     let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), home.to_owned())]);
     let selector = LabelSelector {
@@ -233,7 +233,7 @@ fn inside(home: &str) -> MatchResources {
     }
 }
 
-/// The apiserver's defaults, written out: what is not written is not put back when it is changed.
+/// The apiserver's defaults, spelled out: only fields that are written are restored after a change.
 pub(super) fn everything() -> MatchResources {
     MatchResources {
         exclude_resource_rules: Some(Vec::new()),
@@ -244,8 +244,8 @@ pub(super) fn everything() -> MatchResources {
     }
 }
 
-/// A Namespace of the engine. Where there is none, there is no engine; refusing then would refuse
-/// every stranger's deletion: a policy's conditions come after its parameter.
+/// The engine's Namespace as the parameter. The apiserver reads the parameter before the match
+/// conditions, so `Deny` without a Namespace would refuse deletions of strangers.
 fn param(home: &str) -> ParamRef {
     ParamRef {
         name: Some(home.to_owned()),
@@ -267,7 +267,7 @@ pub(super) fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// Stands for the engine's namespace until the apiserver puts it in.
+/// Placeholder for the engine's namespace, which CEL fills in from the parameter.
 const HOME: &str = "{home}";
-/// As CEL's `timestamp` reads it.
+/// The timestamps that CEL's `timestamp` can parse.
 const RFC_3339: &str = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$";

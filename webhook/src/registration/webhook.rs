@@ -1,4 +1,4 @@
-//! From gates to webhooks.
+//! Turns gates into webhooks.
 
 use fluxkeep::finding::Level;
 use fluxkeep::policy::Policy;
@@ -15,25 +15,25 @@ use super::engine::Profile;
 use super::gate::{GATES, Gate, Phase};
 use super::{Address, DOMAIN, Known, Registration};
 
-/// How long the apiserver waits where nothing may pass unseen: its own default.
+/// Timeout in seconds for webhooks that fail closed: the apiserver's own default.
 const PATIENT: i32 = 10;
-/// How long it waits where the request then passes: so long a server that hangs delays each stranger.
+/// Timeout in seconds for webhooks that fail open: a hung server delays strangers by this long.
 pub(super) const IMPATIENT: i32 = 3;
 
-/// What of a gate's requests an entry is for.
+/// The share of a gate's requests that a webhook is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Fails closed.
+    /// The engine's share; fails closed.
     Engine,
-    /// Fails open.
+    /// All other requests; fails open.
     Others,
 }
 
 impl Scope {
-    /// Both.
+    /// Both scopes.
     pub const ALL: [Self; 2] = [Self::Engine, Self::Others];
 
-    /// Its name in that of a webhook.
+    /// The scope's part of a webhook's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,8 +42,8 @@ impl Scope {
         }
     }
 
-    /// Where the server takes its reviews of a phase. Each scope has a path, so that the server can
-    /// tell what fails closed before it reads a review.
+    /// The server's path for a phase. Each scope has its own path, so the server knows the scope
+    /// before it reads the review.
     #[must_use]
     pub const fn path(self, phase: Phase) -> &'static str {
         match (phase, self) {
@@ -54,7 +54,7 @@ impl Scope {
         }
     }
 
-    /// What becomes of a request when the server cannot be asked.
+    /// The `failurePolicy`: the outcome if the server is unreachable.
     #[must_use]
     pub const fn failure_policy(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Scope {
         }
     }
 
-    /// How many seconds the apiserver waits.
+    /// The `timeoutSeconds` of the scope's webhooks.
     #[must_use]
     pub const fn timeout(self) -> i32 {
         match self {
@@ -74,13 +74,13 @@ impl Scope {
 }
 
 impl Gate {
-    /// The name of a webhook, as refusals show it.
+    /// The webhook's name, as refusals show it.
     #[must_use]
     pub fn webhook(&self, scope: Scope) -> String {
         format!("{}.{}.{DOMAIN}", self.name, scope.name())
     }
 
-    /// Under which conditions a request is sent, by name; all of them must hold.
+    /// Named match conditions; a request is sent only if all hold.
     #[must_use]
     pub fn conditions(&self, scope: Scope, profile: &Profile<'_>) -> Vec<(&'static str, String)> {
         let closed = (self.closed)(profile);
@@ -94,8 +94,8 @@ impl Gate {
             .collect()
     }
 
-    /// Whether the server is asked at all under this policy, and whether it may refuse. Nothing is sent for
-    /// the sake of `review-unreadable` alone.
+    /// True if a rule of the gate is on. `review-unreadable` alone does not count: nothing is sent
+    /// for its sake.
     fn is_asked(&self, policy: &Policy) -> bool {
         self.rules()
             .filter(|rule| rule.id != review_unreadable::RULE.id)
@@ -144,7 +144,7 @@ fn webhook(
         object_selector: Some(LabelSelector::default()),
         failure_policy: Some(scope.failure_policy().to_owned()),
         timeout_seconds: Some(scope.timeout()),
-        // An Event tells of a refusal, which is final: nothing would ever have to be undone.
+        // The only side effect is an Event about a final refusal, which never has to be undone.
         side_effects: "None".to_owned(),
         admission_review_versions: vec!["v1".to_owned()],
     }
