@@ -1,4 +1,4 @@
-//! What is counted. Labels are rule ids, doors and decisions, never the names of objects.
+//! Metrics. Labels are rule ids, doors and decisions, never object names.
 
 mod followed;
 
@@ -26,13 +26,13 @@ use crate::tls::Unknown;
 use crate::version;
 use followed::Followed;
 
-/// The door of what was no readable review.
+/// The door label for requests without a readable review.
 pub(crate) const NO_DOOR: &str = "none";
 
 /// The media type of [`Metrics::text`].
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// From 50 µs, below the fastest review, to 10 s, the default timeout of a webhook.
+/// From 50 µs, below the fastest review, to 10 s, a webhook's default timeout.
 const SECONDS: [f64; 12] = [
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0,
 ];
@@ -105,7 +105,7 @@ struct RegistrationChange {
     change: &'static str,
 }
 
-/// As many as are registered: a dozen.
+/// A registered object: about a dozen exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Registered {
     object: String,
@@ -127,7 +127,7 @@ struct Reload {
     result: &'static str,
 }
 
-/// Every metric of the server.
+/// All metrics of the server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -215,7 +215,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that got no review in return.
+    /// Counts a request that was answered without a review.
     pub fn failed(&self) {
         self.reviews
             .get_or_create(&Review {
@@ -225,7 +225,7 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts a request of a lane that was not read or judged, and why.
+    /// Counts a request of a lane that was not read or judged, with the reason.
     pub(crate) fn turned_away(&self, scope: Scope, why: TurnedAway) {
         let (lane, reason) = (scope.name(), why.name());
         self.turned_away
@@ -233,25 +233,25 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts a connection that gave way to a newer one, in its `handshake` or when it was `open`.
+    /// Counts a connection that made room for a newer one, in its `handshake` or when `open`.
     pub(crate) fn gave_way(&self, stage: &'static str) {
         self.given_way.get_or_create(&Stage { stage }).inc();
     }
 
-    /// Counts a caller that was refused in its handshake, and why.
+    /// Counts a caller that was refused in its handshake, with the reason.
     pub(crate) fn not_known(&self, why: Unknown) {
         let reason = why.name();
         self.not_known.get_or_create(&NotKnown { reason }).inc();
     }
 
-    /// Counts a look at the policy file that found it changed.
+    /// Counts a changed policy file, and whether it could be loaded.
     pub fn reloaded(&self, good: bool) {
         let result = if good { "success" } else { "error" };
         self.reloads.get_or_create(&Reload { result }).inc();
         self.policy.set(i64::from(good));
     }
 
-    /// Counts a new certificate, or a failure to take one.
+    /// Counts a new certificate, or a failure to get one.
     pub fn rotated(&self, certificate: &'static str, good: bool) {
         let result = if good { "success" } else { "error" };
         self.rotations
@@ -262,31 +262,31 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts an object of the registration that had to be written, or a failure to.
+    /// Counts a write to the registration, or a failed look.
     pub fn kept(&self, change: &'static str) {
         self.registrations
             .get_or_create(&RegistrationChange { change })
             .inc();
     }
 
-    /// Notes whether an object of the registration differs from what this server wants.
+    /// Records whether a registered object differs from the wanted one.
     pub fn differs(&self, object: &str, differs: bool) {
         let object = object.to_owned();
         let gauge = self.differences.get_or_create(&Registered { object });
         gauge.set(i64::from(differs));
     }
 
-    /// Forgets which objects differ: others may be wanted now.
+    /// Clears all recorded differences, since other objects may be wanted now.
     pub(crate) fn forget_differences(&self) {
         self.differences.clear();
     }
 
-    /// Counts an Event that was to be written: `written`, `failed`, or `dropped` for lack of room.
+    /// Counts an Event as `written`, `failed`, or `dropped` for lack of room.
     pub fn told(&self, result: &'static str) {
         self.events.get_or_create(&Telling { result }).inc();
     }
 
-    /// Notes the end of a certificate's life.
+    /// Records the end of a certificate's life.
     pub fn expires(&self, certificate: &'static str, not_after: SystemTime) {
         let seconds = not_after
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -297,17 +297,17 @@ impl Metrics {
             .set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
-    /// The OpenMetrics text, with what can be read off the state now.
+    /// The OpenMetrics text, with gauges updated from the state.
     #[must_use]
     pub fn text(&self, state: &State) -> String {
         self.observe(state);
         self.encoded()
     }
 
-    /// The OpenMetrics text, as counted so far.
+    /// The OpenMetrics text as counted so far.
     pub(crate) fn encoded(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
@@ -349,7 +349,7 @@ impl Metrics {
         }
     }
 
-    /// A series that appears with its first event hides that event from `rate()`.
+    /// Creates series at zero: `rate()` misses the event that a series begins with.
     fn start_at_zero(&self) {
         for door in Door::ADMISSION.map(Door::name) {
             for decision in ["allow", "warn", "refuse", "error"] {
@@ -395,7 +395,7 @@ impl Metrics {
         }
     }
 
-    /// At the level that a rule has by itself; another one in the policy begins with its first event.
+    /// Uses each rule's default level; series for other levels begin with their first event.
     fn start_rules_at_zero(&self) {
         let at_doors = |rule: &'static Rule| {
             rule.doors
@@ -434,7 +434,7 @@ impl Metrics {
         self
     }
 
-    /// Registers what reviews move.
+    /// Registers the metrics that reviews change.
     fn register_admission(&mut self) {
         let registry = &mut self.registry;
         registry.register(
@@ -479,7 +479,7 @@ impl Metrics {
         );
     }
 
-    /// Registers what the server's own work moves.
+    /// Registers the metrics that the server's own work changes.
     fn register_upkeep(&mut self) {
         let registry = &mut self.registry;
         registry.register(

@@ -1,6 +1,6 @@
-//! Requests to the apiserver whose answers show in no log, and its clock.
+//! Requests to the apiserver whose answers are never logged, and the apiserver's clock.
 //!
-//! kube's own calls log an answer that they cannot read; an answer may be a Secret.
+//! kube's own calls log answers that they cannot parse, and an answer may be a Secret.
 
 use std::time::SystemTime;
 
@@ -16,18 +16,18 @@ use serde_json::Value;
 
 use super::failure::Failure;
 
-/// A patch that finds the entries of a list by their names, and owns no more than what it changes.
+/// A patch that matches list entries by name and takes ownership of the changed fields only.
 pub(super) const MERGE: &str = "application/strategic-merge-patch+json";
 
-/// What came back.
+/// The apiserver's answer.
 pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-/// Asks. That there is no such object is an answer to a question, and means for a write that somebody
-/// else was faster.
+/// Sends a request. A 404 is an answer to a read; for a write it means that another client was
+/// faster.
 pub(super) async fn ask(
     client: &Client,
     method: Method,
@@ -67,12 +67,12 @@ pub(super) async fn ask(
 }
 
 impl Answer {
-    /// The object; none where there is none.
+    /// The object; `None` if it does not exist.
     pub(super) fn object<T: DeserializeOwned>(&self, what: &str) -> Result<Option<T>, Failure> {
         if self.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        // What serde says could quote the object.
+        // serde's message could quote the object.
         serde_json::from_slice(&self.body)
             .map(Some)
             .map_err(|_| Failure::Refused {
@@ -82,8 +82,8 @@ impl Answer {
             })
     }
 
-    /// The apiserver's clock. It is the apiserver that finds a certificate valid or not, and replicas
-    /// on nodes whose clocks are wrong still agree by it.
+    /// The apiserver's clock. The apiserver decides whether a certificate is valid, and replicas
+    /// agree even if their nodes' clocks are wrong.
     pub(super) fn date(&self) -> SystemTime {
         let date = self.headers.get(DATE).and_then(|date| date.to_str().ok());
         let moment = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());

@@ -1,4 +1,4 @@
-//! Looks, does one step, and looks again.
+//! Looks, performs one step, and looks again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use super::place::{Place, Seen};
 use crate::metrics::Metrics;
 use crate::readiness::Pending;
 
-/// For one step with all that it asks: the apiserver answers within milliseconds, or is ill.
+/// Limit for a step with all its requests: a healthy apiserver answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// From nothing to a served leaf it takes four, and replicas overtake each other. The rest waits for
-/// the next tick, should somebody undo what is done here.
+/// Steps per tick at most. A first leaf takes four steps, and replicas overtake each other. Further
+/// steps wait for the next tick, in case another writer undoes these.
 const STEPS: usize = 12;
 
-/// Looks after the authority that this replica shares, and serves a leaf of it.
+/// Maintains the authority that this replica shares, and serves a leaf of it.
 pub(crate) struct Custodian {
     place: Place,
     names: Vec<String>,
     current: Arc<Current>,
     metrics: Arc<Metrics>,
-    /// Dropped when the apiserver accepts what is served.
+    /// Dropped when the apiserver accepts the served leaf.
     pending: Option<Pending>,
     leaf: Option<Leaf>,
     held: Held,
-    /// The failure that was told last.
+    /// The last logged failure.
     pub(super) told: String,
 }
 
 impl Custodian {
-    /// Serves through `current`, for these names, what is issued at `place`; `pending` is dropped when
-    /// the apiserver accepts it.
+    /// Serves leaves of the authority at `place` through `current`, for these names. `pending` is
+    /// dropped when the apiserver accepts the served leaf.
     pub(crate) fn new(
         place: Place,
         names: Vec<String>,
@@ -54,10 +54,10 @@ impl Custodian {
         }
     }
 
-    /// Does what is to do now. What fails is told once and tried again at the next look.
+    /// Performs all due steps. A failure is logged once and retried at the next look.
     pub(crate) async fn look(&mut self) {
         for _ in 0..STEPS {
-            // The server's own future would hold it for all its life.
+            // Boxed, because the server's own future would hold this one for its whole life.
             let done = timeout(PATIENCE, Box::pin(self.step())).await;
             match done.unwrap_or(Err(Failure::Silence(PATIENCE.as_secs()))) {
                 Ok(Step::Rest) => return self.told.clear(),
@@ -78,7 +78,7 @@ impl Custodian {
         }
     }
 
-    /// One step, planned by what is there at this moment.
+    /// Plans a step from a fresh look and performs it.
     async fn step(&mut self) -> Result<Step, Failure> {
         let seen = self.place.look().await?;
         let Plan { step, reason } = self.plan(&seen);

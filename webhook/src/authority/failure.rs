@@ -1,36 +1,36 @@
-//! Why a step could not be done.
+//! The reasons why a step fails.
 
 use fluxkeep_certs::Error;
 
-/// Nothing here quotes a Secret: answers are never repeated, only a refusal's message.
+/// A failed step. No variant quotes a Secret: only the message of a refusal is repeated.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The apiserver was not reached, or refused.
+    /// The apiserver was unreachable or refused.
     #[error("{doing}: {reason}{hint}")]
     Refused {
-        /// What was attempted, on what.
+        /// The attempted action and its object.
         doing: String,
-        /// The apiserver's words, or the deepest cause.
+        /// The apiserver's message, or the root cause.
         reason: String,
-        /// What may mend it; empty where that is not knowable.
+        /// A possible remedy; empty if none is known.
         hint: &'static str,
     },
-    /// Another replica was faster. Whoever looks again sees what it did.
+    /// Another replica was faster. The next look shows its write.
     #[error("{0}: somebody else has written it since it was read")]
     Overtaken(String),
-    /// No answer came.
+    /// The apiserver did not answer in time.
     #[error("the apiserver did not answer within {0} s; a NetworkPolicy may block it")]
     Silence(u64),
-    /// The Secret is somebody else's, and stays as it is.
+    /// The Secret has another owner and is left unchanged.
     #[error(
         "{secret} is of type {found}, not {wanted}: it is somebody else's; name another with --tls-secret"
     )]
     Foreign {
-        /// The Secret.
+        /// The Secret's name.
         secret: String,
-        /// Its type.
+        /// The Secret's type.
         found: String,
-        /// The type of Secrets that authorities are kept in.
+        /// The type of Secrets that hold authorities.
         wanted: &'static str,
     },
     /// A certificate could not be made.

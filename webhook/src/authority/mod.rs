@@ -1,7 +1,7 @@
-//! The built-in authority in a cluster: shared by replicas in one Secret, trusted by the apiserver
-//! through the bundles of the registrations.
+//! The built-in authority in a cluster. Replicas share it in a Secret, and the apiserver trusts it
+//! through the bundles of the webhook configurations.
 //!
-//! [`plan`](fluxkeep_certs::plan) says what to do next; here it is done, one step a look.
+//! [`plan`](fluxkeep_certs::plan) chooses the next step; this module performs one step per look.
 
 mod api;
 mod custodian;

@@ -1,4 +1,4 @@
-//! Where an authority is kept and where it is trusted: one Secret, two webhook configurations.
+//! The objects that hold and trust an authority: a Secret and two webhook configurations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use super::api::ask;
 use super::failure::Failure;
 
-/// The name of the webhook configurations, the mutating and the validating one.
+/// The name of both webhook configurations, mutating and validating.
 pub const REGISTRATION: &str = "fluxkeep";
-/// The type of Secrets that authorities are kept in. One of another type is never written.
+/// The type of Secrets that hold authorities. A Secret of another type is never written.
 pub(super) const TYPE: &str = "fluxkeep.io/authority";
-/// Owns the bundles, whoever owns the registrations.
+/// Field manager of the bundles, independent of the field manager of the registrations.
 const MANAGER: &str = "fluxkeep-authority";
 const GROUP: &str = "admissionregistration.k8s.io/v1";
 const PLURALS: [&str; 2] = [
@@ -39,7 +39,7 @@ pub struct SecretName {
 impl FromStr for SecretName {
     type Err = &'static str;
 
-    /// Reads `NAMESPACE/NAME`.
+    /// Parses `NAMESPACE/NAME`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some((namespace, name))
@@ -61,13 +61,13 @@ impl fmt::Display for SecretName {
     }
 }
 
-/// Where an authority is kept and trusted.
+/// The Secret that holds an authority and the webhook configurations that trust it.
 #[derive(Clone)]
 pub struct Place {
     client: Client,
     secret: SecretName,
     registration: String,
-    /// How long certificates live there, and how long is waited.
+    /// The lifetimes of certificates and the waiting times.
     pub terms: Terms,
 }
 
@@ -85,19 +85,19 @@ impl fmt::Debug for Place {
     }
 }
 
-/// What was there. Not `Debug`: it holds the Secret.
+/// The objects as read. Not `Debug`, because it holds the Secret.
 pub(super) struct Seen {
-    /// By the apiserver's clock.
+    /// The time on the apiserver's clock.
     pub(super) now: SystemTime,
     pub(super) authorities: Authorities,
-    /// What of the Secret could not be used, and counts as missing.
+    /// The unusable parts of the Secret, which count as missing.
     pub(super) unusable: Vec<Error>,
     pub(super) registrations: Vec<Registered>,
     secret: Option<Secret>,
 }
 
 impl Seen {
-    /// What the apiserver trusts, by entry.
+    /// The bundles that the apiserver trusts, one per webhook.
     pub(super) fn bundles(&self) -> Vec<Bundle> {
         self.registrations
             .iter()
@@ -106,7 +106,7 @@ impl Seen {
     }
 }
 
-/// A webhook configuration, as far as certificates are concerned.
+/// The parts of a webhook configuration that concern certificates.
 pub(super) struct Registered {
     path: String,
     configuration: Configuration,
@@ -140,8 +140,8 @@ impl Registered {
         })
     }
 
-    /// The entries' bundles and nothing else, with the version that was read. By server-side apply
-    /// the entries themselves would be owned too, and whoever registers could take none out again.
+    /// A patch with the bundles only, at the version that was read. Server-side apply would own the
+    /// whole webhooks, and the registration's own manager could not remove any.
     fn with(&self, bundle: &Bundle) -> Value {
         let config = json!({"caBundle": ByteString(bundle.pem().into_bytes())});
         let entry = |entry: &Entry| json!({"name": entry.name, "clientConfig": config});
@@ -151,8 +151,7 @@ impl Registered {
 }
 
 impl Place {
-    /// An authority that is kept in `secret` and trusted through the webhook configurations of the
-    /// name `registration`.
+    /// An authority in `secret`, trusted through the webhook configurations named `registration`.
     #[must_use]
     pub fn new(client: Client, secret: SecretName, registration: &str) -> Self {
         Self {
@@ -163,7 +162,7 @@ impl Place {
         }
     }
 
-    /// Reads everything.
+    /// Reads all objects.
     pub(super) async fn look(&self) -> Result<Seen, Failure> {
         let mut registrations = Vec::new();
         for plural in PLURALS {
@@ -188,7 +187,7 @@ impl Place {
         })
     }
 
-    /// Keeps these authorities, unless somebody wrote since `seen`.
+    /// Writes the authorities to the Secret; fails if the Secret changed since `seen`.
     pub(super) async fn store(
         &self,
         seen: Option<Secret>,
@@ -212,7 +211,7 @@ impl Place {
             .map(drop)
     }
 
-    /// Lets the apiserver trust this, unless somebody wrote since it was read.
+    /// Writes the bundle to a registration; fails if the registration changed since it was read.
     pub(super) async fn publish(
         &self,
         registered: &Registered,
@@ -269,7 +268,7 @@ impl Place {
 }
 
 impl Seen {
-    /// The Secret as it was read, to be written over; and the authorities that it held.
+    /// The Secret as read, to be overwritten, and its authorities.
     pub(super) fn into_parts(self) -> (Option<Secret>, Authorities) {
         (self.secret, self.authorities)
     }

@@ -1,4 +1,4 @@
-//! What was told, so that what repeats is told once, with a count.
+//! Aggregates repeated notes into one Event with a count.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::plan::Told;
 
-/// For so long what repeats is the same Event: the apiserver keeps one for an hour.
+/// Period in which repeated notes share an Event: the apiserver keeps an Event for an hour.
 const ONE: SignedDuration = SignedDuration::from_mins(50);
-/// So often one Event is written, however often it happens.
+/// Interval between writes of one Event, however often the note repeats.
 const EVERY: SignedDuration = SignedDuration::from_secs(10);
-/// So many different ones are held: a Flux that is deleted as a whole has about 50 objects.
+/// Capacity in distinct notes: deleting a whole Flux touches about 50 objects.
 const MOST: usize = 512;
-/// The longest part of an object's name that goes into an Event's, whose own limit is 253.
+/// Characters of an object's name in an Event's name, whose limit is 253.
 const LONGEST_NAME: usize = 200;
 
-/// What was told.
+/// All notes by their key.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     notes: BTreeMap<Key, Note>,
 }
 
-/// What makes two the same.
+/// Notes with equal keys are the same.
 pub(super) type Key = (Subject, &'static str);
 
 #[derive(Debug)]
@@ -33,14 +33,14 @@ struct Note {
     first: Timestamp,
     last: Timestamp,
     count: i32,
-    /// When it was written last.
+    /// The time of the last write.
     written: Option<Timestamp>,
-    /// Whether something happened since.
+    /// True if the note repeated since the last write.
     is_due: bool,
 }
 
 impl Ledger {
-    /// Notes that something happened. False where there is no room for another one.
+    /// Records a note; false if the capacity is exhausted.
     #[must_use]
     pub(super) fn note(&mut self, told: Told, now: Timestamp) -> bool {
         self.notes
@@ -63,7 +63,7 @@ impl Ledger {
         true
     }
 
-    /// The Events to write now, no more than `most`; the others wait.
+    /// The Events to write now, at most `most`. The rest waits.
     pub(super) fn due(&mut self, now: Timestamp, most: usize) -> Vec<(Key, Event)> {
         let is_due = |note: &Note| {
             note.is_due
@@ -83,7 +83,7 @@ impl Ledger {
         .collect()
     }
 
-    /// Has it written again, after a while, where it could not be.
+    /// Marks a note for another write after a failed one.
     pub(super) fn again(&mut self, key: &Key) {
         if let Some(note) = self.notes.get_mut(key) {
             note.is_due = true;
@@ -91,13 +91,13 @@ impl Ledger {
     }
 }
 
-/// As `kubectl describe`, `kubectl get events` and `flux events` read it.
+/// The Event in the form that `kubectl describe`, `kubectl get events` and `flux events` read.
 fn event((about, reason): &Key, note: &Note) -> Event {
     let start: String = about.name.chars().take(LONGEST_NAME).collect();
     Event {
         metadata: ObjectMeta {
             name: Some(format!("{start}.{:x}", note.first.as_nanosecond())),
-            // Where Events about what is cluster-scoped are.
+            // Events about cluster-scoped objects are kept in `default`.
             namespace: Some(
                 about
                     .namespace

@@ -1,7 +1,7 @@
-//! What is told in the cluster after a refusal: `helm uninstall` hides its text, and helm-controller
-//! shows it in one event only.
+//! Events after a refusal. They are needed because `helm uninstall` hides the refusal, and
+//! helm-controller shows it in a single event.
 //!
-//! An answer never waits for this. What is told goes into a bounded queue; what repeats becomes one
+//! An answer never waits for Events. Notes go into a bounded queue, and repeated notes become one
 //! Event with a count, written at most every ten seconds.
 
 mod ledger;
@@ -16,7 +16,7 @@ use kube::Client;
 pub use rights::rights;
 pub(crate) use teller::Teller;
 
-/// The cluster in which refusals are told of.
+/// The cluster in which Events report refusals.
 #[derive(Clone)]
 pub struct Events(pub Client);
 

@@ -1,4 +1,4 @@
-//! From an answer to what is told of it, and on which objects.
+//! Derives from an answer the notes to write and their objects.
 
 use fluxkeep::admission::Answer;
 use fluxkeep::facts::Facts;
@@ -6,25 +6,25 @@ use fluxkeep::finding::{Finding, Outcome as Became, Subject, more};
 use fluxkeep::render::message::refusal;
 use fluxkeep::request::{Change, Operation, Subject as About};
 
-/// What the new Events API takes; kubectl shows it in one line.
+/// Limit of the new Events API; kubectl shows the message in one line.
 const LONGEST: usize = 1_024;
-/// What a person is about to do wrong when Helm could not delete what is kept.
+/// Warns of the next likely mistake after Helm could not delete a kept object.
 const ADVICE: &str = "The release may be `uninstalling` now. Suspend or correct this HelmRelease before you delete that \
                       release record: without it, install, failure and uninstall begin again";
 
-/// One thing to tell.
+/// A note about a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
-    /// The object that it is told on.
+    /// The object that the note is about.
     pub(super) about: Subject,
-    /// In one word, for programs.
+    /// The reason in one word, for programs.
     pub(super) reason: &'static str,
-    /// For people.
+    /// The message, for people.
     pub(super) message: String,
 }
 
-/// What is told of a refusal, of a deletion and of a release: on the object, and on the
-/// HelmReleases that make the Helm release which it belongs to. Nothing of a dry run.
+/// The notes about a refused deletion or release: on the object, and on the HelmReleases that own
+/// its Helm release. A dry run gives none.
 pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
     let findings: Vec<&Finding> = answer.verdict.with(Became::Refused).collect();
     let request = answer

@@ -1,12 +1,12 @@
-//! The rights that telling takes.
+//! The RBAC rights for writing Events.
 
 use fluxkeep::engine::MEMBERS;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::registration::rule;
 
-/// The rules of a ClusterRole: Events are written beside what installs Flux, wherever that is, and an object's
-/// uid, by which `kubectl describe` finds what is told of it, is read by its name.
+/// The rules of a ClusterRole. Events are written in any namespace, beside the applier of Flux.
+/// Reading objects by name gives their uid, by which `kubectl describe` finds Events.
 #[must_use]
 pub fn rights() -> Vec<PolicyRule> {
     let told_of = MEMBERS

@@ -1,4 +1,4 @@
-//! The shell: a queue that nobody waits for, and the task that writes Events from it.
+//! Writes Events from a queue, in a task of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +20,16 @@ use super::plan::{Told, plan};
 use crate::metrics::Metrics;
 use crate::state::{State, now};
 
-/// Many times what one deletion of all of Flux tells.
+/// Queue capacity: many times the notes of one deletion of all of Flux.
 const QUEUE: usize = 1_024;
-/// How often it is looked whether something is to be written.
+/// Interval between checks for due Events.
 const TICK: Duration = Duration::from_secs(1);
-/// How many are written in one look: other clients need the apiserver, too.
+/// Events written per check at most: other clients need the apiserver, too.
 const AT_ONCE: usize = 20;
-/// For one Event with all that it asks.
+/// Limit for an Event with all its requests.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where answers are handed in.
+/// The handle that takes answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Teller {
     queue: Sender<Told>,
@@ -38,7 +38,7 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
-    /// Tells in a cluster, from a task of its own that ends when the last of these is dropped.
+    /// Starts the writing task, which ends when the last handle is dropped.
     pub(crate) fn start(client: Client, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
         let (queue, told) = channel(QUEUE);
         tokio::spawn(write(told, client, metrics.clone()));
@@ -49,7 +49,7 @@ impl Teller {
         }
     }
 
-    /// Hands in what is to be told of an answer. Never waits: what finds no room is dropped and counted.
+    /// Queues the notes about an answer without waiting. A full queue drops notes and counts them.
     pub(crate) fn tell(&self, answer: &Answer) {
         if answer.outcome != Outcome::Judged(Decision::Refuse) {
             return;
@@ -62,7 +62,7 @@ impl Teller {
     }
 }
 
-/// Writes Events until nobody can hand in more.
+/// Writes Events until all handles are dropped.
 async fn write(mut queue: Receiver<Told>, client: Client, metrics: Arc<Metrics>) {
     let mut ledger = Ledger::default();
     let mut ticks = interval(TICK);
@@ -88,7 +88,7 @@ async fn write(mut queue: Receiver<Told>, client: Client, metrics: Arc<Metrics>)
     }
 }
 
-/// Notes all that waits. False when no more can come.
+/// Records all queued notes. False if no more notes can come.
 fn take(queue: &mut Receiver<Told>, ledger: &mut Ledger, metrics: &Metrics) -> bool {
     loop {
         match queue.try_recv() {
@@ -111,7 +111,7 @@ fn failed(ledger: &mut Ledger, key: &Key, why: &str, metrics: &Metrics) {
 }
 
 async fn sent(client: &Client, (about, _): &Key, mut event: Event) -> kube::Result<()> {
-    // kubectl describe finds Events by it. An object that cannot be read is told of without.
+    // kubectl describe finds Events by uid. If the object cannot be read, the uid stays empty.
     event.involved_object.uid = uid(client, about).await.unwrap_or_default();
     let (name, namespace) = (
         event.metadata.name.clone(),
@@ -130,7 +130,7 @@ async fn uid(client: &Client, about: &Subject) -> kube::Result<Option<String>> {
         .api_version
         .split_once('/')
         .unwrap_or(("", &about.api_version));
-    // The kinds of the engine and HelmRelease have regular plurals.
+    // The kinds of the engine and its appliers have regular plurals.
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &about.kind));
     let api: Api<DynamicObject> = match &about.namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
@@ -205,7 +205,7 @@ mod tests {
         );
     }
 
-    /// An apiserver that knows no object and takes every Event.
+    /// The fake apiserver knows no object and takes every Event.
     #[tokio::test(start_paused = true)]
     async fn what_is_told_of_one_object_many_times_is_written_once() {
         let asked = Arc::new(Mutex::new(Vec::new()));

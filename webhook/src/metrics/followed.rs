@@ -1,4 +1,4 @@
-//! What is counted of the cluster that is followed, read off the source at each scrape.
+//! Metrics about the followed cluster, read from the source at each scrape.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,7 +29,7 @@ struct Engine {
     version: String,
 }
 
-/// Unread objects, changes, and the engine's version.
+/// Unread objects, changes seen, and the engine's version.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     unread: Family<Resource, Gauge>,

@@ -1,4 +1,4 @@
-//! An apiserver as far as an authority needs it: objects with versions, conflicts, its own clock.
+//! A fake apiserver with object versions, conflicts and a clock of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,24 +20,24 @@ pub(super) const SECRETS: &str = "/api/v1/namespaces/fluxkeep/secrets";
 pub(super) const SECRET: &str = "/api/v1/namespaces/fluxkeep/secrets/authority";
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 
-/// What is asked of it: method, path without its query, body.
+/// A request: method, path without the query, body.
 type Asked<'a> = (&'a Method, &'a str, &'a Value);
 
 struct Inside {
     objects: BTreeMap<String, Value>,
     version: u64,
     clock: SystemTime,
-    /// Answers some requests with a code and nothing else.
+    /// Answers matching requests with just a status code.
     refusing: fn(Asked<'_>) -> Option<u16>,
     writes: Vec<String>,
 }
 
-/// The apiserver; clones are the same one.
+/// The fake apiserver; clones share its state.
 #[derive(Clone)]
 pub(super) struct Apiserver(Arc<Mutex<Inside>>);
 
 impl Apiserver {
-    /// With both registrations, of two webhooks each, and no Secret.
+    /// Holds both registrations with two webhooks each, and no Secret.
     pub(super) fn new() -> Self {
         let clock = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 20_000);
         let (objects, writes) = (BTreeMap::new(), Vec::new());
@@ -52,7 +52,7 @@ impl Apiserver {
         apiserver
     }
 
-    /// Writes both registrations anew, without any bundle.
+    /// Overwrites both registrations, without bundles.
     pub(super) fn register(&self) {
         for plural in [
             "mutatingwebhookconfigurations",
@@ -67,7 +67,7 @@ impl Apiserver {
         }
     }
 
-    /// Writes an object, whatever was there.
+    /// Writes an object, overwriting any former one.
     pub(super) fn put(&self, path: &str, object: Value) {
         self.0.lock().unwrap().write(path, object);
     }
@@ -86,7 +86,7 @@ impl Apiserver {
             .unwrap_or_default()
     }
 
-    /// Sets its clock.
+    /// Sets the apiserver's clock.
     pub(super) fn set(&self, clock: SystemTime) {
         self.0.lock().unwrap().clock = clock;
     }
@@ -103,12 +103,12 @@ impl Apiserver {
         self.0.lock().unwrap().refusing = refusing;
     }
 
-    /// What was written since the last call, as method and path.
+    /// The writes since the last call, as method and path.
     pub(super) fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().writes)
     }
 
-    /// What the apiserver trusts, by webhook.
+    /// The trusted bundles, one per webhook.
     pub(super) fn bundles(&self) -> Vec<String> {
         let objects = [
             "mutatingwebhookconfigurations",
@@ -145,7 +145,7 @@ impl Apiserver {
         assert!(head.method != Method::PATCH || head.headers["content-type"] == MERGE);
         let body = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        // Others take their turn before the request arrives.
+        // Lets other tasks run before the request arrives.
         tokio::task::yield_now().await;
         let mut inside = self.0.lock().unwrap();
         let date = Timestamp::try_from(inside.clock).unwrap();
@@ -206,8 +206,8 @@ impl Inside {
         }
     }
 
-    /// A strategic merge: the bundles of webhooks that are there; a new webhook would lack what it has
-    /// to have.
+    /// A strategic merge of bundles into existing webhooks. A new webhook would lack required
+    /// fields.
     fn merge(&mut self, path: &str, mut live: Value, applied: &Value) -> Result<Value, u16> {
         for entry in applied["webhooks"].as_array().unwrap() {
             let webhooks = live["webhooks"].as_array_mut().unwrap();

@@ -1,4 +1,4 @@
-//! Replicas at an apiserver that answers as the real one does.
+//! Replicas against an apiserver that answers as the real one does.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -17,7 +17,7 @@ use super::place::TYPE;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How many certificates the apiserver trusts.
+/// The number of certificates that the apiserver trusts.
 fn trusted(apiserver: &Apiserver) -> usize {
     apiserver.bundles()[0].matches("BEGIN").count()
 }
@@ -136,7 +136,7 @@ async fn a_clock_that_jumps_past_every_life_and_back_is_recovered_from_in_one_lo
     }
 }
 
-/// Looks by both until everything is settled; both are accepted all the time.
+/// Both replicas look every minute for half an hour, and both stay accepted throughout.
 async fn half_an_hour(replicas: &mut [Replica; 2], apiserver: &Apiserver) {
     let [one, two] = replicas;
     for minute in 0..30 {

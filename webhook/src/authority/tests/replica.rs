@@ -1,4 +1,4 @@
-//! A replica, and what the apiserver makes of its certificate.
+//! A replica, and the apiserver's check of its certificate.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::authority::Custodian;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 
-/// A replica; the test says when it looks.
+/// A replica that looks when the test tells it to.
 pub(super) struct Replica {
     pub(super) custodian: Custodian,
     pub(super) current: Arc<Current>,
@@ -65,7 +65,7 @@ impl Replica {
             .unwrap()
     }
 
-    /// Whether the apiserver accepts what is served, through each of its webhooks.
+    /// True if the apiserver accepts the served leaf through each of its webhooks.
     pub(super) async fn is_accepted(&self, apiserver: &Apiserver) -> bool {
         for bundle in apiserver.bundles().into_iter().collect::<BTreeSet<_>>() {
             if handshake(&self.current, &bundle, apiserver.now())
