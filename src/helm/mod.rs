@@ -1,4 +1,4 @@
-//! Helm's words: version ranges, releases and the record that Helm keeps of them.
+//! Helm's concepts: version ranges, releases and release records.
 
 pub mod post_renderer;
 pub mod range;
@@ -7,22 +7,22 @@ pub mod release;
 
 use std::fmt;
 
-/// Says on uninstall and upgrade that Helm leaves the object alone when its value is `keep`.
+/// Annotation that makes Helm keep an object on uninstall and upgrade if its value is `keep`.
 pub const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-/// Marks an object that Helm creates and removes beside the release.
+/// Annotation of an object that Helm creates and removes outside the release's manifest.
 pub const HOOK: &str = "helm.sh/hook";
-/// Names the tool that manages an object; `Helm` on what a release owns.
+/// Label that names the tool which manages an object; `Helm` on a release's objects.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Names the release that owns an object.
+/// Annotation that names the release which owns an object.
 pub const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-/// Names the namespace of that release.
+/// Annotation that names that release's namespace.
 pub const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
-/// The name of a release or of its namespace, as Helm and Kubernetes take it.
+/// Checks the name of a release or of its namespace by Helm's and Kubernetes' rules.
 ///
 /// # Errors
-/// When neither would take it: written on an object, it would make no release its owner.
+/// If neither accepts the name: written on an object, it would name no release as owner.
 pub fn name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_label = |label: &str| {
@@ -40,7 +40,7 @@ pub fn name(text: &str) -> Result<String, String> {
     )
 }
 
-/// A Helm release, by name and namespace, as Helm writes it on what it owns.
+/// A Helm release by name and namespace, as Helm writes both on its objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     /// `meta.helm.sh/release-name`.

@@ -1,32 +1,32 @@
-//! What helm-controller runs instead of a foreign program: an entry of a HelmRelease's `spec.postRenderers`
-//! that keeps every object of the release.
+//! The post-renderer for helm-controller: an entry of a HelmRelease's `spec.postRenderers` that
+//! keeps every object of the release. helm-controller runs no foreign program.
 //!
-//! Never `spec.commonMetadata`: an attempt that moves the HelmRelease's own CRD down prunes that field,
-//! and the next attempt deletes everything.
+//! The entry never uses `spec.commonMetadata`. If an attempt downgrades the HelmRelease's own CRD,
+//! that prunes the field, and the next attempt deletes everything.
 
 use serde_json::{Value, json};
 
 use super::RESOURCE_POLICY;
 use crate::yaml::{self, Paths};
 
-/// The target that meets every object.
+/// The target that matches every object.
 pub const EVERY_KIND: &str = ".*";
 
-/// The smallest post-renderer that helm-controller takes: one without a target, or whose patch has no
-/// kind and name, it refuses.
+/// The smallest post-renderer that helm-controller accepts. It refuses a post-renderer without a
+/// target, or a patch without kind and name.
 #[must_use]
 pub fn stanza() -> Value {
     json!({"kustomize": {"patches": [{"target": {"kind": EVERY_KIND}, "patch": patch()}]}})
 }
 
-/// The kustomize patch of the stanza.
+/// The kustomize patch of [`stanza`].
 #[must_use]
 pub fn patch() -> String {
     format!("kind: X\nmetadata:\n  name: x\n  annotations:\n    {RESOURCE_POLICY}: keep\n")
 }
 
-/// Whether a post-renderer keeps every object already, however it is written: by a kustomize patch
-/// whose target is any kind, without another condition.
+/// True if a post-renderer already keeps every object: a kustomize patch, written in any way, with
+/// any kind as its only target condition.
 #[must_use]
 pub fn keeps(renderer: &Value) -> bool {
     let patches = renderer
@@ -42,7 +42,7 @@ fn meets_all(patch: &Value) -> bool {
     patch.get("target") == Some(&json!({"kind": EVERY_KIND}))
 }
 
-/// Helm's uninstall trims and lower-cases the value; its upgrade and its rollback take it as it is.
+/// Helm's uninstall trims and lower-cases the value; its upgrade and rollback compare it exactly.
 fn writes_keep(patch: &Value) -> bool {
     let text = patch
         .get("patch")

@@ -1,13 +1,13 @@
-//! Helm's version ranges: the semantics of Masterminds/semver 3, which Helm is built with.
+//! Helm's version ranges, with the semantics of Masterminds/semver 3, which Helm uses.
 //!
-//! `~1.2`, `^2`, `>=2.13.0 <2.15`, `1.2 - 1.4`, `2.x || 3.x`. A pre-release matches only where one
+//! `~1.2`, `^2`, `>=2.13.0 <2.15`, `1.2 - 1.4`, `2.x || 3.x`. A pre-release matches only if a
 //! comparator of the same alternative names a pre-release. Build metadata never counts.
 
 use std::cmp::Ordering;
 
 use semver::{BuildMetadata, Prerelease, Version};
 
-/// Longer than any range that a person writes; keeps the parser's work bounded.
+/// Longest range in bytes: more than a person writes, and a bound on the parser's work.
 pub const LONGEST_RANGE: usize = 256;
 
 /// A version range.
@@ -16,14 +16,14 @@ pub struct Range {
     alternatives: Vec<Vec<Comparator>>,
 }
 
-/// Why a text is no version range.
+/// The error for a text that is not a version range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no version range; write it as Helm wants it, for example \"~2.14.0\" or \">=2.13 <2.15\""
 )]
 pub struct NotARange(String);
 
-/// Reads a version as Helm does: a leading `v` and missing numbers are allowed.
+/// Reads a version like Helm: a leading `v` and missing numbers are allowed.
 ///
 /// ```
 /// use fluxkeep::helm::range::version;
@@ -52,7 +52,7 @@ impl Range {
     /// Reads a range.
     ///
     /// # Errors
-    /// When Helm would not take it either, or when it is longer than [`LONGEST_RANGE`].
+    /// If Helm would refuse the range, too, or if it is longer than [`LONGEST_RANGE`].
     pub fn parse(text: &str) -> Result<Self, NotARange> {
         let wrong = || NotARange(text.chars().take(LONGEST_RANGE).collect());
         if text.len() > LONGEST_RANGE {
@@ -65,7 +65,7 @@ impl Range {
             .ok_or_else(wrong)
     }
 
-    /// Whether a version lies in the range.
+    /// True if the version lies in the range.
     #[must_use]
     pub fn matches(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|all| {
@@ -74,7 +74,7 @@ impl Range {
         })
     }
 
-    /// The newest of these versions that lies in the range, as Helm chooses.
+    /// The newest of these versions in the range, which Helm would choose.
     #[must_use]
     pub fn newest<'a>(
         &self,
@@ -87,11 +87,11 @@ impl Range {
     }
 }
 
-/// One `operator version`.
+/// A single `operator version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Comparator {
     operator: Operator,
-    /// What is left out or a wildcard stands as 0.
+    /// Missing and wildcard numbers are 0.
     version: Version,
     precision: Precision,
 }
@@ -108,7 +108,7 @@ enum Operator {
     Caret,
 }
 
-/// How much of its version a comparator says.
+/// The number of parts that a comparator's version gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Precision {
     /// `*`
@@ -135,12 +135,12 @@ impl Comparator {
         }
     }
 
-    /// The version against the comparator's.
+    /// Compares the version with the comparator's.
     fn order(&self, version: &Version) -> Ordering {
         order(version, &self.version)
     }
 
-    /// `~1.2.3`: the same minor, not older. `~0.0.0` and `*` take anything.
+    /// `~1.2.3`: the same minor, not older. `~0.0.0` and `*` accept any version.
     fn is_near(&self, version: &Version) -> bool {
         let own = &self.version;
         let zero = (own.major, own.minor, own.patch) == (0, 0, 0);
@@ -150,7 +150,7 @@ impl Comparator {
         self.order(version).is_ge() && (any || same)
     }
 
-    /// `^1.2.3`: nothing left of the first number that is not zero changes.
+    /// `^1.2.3`: not older, and the same up to and including the first non-zero number.
     fn is_compatible(&self, version: &Version) -> bool {
         let own = &self.version;
         if self.order(version).is_lt() || version.major != own.major {
@@ -200,12 +200,12 @@ impl Comparator {
     }
 }
 
-/// Precedence without build metadata.
+/// Compares by precedence, without build metadata.
 fn order(left: &Version, right: &Version) -> Ordering {
     left.cmp_precedence(right)
 }
 
-/// A version as it is written, wildcards included.
+/// A version as written, wildcards included.
 struct Written<'a> {
     major: &'a str,
     minor: Option<&'a str>,
@@ -215,7 +215,7 @@ struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// Reads as much as belongs to a version; the rest comes back.
+    /// Reads the longest version at the front, and returns the rest of the text.
     fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (major, rest) = part(text.strip_prefix('v').unwrap_or(text))?;
         let (minor, rest) = after(rest, '.', part);
@@ -276,7 +276,7 @@ fn prerelease(written: &Written<'_>) -> Option<Prerelease> {
     Prerelease::new(written.pre.unwrap_or_default()).ok()
 }
 
-/// What `read` finds behind a separator; nothing where either is missing.
+/// Reads behind a separator. Returns `None` and the whole text if either is missing.
 fn after<'a>(
     text: &'a str,
     separator: char,
@@ -288,7 +288,7 @@ fn after<'a>(
     }
 }
 
-/// Digits or a wildcard; a mixture is read here and refused later, as Masterminds does.
+/// Reads digits or wildcards. Mixtures are accepted here and refused later, like in Masterminds.
 fn part(text: &str) -> Option<(&str, &str)> {
     let end = text
         .find(|one: char| !(one.is_ascii_digit() || "|xX*".contains(one)))
@@ -297,7 +297,7 @@ fn part(text: &str) -> Option<(&str, &str)> {
         .filter(|(part, _)| !part.is_empty())
 }
 
-/// Identifiers separated by dots.
+/// Reads identifiers separated by dots.
 fn identifiers(text: &str) -> Option<(&str, &str)> {
     let word = |one: char| one.is_ascii_alphanumeric() || one == '-';
     let mut end = text.find(|one| !word(one)).unwrap_or(text.len());
@@ -313,7 +313,7 @@ fn identifiers(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(end)
 }
 
-/// The comparators of one alternative: separated by blanks or one comma.
+/// The comparators of one alternative, separated by blanks or one comma.
 fn comparators(text: &str) -> Option<Vec<Comparator>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start_matches(blank);
@@ -358,7 +358,7 @@ fn blank(one: char) -> bool {
     matches!(one, ' ' | '\t' | '\n' | '\r' | '\u{c}')
 }
 
-/// `1.2 - 1.4` as `>= 1.2, <= 1.4`.
+/// Rewrites `1.2 - 1.4` as `>= 1.2, <= 1.4`.
 fn without_hyphens(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -376,7 +376,7 @@ fn without_hyphens(text: &str) -> String {
     plain
 }
 
-/// The two versions of a hyphen range at the front of a text, and what comes behind it.
+/// The two versions of a hyphen range at the front of a text, and the rest of the text.
 fn hyphen(text: &str) -> Option<(&str, &str, &str)> {
     let start = text.trim_start_matches(blank);
     let (_, rest) = Written::read(start)?;

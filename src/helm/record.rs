@@ -1,7 +1,7 @@
 //! Helm's release record: the last safe point of any Helm operation.
 //!
-//! Helm creates it before the first object of the release. In a Secret, `data.release` is base64 of
-//! base64 of gzip of JSON; in a ConfigMap, base64 of gzip of JSON. Source: Helm's storage driver.
+//! Helm creates the record before the release's first object. A ConfigMap's `data.release` is
+//! base64 of gzip of JSON, a Secret's has base64 twice. Source: Helm's storage driver.
 
 use std::io::Read;
 
@@ -14,14 +14,14 @@ pub(crate) use fluxkeep_yaml::shape;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What the name of every record begins with; the release and its version follow.
+/// Prefix of every record's name, before the release's name and version.
 pub const NAME: &str = "sh.helm.release.v1.";
 /// A stored Secret holds 1 MiB at most; the apiserver's limit on a request is 3 MiB.
 pub const MOST_COMPRESSED: usize = 3 << 20;
-/// Forty times what the umbrella of flux2, 695 kB, comes to; memory for a record stays bounded.
+/// Some 48 times the size of flux2's umbrella chart, 695 kB. Bounds the memory for a record.
 pub const MOST_DECOMPRESSED: usize = 32 << 20;
 
-/// The statuses of a release that Helm has stored before. Source: Helm's `release.Status`.
+/// Statuses with which Helm never creates a record. Source: Helm's `release.Status`.
 const HISTORY: [&str; 5] = [
     "deployed",
     "superseded",
@@ -32,31 +32,31 @@ const HISTORY: [&str; 5] = [
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 
-/// The parts of a release that are judged. The configuration and the chart's values, where secrets
-/// would be, are skipped while reading.
+/// The judged parts of a release. Reading skips the configuration and the chart's values, which may
+/// contain secrets.
 #[derive(Debug, Deserialize)]
 pub struct Record {
     /// The release's name.
     #[serde(default, deserialize_with = "nullable")]
     pub name: String,
-    /// The namespace that it is installed into.
+    /// The namespace into which Helm installs the release.
     #[serde(default, deserialize_with = "nullable")]
     pub namespace: String,
     /// Counts installs, upgrades and rollbacks from 1.
     #[serde(default, deserialize_with = "nullable")]
     pub version: u64,
-    /// How far the operation is.
+    /// The state of the operation.
     #[serde(default, deserialize_with = "nullable")]
     pub info: Info,
-    /// The rendered manifest after all post-renderers, without hooks. Helm leaves an empty one out.
+    /// The rendered manifest after all post-renderers, without hooks. Helm omits an empty manifest.
     #[serde(default, deserialize_with = "long_text")]
     pub manifest: String,
-    /// What Helm runs beside the manifest.
+    /// The hooks, which Helm runs outside the manifest.
     #[serde(default, deserialize_with = "nullable")]
     pub hooks: Vec<Hook>,
 }
 
-/// What Helm notes of a release while it works on it.
+/// Helm's notes about a release during an operation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Info {
@@ -65,18 +65,18 @@ pub struct Info {
     pub status: String,
 }
 
-/// One hook of a release.
+/// A hook of a release.
 #[derive(Debug, Deserialize)]
 pub struct Hook {
-    /// Its rendered document.
+    /// The rendered document.
     #[serde(default, deserialize_with = "nullable")]
     pub manifest: String,
-    /// When Helm runs it, for example `pre-install`.
+    /// The events on which Helm runs the hook, for example `pre-install`.
     #[serde(default, deserialize_with = "nullable")]
     pub events: Vec<String>,
 }
 
-/// Why a release record cannot be read. No variant repeats what the record holds.
+/// Reasons for an unreadable release record. No variant repeats the record's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// `data.release` is missing or empty.
@@ -91,7 +91,7 @@ pub enum Unreadable {
     /// The compressed data is broken.
     #[error("data.release is not gzip, or cut off; it must be as Helm's storage driver writes it")]
     NotGzip,
-    /// Longer than it may be once decompressed, which is so many bytes.
+    /// The decompressed data exceeds the bound, given in bytes.
     #[error("data.release decompresses to more than {0} bytes")]
     Bomb(usize),
     /// The decompressed data is not a release.
@@ -99,7 +99,7 @@ pub enum Unreadable {
     NotARelease(String),
 }
 
-/// Where the record is kept.
+/// The kind of object in which Helm stores the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     /// A Secret of type `helm.sh/release.v1`: the apiserver's base64 around Helm's own.
@@ -109,15 +109,15 @@ pub enum Driver {
 }
 
 impl Record {
-    /// Whether it tells of something that ended elsewhere, as a backup's records do when they are
-    /// restored. Helm itself creates records only as pending, before it touches an object.
+    /// True for a record of an operation that ended elsewhere, for example in a restored backup.
+    /// Helm itself creates records only as pending, before it touches an object.
     #[must_use]
     pub fn is_history(&self) -> bool {
         HISTORY.contains(&self.info.status.as_str())
     }
 
-    /// The hooks that the operation runs which the record was created for. A record lists those of
-    /// every operation; one without events counts as run.
+    /// The hooks that run in the record's pending operation. A record lists all hooks. Hooks
+    /// without events run, too. Without a pending operation, all hooks count.
     pub fn hooks_that_run(&self) -> impl Iterator<Item = &Hook> {
         let operation = self.info.status.strip_prefix("pending-");
         self.hooks
@@ -127,14 +127,14 @@ impl Record {
 }
 
 impl Hook {
-    /// Whether Helm runs it on `install`, `upgrade` or `rollback`.
+    /// True if Helm runs the hook on `install`, `upgrade` or `rollback`.
     fn runs_on(&self, operation: &str) -> bool {
         let runs = |event: &String| event.ends_with(operation);
         self.events.is_empty() || self.events.iter().any(runs)
     }
 }
 
-/// The release that a record belongs to, by the record's name: `sh.helm.release.v1.NAME.vN`.
+/// The release in a record's name: `sh.helm.release.v1.NAME.vN`.
 #[must_use]
 pub fn release_of(name: &str) -> Option<&str> {
     let (release, _) = name.strip_prefix(NAME)?.rsplit_once(".v")?;
@@ -144,15 +144,15 @@ pub fn release_of(name: &str) -> Option<&str> {
 /// Reads `data.release` of a record.
 ///
 /// # Errors
-/// When the data is not what Helm writes, or larger than the bounds above.
+/// If the data differs from Helm's format, or exceeds the bounds above.
 pub fn read(data: &str, driver: Driver) -> Result<Record, Unreadable> {
     read_within(MOST_DECOMPRESSED, data, driver)
 }
 
-/// As [`read`], where the data may have `most` bytes once decompressed.
+/// Like [`read`], but with a bound of `most` decompressed bytes.
 ///
 /// # Errors
-/// As [`read`].
+/// Like [`read`].
 pub fn read_within(most: usize, data: &str, driver: Driver) -> Result<Record, Unreadable> {
     let packed = match driver {
         Driver::Secret => base64(&base64(bounded(data.as_bytes())?)?)?,
@@ -166,10 +166,10 @@ pub fn read_within(most: usize, data: &str, driver: Driver) -> Result<Record, Un
     serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))
 }
 
-/// Writes a release as Helm's storage driver would, for whoever plays Helm's part.
+/// Writes a release like Helm's storage driver, for callers that act as Helm.
 ///
 /// # Errors
-/// When the release cannot be serialized.
+/// If the release cannot be serialized.
 pub fn write(release: &impl serde::Serialize, driver: Driver) -> serde_json::Result<String> {
     use std::io::Write as _;
     let json = serde_json::to_vec(release)?;
@@ -201,7 +201,7 @@ fn base64(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
 }
 
 fn gunzip(packed: &[u8], most: usize) -> Result<Vec<u8>, Unreadable> {
-    // One byte over the bound tells a record that fits from one that does not.
+    // One byte over the bound tells a fitting record from a longer one.
     let mut reader = GzDecoder::new(packed).take(most as u64 + 1);
     let mut json = Vec::with_capacity(announced(packed, most));
     reader
@@ -214,8 +214,8 @@ fn gunzip(packed: &[u8], most: usize) -> Result<Vec<u8>, Unreadable> {
     }
 }
 
-/// The length that gzip's last four bytes announce, plus one to see the end without growing. Memory
-/// that is announced and not written is not resident.
+/// The length in gzip's last four bytes, plus one to see the end without growing. Announced memory
+/// that is never written is not resident.
 fn announced(packed: &[u8], most: usize) -> usize {
     let length = packed
         .last_chunk()
@@ -223,7 +223,7 @@ fn announced(packed: &[u8], most: usize) -> usize {
     length.saturating_add(1).min(most)
 }
 
-/// Go writes an empty list as `null`, and takes null for any value that is left out.
+/// Go writes an empty list as `null`, and accepts null for any missing value.
 fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -232,8 +232,8 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A string of a megabyte: `serde_json` by itself would write it twice, into a buffer that grows by
-/// doubling first, which is most of the memory that a record takes.
+/// Reads a string of a megabyte. `serde_json` alone would write the string twice, first into a
+/// buffer that grows by doubling. The buffer is most of a record's memory.
 fn long_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     use serde::de::Error as _;
     let raw = <&RawValue>::deserialize(deserializer)?.get();
@@ -246,7 +246,7 @@ fn long_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String
         .ok_or_else(|| D::Error::custom("a manifest is text"))
 }
 
-/// The text of a JSON string, given without its quotes. None where half of a surrogate pair is missing.
+/// Unescapes a JSON string without its quotes. `None` if half of a surrogate pair is missing.
 fn unescaped(mut rest: &str) -> Option<String> {
     let mut text = String::with_capacity(rest.len());
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
@@ -268,7 +268,7 @@ fn unescaped(mut rest: &str) -> Option<String> {
     Some(text)
 }
 
-/// The character of `\uD83D\uDE00` or `\u00e9`, and the length of that.
+/// The character of `\uD83D\uDE00` or `\u00e9`, and the length of the escape.
 fn utf16(escape: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u16::from_str_radix(escape.get(at..at + 4)?, 16).ok();
     let first = unit(2)?;

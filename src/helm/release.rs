@@ -1,4 +1,4 @@
-//! A HelmRelease's spec: what it intends, as far as that touches the engine.
+//! A HelmRelease's spec, as far as it concerns the engine.
 
 use std::fmt::Write;
 
@@ -8,42 +8,42 @@ use sha2::{Digest, Sha256};
 use super::{Owner, post_renderer};
 use crate::object::{Key, Object};
 
-/// Bytes that Helm allows in a release's name.
+/// Longest release name that Helm allows, in bytes.
 const LONGEST_NAME: usize = 53;
-/// Bytes of a longer name that helm-controller keeps.
+/// Bytes that helm-controller keeps of a longer name.
 const KEPT_OF_NAME: usize = 40;
-/// Bytes of the SHA-256 that it appends, two hexadecimal digits each.
+/// Bytes of the SHA-256 that helm-controller appends, two hexadecimal digits each.
 const HASHED_OF_NAME: usize = 6;
 
 /// The spec of a HelmRelease (`helm.toolkit.fluxcd.io`, any version), read by path.
 ///
-/// It holds the release's values and is therefore never printed.
+/// The spec contains the release's values and is therefore never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HelmRelease {
     spec: Value,
 }
 
-/// A remediation that tears down or moves back what the release holds.
+/// A remediation that deletes or rolls back the release's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hazard {
     /// For example `/spec/install/remediation/retries`.
     pub path: &'static str,
-    /// The setting as a person would write it, for example `retries: 3`.
+    /// The setting as written by a person, for example `retries: 3`.
     pub setting: String,
-    /// What helm-controller does then.
+    /// The action that the remediation takes.
     pub action: Action,
 }
 
-/// What helm-controller does about a failed release.
+/// The action of helm-controller after a failed release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// It uninstalls the release.
+    /// Uninstalls the release.
     Uninstall,
-    /// It rolls the release back.
+    /// Rolls the release back.
     Rollback,
 }
 
-/// The HelmRelease that an object of a release comes from: helm-controller labels every object with it.
+/// The HelmRelease behind an object: helm-controller labels every object with its HelmRelease.
 #[must_use]
 pub fn origin(object: &Object) -> Option<Key> {
     let label = |name: &str| object.labels.get(name).cloned();
@@ -56,7 +56,7 @@ pub fn origin(object: &Object) -> Option<Key> {
 }
 
 impl HelmRelease {
-    /// Wraps a spec; none counts as empty.
+    /// Wraps a spec; `None` counts as empty.
     #[must_use]
     pub fn new(spec: Option<Value>) -> Self {
         Self {
@@ -64,9 +64,9 @@ impl HelmRelease {
         }
     }
 
-    /// The chart's name: `spec.chart.spec.chart` of a HelmRepository. None with a `chartRef`, and
-    /// where the chart is a folder of a GitRepository or a Bucket: its name stands inside it, and
-    /// its version is whatever lies there.
+    /// The chart's name: `spec.chart.spec.chart` of a HelmRepository. `None` with a `chartRef`, or
+    /// if the chart is a folder of a GitRepository or a Bucket. The folder's content then gives
+    /// name and version.
     #[must_use]
     pub fn chart(&self) -> Option<&str> {
         self.text("/chart/spec/sourceRef/kind")
@@ -78,13 +78,13 @@ impl HelmRelease {
             .next()
     }
 
-    /// The chart's version or range, `spec.chart.spec.version`; `*` when it is left out.
+    /// The chart's version or range, `spec.chart.spec.version`; `*` if missing.
     #[must_use]
     pub fn chart_version(&self) -> &str {
         self.text("/chart/spec/version").unwrap_or("*")
     }
 
-    /// Where the chart comes from, for comparing: what is the same here is the same chart.
+    /// The chart's source, for comparison: equal sources mean the same chart.
     #[must_use]
     pub fn chart_source(&self) -> [Option<&str>; 4] {
         [
@@ -96,9 +96,9 @@ impl HelmRelease {
         .map(|path| self.text(path))
     }
 
-    /// The Helm release that helm-controller makes, in this cluster, of a HelmRelease of this name
-    /// and namespace; none where `spec.kubeConfig` sends it to another cluster.
-    /// Source: helm-controller's `GetReleaseName`, `ShortenName` and `GetReleaseNamespace`.
+    /// The Helm release that helm-controller makes in this cluster for a HelmRelease with this name
+    /// and namespace. `None` if `spec.kubeConfig` names another cluster. Source: helm-controller's
+    /// `GetReleaseName`, `ShortenName` and `GetReleaseNamespace`.
     #[must_use]
     pub fn release(&self, namespace: &str, name: &str) -> Option<Owner> {
         if self.is_remote() {
@@ -115,7 +115,7 @@ impl HelmRelease {
         })
     }
 
-    /// Whether it is about another cluster.
+    /// True if the HelmRelease installs into another cluster.
     #[must_use]
     pub fn is_remote(&self) -> bool {
         self.spec
@@ -123,27 +123,27 @@ impl HelmRelease {
             .is_some_and(|config| !config.is_null())
     }
 
-    /// Where Helm keeps the release's records.
+    /// The namespace in which Helm keeps the release's records.
     #[must_use]
     pub fn storage_namespace<'a>(&'a self, namespace: &'a str) -> &'a str {
         self.text("/storageNamespace").unwrap_or(namespace)
     }
 
-    /// Whether helm-controller leaves the release alone, its deletion included.
+    /// True if helm-controller leaves the release alone, even when the HelmRelease is deleted.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
         self.flag("/suspend")
     }
 
-    /// Whether another chart name makes helm-controller uninstall and install anew, as it does
-    /// unless `spec.upgrade.chartNameChangeStrategy` names another strategy.
+    /// True if another chart name makes helm-controller uninstall and install anew. This is the
+    /// default unless `spec.upgrade.chartNameChangeStrategy` names another strategy.
     #[must_use]
     pub fn reinstalls_on_chart_change(&self) -> bool {
         self.text("/upgrade/chartNameChangeStrategy")
             .is_none_or(|how| how == "Reinstall")
     }
 
-    /// A scalar of `spec.values` at a dotted path, as text.
+    /// A string or number of `spec.values` at a dotted path, as text.
     #[must_use]
     pub fn value(&self, path: &str) -> Option<String> {
         let start = self.spec.get("values")?;
@@ -157,8 +157,8 @@ impl HelmRelease {
         }
     }
 
-    /// Every remediation that would uninstall or roll back the release. helm-controller's default
-    /// is none: `retries: 0`, and no remediation of the last failure.
+    /// The remediations that would uninstall or roll back the release. helm-controller's default is
+    /// none: `retries: 0`, and no remediation of the last failure.
     #[must_use]
     pub fn hazards(&self) -> Vec<Hazard> {
         let install = self.hazard(
@@ -185,7 +185,7 @@ impl HelmRelease {
         install.into_iter().chain(upgrade).collect()
     }
 
-    /// Whether a post-renderer writes `helm.sh/resource-policy: keep` on every object.
+    /// True if a post-renderer writes `helm.sh/resource-policy: keep` on every object.
     #[must_use]
     pub fn keeps_everything(&self) -> bool {
         let renderers = self
@@ -236,20 +236,19 @@ impl HelmRelease {
     }
 }
 
-/// The name of a Helm release as helm-controller shortens it: over 53 bytes, the first 40, `-`, and 12
-/// hexadecimal digits of the name's SHA-256. Source: helm-controller's `ShortenName`.
+/// Shortens a release name over 53 bytes to the first 40, `-`, and 12 hexadecimal digits of the
+/// name's SHA-256. Source: helm-controller's `ShortenName`.
 #[must_use]
 pub fn shortened(name: String) -> String {
     if name.len() <= LONGEST_NAME {
         return name;
     }
-    // Kubernetes allows ASCII names alone; what is none is left as it is.
+    // Kubernetes allows ASCII names alone; any other name stays unchanged.
     let Some(start) = name.get(..KEPT_OF_NAME) else {
         return name;
     };
     let mut short = format!("{start}-");
     for byte in Sha256::digest(&name).iter().take(HASHED_OF_NAME) {
-        // Writing to a string does not fail.
         let _ = write!(short, "{byte:02x}");
     }
     short

@@ -1,4 +1,4 @@
-//! Who may do what: bindings and roles, as far as the engine's rights hang on them.
+//! Access rights: bindings and roles, as far as the engine's rights depend on them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,14 +8,14 @@ use std::fmt;
 pub struct Binding {
     /// `roleRef` as `Kind/name`.
     pub role: String,
-    /// `subjects`; none where the object leaves them out.
+    /// `subjects`; `None` if the object has no such field.
     pub subjects: Option<BTreeSet<Grantee>>,
 }
 
-/// Whom a binding grants its role to.
+/// The user or group to which a binding grants its role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grantee {
-    /// A user; a ServiceAccount is the user that it authenticates as.
+    /// A user; a ServiceAccount counts as the user that it authenticates as.
     User(String),
     /// A group.
     Group(String),
@@ -24,11 +24,11 @@ pub enum Grantee {
 /// A Role or ClusterRole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Role {
-    /// The API groups of all its rules; `*` stands for every one.
+    /// The API groups of all rules; `*` stands for every group.
     pub groups: BTreeSet<String>,
 }
 
-/// A ServiceAccount, by its names.
+/// A ServiceAccount by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Account {
     /// `metadata.namespace`.
@@ -38,7 +38,7 @@ pub struct Account {
 }
 
 impl Binding {
-    /// Whether the account has the role by this binding: by its name, or by a group that it is in.
+    /// True if the binding grants its role to the account: by name or by one of its groups.
     #[must_use]
     pub fn grants(&self, account: &Account) -> bool {
         let Account { namespace, name } = account;
@@ -55,14 +55,14 @@ impl Binding {
 }
 
 impl Role {
-    /// Whether any rule is about this API group.
+    /// True if any rule covers this API group.
     #[must_use]
     pub fn covers(&self, group: &str) -> bool {
         self.groups.contains(group) || self.groups.contains("*")
     }
 }
 
-/// As `kubectl` names it behind `--serviceaccount`, with a slash: `flux-system/helm-controller`.
+/// `kubectl --serviceaccount` names it alike, but with a colon: `flux-system/helm-controller`.
 impl fmt::Display for Account {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.namespace, self.name)

@@ -1,16 +1,16 @@
-//! Values on the wire, where a number or a truth value is as good as a text.
+//! JSON values in which a number or boolean may stand for a string.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
-/// A value. Where a text is wanted, a number or a truth value is taken as it is written: YAML without quotes reads so.
-/// The apiserver refuses that later.
+/// A value that turns a number or boolean into a string if a string is expected. YAML without
+/// quotes reads so. The apiserver refuses such a value later.
 pub(super) struct Lenient(pub(super) Value);
 
 impl Lenient {
-    /// The text that this may be, if a text is wanted.
+    /// Turns numbers, booleans and null into strings.
     fn text(self) -> Value {
         match self.0 {
             Value::Number(number) => Value::String(number.to_string()),

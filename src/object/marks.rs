@@ -1,8 +1,8 @@
-//! Labels or annotations, a few of them: no more memory than their texts.
+//! A few labels or annotations, in no more memory than their texts.
 
 /// Labels or annotations that fluxkeep reads, ordered by key.
 ///
-/// A cluster may hold ten thousand CRDs with two or three each; a map would hold room for eleven.
+/// A cluster may hold ten thousand CRDs with two or three each; a map reserves room for eleven.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks(Vec<(String, String)>);
 
@@ -17,19 +17,19 @@ impl FromIterator<(String, String)> for Marks {
 }
 
 impl Marks {
-    /// What stands under a key.
+    /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&String> {
         self.0.get(self.place(key).ok()?).map(|(_, value)| value)
     }
 
-    /// Whether anything stands under a key.
+    /// True if the key has a value.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.place(key).is_ok()
     }
 
-    /// Writes a value under a key, and returns what stood there.
+    /// Sets the value of a key, and returns the old value.
     pub fn insert(&mut self, key: String, value: String) -> Option<String> {
         let place = match self.place(&key) {
             Ok(place) => {
@@ -45,12 +45,12 @@ impl Marks {
         None
     }
 
-    /// Takes away what stands under a key.
+    /// Removes a key, and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<String> {
         self.place(key).ok().map(|place| self.0.remove(place).1)
     }
 
-    /// Where a key stands, or would stand.
+    /// The index of a key, or as an error the index for inserting the key.
     fn place(&self, key: &str) -> Result<usize, usize> {
         self.0
             .binary_search_by(|(known, _)| known.as_str().cmp(key))

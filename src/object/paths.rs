@@ -1,13 +1,13 @@
-//! What fluxkeep reads of an object: one table for every door, in YAML and in JSON.
+//! The fields of an object that fluxkeep reads: one table for every door, in YAML and in JSON.
 //!
-//! A key that is not named here is passed over, however deep it is. A null is a key that is absent.
+//! Every key absent from this table is skipped, at any depth. A null counts as an absent key.
 
 use super::Kind;
 use crate::yaml::Paths;
 
-/// A text, number or truth value.
+/// A string, number or boolean.
 const SCALAR: Paths = Paths::Nested(0);
-/// Labels, annotations or what selects by them.
+/// Labels, annotations or a label selector.
 const TEXTS: Paths = Paths::Prefixed(&[""]);
 const NAMES: Paths = Paths::Items(&SCALAR);
 
@@ -18,7 +18,7 @@ const METADATA: Paths = Paths::Keys(&[
     ("annotations", TEXTS),
 ]);
 
-/// Of `items` it only counts whether it is a list.
+/// Only tells whether `items` is a list.
 const ITEMS: Paths = Paths::Items(&Paths::Keys(&[]));
 
 const CONVERSION: Paths = Paths::Keys(&[
@@ -62,7 +62,7 @@ const DEFINITION: Paths = Paths::Keys(&[
                     ("name", SCALAR),
                     ("served", SCALAR),
                     ("storage", SCALAR),
-                    // It only counts whether there is one.
+                    // Only its presence counts.
                     ("schema", Paths::Keys(&[])),
                 ])),
             ),
@@ -124,7 +124,7 @@ const RELEASE: Paths = Paths::Keys(&[
             )]),
         )])),
     ),
-    // The policy says which of them name a version of Flux. None lies deeper.
+    // The policy names the values that hold a Flux version. None lies deeper.
     ("values", Paths::Nested(12)),
 ]);
 
@@ -136,7 +136,7 @@ const HELM_RELEASE: Paths = Paths::Keys(&[
     ("spec", RELEASE),
 ]);
 
-/// The `status` of what applies objects.
+/// The `status` of an object that applies others, with its inventory.
 const APPLIER: Paths = Paths::Keys(&[(
     "inventory",
     Paths::Keys(&[("entries", Paths::Items(&Paths::Keys(&[("id", SCALAR)])))]),
@@ -283,7 +283,7 @@ const OTHER: Paths = Paths::Keys(&[
     ("metadata", METADATA),
 ]);
 
-/// What is read of a list whose items are of any kind: each as deep as any object is read.
+/// The fields of a list with items of any kind: each item as deep as any object.
 pub(crate) static LIST: Paths = Paths::Keys(&[
     ("apiVersion", SCALAR),
     ("kind", SCALAR),
@@ -291,7 +291,7 @@ pub(crate) static LIST: Paths = Paths::Keys(&[
     ("items", Paths::Items(&Paths::Nested(16))),
 ]);
 
-/// A review of an object.
+/// The fields of a review of an object.
 macro_rules! review {
     ($object:expr) => {
         Paths::Keys(&[(
@@ -306,14 +306,14 @@ macro_rules! review {
     };
 }
 
-/// What is read of the review of a release record.
+/// The fields of a release record's review.
 pub(crate) static RECORD_REVIEW: Paths = review!(Paths::Keys(&[(
     "data",
     Paths::Keys(&[("release", SCALAR)])
 )]));
 
 impl Kind {
-    /// What is read of an object of this kind.
+    /// The fields that fluxkeep reads of this kind.
     #[must_use]
     pub fn paths(self) -> &'static Paths {
         match self {
@@ -331,7 +331,7 @@ impl Kind {
         }
     }
 
-    /// What is read of a review of such an object.
+    /// The fields that fluxkeep reads of a review of this kind.
     pub(crate) fn review(self) -> &'static Paths {
         match self {
             Self::Definition => &review!(DEFINITION),

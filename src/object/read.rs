@@ -1,5 +1,5 @@
-//! From the wire: partial structs, made of the parts that the table of a kind names (see [`Kind::paths`]).
-//! A field that is not in that table is never filled.
+//! Partial structs, deserialized from the fields that the kind's table names (see [`Kind::paths`]).
+//! Fields outside that table are never filled.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ use crate::crd::{Conversion, Definition, Version};
 use crate::helm::release::HelmRelease;
 use crate::owners::is_kept;
 
-/// Bytes of all annotations of an object, keys and values: `TotalAnnotationSizeLimitB` of apimachinery.
+/// Most bytes of an object's annotations: `TotalAnnotationSizeLimitB` of apimachinery.
 const MOST_ANNOTATIONS: usize = 256 * 1024;
 
-/// What says how the rest of a document is to be read.
+/// The API version and kind, which say how to read the rest of a document.
 #[derive(Debug, Clone, Default)]
 pub struct Head {
-    /// For example `apps/v1`; empty where the document has none.
+    /// For example `apps/v1`; empty if missing.
     pub api_version: String,
-    /// For example `Deployment`; empty where the document has none.
+    /// For example `Deployment`; empty if missing.
     pub kind: String,
 }
 
-/// The shapes of document that fluxkeep reads beyond their metadata.
+/// The kinds of document that fluxkeep reads beyond their metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A CustomResourceDefinition.
@@ -54,7 +54,7 @@ pub enum Kind {
     Other,
 }
 
-/// How an object of this API group and kind is read.
+/// The [`Kind`] of an object with this API group and kind.
 #[must_use]
 pub fn body_kind(group: &str, kind: &str) -> Kind {
     match (group, kind) {
@@ -72,7 +72,7 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
     }
 }
 
-/// Runs `$read` with the wire type that fits `$kind`.
+/// Calls `$read` with the wire type of `$kind`.
 macro_rules! by_kind {
     ($kind:expr, $read:ident ( $($argument:expr),* )) => {{
         match $kind {
@@ -91,7 +91,7 @@ macro_rules! by_kind {
     }};
 }
 
-/// A value of an object has another type than its kind gives it. The value is not told: it may be secret.
+/// A value has another type than its kind expects. The error omits the value, which may be secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a value has the wrong type")]
 pub struct Misshapen;
@@ -99,7 +99,7 @@ pub struct Misshapen;
 /// Reads an object of this kind from its parts (see [`Kind::paths`]).
 ///
 /// # Errors
-/// When a value has another type than its kind gives it.
+/// If a value has another type than its kind expects.
 pub(crate) fn object(kind: Kind, parts: Value) -> Result<Object, Misshapen> {
     by_kind!(kind, typed(parts))
 }
@@ -114,7 +114,7 @@ trait FromWire: for<'de> Deserialize<'de> {
     fn object(self) -> Object;
 }
 
-/// An object on the wire: what it holds of `spec` and `status` depends on its kind.
+/// An object on the wire. The kind determines the types of `spec` and `status`.
 #[derive(Deserialize)]
 #[serde(
     rename_all = "camelCase",
@@ -211,7 +211,7 @@ struct DefinitionSpec {
     group: String,
     scope: String,
     names: Names,
-    /// The only version, as apiextensions v1beta1 may name it.
+    /// The only version; a field of apiextensions v1beta1.
     version: String,
     versions: Vec<Version>,
     preserve_unknown_fields: Option<bool>,
@@ -219,8 +219,8 @@ struct DefinitionSpec {
 }
 
 impl DefinitionSpec {
-    /// The versions that are offered. apiextensions v1beta1, gone since Kubernetes 1.22, may name one
-    /// alone, which is then served and stored.
+    /// The offered versions. apiextensions v1beta1, gone since Kubernetes 1.22, may name a single
+    /// version, which is then served and stored.
     fn offered(version: String, versions: Vec<Version>, is_old: bool) -> Vec<Version> {
         if !is_old || version.is_empty() || !versions.is_empty() {
             return versions;
@@ -276,7 +276,7 @@ struct PodMeta {
 }
 
 impl Template {
-    /// All of them: a selector may ask for any.
+    /// Keeps all labels: a selector may ask for any.
     fn labels(metadata: Option<PodMeta>) -> Marks {
         let labels = metadata
             .and_then(|metadata| metadata.labels)
@@ -419,7 +419,7 @@ impl FromWire for Wire<ServiceSpec> {
     }
 }
 
-/// Kubernetes leaves out `replicas` where it is 0.
+/// Kubernetes omits `replicas` if it is 0.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ScaleSpec {
@@ -504,7 +504,7 @@ mod wire {
     pub(super) type Other = Wire;
 }
 
-/// Labels that fluxkeep acts on, and those that the apiserver refuses, whatever their key.
+/// Labels that fluxkeep acts on, and flaws of any label that the apiserver refuses.
 #[derive(Default)]
 struct Labels {
     kept: Marks,
@@ -514,14 +514,14 @@ struct Labels {
 impl<'de> Deserialize<'de> for Labels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = entries(deserializer)?;
-        // Labels say who the object is: one that fluxkeep acts on is not passed over.
+        // A label that fluxkeep acts on identifies the object, so a malformed one is an error.
         let is_misshapen = |(key, value): (&String, &Value)| {
             is_kept(key) && (value.is_object() || value.is_array())
         };
         if entries.iter().any(is_misshapen) {
             return Err(D::Error::custom("a label is no text"));
         }
-        // What a label means that is no text is none of fluxkeep's business.
+        // Other labels that are not strings have no value to check.
         let texts = entries
             .iter()
             .filter_map(|(key, value)| Some((key, value.as_str()?)));
@@ -537,8 +537,8 @@ impl<'de> Deserialize<'de> for Labels {
     }
 }
 
-/// Whether the apiserver takes it as the value of a label: at most 63 letters, digits, dashes, underscores
-/// and dots, a letter or digit at both ends; or nothing.
+/// True if the apiserver accepts the label value: empty, or at most 63 letters, digits, dashes,
+/// underscores and dots, with a letter or digit at both ends.
 fn is_label_value(value: &str) -> bool {
     let bytes = value.as_bytes();
     let ends = [bytes.first(), bytes.last()];
@@ -549,7 +549,7 @@ fn is_label_value(value: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
-/// Annotations that fluxkeep acts on, and the bytes of all, keys and values.
+/// Annotations that fluxkeep acts on, and the bytes of all annotations, keys and values.
 #[derive(Default)]
 struct Annotations {
     kept: Marks,
@@ -574,7 +574,7 @@ impl<'de> Deserialize<'de> for Annotations {
     }
 }
 
-/// Reads a map of labels or annotations. What is no map has none.
+/// Reads a map of labels or annotations. Any other value counts as an empty map.
 fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Object(entries) => Ok(entries),
@@ -582,8 +582,8 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Val
     }
 }
 
-/// Keeps of labels or annotations what fluxkeep acts on. What is no text is passed over, as Go does; the
-/// apiserver refuses it.
+/// Keeps the labels or annotations that fluxkeep acts on. Maps and lists are skipped; the apiserver
+/// refuses them.
 fn kept(entries: Map<String, Value>) -> Marks {
     let mut marks = Marks::default();
     for (key, value) in entries {

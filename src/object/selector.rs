@@ -1,4 +1,4 @@
-//! Which pods a Service or a NetworkPolicy means.
+//! Selectors of Services and NetworkPolicies.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use serde::Deserialize;
 
 use super::Marks;
 
-/// What the labels of a pod must be. An empty one asks for nothing.
+/// The labels that a pod must have. An empty selector matches every pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector(Vec<(String, Vec<String>)>);
 
-/// What a selector asks of one label.
+/// The condition on one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term<'a> {
-    /// The label.
+    /// The label's key.
     pub key: &'a str,
-    /// The values that it may have; any where there are none.
+    /// The allowed values; an empty list allows any value.
     values: &'a [String],
 }
 
 impl Selector {
-    /// Each label that has to be there. What must not be there is not looked at: a label that a live
-    /// pod has cannot be one of those.
+    /// The labels that must be present. `NotIn` and `DoesNotExist` are left out: they never require
+    /// a label that a live pod has.
     pub fn terms(&self) -> impl Iterator<Item = Term<'_>> {
         self.0.iter().map(|(key, values)| Term { key, values })
     }
 
-    /// Whether pods with these labels are meant.
+    /// True if the selector matches pods with these labels.
     #[must_use]
     pub fn matches(&self, labels: &Marks) -> bool {
         self.terms().all(|term| term.is_met(labels))
     }
 
-    /// To the apiserver a label without a value is an empty one.
+    /// The apiserver treats a label without a value as empty.
     pub(super) fn of(labels: BTreeMap<String, Option<String>>) -> Self {
         Self(
             labels
@@ -44,7 +44,7 @@ impl Selector {
 }
 
 impl Term<'_> {
-    /// Whether the label is there with a value that fits.
+    /// True if the label is present with an allowed value.
     #[must_use]
     pub fn is_met(self, labels: &Marks) -> bool {
         labels

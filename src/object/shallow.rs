@@ -1,4 +1,4 @@
-//! A JSON value down to a depth. A tenant writes what lies below, as deep as he likes, and nothing reads it.
+//! A JSON value down to a fixed depth. A tenant may nest values deeper, but no code reads those.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-/// Levels of maps and lists that are kept. The deepest that is read is a patch in a HelmRelease's
-/// `postRenderers`, or a value at one of the policy's paths.
+/// Levels of maps and lists that are kept. The deepest fields in use are a patch in a HelmRelease's
+/// `postRenderers`, and a value at one of the policy's paths.
 const DEPTH: usize = 24;
 
-/// A value of which maps and lists below a depth are left out: null stands in their place.
+/// A value with null in place of maps and lists below a fixed depth.
 ///
-/// What is left out is passed over without recursion, so no depth makes it unreadable.
+/// Deeper values are skipped without recursion, so no depth makes the value unreadable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shallow(pub Value);
 
@@ -23,7 +23,7 @@ impl<'de> Deserialize<'de> for Shallow {
     }
 }
 
-/// How many levels may still be kept.
+/// The levels that may still be kept.
 #[derive(Clone, Copy)]
 struct Level(usize);
 

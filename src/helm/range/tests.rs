@@ -6,7 +6,7 @@ use super::*;
 
 const CASES: &str = include_str!("cases.tsv");
 
-/// The answers of ours that differ, as `range: ours, theirs`.
+/// The number of cases, and the differing answers as `range: ours, theirs`.
 fn differing(cases: &str) -> (usize, Vec<String>) {
     let header = cases
         .lines()
