@@ -1,4 +1,4 @@
-//! A request's body, read in one piece within a deadline and a sum of bytes.
+//! Reads a request's body whole, within a deadline and a limit on the bytes of all bodies.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use crate::limit::{Handle, Hold, Limit, Permit};
 
-/// Counted for each request beside its body: about what its task and buffers take.
+/// Bytes counted per request beside its body: an estimate of its task and buffers.
 const OVERHEAD: usize = 8 << 10;
 
-/// Most bodies are shorter. A longer one gets its memory block by block as it comes, whatever length it
-/// announces: one that is moved as it grows would leave as much behind each time.
+/// Most bodies are shorter. A longer body gets memory block by block as it arrives, whatever length
+/// it announces. Growing a single buffer would leave as much freed memory behind at each move.
 const BLOCK: usize = 256 << 10;
 
-/// A whole body. Its bytes count in the lane's sum until this is dropped.
+/// A whole body. Its bytes count in the lane's sum until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
@@ -26,20 +26,20 @@ pub(crate) struct Received {
     _share: Permit,
 }
 
-/// Why a request gets no review in return.
+/// The reason why a request gets no review in return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TurnedAway {
     TooLong,
     TooSlow,
     Broken,
-    /// The bodies of this lane take all the memory that they may.
+    /// The bodies of this lane already use all permitted memory.
     NoRoom,
-    /// As many long reviews wait in this lane as may.
+    /// The queue of long reviews in this lane is full.
     LongQueue,
 }
 
 impl TurnedAway {
-    /// Every reason.
+    /// All reasons.
     pub(crate) const ALL: [Self; 5] = [
         Self::TooLong,
         Self::TooSlow,
@@ -48,7 +48,7 @@ impl TurnedAway {
         Self::LongQueue,
     ];
 
-    /// Its name in metrics.
+    /// The reason's name in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::TooLong => "too-long",
@@ -59,7 +59,7 @@ impl TurnedAway {
         }
     }
 
-    /// The answer's status and text.
+    /// The HTTP status and the text of the answer.
     pub(crate) fn explained(self) -> (StatusCode, String) {
         let (status, reason) = match self {
             Self::TooLong => (
@@ -86,8 +86,8 @@ impl TurnedAway {
     }
 }
 
-/// The whole body, never more than the bound. Where the sum of all bodies is reached, the one that began
-/// first and is still incomplete gives way.
+/// Reads the whole body, up to the bound. If the sum of all bodies reaches its cap, the oldest
+/// incomplete body is cancelled.
 pub(crate) async fn read(
     request: Request<Body>,
     sum: &Limit,
@@ -113,7 +113,7 @@ pub(crate) async fn read(
     })
 }
 
-/// The length that the headers announce; 0 if they do not.
+/// The length in the `Content-Length` header; 0 without a valid header.
 fn announced(request: &Request<Body>) -> usize {
     request
         .headers()

@@ -1,4 +1,4 @@
-//! Connections: accepted, served within deadlines, closed in order.
+//! Connections: accepting, serving within deadlines, orderly closing.
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
@@ -23,62 +23,62 @@ use crate::metrics::Metrics;
 use crate::settings::Limits;
 use crate::tls::{Tls, Unknown};
 
-/// The longest head of a request over HTTP/1.1, and the most that is read ahead of its body. The
-/// apiserver's heads have a few hundred bytes.
+/// Cap on the head of an HTTP/1.1 request, and on bytes read ahead of its body. The apiserver's
+/// heads have a few hundred bytes.
 const HEAD: usize = 16 << 10;
 
-/// The most of all bodies of a connection over HTTP/2 that is read ahead, and of each.
+/// Caps on bytes read ahead over HTTP/2: for all bodies of a connection, and for each body.
 const AHEAD: [u32; 2] = [512 << 10, 256 << 10];
 
-/// Accepting again at once after "too many open files" would only spin.
+/// Pause after a failed accept: an immediate retry after "too many open files" would only spin.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Where the server is in its life, in this order.
+/// The phases of the server's life, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// Everything is served.
+    /// The server works normally.
     Serving,
-    /// Everything is served, and clients are asked to go: by `Connection: close`, by GOAWAY.
+    /// The server still serves, and asks clients to leave by `Connection: close` or GOAWAY.
     Lingering,
-    /// Nothing new; what is being answered is brought to its end.
+    /// The server accepts nothing new and finishes running requests.
     Draining,
 }
 
-/// What is spoken on a connection. Known before its first byte, so that no client can be waited for
-/// without a deadline.
+/// The protocol of a connection. It is known before the first byte, so a deadline applies from the
+/// start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Http1,
     Http2,
 }
 
-/// A port: what is served on it, and how.
+/// A port's service, limits and shared state.
 #[derive(Clone)]
 pub(crate) struct Port {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) router: Router,
     pub(crate) limits: Limits,
-    /// Caps how many connections are open at once, behind their handshake.
+    /// Caps open connections, counted after their handshake.
     pub(crate) open: Limit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) phase: watch::Receiver<Phase>,
-    /// Closed when the last connection is gone.
+    /// Closed when the last connection ends.
     pub(crate) alive: mpsc::Sender<()>,
 }
 
-/// A connection's place among those that are open, known to its requests.
+/// A connection's handle on its permit, passed to its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Seat(Handle);
 
 impl Seat {
-    /// Keeps the connection from giving way.
+    /// Protects the connection from being closed in favour of a newer one.
     pub(crate) fn hold(&self) -> Option<Hold> {
         self.0.hold()
     }
 }
 
 impl Port {
-    /// Accepts until the server drains.
+    /// Accepts connections until the server drains.
     pub(crate) async fn serve(self, listener: TcpListener) {
         let mut phase = self.phase.clone();
         let handshakes = Limit::new(self.limits.handshakes);
@@ -86,7 +86,7 @@ impl Port {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // There always is one: no handshake is held.
+                        // A permit is always available, because no handshake is held.
                         if let Some(permit) = handshakes.enter(1) {
                             tokio::spawn(self.clone().connection(stream, permit));
                         }
@@ -98,9 +98,9 @@ impl Port {
         }
     }
 
-    /// One connection, from its handshake to its end.
+    /// Serves a connection from its handshake to its end.
     async fn connection(self, stream: TcpStream, permit: Permit) {
-        // A review is one request and one answer: nothing to gather.
+        // Sends at once: a review is one request and one answer, so batching gains nothing.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
             drop(permit);
@@ -117,8 +117,8 @@ impl Port {
         }
     }
 
-    /// Serves a connection until its end, or until it gives way: at the cap the one does whose last request
-    /// is longest ago.
+    /// Serves a connection until it ends or is cancelled. At the cap, the connection whose last
+    /// request is oldest is cancelled.
     async fn seated(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -139,7 +139,7 @@ impl Port {
         }
     }
 
-    /// None when it fails, takes too long, or gives way: to newer ones, or to the end of accepting.
+    /// `None` if the handshake fails, times out, or is cancelled by newer ones or by draining.
     async fn handshake(
         &self,
         tls: &Tls,
@@ -219,7 +219,7 @@ fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_buf_size(HEAD)
         .header_read_timeout(limits.headers);
-    // A client that is gone without a word answers no ping.
+    // The ping finds clients that vanished silently.
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -233,9 +233,9 @@ fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
     }
 }
 
-/// When a connection is closed. HTTP/2 has GOAWAY, after which nothing is lost; an idle HTTP/1.1
-/// connection that is cut can lose a request, so it is closed after an answer that says so. Whoever
-/// comes with HTTP/2 in between is not sent away at once, or would come again and again.
+/// The phase that closes a connection begun in phase `now`. HTTP/2 closes early, since GOAWAY loses
+/// no request; those begun later stay, or clients would loop. HTTP/1.1 closes after an answer with
+/// `Connection: close`: cutting an idle connection can lose a request.
 fn last_phase(protocol: Protocol, now: Phase) -> Phase {
     match (protocol, now) {
         (Protocol::Http2, Phase::Serving) => Phase::Lingering,
@@ -243,13 +243,13 @@ fn last_phase(protocol: Protocol, now: Phase) -> Phase {
     }
 }
 
-/// Waits until the server is that far, or until nobody is left who could tell.
+/// Waits until the server reaches the phase, or its sender is gone.
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
-/// A client that left before it was accepted concerns only itself; what concerns the server needs
-/// time to get better.
+/// Ignores clients that left before they were accepted. Other errors concern the server and need
+/// time to pass.
 async fn back_off(error: &Error) {
     if matches!(
         error.kind(),
@@ -269,7 +269,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::{Instant, advance};
 
-    /// A client of a connection that answers `yes`.
+    /// A client of a connection whose server answers `yes`.
     fn client() -> (DuplexStream, watch::Sender<Phase>) {
         let (tell, phase) = watch::channel(Phase::Serving);
         let (near, far) = tokio::io::duplex(4096);
@@ -298,7 +298,7 @@ mod tests {
         String::from_utf8(answer).unwrap()
     }
 
-    /// How long until the server closes the connection by itself.
+    /// The time until the server closes the connection.
     async fn closed(client: &mut DuplexStream) -> Duration {
         let start = Instant::now();
         timeout(Duration::from_hours(1), client.read_to_end(&mut Vec::new()))

@@ -23,19 +23,19 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::registration::{Phase, Scope};
 
-/// The longest body that is judged where it was read; longer ones go to another thread, and health checks do
-/// not wait for them. The reviews of Flux's own CRDs stay below, and are through in a tenth of a
+/// The longest body that is judged on the thread that read it. Longer bodies go to another thread,
+/// so that health checks do not wait. Reviews of Flux's own CRDs are shorter and take a tenth of a
 /// millisecond.
 const AT_ONCE: usize = 256 << 10;
 
-/// After so many seconds a client may try again. The apiserver does, within the webhook's timeout.
+/// Seconds until a client may retry. The apiserver does so, within the webhook's timeout.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a large review about a stranger passes unread.
+/// The reason given when a large review about a stranger passes unread.
 const BUSY: &str = "other large reviews took its time";
 
-/// True if a review is large, or becomes so: a Helm release record unfolds to ten times its length and
-/// more.
+/// True if a review is long, or creates a Helm release record, which unpacks to ten times its
+/// length or more.
 fn is_large(body: &[u8]) -> bool {
     if body.len() > AT_ONCE {
         return true;
@@ -46,16 +46,16 @@ fn is_large(body: &[u8]) -> bool {
     envelope.operation() == Some(Operation::Create) && envelope.door() == ReviewDoor::ReleaseRecord
 }
 
-/// From a review's bytes to its answer, in the phase that asks and within a budget.
+/// Answers a review's bytes, for a phase and within a budget.
 pub(crate) type Answering = Arc<dyn Fn(Phase, Budget, &[u8]) -> Answer + Send + Sync>;
 
-/// From the reason why a review is not read, and its bytes, to its answer.
+/// Answers a review's bytes without judging, for the given reason.
 pub(crate) type Abstaining = Arc<dyn Fn(&str, &[u8]) -> Answer + Send + Sync>;
 
-/// Takes notice of an answer that is sent.
+/// Receives each judged answer, to write Events from it.
 pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) answering: Answering,
@@ -67,9 +67,9 @@ pub(crate) struct Door {
     pub(crate) lanes: Lanes,
 }
 
-/// `POST /validate` and `POST /mutate`, and below each a path a scope. What a review is about decides who
-/// judges it. Where it is sent decides whether the answer may change the object, and which lane it takes: a
-/// caller that names no scope takes the engine's.
+/// Routes `POST /validate` and `POST /mutate`, and below each a path per scope. The review's
+/// content decides its door. The path decides whether the answer may change the object, and which
+/// lane it takes. Without a scope, that is the engine's lane.
 pub(crate) fn router(door: Door) -> Router {
     let taken = |phase, scope| post(move |state, request| review(phase, scope, state, request));
     let mut router = Router::new();
@@ -95,7 +95,7 @@ async fn review(
     let is_unread = read.is_err();
     let judged = match read {
         Ok(body) => {
-            // A connection never gives way while its review is judged.
+            // A connection is never cancelled while its review is judged.
             let _busy = seat.as_ref().and_then(Seat::hold);
             door.judged(phase, scope, body).await
         }
@@ -103,7 +103,7 @@ async fn review(
     };
     let mut response = judged.unwrap_or_else(|why| door.turned_away(scope, why));
     let is_stopping = *door.life.borrow() != connections::Phase::Serving;
-    // An idle connection that is simply cut fails the apiserver's next review.
+    // The apiserver's next review would fail on an idle connection that is cut.
     if (is_unread || is_stopping) && version < Version::HTTP_2 {
         response
             .headers_mut()
@@ -113,7 +113,7 @@ async fn review(
 }
 
 impl Door {
-    /// Judges a review where it was read or, if it is large, on its lane's thread.
+    /// Judges a review on this thread or, if it is large, on its lane's thread.
     async fn judged(
         &self,
         phase: Phase,
@@ -145,12 +145,12 @@ impl Door {
         Ok(self.answered(&body.bytes, answer, since))
     }
 
-    /// The answer. None if judging panicked: a panic costs this one review, not the server.
+    /// The answer; `None` if judging panicked. A panic costs only this review, not the server.
     fn answer(&self, phase: Phase, budget: Budget, body: &[u8]) -> Option<Answer> {
         catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, budget, body))).ok()
     }
 
-    /// Counts an answer with the time since its review was there, logs it, and tells of it.
+    /// Counts an answer with the time since its arrival, logs it, and passes it on for Events.
     fn answered(&self, body: &[u8], answer: Option<Answer>, since: Instant) -> Response<Body> {
         let Some(answer) = answer else {
             return self.failed();
@@ -201,7 +201,7 @@ fn response(answer: Answer) -> Response<Body> {
     response
 }
 
-/// Tells whoever asks for something else what there is.
+/// Answers other paths and methods with `usage`.
 pub(crate) fn explained<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     usage: &'static str,
@@ -211,7 +211,7 @@ pub(crate) fn explained<S: Clone + Send + Sync + 'static>(
         .method_not_allowed_fallback(async move || text(StatusCode::METHOD_NOT_ALLOWED, usage))
 }
 
-/// A plain answer for whoever is not the apiserver.
+/// A plain text answer.
 pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
@@ -259,7 +259,7 @@ mod tests {
         fluxkeep::admission::answer(body, &Facts::default(), &Policy::default(), now)
     }
 
-    /// A router whose judge panics on every body that holds `panic`.
+    /// A router whose judge panics on every body that contains `panic`.
     fn fragile(metrics: &Arc<Metrics>) -> Router {
         let answering = |_: Phase, _: Budget, body: &[u8]| {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
@@ -268,8 +268,8 @@ mod tests {
         router(door(metrics, &Limits::default(), Arc::new(answering)))
     }
 
-    /// A router whose judge tells of each body that holds `wait`, and goes on with it when the gate opens:
-    /// for one body at each word that is sent, for all when the sender is dropped.
+    /// A router whose judge reports each body that contains `wait`, and then blocks on the gate.
+    /// Each sent word releases one body; dropping the sender releases all.
     fn slow(limits: &Limits) -> (Router, Receiver<String>, Sender<()>) {
         let (tell, begun) = channel();
         let (open, gate) = channel();
@@ -286,7 +286,7 @@ mod tests {
         (router(door), begun, open)
     }
 
-    /// The review of a ConfigMap's creation.
+    /// A review of a ConfigMap's creation.
     fn review(name: &str) -> String {
         let kind = r#"{"group":"","version":"v1","kind":"ConfigMap"}"#;
         let request = format!(
@@ -314,7 +314,7 @@ mod tests {
         tokio::spawn(asked(router.clone(), path, body))
     }
 
-    /// The next body that the judge waits with.
+    /// The next body that the judge blocks on.
     async fn next(begun: Receiver<String>) -> (String, Receiver<String>) {
         spawn_blocking(move || (begun.recv().unwrap(), begun))
             .await
@@ -373,7 +373,7 @@ mod tests {
         assert_eq!(behind.await.unwrap().status(), 200);
     }
 
-    /// As long as any test takes.
+    /// Limits that no test exceeds.
     fn patient() -> Limits {
         Limits {
             others: Duration::from_hours(1),
@@ -381,7 +381,7 @@ mod tests {
         }
     }
 
-    /// Whether a review passed unread, and its requester was told.
+    /// True if a review passed unread with a warning.
     async fn is_abstained(answer: Response<Body>) -> bool {
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         let review: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -475,7 +475,7 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(10));
     }
 
-    /// A body that never comes.
+    /// A body that never arrives.
     struct Never;
 
     impl http_body::Body for Never {

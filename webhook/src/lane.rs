@@ -1,4 +1,4 @@
-//! A lane a scope: reviews of one never wait for those of the other.
+//! A lane per scope: reviews of one scope never wait for the other's.
 
 use std::io;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::limit::Limit;
 use crate::registration::Scope;
 use crate::settings::Limits;
 
-/// Where the reviews of one scope are read and judged.
+/// The limits and the thread for reviews of a scope.
 #[derive(Clone)]
 pub(crate) struct Lane {
-    /// The bytes of all bodies that are being read or judged.
+    /// Limits the bytes of all bodies being read or judged.
     pub(crate) bodies: Limit,
-    /// Where reviews are judged that become large.
+    /// The thread that judges large reviews.
     pub(crate) large: LargeReviews,
-    /// What each of them may take.
+    /// The budget of a review.
     pub(crate) budget: Budget,
-    /// How long each of them may take from when it was there; none where the apiserver's patience counts.
+    /// Limit for a large review since its arrival; `None` if only the apiserver's timeout applies.
     patience: Option<Duration>,
 }
 
-/// The lanes. Which one a request takes is its caller's word, so each is bounded by itself.
+/// Both lanes. The caller chooses the lane, so each has its own limits.
 #[derive(Clone)]
 pub(crate) struct Lanes {
     engine: Lane,
@@ -32,10 +32,10 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    /// Starts a thread a lane.
+    /// Starts a thread per lane.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// If the system has no thread to give.
     pub(crate) fn start(limits: &Limits) -> io::Result<Self> {
         Ok(Self {
             engine: Lane::start(Scope::Engine, limits)?,
@@ -53,14 +53,14 @@ impl Lanes {
 }
 
 impl Lane {
-    /// When the answer to a review that came then has to be there.
+    /// The deadline for the answer to a review that arrived at `since`.
     pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
         self.patience.map(|patience| since + patience)
     }
 
     fn start(scope: Scope, limits: &Limits) -> io::Result<Self> {
         let name = format!("large-{}", scope.name());
-        // A review that is judged at once always finds room beside those that wait.
+        // A third of the bytes stays free for reviews that are judged at once.
         let waiting = limits.bodies / 3 * 2;
         let (budget, patience) = match scope {
             Scope::Engine => (Budget::ENGINE, None),

@@ -1,8 +1,8 @@
-//! Reviews that become large are judged one after the other, on one thread a lane.
+//! Large reviews are judged one after the other, on one thread per lane.
 //!
-//! A release record unfolds to ten times its length and more, 32 MiB at most, and its manifest is as
-//! long again. The thread that judged it keeps those buffers for the next one: of many threads each
-//! would keep its own.
+//! A release record unpacks to ten times its length or more, up to 32 MiB, and its manifest is as
+//! long again. The thread keeps these buffers for the next review. With many threads, each would
+//! keep buffers of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -15,30 +15,30 @@ use crate::limit::Limit;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread and the reviews that wait for it. The thread ends with the last of these.
+/// A thread and its queue of reviews. The thread ends when the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct LargeReviews {
     works: mpsc::Sender<Work>,
-    /// The bytes of the bodies that wait or are judged.
+    /// Limits the bytes of waiting and running reviews.
     bytes: Limit,
 }
 
-/// Why a review was not judged.
+/// The reason why a review was not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Undone {
-    /// No more may wait.
+    /// The queue is full.
     Full,
-    /// The deadline passed. What was begun is brought to its end, and its result dropped.
+    /// The deadline passed. A review that has begun is finished, and its result dropped.
     TooLate,
     /// Judging panicked.
     Panicked,
 }
 
 impl LargeReviews {
-    /// Starts the thread of this name, in the runtime that this is called in. At most `most` reviews wait, and
-    /// the bodies of those and of the one that is judged have at most so many bytes.
+    /// Starts a thread with this name, inside the current runtime. At most `most` reviews wait, and
+    /// `bytes` limits the bodies that wait or are judged.
     ///
-    /// # Errors
+    /// If the system has no thread to give.
     /// When the system has no thread to give.
     pub(crate) fn start(name: &str, most: usize, bytes: usize) -> std::io::Result<Self> {
         let (works, mut waiting) = mpsc::channel::<Work>(most);
@@ -56,9 +56,9 @@ impl LargeReviews {
         })
     }
 
-    /// Does this about a body of so many bytes when its turn comes, before the deadline if there is one.
+    /// Runs the work for a body of `bytes` in its turn, before the deadline if one is given.
     ///
-    /// # Errors
+    /// If the work was not done.
     /// When it was not done.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
@@ -69,11 +69,11 @@ impl LargeReviews {
         let share = self.bytes.enter_held(bytes).ok_or(Undone::Full)?;
         let (done, result) = oneshot::channel();
         let work = move || {
-            // Nobody waits for it any more once its deadline has passed or its client is gone.
+            // The receiver is gone after its deadline, or because the client left.
             if done.is_closed() {
                 return;
             }
-            // A panic costs that review its answer, and not the next one its thread.
+            // A panic costs this review its answer; the thread lives on for the next review.
             let result = catch_unwind(AssertUnwindSafe(work));
             drop(share);
             if let Ok(result) = result {
@@ -107,7 +107,7 @@ mod tests {
         LargeReviews::start("large", most, bytes).unwrap()
     }
 
-    /// Has the thread wait until the sender is dropped; returns when it does.
+    /// Blocks the thread until the sender is dropped; returns once it blocks.
     async fn blocked(
         large: &LargeReviews,
         bytes: usize,

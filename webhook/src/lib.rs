@@ -1,7 +1,7 @@
 //! fluxkeep's admission server.
 //!
-//! It only carries: bytes from the socket to the core's [`answer`](fluxkeep::admission::answer) and
-//! back. [`Settings`] are bound to sockets and files ([`Bound`]), which are then served until told to
+//! The crate passes bytes from the socket to the core's [`answer`](fluxkeep::admission::answer) and
+//! back. [`Settings`] are bound to sockets and files as [`Bound`], which then serves until told to
 //! stop.
 
 mod authority;
@@ -40,8 +40,8 @@ pub use upkeep::Upkeep;
 
 use mimalloc::MiMalloc;
 
-/// A release record needs buffers of a megabyte for a moment. glibc maps and unmaps them anew for
-/// each review, which costs a third of its time. Without huge pages: an idle server has a megabyte,
-/// and each thread's first page would be two.
+/// A release record briefly needs buffers of a megabyte. glibc maps and unmaps them for each
+/// review, which costs a third of its time. Huge pages are off: an idle server has a megabyte, and
+/// each thread's first page would take two.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;

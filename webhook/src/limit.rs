@@ -1,4 +1,4 @@
-//! Caps what is held at once: handshakes, connections, bytes of bodies.
+//! Caps on concurrent handshakes, connections and bytes of bodies.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// A cap on a sum of weights. At the cap the oldest gives way to the newest: clients that hold
-/// something and never finish crowd out each other, and the apiserver is through in milliseconds.
+/// A cap on a sum of weights. At the cap the oldest entry is evicted for the newest. So clients
+/// that never finish crowd out each other, while the apiserver finishes within milliseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Limit(Arc<Mutex<State>>);
 
@@ -17,39 +17,39 @@ struct State {
     most: usize,
     used: usize,
     next: u64,
-    /// By age, the oldest first.
+    /// Entries by age, oldest first.
     entries: BTreeMap<u64, Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
     weight: usize,
-    /// An entry that is held never gives way.
+    /// An entry with holds is never evicted.
     holds: usize,
-    /// Dropped when the entry has to give way.
+    /// Dropped when the entry is evicted.
     _gives_way: oneshot::Sender<Infallible>,
 }
 
-/// A share of a [`Limit`], given back when dropped.
+/// A share of a [`Limit`], returned on drop.
 #[derive(Debug)]
 pub(crate) struct Permit {
     handle: Handle,
     over: oneshot::Receiver<Infallible>,
 }
 
-/// Grows, renews and holds a [`Permit`] that somebody else owns. Does nothing once that has given way.
+/// Grows, renews and holds a [`Permit`] owned elsewhere. Has no effect after its eviction.
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
     limit: Limit,
     age: Arc<AtomicU64>,
 }
 
-/// Keeps a permit from giving way; when dropped, the permit counts as the newest.
+/// Protects a permit from eviction. On drop, the permit becomes the newest.
 #[derive(Debug)]
 pub(crate) struct Hold(Handle);
 
 impl Limit {
-    /// A sum of at most `most`.
+    /// A cap of `most`.
     pub(crate) fn new(most: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             most,
@@ -59,12 +59,12 @@ impl Limit {
         })))
     }
 
-    /// A permit of this weight. None if those that are held leave no room for it.
+    /// A permit of this weight; `None` if held entries leave no room.
     pub(crate) fn enter(&self, weight: usize) -> Option<Permit> {
         self.added(weight, 0)
     }
 
-    /// As [`Limit::enter`], held from the beginning.
+    /// As [`Limit::enter`], with a hold from the start.
     pub(crate) fn enter_held(&self, weight: usize) -> Option<(Hold, Permit)> {
         let permit = self.added(weight, 1)?;
         Some((Hold(permit.handle()), permit))
@@ -89,14 +89,14 @@ impl Limit {
         Some(Permit { handle, over })
     }
 
-    /// Has every permit give way.
+    /// Evicts all permits.
     pub(crate) fn clear(&self) {
         let mut state = self.lock();
         state.entries.clear();
         state.used = 0;
     }
 
-    /// The sum now.
+    /// The current sum.
     #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
         self.lock().used
@@ -108,7 +108,7 @@ impl Limit {
 }
 
 impl State {
-    /// Has the oldest give way until there is room for this weight. False if there never is.
+    /// Evicts the oldest entries until the weight fits. False if held entries prevent that.
     fn make_room(&mut self, weight: usize) -> bool {
         while self.used + weight > self.most {
             let mut gives_way = self.entries.iter().filter(|(_, entry)| entry.holds == 0);
@@ -135,12 +135,12 @@ impl State {
 }
 
 impl Permit {
-    /// Grows, renews and holds this permit from elsewhere.
+    /// A handle that can grow, renew and hold this permit.
     pub(crate) fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Waits until the permit has to give way. Cancel safe; to be awaited to its end once.
+    /// Waits for the permit's eviction. Cancel safe; must not be awaited again after it returned.
     pub(crate) async fn over(&mut self) {
         let _ = (&mut self.over).await;
     }
@@ -154,13 +154,13 @@ impl Drop for Permit {
 }
 
 impl Handle {
-    /// Adds to the permit's weight. False if there is no room, or if the permit gave way.
+    /// Adds to the permit's weight. False if there is no room or the permit was evicted.
     pub(crate) fn grow(&self, weight: usize) -> bool {
         let mut state = self.limit.lock();
         if !state.make_room(weight) {
             return false;
         }
-        // The oldest may be this one.
+        // Making room may have evicted this entry itself.
         let Some(entry) = state.entries.get_mut(&self.age()) else {
             return false;
         };
@@ -169,7 +169,7 @@ impl Handle {
         true
     }
 
-    /// Keeps the permit from giving way for as long as the result lives. None if it gave way.
+    /// Protects the permit from eviction while the result lives. `None` if it was evicted.
     pub(crate) fn hold(&self) -> Option<Hold> {
         let mut state = self.limit.lock();
         let entry = state.entries.get_mut(&self.age())?;
@@ -186,7 +186,7 @@ impl Handle {
         }
     }
 
-    /// The key of the permit's entry; written only while the limit is locked.
+    /// The key of the permit's entry; written only under the limit's lock.
     fn age(&self) -> u64 {
         self.age.load(Ordering::Relaxed)
     }

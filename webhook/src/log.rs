@@ -1,4 +1,4 @@
-//! What the log tells of a review: rules, names and reasons, and nothing of an object's content.
+//! Log lines about reviews: rules, names and reasons, but no content of objects.
 
 use fluxkeep::admission::{Answer, Envelope, Outcome};
 use fluxkeep::finding::Finding;
@@ -7,7 +7,7 @@ use fluxkeep::request::Door;
 
 use crate::metrics::NO_DOOR;
 
-/// One line about a review in which something was found or that could not be read.
+/// Logs one line about a review that has findings, was amended or could not be read.
 pub(crate) fn review(body: &[u8], answer: &Answer) {
     let door = answer.door.map_or(NO_DOOR, Door::name);
     match &answer.outcome {
@@ -37,14 +37,14 @@ pub(crate) fn review(body: &[u8], answer: &Answer) {
     }
 }
 
-/// By it the line is found again in the apiserver's audit log.
+/// The uid, which leads from the log line to the apiserver's audit log.
 fn uid(body: &[u8]) -> String {
     Envelope::read(body)
         .map(|envelope| envelope.uid)
         .unwrap_or_default()
 }
 
-/// Each rule once; findings are sorted by rule.
+/// The ids of the rules, each once; findings are sorted by rule.
 fn rules(findings: &[Finding]) -> String {
     let mut rules: Vec<_> = findings.iter().map(|finding| finding.rule).collect();
     rules.dedup();
@@ -75,7 +75,7 @@ mod tests {
         }
     }
 
-    /// What is logged, at any level, of a review of this Deployment's deletion.
+    /// The log lines, at any level, about a review of this Deployment's deletion.
     fn logged(name: &str, object: &str) -> String {
         let body = format!(
             r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"the-uid",

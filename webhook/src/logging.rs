@@ -1,4 +1,4 @@
-//! Where the program's log goes and what is in it.
+//! The program's log: filter, format and panic hook.
 
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
@@ -10,8 +10,8 @@ use tracing_subscriber::filter::ParseError;
 /// The flags of the log, which goes to stderr.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Logging {
-    /// What is logged: a level, or one per part, like `info,fluxkeep_webhook=debug`.
-    // kube tells of each request that fails; fluxkeep tells once that the cluster is not heard.
+    /// The log filter: a level, or a level per module, like `info,fluxkeep_webhook=debug`.
+    // kube logs each failed request; fluxkeep logs once that the cluster is unreachable.
     #[arg(
         long = "log",
         env = "FLUXKEEP_LOG",
@@ -19,7 +19,7 @@ pub struct Logging {
         default_value = "info,kube_client=off"
     )]
     filter: String,
-    /// How a line is written.
+    /// The format of a log line.
     #[arg(long = "log-format", env = "FLUXKEEP_LOG_FORMAT", value_enum, default_value_t = Format::Json)]
     format: Format,
 }
@@ -31,16 +31,16 @@ enum Format {
 }
 
 impl Logging {
-    /// Logs from here on, panics included.
+    /// Starts logging, panics included.
     ///
     /// # Errors
-    /// When the filter is none.
+    /// If the filter is invalid.
     pub fn start(&self) -> Result<(), ParseError> {
         let filter = EnvFilter::builder().parse(&self.filter)?;
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr);
-        // What cannot be written, as on a full disk, is lost: telling of that on stderr would end the server.
+        // Ignores write errors, as on a full disk: reporting them on stderr would end the server.
         let log = log
             .with_ansi(std::io::stderr().is_terminal())
             .log_internal_errors(false);
@@ -53,7 +53,7 @@ impl Logging {
     }
 }
 
-/// A panic's text may quote the object that it happened on; its place does not.
+/// Logs a panic's location. A panic's message is left out, since it may quote an object.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic
         .location()

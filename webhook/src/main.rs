@@ -32,13 +32,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was attempted, on what, and why it failed.
+/// Prints the error in one line and returns exit code 2.
 fn failed(why: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {why}");
     ExitCode::from(2)
 }
 
-/// What is done beside serving: one thing after another, told on stdout.
+/// Runs a subcommand instead of serving, and prints its results to stdout.
 #[tokio::main(flavor = "current_thread")]
 async fn beside(command: Command) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
@@ -79,7 +79,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     bound.serve(stop).await.context("serving")
 }
 
-/// Where replicas share their authority, if they do.
+/// The replicas' shared authority, if `--tls-secret` names one.
 async fn place(secret: Option<SecretName>, cluster: &Access) -> anyhow::Result<Option<Place>> {
     let Some(secret) = secret else {
         return Ok(None);
@@ -91,7 +91,7 @@ async fn place(secret: Option<SecretName>, cluster: &Access) -> anyhow::Result<O
     )))
 }
 
-/// The registration that this server keeps, where it is told its address.
+/// The registration that this server keeps, if its address is given.
 async fn kept(what: &What, cluster: &Access) -> anyhow::Result<Option<Kept>> {
     let Some(registration) = what.registration()? else {
         return Ok(None);
@@ -102,7 +102,7 @@ async fn kept(what: &What, cluster: &Access) -> anyhow::Result<Option<Kept>> {
     }))
 }
 
-/// SIGTERM, as kubelet sends it, or SIGINT.
+/// Completes on SIGTERM, which kubelet sends, or SIGINT.
 fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;

@@ -1,4 +1,4 @@
-//! The plain port: is it alive, is it ready, what did it count.
+//! The plain port for liveness, readiness and metrics.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::metrics::{Metrics, OPEN_METRICS};
 use crate::readiness::Readiness;
 use crate::state::State;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub(crate) struct Observe {
     pub(crate) metrics: Arc<Metrics>,
@@ -22,7 +22,7 @@ pub(crate) struct Observe {
     pub(crate) readiness: Readiness,
 }
 
-/// `/livez`, `/readyz`, `/metrics`.
+/// Routes `/livez`, `/readyz` and `/metrics`.
 pub(crate) fn router(observe: Observe) -> Router {
     let live = || async { text(StatusCode::OK, "ok\n") };
     let router = Router::new()

@@ -1,14 +1,14 @@
-//! How many files a process may have open, connections included.
+//! The limit of open files of the process, connections included.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit as far as the process may, as Go programs do, and returns it; none where there is
-/// none. The usual 1,024 are meant for programs that call select(2).
+/// Raises the soft limit to the hard limit, as Go programs do, and returns it; `None` if unlimited.
+/// The usual 1,024 suit programs that call select(2).
 ///
 /// # Errors
-/// When the system does not allow it; the limit is as it was.
+/// If the system refuses; the limit stays as it was.
 pub fn raise() -> io::Result<Option<u64>> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(

@@ -1,15 +1,15 @@
-//! Ready when nothing is pending.
+//! Readiness: the server is ready when nothing is pending.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the server still waits for, by name.
+/// The names of pending conditions.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     pending: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
-/// Something that is not ready; dropped when it is.
+/// A pending condition; dropped when it is met.
 #[derive(Debug)]
 pub struct Pending {
     name: &'static str,
@@ -17,7 +17,7 @@ pub struct Pending {
 }
 
 impl Readiness {
-    /// Holds readiness back until the handle is dropped.
+    /// Delays readiness until the handle is dropped.
     #[must_use]
     pub fn wait_for(&self, name: &'static str) -> Pending {
         self.names_mut(|names| names.insert(name));
@@ -27,7 +27,7 @@ impl Readiness {
         }
     }
 
-    /// The names that are still pending; none when ready.
+    /// The names of pending conditions; empty when ready.
     #[must_use]
     pub fn pending(&self) -> Vec<&'static str> {
         self.names_mut(|names| names.iter().copied().collect())

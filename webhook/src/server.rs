@@ -1,4 +1,4 @@
-//! The server's life: bound to its ports and files, then serving, then drained.
+//! The server's life: bound to ports and files, then serving, then drained.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,21 +26,21 @@ use crate::state::State;
 use crate::tls::Tls;
 use crate::upkeep::{Origin, PolicyFile, Upkeep};
 
-/// Why a server could not start.
+/// The reason why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Unbound {
-    /// A port is taken or not allowed.
+    /// A port is taken or forbidden.
     #[error("listening on {address}: {source}")]
     Port {
-        /// The address that was asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// There is no certificate to serve.
+    /// No certificate can be served.
     #[error("loading the certificate: {0}")]
     Certificate(#[from] fluxkeep_certs::Error),
-    /// The policy is not readable.
+    /// The policy is unreadable.
     #[error("{0}")]
     Policy(String),
     /// The system has no thread to give.
@@ -62,11 +62,11 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes ports, certificate and policy, in this order: a client that comes early waits and is not
-    /// turned away. Facts come from `source`.
+    /// Binds the ports first, then loads certificate and policy, so early clients wait instead of
+    /// being refused. `source` gives the facts.
     ///
     /// # Errors
-    /// At the first that is missing or bad.
+    /// At the first missing or invalid item.
     pub async fn bind(settings: Settings, source: Arc<dyn Source>) -> Result<Self, Unbound> {
         let admission = listen(settings.listen).await?;
         let observe = listen(settings.observe).await?;
@@ -118,39 +118,39 @@ impl Bound {
         })
     }
 
-    /// Where reviews are taken, over TLS.
+    /// The TLS address of the admission port.
     ///
     /// # Errors
-    /// When the system does not know.
+    /// If the system cannot tell.
     pub fn admission_address(&self) -> std::io::Result<SocketAddr> {
         self.admission.local_addr()
     }
 
-    /// Where health and metrics are.
+    /// The address for health and metrics.
     ///
     /// # Errors
-    /// When the system does not know.
+    /// If the system cannot tell.
     pub fn observe_address(&self) -> std::io::Result<SocketAddr> {
         self.observe.local_addr()
     }
 
-    /// The certificate to trust, in PEM, where it is self-made.
+    /// The PEM certificate to trust, if the server makes its own.
     #[must_use]
     pub fn authority_pem(&self) -> Option<&str> {
         self.authority.as_deref()
     }
 
-    /// What readiness waits for; a caller may add to it.
+    /// The readiness conditions; a caller may add some.
     #[must_use]
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
     }
 
-    /// Serves until `stop`, then drains: not ready any more, `Connection: close` for a while, then no
-    /// new request, then the end, whatever clients do.
+    /// Serves until `stop`, then drains. Readiness ends first, then answers carry `Connection:
+    /// close` for a while, then new requests are refused, then all connections end.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Unbound> {
         let (tell, phase) = watch::channel(Phase::Serving);
         let (alive, mut ended) = mpsc::channel(1);
@@ -168,7 +168,7 @@ impl Bound {
         tell.send_replace(Phase::Lingering);
         sleep(limits.linger).await;
         tell.send_replace(Phase::Draining);
-        // Each connection has its own deadline for this.
+        // Waits for all connections; each has its own deadline.
         ended.recv().await;
         Ok(())
     }
@@ -213,19 +213,19 @@ impl Bound {
         ))
     }
 
-    /// From bytes to bytes.
+    /// Answers a review's bytes.
     fn answering(&self) -> Answering {
         let judge = self.upkeep.state.clone();
         Arc::new(move |phase, budget, body| judge.answer(phase, budget, body))
     }
 
-    /// From the bytes of a review that is not read, and the reason, to bytes.
+    /// Answers a review's bytes without judging, for the given reason.
     fn abstaining(&self) -> Abstaining {
         let judge = self.upkeep.state.clone();
         Arc::new(move |why, body| judge.answer_unread(why, body))
     }
 
-    /// Writes Events about what is refused, where that is wanted.
+    /// Writes Events about refusals if they are on.
     fn telling(&self) -> Telling {
         let Upkeep { state, metrics, .. } = &self.upkeep;
         let Some(Events(client)) = self.events.clone() else {
@@ -244,8 +244,8 @@ async fn look_again(mut upkeep: Upkeep, limits: Limits) {
     }
 }
 
-/// For ever, also where there is nothing to look after. The apiserver trusts nobody in what the
-/// keeper has just put back, hence the custodian looks right behind it.
+/// Runs forever, even without a registration or an authority. The custodian looks after each look
+/// of the keeper, since a restored registration carries no bundle.
 async fn look_after(mut keeper: Option<Keeper>, mut custodian: Option<Custodian>, limits: Limits) {
     let (mut registration, mut certificates) = (ticks(limits.keep), ticks(limits.tick));
     let changed = keeper.as_ref().map(Keeper::changed).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From flags and environment to settings.
+//! Flags and environment variables, and the settings made from them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::logging::Logging;
 use crate::registration::{Kept, Register, Unregister, What};
 use crate::source;
 
-/// The flags of `fluxkeep-webhook`; each is also read from the environment.
+/// The flags of `fluxkeep-webhook`; each can also be set in the environment.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "fluxkeep-webhook",
@@ -21,20 +21,20 @@ use crate::source;
 )]
 #[command(version = crate::version::line(), args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// What to do instead of serving.
+    /// The subcommand to run instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Where reviews come in, over TLS.
+    /// The address that takes reviews, over TLS.
     #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
-    /// Where /livez, /readyz and /metrics are, without TLS.
+    /// The address of /livez, /readyz and /metrics, without TLS.
     #[arg(long, env = "FLUXKEEP_OBSERVE", default_value = "0.0.0.0:8080")]
     observe: SocketAddr,
-    /// Levels and overrides; reloaded when the file changes.
+    /// The policy file, with levels and overrides; reloaded when it changes.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A catalogue of Flux releases, reloaded when it changes; without it, the one that the policy names, or else
-    /// the one that fluxkeep was built with.
+    /// A catalogue of Flux releases, reloaded when it changes; without it, the policy's catalogue
+    /// or the built-in one.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
     /// A directory with tls.crt and tls.key, reloaded when they change; without it, self-made.
@@ -45,12 +45,12 @@ pub struct Args {
         conflicts_with = "tls_secret"
     )]
     tls_dir: Option<PathBuf>,
-    /// The Secret in which replicas share the authority of self-made certificates, as NAMESPACE/NAME;
-    /// without it, each process has its own.
+    /// The Secret in which replicas share the authority of self-made certificates, as
+    /// NAMESPACE/NAME; without it, each process has its own.
     #[arg(long, env = "FLUXKEEP_TLS_SECRET", value_name = "SECRET")]
     pub tls_secret: Option<SecretName>,
-    /// Certificates of the authorities that callers of the admission port must have theirs from; reloaded
-    /// when the file changes. Without it, any caller is answered.
+    /// The authorities that must have issued the certificates of callers; reloaded when the file
+    /// changes. Without it, any caller is answered.
     #[arg(long, env = "FLUXKEEP_CLIENT_CA", value_name = "FILE")]
     client_ca: Option<PathBuf>,
     /// The common name or DNS name that a caller's certificate must carry; without it, any.
@@ -69,19 +69,19 @@ pub struct Args {
         default_value = "localhost,127.0.0.1"
     )]
     tls_names: Vec<String>,
-    /// Where the server is registered, and kept so; without an address, somebody else does it.
+    /// The registration to keep; without an address, another program keeps it.
     #[command(flatten)]
     pub registered: What,
-    /// The cluster that is guarded.
+    /// The guarded cluster.
     #[command(flatten)]
     pub cluster: source::Access,
-    /// Where the facts come from.
+    /// The source of the facts.
     #[command(flatten)]
     pub facts: source::From,
-    /// Tells of refused deletions and releases by Events in the cluster.
+    /// Reports refused deletions and releases as Events in the cluster.
     #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
     pub events: bool,
-    /// How long answers still carry `Connection: close` after the signal to stop, in seconds.
+    /// The seconds for which answers carry `Connection: close` after the signal to stop.
     #[arg(
         long,
         env = "FLUXKEEP_LINGER",
@@ -90,26 +90,26 @@ pub struct Args {
     )]
     #[arg(value_parser = clap::value_parser!(u64).range(..=600))]
     linger: u64,
-    /// What the program logs, and how.
+    /// The log's filter and format.
     #[command(flatten)]
     pub logging: Logging,
 }
 
-/// What the program does beside serving.
+/// The subcommands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Tells a cluster to ask this server: writes webhook configurations and policies, and says what it did.
+    /// Makes a cluster ask this server: writes webhook configurations and policies.
     Register(Register),
-    /// Takes away whatever was registered.
+    /// Deletes everything that was registered.
     Unregister(Unregister),
 }
 
-/// What a server is built from.
+/// The settings of a server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where reviews come in, over TLS; port 0 takes a free one.
+    /// The TLS address for reviews; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where health and metrics are.
+    /// The address for health and metrics.
     pub observe: SocketAddr,
     /// The policy file.
     pub policy: Option<PathBuf>,
@@ -117,56 +117,56 @@ pub struct Settings {
     pub catalogue: Option<PathBuf>,
     /// The directory with certificate and key.
     pub tls_dir: Option<PathBuf>,
-    /// The file with the authorities of callers' certificates; none where any caller is answered.
+    /// The file with the authorities of callers' certificates; `None` admits any caller.
     pub client_ca: Option<PathBuf>,
-    /// The name that a caller's certificate must carry; none where any will do.
+    /// The name that a caller's certificate must carry; `None` admits any name.
     pub client_name: Option<String>,
-    /// Where replicas share the authority of self-made certificates.
+    /// The shared authority of self-made certificates; `None` if each process has its own.
     pub place: Option<Place>,
-    /// Names of the self-made certificate.
+    /// The names of the self-made certificate.
     pub tls_names: Vec<String>,
-    /// The registration that is kept up to date; none where somebody else does it.
+    /// The registration to keep; `None` if another program keeps it.
     pub kept: Option<Kept>,
-    /// Where refusals are told of; none where they are not.
+    /// The cluster that gets Events about refusals; `None` if Events are off.
     pub events: Option<Events>,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
 
-/// Deadlines and bounds. Each frees what a slow or dead client would hold for ever.
+/// Deadlines and bounds. Each frees resources that a slow or dead client would hold forever.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many TLS handshakes may run at once; beyond, the oldest gives way to the newest. Far
-    /// more than the apiservers of a cluster begin together.
+    /// Concurrent TLS handshakes at most; at the cap the newest replaces the oldest. The apiservers
+    /// of a cluster begin far fewer together.
     pub handshakes: usize,
-    /// How many connections may be open at once on a port; beyond, the one gives way whose last request is
-    /// longest ago. Each takes about 25 KiB. An apiserver keeps 25 idle ones, and opens more for reviews that
-    /// are asked at once.
+    /// Open connections per port at most. At the cap the newest replaces the one whose last request
+    /// is oldest. Each takes about 25 KiB. An apiserver keeps 25 idle connections and opens more
+    /// for concurrent reviews.
     pub connections: usize,
-    /// How many requests may be open at once on a connection over HTTP/2.
+    /// Concurrent requests per HTTP/2 connection at most.
     pub streams: u32,
-    /// How many bytes the bodies of a lane may have in sum that are being read or judged. Two of the longest.
+    /// Bytes at most of all bodies being read or judged in a lane: two of the longest.
     pub bodies: usize,
-    /// How many reviews may wait in a lane that are judged one after the other.
+    /// Large reviews that may wait in a lane.
     pub large: usize,
-    /// For the TLS handshake: the apiserver's own is 10 s.
+    /// Limit for the TLS handshake: the apiserver's own is 10 s.
     pub handshake: Duration,
-    /// For a large review about a stranger, from when it was there; after it the review passes with a warning.
-    /// The apiserver waits for three seconds and then lets it pass in silence.
+    /// Limit for a large review about a stranger, since its arrival. After it the review passes
+    /// with a warning; after three seconds the apiserver would let it pass silently.
     pub others: Duration,
-    /// For a request's headers, and with HTTP/1.1 for the next request on a kept connection: the
-    /// apiserver keeps idle ones for 90 s and fails a review when one is cut before.
+    /// Limit for a request's headers, and in HTTP/1.1 for the pause between requests. The apiserver
+    /// keeps idle connections for 90 s, and a cut within these fails a review.
     pub headers: Duration,
-    /// For a request's body: no webhook may take longer than 30 s in all, 10 s is the default.
+    /// Limit for a request's body: a webhook has at most 30 s in all, by default 10 s.
     pub body: Duration,
-    /// How long connections are asked to close before they are closed: the apiserver keeps idle ones
-    /// and does not retry on one that is cut.
+    /// Time in which clients are asked to close connections before the server does. The apiserver
+    /// keeps idle connections and does not retry on one that is cut.
     pub linger: Duration,
-    /// How long requests that are being answered then still have.
+    /// Time for running requests after that.
     pub drain: Duration,
-    /// How often files are looked at; kubelet itself takes a minute to bring a change.
+    /// Interval between looks at files; kubelet itself takes a minute to deliver a change.
     pub tick: Duration,
-    /// How often the registration is looked at: so long one that was deleted by hand stays away.
+    /// Interval between checks whether the registration needs a look without an event.
     pub keep: Duration,
 }
 

@@ -1,5 +1,4 @@
-//! The cluster that is guarded, and where the facts come from: a snapshot if one is given, else that
-//! cluster.
+//! The guarded cluster, and the source of the facts: a snapshot if one is given, else the cluster.
 
 use std::future::pending;
 use std::io;
@@ -14,11 +13,11 @@ use fluxkeep_cluster::{Live, Snapshot, Source, connect};
 use kube::Client;
 use tokio::runtime::{self, Handle};
 
-/// The word for the snapshot that fluxkeep brings along. It is never taken unasked: a server that
-/// judges a real cluster by another one's facts is worse than none.
+/// The value that selects the built-in snapshot. It is never a default: judging a real cluster by
+/// another cluster's facts is worse than not judging.
 const BUILT_IN: &str = "built-in";
 
-/// How the cluster is reached.
+/// The flags for reaching the cluster.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Access {
     /// The kubeconfig of the cluster; without it, the cluster that this runs in.
@@ -35,10 +34,10 @@ pub struct Access {
 }
 
 impl Access {
-    /// A client, which has asked for nothing yet.
+    /// A client, before its first request.
     ///
     /// # Errors
-    /// When the kubeconfig is not usable, or there is none and this runs in no cluster.
+    /// If the kubeconfig is unusable, or without one, if this runs outside of a cluster.
     pub async fn client(&self) -> anyhow::Result<Client> {
         let client = match &self.kubeconfig {
             Some(path) => connect::by_kubeconfig(Some(path), self.context.as_deref()).await,
@@ -51,14 +50,14 @@ impl Access {
 /// The flags of the facts.
 #[derive(Debug, Clone, clap::Args)]
 pub struct From {
-    /// Judges by a snapshot (file, folder, or `built-in` for Flux 2.4.0 as it was installed) instead of
+    /// Judges by a snapshot (file, folder, or `built-in` for Flux 2.4.0 as installed) instead of
     /// the cluster.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
     snapshot: Option<PathBuf>,
-    /// After this long without a word of the cluster, in seconds, what is known of it counts as stale:
-    /// releases of the engine are refused, others warned of.
-    // A watch is renewed each minute; when four in a row fail it is no hiccup, and an apiserver that
-    // restarts is back before.
+    /// The seconds without news of the cluster after which facts count as stale: releases of the
+    /// engine are then refused, others pass with a warning.
+    // A watch is renewed each minute. Four failures in a row are no hiccup, and a restarting
+    // apiserver is back sooner.
     #[arg(
         long,
         env = "FLUXKEEP_STALE_AFTER",
@@ -70,10 +69,9 @@ pub struct From {
 }
 
 impl From {
-    /// Opens the source. A cluster is followed later, once the engine's place is known.
-    ///
+    /// Opens the source. A cluster is followed only once the engine's namespaces are known.
     /// # Errors
-    /// When the snapshot is not readable, or there is no way to the cluster.
+    /// If the snapshot is unreadable or the cluster cannot be reached.
     pub async fn open(&self, cluster: &Access) -> anyhow::Result<Arc<dyn Source>> {
         let Some(path) = &self.snapshot else {
             let client = cluster.client().await?;
@@ -94,8 +92,8 @@ impl From {
     }
 }
 
-/// A runtime on one thread, which ends with the program. Each thread that allocates keeps memory of its
-/// own: megabytes of a list, were it read by whichever of the server's threads is free.
+/// A runtime on its own thread, which ends with the program. Each allocating thread keeps memory:
+/// on the server's threads, lists of megabytes would leave memory behind on each.
 fn one_thread() -> io::Result<Handle> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! What every review is judged by, exchanged as a whole while reviews run.
+//! The facts and the policy behind every review; a change replaces the policy whole.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ pub struct State {
 }
 
 impl State {
-    /// Judges by these.
+    /// Judges by these facts and this policy.
     #[must_use]
     pub fn new(source: Arc<dyn Source>, policy: Policy) -> Self {
         Self {
@@ -27,7 +27,7 @@ impl State {
         }
     }
 
-    /// Answers one review of a phase within a budget, now.
+    /// Answers a review of a phase within a budget, at the current time.
     #[must_use]
     pub fn answer(&self, phase: Phase, budget: Budget, body: &[u8]) -> Answer {
         let answer = match phase {
@@ -37,19 +37,19 @@ impl State {
         answer(budget, body, &self.source.facts(), &self.policy(), now())
     }
 
-    /// Answers one review that is not read, for this reason.
+    /// Answers a review that is not read, for this reason.
     #[must_use]
     pub fn answer_unread(&self, why: &str, body: &[u8]) -> Answer {
         answer_unread(why, body, &self.source.facts(), &self.policy(), now())
     }
 
-    /// Where the facts come from.
+    /// The source of the facts.
     #[must_use]
     pub fn source(&self) -> &dyn Source {
         self.source.as_ref()
     }
 
-    /// The policy that counts now.
+    /// The current policy.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         self.policy
@@ -58,14 +58,14 @@ impl State {
             .clone()
     }
 
-    /// Judges by another policy from the next review on. The engine may live elsewhere then.
+    /// Replaces the policy from the next review on. The engine's namespaces may change with it.
     pub fn adopt(&self, policy: Policy) {
         self.source.follow(&policy.engine);
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }
 
-/// The wall clock. A clock before the year 1 counts as its first moment.
+/// The current time. A time out of `Timestamp`'s range counts as its minimum.
 pub(crate) fn now() -> Timestamp {
     Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MIN)
 }

@@ -1,4 +1,4 @@
-//! TLS as the next connection gets it, and why a caller did not get through.
+//! The TLS configuration for new connections, and the reasons why callers are refused.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -8,10 +8,10 @@ use fluxkeep_certs::{Current, Error, Verifier, server_config};
 use rustls::{CertificateError, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-/// Callers without a certificate can fill a log; all are counted, and so often one is logged.
+/// Log at most one refused caller per period: all are counted, but they could flood the log.
 const OFTEN: Duration = Duration::from_secs(1);
 
-/// The configuration that is served now. Connections that are open keep theirs.
+/// The current TLS configuration. Open connections keep theirs.
 #[derive(Debug)]
 pub(crate) struct Tls {
     current: Arc<Current>,
@@ -20,10 +20,10 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Serves this identity; with a verifier, to callers that present a certificate.
+    /// Serves this identity. With a verifier, callers must present a certificate.
     ///
     /// # Errors
-    /// When the crypto provider lacks what TLS needs.
+    /// If the crypto provider lacks what TLS needs.
     pub(crate) fn new(current: Arc<Current>, clients: Option<Verifier>) -> Result<Self, Error> {
         let config = server_config(current.clone(), clients)?;
         Ok(Self {
@@ -33,7 +33,7 @@ impl Tls {
         })
     }
 
-    /// Asks callers for certificates of other authorities from the next connection on.
+    /// Checks callers against other authorities from the next connection on.
     ///
     /// # Errors
     /// As [`Tls::new`].
@@ -44,13 +44,13 @@ impl Tls {
         Ok(())
     }
 
-    /// For one handshake.
+    /// The acceptor for a handshake.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(config.clone())
     }
 
-    /// True if none was logged for a second.
+    /// True if no caller was logged within the last second; marks the caller as logged.
     pub(crate) fn is_to_be_logged(&self) -> bool {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_some_and(|at| at.elapsed() < OFTEN) {
@@ -61,7 +61,7 @@ impl Tls {
     }
 }
 
-/// Why a caller was not known.
+/// The reason why a caller was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
     NoCertificate,
@@ -71,7 +71,7 @@ pub(crate) enum Unknown {
 }
 
 impl Unknown {
-    /// Every reason.
+    /// All reasons.
     pub(crate) const ALL: [Self; 4] = [
         Self::NoCertificate,
         Self::Untrusted,
@@ -79,7 +79,7 @@ impl Unknown {
         Self::OtherName,
     ];
 
-    /// Reads it off a handshake that failed. None if that failed for another reason.
+    /// Derives the reason from a failed handshake. `None` if it failed for another reason.
     pub(crate) fn of(error: &io::Error) -> Option<Self> {
         match error.get_ref()?.downcast_ref()? {
             rustls::Error::NoCertificatesPresented => Some(Self::NoCertificate),
@@ -95,7 +95,7 @@ impl Unknown {
         }
     }
 
-    /// Its name in metrics.
+    /// The reason's name in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NoCertificate => "no-certificate",
@@ -105,7 +105,7 @@ impl Unknown {
         }
     }
 
-    /// What the log says.
+    /// The reason in the log.
     pub(crate) const fn explained(self) -> &'static str {
         match self {
             Self::NoCertificate => {

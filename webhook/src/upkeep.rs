@@ -1,7 +1,7 @@
-//! What has to be looked at again and again: policy file, certificate files, callers' authorities, the
-//! leaf's age.
+//! Periodic reloads: policy file, certificate files, callers' authorities, and the leaf before it
+//! expires.
 //!
-//! One look is one plain call; who calls it decides when.
+//! A look is a plain call; the caller chooses its time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::metrics::Metrics;
 use crate::state::{State, now};
 use crate::tls::Tls;
 
-/// Where certificates come from.
+/// The origin of the served certificate.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    /// Made here, for these names, by an authority that ends with this process.
+    /// Made for these names by an authority that lives as long as this process.
     SelfMade(Box<Authority>, Vec<String>),
-    /// Written by somebody else.
+    /// Written to files by another program.
     Files(Files),
-    /// Issued by an authority that replicas share: the custodian looks after it.
+    /// Issued by an authority that replicas share; the custodian maintains it.
     Shared,
 }
 
-/// The files of policy and catalogue, and what they came to at the last look.
+/// The files of policy and catalogue, with the result of the last look.
 #[derive(Debug)]
 pub(crate) struct PolicyFile {
     policy: Option<PathBuf>,
@@ -38,7 +38,7 @@ impl PolicyFile {
     /// Reads the files.
     ///
     /// # Errors
-    /// In words, when one is missing or not what it should be.
+    /// A message, if a file is missing or invalid.
     pub(crate) fn load(
         policy: Option<&Path>,
         catalogue: Option<&Path>,
@@ -52,7 +52,7 @@ impl PolicyFile {
         Ok((file, read))
     }
 
-    /// The new policy, if the files came to another; why it is none, if it is none.
+    /// The new result if it differs from the last look's: a policy, or the reason for having none.
     fn look(&mut self) -> Option<Result<Policy, String>> {
         let found = policy::load(self.policy.as_deref(), self.catalogue.as_deref(), now());
         if found == self.seen {
@@ -77,8 +77,8 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Looks once at everything, and takes what is new. What is bad is logged and counted, and what
-    /// was there before stays.
+    /// Looks at each source once and takes changes. An invalid change is logged and counted, and
+    /// the former state stays.
     pub fn look(&mut self) {
         if let Some(found) = self.policy.as_mut().and_then(PolicyFile::look) {
             self.metrics.reloaded(found.is_ok());
@@ -108,7 +108,7 @@ impl Upkeep {
         }
     }
 
-    /// What became of a change of callers' authorities. None if there was no change.
+    /// The result of a change of callers' authorities; `None` if nothing changed.
     fn authorities_taken(&mut self) -> Option<Result<(), Error>> {
         let found = self.clients.as_mut()?.look().transpose()?;
         Some(found.and_then(|verifier| self.tls.trust(verifier)))

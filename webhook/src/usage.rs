@@ -1,6 +1,6 @@
-//! What a program says when it is called wrongly.
+//! Errors in a program's arguments.
 
-/// The first paragraph of clap's error in one line: the second is about how to ask for help.
+/// The first paragraph of clap's error as one line; the second explains how to get help.
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();

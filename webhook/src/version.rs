@@ -1,14 +1,14 @@
-//! What this build is.
+//! The version of this build.
 
 use fluxkeep::catalogue::Catalogue;
 
-/// The version of the package.
+/// The package's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit that it was built from, or `unknown`.
+/// The commit of the build, or `unknown`.
 pub const COMMIT: &str = env!("FLUXKEEP_COMMIT");
 
-/// One line: version, commit, the newest Flux release in the catalogue.
+/// A line with version, commit and the newest Flux release in the catalogue.
 #[must_use]
 pub fn line() -> String {
     let newest = Catalogue::built_in()

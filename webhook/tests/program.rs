@@ -1,4 +1,4 @@
-//! The program: what it prints, and how it ends.
+//! The program's output and exit codes.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -21,7 +21,7 @@ fn program(args: &[&str]) -> Command {
     program
 }
 
-/// The one line on stderr of a program that ends with 2.
+/// The single line on stderr of a program that exits with 2.
 fn failure(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");

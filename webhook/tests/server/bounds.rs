@@ -17,7 +17,7 @@ use crate::client::{NEVER, Server, counted, deletion, soon};
 
 type Stream = TlsStream<TcpStream>;
 
-/// A connection of its own on which this was written.
+/// A new connection with this request written to it.
 async fn written(server: &Server, path: &str, head: &str, body: &[u8]) -> Stream {
     let mut stream = server.connect("http/1.1").await;
     let head = format!("POST {path} HTTP/1.1\r\nhost: here\r\n{head}\r\n\r\n");
@@ -26,7 +26,7 @@ async fn written(server: &Server, path: &str, head: &str, body: &[u8]) -> Stream
     stream
 }
 
-/// What the server writes until it closes the connection.
+/// The server's output until it closes the connection.
 async fn answered(mut stream: Stream) -> String {
     let mut answer = Vec::new();
     soon(stream.read_to_end(&mut answer)).await.unwrap();
@@ -37,7 +37,7 @@ async fn raw(server: &Server, head: &str, body: &[u8]) -> String {
     answered(written(server, "/validate", head, body).await).await
 }
 
-/// A connection that holds back the last of so many bytes.
+/// A connection on which the last byte of the body is missing.
 async fn held_back(server: &Server, path: &str, length: usize) -> Stream {
     let head = format!("content-length: {length}");
     written(server, path, &head, &vec![b' '; length - 1]).await
@@ -183,7 +183,7 @@ async fn a_connection_over_http2_has_so_many_requests_at_once_and_no_more() {
     let (mut sender, connection) = made.unwrap();
     let mut connection = pin!(connection);
     let ask = Request::get("https://localhost/").body(Empty::new());
-    // The server's settings are there before its first answer.
+    // The server's HTTP/2 settings arrive before its first answer.
     tokio::select! {
         ended = connection.as_mut() => panic!("{ended:?}"),
         answer = sender.send_request(ask.unwrap()) => assert_eq!(answer.unwrap().status(), 404),
@@ -200,7 +200,7 @@ async fn a_head_that_does_not_end_is_not_kept() {
         vec![b'x'; 100 << 10],
     ]
     .concat();
-    // The server may close the connection before all is written.
+    // The server may close the connection before the write ends.
     let _ = stream.write_all(&endless).await;
     let mut answer = Vec::new();
     let _ = soon(stream.read_to_end(&mut answer)).await;

@@ -22,10 +22,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(crate) const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
-/// Longer than any test may take: nothing is waited for by it.
+/// A deadline longer than any test, so that it never expires.
 pub(crate) const NEVER: Duration = Duration::from_hours(1);
 
-/// Fails where something that must come does not: far later than it comes, on a busy machine.
+/// Fails after two minutes: far longer than any expected event takes on a busy machine.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_mins(2), what)
         .await
@@ -44,7 +44,7 @@ pub(crate) fn deletion(name: &str) -> String {
     )
 }
 
-/// Waits until a line is among the metrics.
+/// Waits until the metrics contain a line.
 pub(crate) async fn counted(server: &Server, line: &str) {
     soon(async {
         while !server
@@ -58,10 +58,10 @@ pub(crate) async fn counted(server: &Server, line: &str) {
     .await;
 }
 
-/// A client's certificate chain and its key.
+/// A client's certificate chain and key.
 pub(crate) type Presented = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -103,7 +103,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server on free ports, without lingering unless `limits` say otherwise.
+    /// A server on free ports; it does not linger unless `limits` say so.
     pub(crate) async fn start(limits: impl FnOnce(&mut Limits)) -> Self {
         let mut settings = Settings::loopback();
         settings.limits.linger = Duration::ZERO;
@@ -119,7 +119,7 @@ impl Server {
         .await
     }
 
-    /// A server that judges by what `source` knows.
+    /// A server that judges by the facts of `source`.
     pub(crate) async fn over(settings: Settings, source: Arc<dyn Source>) -> Self {
         let bound = Bound::bind(settings, source).await.unwrap();
         let (admission, observe) = (
@@ -144,7 +144,7 @@ impl Server {
         }
     }
 
-    /// Tells the server to stop; more clients may come.
+    /// Tells the server to stop; it still takes clients.
     pub(crate) fn told_to_stop(mut self) -> Self {
         self.stop.take().map(|stop| stop.send(()));
         self
@@ -185,8 +185,8 @@ impl Server {
             .unwrap()
     }
 
-    /// The answer to a review. None if the server refuses the caller: with TLS 1.3 that shows after the
-    /// handshake.
+    /// The answer to a review. `None` if the server refuses the caller, which in TLS 1.3 shows only
+    /// after the handshake.
     pub(crate) async fn try_review(
         &self,
         presented: Option<&Presented>,
@@ -205,7 +205,7 @@ impl Server {
         Some(answer)
     }
 
-    /// A kept HTTP/1.1 connection.
+    /// A persistent HTTP/1.1 connection.
     pub(crate) async fn client(&self) -> Client {
         let (sender, connection) = http1::handshake(TokioIo::new(self.connect("http/1.1").await))
             .await
@@ -216,7 +216,7 @@ impl Server {
         }
     }
 
-    /// A kept HTTP/2 connection.
+    /// A persistent HTTP/2 connection.
     pub(crate) async fn client2(&self) -> Client {
         let stream = TokioIo::new(self.connect("h2").await);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
@@ -228,7 +228,7 @@ impl Server {
         }
     }
 
-    /// Asks the plain port.
+    /// Sends a request to the plain port.
     pub(crate) async fn observe(&self, path: &str) -> Answer {
         let stream = TcpStream::connect(self.observe).await.unwrap();
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -247,7 +247,7 @@ enum Sender {
     Two(http2::SendRequest<Full<Bytes>>),
 }
 
-/// A connection that is kept open.
+/// A persistent connection.
 pub(crate) struct Client {
     sender: Sender,
     connection: JoinHandle<()>,

@@ -20,8 +20,8 @@ fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A certificate that an authority signs, and its key.
-// Each caller makes the parameters for it.
+/// A certificate signed by `authority`, with its key.
+// Each caller builds `params` for this call.
 #[allow(clippy::needless_pass_by_value)]
 fn signed(authority: &Authority, params: CertificateParams) -> Presented {
     let key = KeyPair::generate().unwrap();
@@ -62,7 +62,7 @@ async fn server(path: &Path, name: Option<&str>) -> Server {
     Server::with(settings).await
 }
 
-/// Whether a caller that presents this is answered.
+/// True if a caller with this certificate gets an answer.
 async fn is_answered(server: &Server, presented: Option<&Presented>) -> bool {
     let answered = server.try_review(presented, deletion("source-controller"));
     match answered.await {

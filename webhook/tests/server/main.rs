@@ -1,4 +1,4 @@
-//! The server as its clients see it: real sockets, real TLS.
+//! The server as its clients see it, over real sockets and TLS.
 
 #![allow(
     clippy::unwrap_used,

@@ -10,7 +10,7 @@ use hyper::StatusCode;
 
 use crate::client::{Server, deletion, soon};
 
-/// A cluster that is still being read, and what engines were followed in it.
+/// A cluster that is still being read, and the engines that were followed in it.
 #[derive(Debug, Default)]
 struct Cluster {
     pending: Mutex<BTreeSet<&'static str>>,
@@ -39,7 +39,7 @@ impl Source for Cluster {
     }
 }
 
-/// Every metric of the server, with its type.
+/// All metrics of the server, with their types.
 const METRICS: [(&str, &str); 21] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),

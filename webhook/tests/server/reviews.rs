@@ -152,7 +152,7 @@ async fn only_what_is_sent_to_mutate_is_changed_and_it_is_counted() {
 async fn a_changed_catalogue_counts_and_a_bad_one_leaves_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let [policy, catalogue] = ["policy.yaml", "new.json"].map(|name| folder.path().join(name));
-    // Renamed into place, so that no look finds half of it.
+    // The file is renamed into place, so that no look reads half of it.
     let write = |version: &str| {
         let text = format!(
             r#"[{{"version": "{version}", "helm": "4.9.9", "charts": [], "controllers": {CONTROLLERS}}}]"#
@@ -180,7 +180,7 @@ async fn a_changed_catalogue_counts_and_a_bad_one_leaves_the_one_before() {
     counted(&server, r#"fluxkeep_engine_info{version="9.9.2"} 1"#).await;
 }
 
-/// Those of Flux 2.4.0.
+/// The controllers of Flux 2.4.0.
 const CONTROLLERS: &str = r#"{"helm-controller": "1.1.0", "image-automation-controller": "0.39.0",
     "image-reflector-controller": "0.33.0", "kustomize-controller": "1.4.0", "notification-controller": "1.4.0",
     "source-controller": "1.4.1"}"#;
