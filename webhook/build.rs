@@ -23,7 +23,7 @@ fn main() {
         && is("CARGO_CFG_TARGET_OS", "linux")
         && is("CARGO_CFG_TARGET_ENV", "gnu")
     {
-        // At a fixed address nothing has to be relocated: that was a quarter of the time to start.
+        // A fixed address needs no relocation, which took a quarter of the start-up time.
         println!("cargo::rustc-link-arg-bins=-no-pie");
     }
 }

@@ -1,42 +1,42 @@
-//! What is read of a cluster: one list, from which the snapshot, the watches and the rights to read
-//! are made.
+//! The table of collections to read from a cluster. The snapshot, the watches and the RBAC rights
+//! all follow from it.
 
 use fluxkeep::crd::Definition;
 use fluxkeep::engine::{Engine, Known, MEMBERS, Member};
 use fluxkeep::object::{Head, Key, Object};
 use fluxkeep::rule::{Need, Rule};
 
-/// The objects of one resource, and what they are read for. Never Secrets.
+/// The objects of a resource, and the need of rules that they serve. Secrets are never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Collection {
     /// API group, empty for the core group.
     pub group: &'static str,
-    /// The version that is asked for; none asks for one that the cluster's definition serves.
+    /// The version to request; `None` means a version that the cluster's CRD serves.
     pub version: Option<&'static str>,
     /// For example `Deployment`.
     pub kind: &'static str,
     /// The plural, for example `deployments`.
     pub resource: &'static str,
-    /// Which of them are read.
+    /// The objects of the resource that are read.
     pub scope: Scope,
-    /// What rules know by it.
+    /// The need of rules that these objects serve.
     pub serves: Need,
 }
 
-/// Which objects of a resource are read.
+/// The objects of a resource that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// All of a resource without namespaces.
+    /// All objects of a cluster-scoped resource.
     Cluster,
     /// The engine's Namespaces, each by its name.
     Home,
-    /// Those in the engine's namespaces.
+    /// The objects in the engine's namespaces.
     Engine,
-    /// Those in every namespace.
+    /// The objects in all namespaces.
     Everywhere,
 }
 
-/// What a release was declared to bring stands in its HelmRelease, wherever that lives.
+/// A HelmRelease declares its release's content, and may live in any namespace.
 const HELM_RELEASES: Collection = Collection {
     group: "helm.toolkit.fluxcd.io",
     version: None,
@@ -46,7 +46,7 @@ const HELM_RELEASES: Collection = Collection {
     serves: Need::ChartFlux,
 };
 
-/// flux-operator takes one, wherever the operator lives.
+/// flux-operator may live in any namespace, and takes one FluxInstance.
 const FLUX_INSTANCES: Collection = Collection {
     group: "fluxcd.controlplane.io",
     version: None,
@@ -56,7 +56,7 @@ const FLUX_INSTANCES: Collection = Collection {
     serves: Need::FluxInstance,
 };
 
-/// The Kustomization that applies Flux lies beside it; those elsewhere apply applications.
+/// The Kustomization that applies Flux lives beside it; others apply applications.
 const KUSTOMIZATIONS: Collection = Collection {
     group: "kustomize.toolkit.fluxcd.io",
     version: None,
@@ -66,10 +66,10 @@ const KUSTOMIZATIONS: Collection = Collection {
     serves: Need::Kustomizations,
 };
 
-/// What is read besides the engine's own kinds.
+/// The custom resources that are read besides the engine's own kinds.
 const CUSTOM: [Collection; 3] = [HELM_RELEASES, FLUX_INSTANCES, KUSTOMIZATIONS];
 
-/// The collections that these rules need; definitions come first.
+/// The collections that these rules need; CRDs come first.
 pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {
     let all = MEMBERS.iter().map(Collection::of).chain(CUSTOM);
     all.filter(|collection| {
@@ -80,7 +80,7 @@ pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {
 }
 
 impl Collection {
-    /// A kind of the engine. Of definitions all are read: every CRD's storage is guarded.
+    /// The collection of an engine kind. All CRDs are read, since the storage of each is guarded.
     fn of(member: &Member) -> Self {
         let (scope, serves) = match member.known {
             Known::Group => (Scope::Cluster, Need::Definitions),
@@ -104,12 +104,12 @@ impl Collection {
         }
     }
 
-    /// The name of the definition that says in which versions it is served, if it is a custom one.
+    /// The name of the CRD that defines this resource, if it is a custom one.
     pub(crate) fn definition(&self) -> String {
         format!("{}.{}", self.resource, self.group)
     }
 
-    /// The namespaces that it is read in; one empty name where it is read as a whole.
+    /// The namespaces to read; a single empty name for a collection that is read whole.
     pub(crate) fn namespaces(&self, engine: &Engine) -> Vec<String> {
         match self.scope {
             Scope::Cluster | Scope::Everywhere => vec![String::new()],
@@ -117,7 +117,7 @@ impl Collection {
         }
     }
 
-    /// Where it lies in a cluster, in this version and namespace.
+    /// The collection's path in a cluster, for this version and namespace.
     pub(crate) fn place(self, version: &str, namespace: &str) -> Place {
         let slash = if self.group.is_empty() { "" } else { "/" };
         let api_version = format!("{}{slash}{version}", self.group);
@@ -141,7 +141,7 @@ impl Collection {
     }
 }
 
-/// The version to read a custom resource in: the one that is stored, or else another that is served.
+/// The version to read a custom resource in: the storage version, or else another served one.
 #[must_use]
 pub fn served(definition: &Definition) -> Option<&str> {
     let served = definition.versions.iter().filter(|version| version.served);
@@ -150,7 +150,7 @@ pub fn served(definition: &Definition) -> Option<&str> {
         .map(|version| version.name.as_str())
 }
 
-/// A collection where it lies in a cluster.
+/// A collection with its path in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) collection: Collection,
@@ -160,12 +160,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// What the apiserver is to leave out.
+    /// The field selector, if the objects are selected by name.
     pub(crate) fn fields(&self) -> Option<String> {
         (self.collection.scope == Scope::Home).then(|| format!("metadata.name={}", self.namespace))
     }
 
-    /// What its objects are.
+    /// The `apiVersion` and `kind` of the collection's objects.
     pub(crate) fn head(&self) -> Head {
         Head {
             api_version: self.api_version.clone(),
@@ -173,7 +173,7 @@ impl Place {
         }
     }
 
-    /// Whether an object with this key lies here.
+    /// True if the collection contains an object with this key.
     pub(crate) fn holds(&self, key: &Key) -> bool {
         let Collection {
             group, kind, scope, ..
@@ -187,7 +187,7 @@ impl Place {
     }
 }
 
-/// Cluster roles are many, and strangers'; only the engine's belong to the facts.
+/// False for cluster roles and bindings of others, which are many and not part of the facts.
 pub(crate) fn is_wanted(object: &Object, engine: &Engine) -> bool {
     !matches!(object.kind.as_str(), "ClusterRole" | "ClusterRoleBinding")
         || engine.part(object).is_some()

@@ -1,32 +1,32 @@
-//! From a kubeconfig, or from the pod that this runs in, to a client.
+//! Clients for a cluster, from a kubeconfig or from the pod's service account.
 
 use std::path::Path;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-/// Why there is no client. Nothing was asked of the cluster yet.
+/// The reason why no client could be made. No request has been sent yet.
 #[derive(Debug, thiserror::Error)]
 pub enum Unconnected {
-    /// The kubeconfig is missing or does not fit.
-    // kube's message ends with its cause: as a chain it would be told twice.
+    /// The kubeconfig is missing or invalid.
+    // kube's message already contains its cause, so a source chain would repeat the cause.
     #[error("{0}; choose another with --kubeconfig")]
     Kubeconfig(String),
-    /// This is no pod with a service account.
+    /// The process runs in no pod with a service account.
     #[error(
         "this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster"
     )]
     NoPod(String),
-    /// The credentials are not usable.
+    /// The credentials are unusable.
     #[error("using the credentials: {0}")]
     Client(String),
 }
 
-/// A client as kubectl would choose it: this kubeconfig, or else the user's own; this context in it,
+/// A client by kubectl's rules: the given kubeconfig or else the user's own, with the given context
 /// or else the current one.
 ///
 /// # Errors
-/// When the file or what it names is not there or not usable.
+/// If the kubeconfig, or a file that it names, is missing or unusable.
 pub async fn by_kubeconfig(
     path: Option<&Path>,
     context: Option<&str>,
@@ -43,10 +43,10 @@ pub async fn by_kubeconfig(
     client(config.map_err(|error| Unconnected::Kubeconfig(told(&error)))?)
 }
 
-/// A client of the cluster whose pod this is, with the pod's service account.
+/// A client for the cluster of this pod, with the pod's service account.
 ///
 /// # Errors
-/// When this is no pod, or has no service account.
+/// If the process runs in no pod, or without a service account.
 pub fn in_cluster() -> Result<Client, Unconnected> {
     client(Config::incluster().map_err(|error| Unconnected::NoPod(error.to_string()))?)
 }
@@ -55,8 +55,8 @@ fn client(config: Config) -> Result<Client, Unconnected> {
     Client::try_from(config).map_err(|error| Unconnected::Client(error.to_string()))
 }
 
-/// The parser's own words quote the lines around the mistake, and what it found there: in a kubeconfig these
-/// are tokens and keys. So of that only the place is told. A file's name it quotes twice.
+/// The error without secrets. The parser quotes the lines around a mistake, which may hold tokens
+/// and keys, so only the location is repeated. `ReadConfig` would name its file twice.
 fn told(error: &KubeconfigError) -> String {
     let unread = match error {
         KubeconfigError::Parse(unread) => unread,

@@ -1,26 +1,26 @@
-//! Why a collection could not be read, in the words of whoever refused.
+//! The reason why a collection could not be read, in the apiserver's words if it refused.
 
 use std::time::Duration;
 
-/// What went wrong while a collection was listed or watched.
+/// A failure to list or watch a collection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The apiserver refused, or was not reached.
+    /// The apiserver refused or was unreachable.
     #[error(transparent)]
     Refused(#[from] kube::Error),
-    /// The connection stands and nothing comes.
+    /// The connection is open but silent.
     #[error("nothing was heard for {} s", .0.as_secs())]
     Silence(Duration),
-    /// The watch ended as soon as it was open.
+    /// The watch ended right after it opened.
     #[error("the watch ended before it began")]
     Brief,
-    /// An answer that is none.
+    /// The answer could not be parsed.
     #[error("the answer is not readable: {0}")]
     Unreadable(String),
 }
 
 impl Failure {
-    /// Whether the apiserver has forgotten where a list or a watch was.
+    /// True if the apiserver no longer has the version of a list or watch.
     pub(crate) fn is_gone(&self) -> bool {
         self.is_code(410)
     }
@@ -29,7 +29,7 @@ impl Failure {
         matches!(self, Self::Refused(kube::Error::Api(status)) if status.code == code)
     }
 
-    /// The apiserver's own words, or the deepest cause.
+    /// The apiserver's message, or the root cause.
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Refused(error) => reason(error),
@@ -37,7 +37,7 @@ impl Failure {
         }
     }
 
-    /// The cause is often knowable.
+    /// A possible cause or remedy; empty if none is known.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Refused(kube::Error::Api(status)) => match status.code {
@@ -56,7 +56,7 @@ impl Failure {
     }
 }
 
-/// As rustls begins to tell why it trusts no certificate.
+/// Start of rustls's message about an untrusted certificate.
 const UNTRUSTED: &str = "invalid peer certificate";
 
 fn unreached(reason: &str) -> &'static str {
@@ -67,8 +67,8 @@ fn unreached(reason: &str) -> &'static str {
     }
 }
 
-/// Why a request failed: the apiserver's own words, or the deepest cause. What kube puts around them
-/// names its types.
+/// The apiserver's message, or else the root cause of a failed request. kube's outer errors only
+/// add names of its types.
 #[must_use]
 pub fn reason(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {

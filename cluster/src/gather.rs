@@ -1,4 +1,4 @@
-//! From a cluster to a snapshot: paged lists, and never a Secret.
+//! Takes snapshots of a cluster by paged lists; Secrets are never read.
 
 use fluxkeep::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
@@ -13,39 +13,39 @@ use crate::item::{Item, parsed};
 use crate::lean::lean;
 use crate::pages::list;
 
-/// Why a snapshot could not be taken: a list was refused, or the apiserver not reached.
+/// A snapshot failed: a list was refused, or the apiserver was unreachable.
 #[derive(Debug, thiserror::Error)]
 #[error("listing {resource}: {reason}{hint}")]
 pub struct Error {
     /// For example `customresourcedefinitions`.
     pub resource: &'static str,
-    /// What the apiserver says, or what lies at the bottom of the failed connection.
+    /// The apiserver's message, or the root cause of the failed connection.
     pub reason: String,
-    /// What may mend it; empty where that is not knowable.
+    /// A possible remedy; empty if none is known.
     pub hint: &'static str,
 }
 
-/// A snapshot, and what of it could not be read.
+/// A snapshot, and the objects in it that could not be read.
 #[derive(Debug, Default)]
 pub struct Gathered {
     items: Vec<Value>,
-    /// The objects of which the snapshot holds no more than the head, as `Kind namespace/name: why`.
+    /// Objects of which the snapshot holds only the head, as `Kind namespace/name: reason`.
     pub unread: Vec<String>,
 }
 
 impl Gathered {
-    /// The snapshot as one `List`, as `kubectl get -o json` prints it.
+    /// The snapshot as a `List`, as `kubectl get -o json` prints it.
     #[must_use]
     pub fn list(&self) -> Value {
         json!({"apiVersion": "v1", "kind": "List", "items": self.items})
     }
 }
 
-/// Takes a snapshot: every CRD, the engine's objects, every HelmRelease. An object that cannot be read
-/// stops none of the others.
+/// Takes a snapshot of every CRD, the engine's objects and every HelmRelease. An unreadable object
+/// does not stop the others.
 ///
 /// # Errors
-/// When a list is refused or the apiserver cannot be reached; nothing is left out silently.
+/// If a list is refused or the apiserver unreachable; nothing is left out silently.
 pub async fn gather(client: &Client, engine: &Engine) -> Result<Gathered, Error> {
     let mut gathered = Gathered::default();
     for collection in needed(&RULES) {
@@ -62,7 +62,7 @@ pub async fn gather(client: &Client, engine: &Engine) -> Result<Gathered, Error>
     Ok(gathered)
 }
 
-/// The version to ask for; none where the cluster serves none. Definitions are read before the rest.
+/// The version to request; `None` if the cluster serves none. The CRDs must be read already.
 fn version(collection: Collection, items: &[Value]) -> Option<String> {
     if let Some(version) = collection.version {
         return Some(version.to_owned());
@@ -79,8 +79,8 @@ fn version(collection: Collection, items: &[Value]) -> Option<String> {
     served(object.definition()?).map(str::to_owned)
 }
 
-/// A place, lean. The apiserver forgets where a list was after some minutes, and the pages before
-/// belong to no other list: then it is read once more from the start.
+/// A collection's objects, reduced to the parts that a snapshot keeps. The apiserver drops a list's
+/// version after some minutes; the list then starts again, once.
 async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Gathered, Error> {
     let read = match whole(client, engine, place).await {
         Err(failure) if failure.is_gone() => whole(client, engine, place).await,
@@ -114,10 +114,10 @@ async fn whole(client: &Client, engine: &Engine, place: &Place) -> Result<Gather
     Ok(found)
 }
 
-/// An object's parts that go into a snapshot.
+/// The parts of an object that a snapshot keeps.
 ///
 /// # Errors
-/// Why they cannot be read.
+/// The reason why they cannot be read.
 fn leaned(text: &str, item: &Item, place: &Place, engine: &Engine) -> Result<Value, String> {
     match &item.unread {
         Some(why) => Err(why.clone()),
@@ -125,7 +125,7 @@ fn leaned(text: &str, item: &Item, place: &Place, engine: &Engine) -> Result<Val
     }
 }
 
-/// As much of an object as names it.
+/// An object's `apiVersion`, `kind`, name and namespace only.
 fn head(object: &Object) -> Value {
     let metadata = match &object.namespace {
         Some(namespace) => json!({"name": object.name, "namespace": namespace}),

@@ -1,7 +1,7 @@
-//! One object of a list or a watch: read as a snapshot's would be, or known by its name alone.
+//! An object of a list or a watch: parsed as from a snapshot, or known by its name alone.
 //!
-//! Whoever may write one object of a collection could otherwise stop the collection from being read: a
-//! tenant with one HelmRelease would blind fluxkeep for all of them.
+//! An unreadable object must not stop its collection. Otherwise a tenant with one HelmRelease could
+//! blind fluxkeep to all HelmReleases.
 
 use fluxkeep::engine::Engine;
 use fluxkeep::manifest;
@@ -13,18 +13,18 @@ use crate::collections::Place;
 use crate::failure::Failure;
 use crate::lean::lean;
 
-/// An object as the apiserver sent it.
+/// An object from the apiserver.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// Its body is [`Body::Unread`] if it could not be read.
+    /// The object; its body is [`Body::Unread`] if unreadable.
     pub(crate) object: Object,
-    /// Why it could not be read, without a value of it.
+    /// The reason why it is unreadable, without any of its values.
     pub(crate) unread: Option<String>,
-    /// The version of the cluster that it was written in.
+    /// The object's `resourceVersion`.
     pub(crate) version: String,
 }
 
-/// What names an object. The apiserver writes these itself.
+/// The identifying metadata, which the apiserver itself writes.
 #[derive(Deserialize)]
 struct Named {
     metadata: Metadata,
@@ -40,10 +40,10 @@ struct Metadata {
 }
 
 impl Item {
-    /// Reads an object of this place.
+    /// Parses an object of this place.
     ///
     /// # Errors
-    /// If not even its name is readable: then it is no object.
+    /// If even the name is unreadable, so that the text is no object.
     pub(crate) fn read(text: &str, place: &Place, engine: &Engine) -> Result<Self, Failure> {
         let named: Named =
             serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
@@ -78,18 +78,18 @@ fn object(text: &str, place: &Place, engine: &Engine) -> Result<Object, String> 
     if place.collection.kind != "HelmRelease" {
         return manifest::read_as(text, place.head());
     }
-    // Values stay behind here: what is read of a spec is found by path later.
+    // Drops the values here: rules later find a spec's parts by path.
     let item = parsed(text)?;
     let text = lean(&item, &place.head(), &engine.values_paths).to_string();
     manifest::read_as(&text, place.head())
 }
 
-/// The object, down to a depth that nothing below is read of.
+/// The object, cut at a depth below which nothing is read.
 ///
 /// # Errors
-/// Where it is not readable and why, without a value of it.
+/// The location and reason of the syntax error, without any value.
 pub(crate) fn parsed(text: &str) -> Result<Value, String> {
-    // Any JSON is a value: what fails is its syntax, and the error names no value.
+    // Any JSON fits `Value`, so only syntax can fail, and syntax errors quote no value.
     let Shallow(value) = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok(value)
 }

@@ -1,10 +1,10 @@
-//! What of an object goes into a snapshot: nothing that the judge does not look at.
+//! Reduces objects to the parts that a snapshot keeps: those that the judge reads.
 
 use fluxkeep::object::Head;
 use fluxkeep::owners::is_kept;
 use serde_json::{Map, Value, json};
 
-/// The parts of an object by kind, as JSON pointers; `*` stands for each item of a list.
+/// The kept parts by kind, as JSON pointers; `*` stands for each item of a list.
 fn parts(kind: &str) -> &'static [&'static str] {
     match kind {
         "CustomResourceDefinition" => &[
@@ -55,8 +55,8 @@ fn parts(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// The object with its identity, its labels, the annotations that say who owns it, and its parts.
-/// `values` are the paths of a HelmRelease's values that are kept.
+/// The object's identity, labels, ownership annotations and parts. `values` are the paths of a
+/// HelmRelease's values to keep.
 pub(crate) fn lean(item: &Value, head: &Head, values: &[String]) -> Value {
     let kind = head.kind.as_str();
     let mut lean = json!({"apiVersion": head.api_version, "kind": kind});
@@ -99,7 +99,7 @@ fn segments(pointer: &str) -> Vec<&str> {
     pointer.split('/').skip(1).collect()
 }
 
-/// Copies what is at a path, if anything is.
+/// Copies the value at a path, if it exists.
 fn copy(from: &Value, to: &mut Value, path: &[&str]) {
     if let Some(star) = path.iter().position(|segment| *segment == "*") {
         let (list, inner) = (
@@ -119,7 +119,7 @@ fn copy(from: &Value, to: &mut Value, path: &[&str]) {
     }
 }
 
-/// A version is a scalar. A map at its path is something else, and may hold anything.
+/// Copies a string or a number only. A version is a scalar; a map at its path could hold anything.
 fn copy_scalar(from: &Value, to: &mut Value, path: &[&str]) {
     if at(from, path).is_some_and(|value| value.is_string() || value.is_number()) {
         copy(from, to, path);
@@ -130,7 +130,7 @@ fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, key| value.get(key))
 }
 
-/// The object at an index of the list at a path; both are made where they are missing.
+/// The object at an index of the list at a path; creates both if missing.
 fn slot<'a>(to: &'a mut Value, list: &[&str], index: usize) -> Option<&'a mut Value> {
     if at(to, list).is_none() {
         put(to, list, json!([]));

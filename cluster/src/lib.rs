@@ -1,8 +1,9 @@
-//! Gathers the facts: one trait, whatever they come from.
+//! Gathers the facts. All sources implement one trait.
 //!
-//! A snapshot is what `kubectl get … -o yaml` or `-o json` prints. [`gather`] writes one from a
-//! cluster, without Secrets, schemas and values; [`Snapshot`] reads one. [`Live`] follows a cluster.
-//! What is read of a cluster, and the rights that this takes, stands in one table of [`collections`].
+//! A snapshot has the form of `kubectl get … -o yaml` or `-o json`. [`gather`] takes one from a
+//! cluster, without Secrets, schemas and values; [`Snapshot`] loads one. [`Live`] follows a
+//! cluster. The table in [`collections`] lists the resources that are read and gives the rights for
+//! that.
 
 pub mod collections;
 pub mod connect;
@@ -27,30 +28,30 @@ use std::time::SystemTime;
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 
-/// How many events of watches were taken, by resource and by `added`, `modified` or `deleted`.
+/// Watch events taken, counted by resource and by `added`, `modified` or `deleted`.
 pub type Changes = BTreeMap<(&'static str, &'static str), u64>;
 
-/// Where facts come from.
+/// A source of facts.
 pub trait Source: Send + Sync + std::fmt::Debug {
-    /// What is known now. Cheap: a judgement asks once and keeps its own view.
+    /// The current facts. Cheap to call: a review asks once and keeps its view.
     fn facts(&self) -> Arc<Facts>;
 
-    /// A short name, the label `source` of metrics: `snapshot` or `cluster`.
+    /// The source's name, which is the label `source` of metrics: `snapshot` or `cluster`.
     fn name(&self) -> &'static str;
 
-    /// When the facts were true last.
+    /// The last time at which the facts were true.
     fn as_of(&self) -> SystemTime;
 
-    /// What was not read yet, for example `deployments`; nothing may be judged before that.
+    /// Resources not yet read, for example `deployments`; no review may be judged while any remain.
     fn pending(&self) -> BTreeSet<&'static str> {
         BTreeSet::new()
     }
 
-    /// The changes that were seen so far. A source that never changes sees none.
+    /// The changes seen so far; empty for a source that never changes.
     fn changes(&self) -> Changes {
         Changes::new()
     }
 
-    /// Follows the engine where it lives now. A source that holds everything has nothing to do.
+    /// Follows the engine in its current namespaces. A complete source need not do anything.
     fn follow(&self, _engine: &Engine) {}
 }

@@ -1,4 +1,4 @@
-//! Lists in small pages: none is ever whole in memory.
+//! Lists in small pages, so that no list is ever whole in memory.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use crate::collections::Place;
 use crate::failure::Failure;
 
-/// A CRD with its schemas is 100 kB on average and 1 MB at most.
+/// Objects per page: a CRD with its schemas has 100 kB on average and 1 MB at most.
 const PAGE: u32 = 5;
 
-/// Half of what an apiserver gives itself for a request; a page takes milliseconds.
+/// Half of the apiserver's own limit for a request; a page takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize)]
@@ -35,8 +35,8 @@ struct Meta {
     r#continue: Option<String>,
 }
 
-/// Shows each object of a place, as JSON, and returns the version of the list: a watch goes on from
-/// there.
+/// Passes each object of a place, as JSON, to `show`. Returns the list's version, from which a
+/// watch can continue.
 pub(crate) async fn list(
     client: &Client,
     place: &Place,
@@ -62,7 +62,7 @@ pub(crate) async fn list(
     }
 }
 
-/// One page, into a buffer that all pages share.
+/// Fetches a page into a buffer that all pages share.
 async fn fetch(
     client: &Client,
     place: &Place,

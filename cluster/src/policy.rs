@@ -1,4 +1,4 @@
-//! The policy file and the catalogue of Flux releases, read from the disk.
+//! Reads the policy file and the catalogue of Flux releases from disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use jiff::Timestamp;
 
-/// Reads the policy; without a file, the default one. `catalogue` counts before the file that the policy names,
-/// whose path is relative to the policy's; with neither, the built-in one counts.
+/// Reads the policy; without a file, returns the default. `catalogue` overrides the policy's own,
+/// whose path is relative to the policy file. Without either, the built-in catalogue counts.
 ///
 /// # Errors
-/// In words, with file, line and column, if a file is missing or not what it should be.
+/// A message with file, line and column, if a file is missing or invalid.
 pub fn load(
     policy: Option<&Path>,
     catalogue: Option<&Path>,
@@ -40,7 +40,7 @@ pub fn load(
     Ok(policy)
 }
 
-/// A path in a file is relative to that file.
+/// A path relative to the file that names it.
 fn beside(file: &Path, name: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(name)
 }

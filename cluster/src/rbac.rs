@@ -1,4 +1,4 @@
-//! The rights that following a cluster takes, made of what is read of it.
+//! The RBAC rights for following a cluster, derived from the collections.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::collections::{Collection, Scope, needed};
 
-/// What is done with a collection. Never `get`: nothing is read by name.
+/// The verbs on each collection. `get` is absent, since nothing is read by name.
 const VERBS: [&str; 2] = ["list", "watch"];
 
-/// The rules of a ClusterRole, for what lies outside of the engine's namespaces or in none.
+/// The rules of a ClusterRole, for collections that are not limited to the engine's namespaces.
 #[must_use]
 pub fn cluster_rules(rules: &[&Rule]) -> Vec<PolicyRule> {
     policy(needed(rules).filter(|collection| collection.scope != Scope::Engine))
@@ -22,7 +22,7 @@ pub fn engine_rules(rules: &[&Rule]) -> Vec<PolicyRule> {
     policy(needed(rules).filter(|collection| collection.scope == Scope::Engine))
 }
 
-/// One rule an API group.
+/// One rule per API group.
 fn policy(collections: impl Iterator<Item = Collection>) -> Vec<PolicyRule> {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for collection in collections {

@@ -1,4 +1,4 @@
-//! The snapshot end: files that kubectl or `fluxkeep snapshot` wrote.
+//! The snapshot source: files from kubectl or `fluxkeep snapshot`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,35 +15,35 @@ use crate::Source;
 /// The incident's cluster: Flux 2.4.0 as `install.yaml` leaves it.
 pub const BUILT_IN: &str = include_str!("built_in.yaml");
 
-/// Facts that do not change.
+/// Facts that never change.
 #[derive(Debug)]
 pub struct Snapshot {
     facts: Arc<Facts>,
     loaded: SystemTime,
 }
 
-/// Why files cannot be read as Kubernetes objects.
+/// The reason why files cannot be read as Kubernetes objects.
 #[derive(Debug, thiserror::Error)]
 pub enum Unloadable {
-    /// A file or folder is not readable.
+    /// A file or folder is unreadable.
     #[error("reading {path}: {reason}")]
     File {
-        /// What was to be read; `-` is stdin.
+        /// The file or folder; `-` is stdin.
         path: PathBuf,
-        /// What the system says. Not a `source`: the message holds it already.
+        /// The system's error. Not a `source`, because the message already contains it.
         reason: std::io::Error,
     },
-    /// A document in a file is not readable.
+    /// A document in a file is unreadable.
     #[error("reading {path}: {reason}; {cure}")]
     Document {
         /// The file.
         path: PathBuf,
-        /// Where in it, and what is wrong.
+        /// The location and the error.
         reason: Unread,
-        /// What to do.
+        /// The remedy.
         cure: &'static str,
     },
-    /// There is nothing in it.
+    /// The file or folder has no objects.
     #[error("reading {path}: it holds no Kubernetes object; {}", source_of(.path))]
     Empty {
         /// The file or folder; `-` is stdin.
@@ -51,7 +51,7 @@ pub enum Unloadable {
     },
 }
 
-/// What a person looks at where nothing came.
+/// Advice for an input without objects.
 fn source_of(path: &Path) -> &'static str {
     if path == Path::new("-") {
         "look at what writes to this pipe"
@@ -60,7 +60,7 @@ fn source_of(path: &Path) -> &'static str {
     }
 }
 
-/// Of what looks like a manifest and cannot be read, most are templates.
+/// Advice for an unreadable document: most are templates.
 fn cure(text: &str, reason: &Unread) -> &'static str {
     let place = text.lines().zip(1..).find(|(_, line)| *line == reason.line);
     if place.is_some_and(|(text, _)| text.contains("{{")) {
@@ -71,10 +71,10 @@ fn cure(text: &str, reason: &Unread) -> &'static str {
 }
 
 impl Snapshot {
-    /// The snapshot that fluxkeep brings along.
+    /// The built-in snapshot.
     ///
     /// # Errors
-    /// Never in a build whose tests passed: the data is part of it.
+    /// Never in a tested build, because the data is compiled in.
     pub fn built_in() -> Result<Self, Unloadable> {
         let path = Path::new("the built-in snapshot");
         Ok(Self::of(
@@ -86,7 +86,7 @@ impl Snapshot {
     /// Loads a file, a folder with all its .yaml, .yml and .json files, or `-` for stdin.
     ///
     /// # Errors
-    /// At the first file that is not readable, and when there is no object at all.
+    /// At the first unreadable file, or if there is no object at all.
     pub fn load(path: &Path) -> Result<Self, Unloadable> {
         Ok(Self::of(documents(path, None)?))
     }
@@ -119,8 +119,8 @@ impl Source for Snapshot {
     }
 }
 
-/// The objects of a file, a folder or stdin, each with its place. Those without a namespace go to
-/// `namespace`.
+/// The objects of a file, a folder or stdin, each with its source location. Objects without a
+/// namespace get `namespace`.
 ///
 /// # Errors
 /// As [`Snapshot::load`].
@@ -169,7 +169,7 @@ fn text(path: &Path) -> Result<String, Unloadable> {
     })
 }
 
-/// The file itself, or what is in the folder and below it, in order; hidden files are left out.
+/// The file itself, or the manifests in and below a folder in order, without hidden files.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Unloadable> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);

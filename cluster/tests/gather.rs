@@ -1,5 +1,5 @@
-//! A snapshot taken from an apiserver that answers as the real one does: in pages, items without
-//! kind. (What only the real one can show is shown on the real one.)
+//! Snapshots from a fake apiserver that answers as the real one does: in pages, with items that
+//! lack a kind. Other tests use the real apiserver.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -25,7 +25,7 @@ fn crd(name: &str) -> Value {
         "status": {"storedVersions": ["v2"]}})
 }
 
-/// What the apiserver would say to a path and query.
+/// The fake apiserver's answer to a path and query.
 fn answer(target: &str) -> Value {
     let items = |items: Value| json!({"kind": "List", "metadata": {}, "items": items});
     match target {
@@ -49,8 +49,8 @@ fn answer(target: &str) -> Value {
 
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// An apiserver that notes what it is asked. `refused` sees everything asked so far, the target
-/// last, and may answer with a code other than 200.
+/// A fake apiserver that records its requests. `refused` sees all targets so far, the current one
+/// last, and may return an error code.
 fn client(asked: Asked, refused: fn(&[String]) -> Option<u16>) -> Client {
     let service = service_fn(move |request: Request<Body>| {
         let target = request.uri().to_string();

@@ -1,4 +1,4 @@
-//! What followers share: the facts, and when each of them heard the cluster last.
+//! The state that followers share: the facts, and the time at which each last heard the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
@@ -14,11 +14,11 @@ use crate::collections::{Collection, Place, served};
 use crate::failure::Failure;
 use crate::item::Item;
 
-/// What one follower follows: a collection, in one namespace or as a whole.
+/// The target of a follower: a collection, in one namespace or whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) collection: Collection,
-    /// Empty for the whole.
+    /// Empty for the whole collection.
     pub(super) namespace: String,
 }
 
@@ -35,37 +35,37 @@ impl Line {
 /// Resource and namespace.
 type Id = (&'static str, String);
 
-/// How it stands with a line.
+/// The state of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
-    /// It was not read whole yet.
+    /// The collection has not been read whole yet.
     Pending,
-    /// It was heard then.
+    /// The cluster was last heard at this time.
     Heard(Instant),
-    /// The cluster has no such resource, as far as its definitions tell.
+    /// The cluster's CRDs define no such resource.
     Absent,
 }
 
 #[derive(Debug)]
 struct Entry {
     standing: Standing,
-    /// Why it is not heard now.
+    /// The reason why the line is not heard now.
     trouble: Option<String>,
 }
 
-/// The facts and the lines.
+/// The facts and the state of all lines.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     facts: RwLock<Facts>,
     lines: Mutex<BTreeMap<Id, Entry>>,
-    /// Moves with every definition; true once all were read.
+    /// Changes with each CRD; true once all CRDs were read.
     definitions: watch::Sender<bool>,
     changes: Arc<Mutex<Changes>>,
 }
 
 impl Desk {
-    /// Begins with these lines, and of what was known before with what they hold.
-    /// Changes are counted on.
+    /// Starts with these lines, and keeps those former facts that the lines cover. Counting of
+    /// changes continues.
     pub(super) fn new(lines: &[Line], mut facts: Facts, changes: Arc<Mutex<Changes>>) -> Self {
         let places: Vec<Place> = lines.iter().map(|line| line.place("")).collect();
         facts.retain(|key| places.iter().any(|place| place.holds(key)));
@@ -89,7 +89,7 @@ impl Desk {
             .clone()
     }
 
-    /// Takes an object as it is now. The log names one that cannot be read once, however often it changes.
+    /// Stores an object's new state. The log names an unreadable object once, despite changes.
     pub(super) fn put(&self, line: &Line, item: Item) {
         let name = item.object.to_string();
         if !self.facts_mut().put(item.object) {
@@ -105,7 +105,7 @@ impl Desk {
         self.tell(line);
     }
 
-    /// Counts an event of a watch that was taken: `added`, `modified` or `deleted`.
+    /// Counts a watch event: `added`, `modified` or `deleted`.
     pub(super) fn count(&self, line: &Line, change: &'static str) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         *changes
@@ -113,38 +113,38 @@ impl Desk {
             .or_default() += 1;
     }
 
-    /// An object that is gone, or that is none of the engine's any more.
+    /// Removes an object that is gone or no longer part of the engine.
     pub(super) fn remove(&self, line: &Line, key: &Key) {
         self.facts_mut().remove(key);
         self.tell(line);
     }
 
-    /// A list is at its end: what it did not hold is gone. It was true when it began.
+    /// Completes a list: objects missing from it are gone. The facts are as of the list's start.
     pub(super) fn listed(&self, line: &Line, seen: &BTreeSet<Key>, began: Instant) {
         let place = line.place("");
         self.facts_mut()
             .retain(|key| !place.holds(key) || seen.contains(key));
-        // Who waits for definitions stands up before their line counts as read, or the cluster would
-        // seem read whole in between.
+        // Wakes the lines that wait for CRDs before the CRDs count as read. Otherwise the cluster
+        // could seem fully read in between.
         if line.collection.kind == DEFINITION {
             self.definitions.send_replace(true);
         }
         self.stand(line, Standing::Heard(began));
     }
 
-    /// The apiserver spoke.
+    /// Records that the apiserver answered.
     pub(super) fn heard(&self, line: &Line) {
         self.stand(line, Standing::Heard(Instant::now()));
     }
 
-    /// There is no such resource.
+    /// Records that the resource does not exist.
     pub(super) fn absent(&self, line: &Line) {
         let place = line.place("");
         self.facts_mut().retain(|key| !place.holds(key));
         self.stand(line, Standing::Absent);
     }
 
-    /// It could not be heard. Of an outage the log tells once, however many lines it cuts.
+    /// Records a failure. The log reports an outage once, however many lines it affects.
     pub(super) fn failed(&self, line: &Line, failure: &Failure) {
         let reason = format!("{}{}", failure.reason(), failure.hint());
         let mut lines = self.lines();
@@ -181,7 +181,7 @@ impl Desk {
         }
     }
 
-    /// The resources that were not read whole yet.
+    /// The resources that have not been read whole.
     pub(super) fn pending(&self) -> BTreeSet<&'static str> {
         let lines = self.lines();
         let pending = lines
@@ -190,7 +190,7 @@ impl Desk {
         pending.map(|((resource, _), _)| *resource).collect()
     }
 
-    /// The resource that was silent for longest, and for how long; none where it was never heard.
+    /// The resource that was silent the longest, with the duration; `None` if it was never heard.
     pub(super) fn oldest(&self) -> (&'static str, Option<Duration>) {
         let lines = self.lines();
         let heard = lines
@@ -204,12 +204,12 @@ impl Desk {
         (resource, at.map(|at| at.elapsed()))
     }
 
-    /// Moves when a definition changes.
+    /// A receiver that changes with each CRD.
     pub(super) fn definitions(&self) -> watch::Receiver<bool> {
         self.definitions.subscribe()
     }
 
-    /// The version in which a custom resource can be read now.
+    /// The version in which a custom resource is currently served.
     pub(super) fn served(&self, collection: Collection) -> Option<String> {
         let key = Key {
             group: "apiextensions.k8s.io".to_owned(),

@@ -1,7 +1,7 @@
-//! Follows one collection for ever: a list, then watches that each go on where the one before ended.
+//! Follows a collection forever: a list, then watches that each continue the previous one.
 //!
-//! kube's own watcher does the same and keeps bookmarks to itself; here they are what tells that
-//! nothing has changed.
+//! kube's own watcher does the same but hides bookmarks; here bookmarks confirm that nothing has
+//! changed.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -23,41 +23,41 @@ use crate::failure::Failure;
 use crate::item::Item;
 use crate::pages::list;
 
-/// How long a watch lasts, in seconds. The apiserver need not say a word where nothing changes, so
-/// this is how old facts become in a cluster at rest, and how long a dead connection goes unseen.
+/// Duration of a watch in seconds. An idle cluster may send nothing, so facts can become this old,
+/// and a dead connection stays unnoticed for this long.
 const WATCH: u32 = 60;
-/// For the end of a watch to arrive, and for the beginning of one.
+/// Extra time for the end of a watch to arrive, and for its start.
 const MARGIN: Duration = Duration::from_secs(10);
-/// A watch that ends sooner and said nothing has failed.
+/// A watch that ends sooner without an event counts as failed.
 const BRIEF: Duration = Duration::from_secs(1);
-/// Before each try after a failure, in milliseconds: at once, for a connection that was cut, then ever longer, up to
-/// what an apiserver that comes back under load can bear from every client.
+/// Pauses before retries, in milliseconds. The first retry follows at once, for a cut connection.
+/// Later pauses grow to a load that a recovering apiserver can bear from all clients.
 const PAUSES: [u64; 8] = [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
-/// After so many failures in a row it is no hiccup.
+/// Failures in a row that count as an outage.
 const OUTAGE: usize = 3;
 
-/// Of an event, that its object is gone.
+/// The name of the event for a deleted object.
 const DELETED: &str = "deleted";
 
-/// Follows one line in one version.
+/// Follows a line in one version.
 pub(super) struct Follower {
     client: Client,
     desk: Arc<Desk>,
     engine: Arc<Engine>,
     line: Line,
     place: Place,
-    /// Where the next watch goes on; none where a list comes first.
+    /// The version from which the next watch continues; `None` if a list comes first.
     version: Option<String>,
-    /// In a row.
+    /// The number of failures in a row.
     failures: usize,
-    /// Whether among these was that the apiserver has forgotten the version.
+    /// True if one of these failures was an expired version.
     forgotten: bool,
-    /// Whether the last event could not be taken. The next watch brings it again: that it opens is no word of
-    /// what has changed.
+    /// True if the last event could not be taken. The next watch repeats that event, so its mere
+    /// opening does not confirm the facts.
     stuck: bool,
 }
 
-/// Follows a custom resource, in whichever version the cluster serves.
+/// Follows a custom resource, in the version that the cluster serves.
 pub(super) async fn follow_served(
     client: Client,
     desk: Arc<Desk>,
@@ -65,7 +65,7 @@ pub(super) async fn follow_served(
     line: Line,
 ) {
     let mut definitions = desk.definitions();
-    // The desk holds the sender: it cannot go before.
+    // The wait cannot fail, because the desk holds the sender.
     let _ = definitions.wait_for(|all_read| *all_read).await;
     loop {
         let served = desk.served(line.collection);
@@ -89,7 +89,7 @@ pub(super) async fn follow_served(
     }
 }
 
-/// Returns when the cluster serves another version.
+/// Returns when the served version changes.
 async fn moved(
     desk: &Desk,
     line: &Line,
@@ -123,7 +123,7 @@ impl Follower {
         }
     }
 
-    /// Never ends.
+    /// Lists and watches; never returns.
     pub(super) async fn run(mut self) {
         loop {
             let step = match self.version.clone() {
@@ -136,12 +136,12 @@ impl Follower {
         }
     }
 
-    /// How long to wait.
+    /// Records a failure and returns the pause before the retry.
     fn failed(&mut self, failure: &Failure) -> Duration {
         if failure.is_gone() {
             self.version = None;
         }
-        // An apiserver that has forgotten answers again: what came before is over.
+        // An apiserver that reports an expired version answers again, so earlier failures are over.
         if failure.is_gone() && !self.forgotten {
             (self.failures, self.forgotten) = (0, true);
         }
@@ -157,7 +157,7 @@ impl Follower {
         Duration::from_millis(pause)
     }
 
-    /// Reads the collection whole.
+    /// Reads the whole collection.
     async fn list(&mut self) -> Result<(), Failure> {
         let (began, mut seen) = (Instant::now(), BTreeSet::new());
         let show = |text: &str| {
@@ -175,7 +175,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Hears what changes from a version on, until the apiserver ends the watch.
+    /// Takes the changes after a version, until the apiserver ends the watch.
     async fn watch(&mut self, version: &str) -> Result<(), Failure> {
         let params = WatchParams {
             field_selector: self.place.fields(),
@@ -217,7 +217,7 @@ impl Follower {
         if silent && opened.elapsed() < BRIEF {
             return Err(Failure::Brief);
         }
-        // An event that cannot be taken would have come again.
+        // A failed event would have been repeated in this watch.
         self.stuck = false;
         (self.failures, self.forgotten) = (0, false);
         Ok(())

@@ -1,8 +1,8 @@
-//! The live end: a cluster that is followed by lists and watches.
+//! The live source: a cluster followed by lists and watches.
 //!
-//! Each collection has a follower of its own, and all of them share one desk: the facts, and when each
-//! was heard last. What is heard goes into the facts at once; a review takes a view of them that
-//! shares what has not changed.
+//! Each collection has its own follower. All followers share a desk with the facts and the times at
+//! which each was last heard. Changes go into the facts at once; a review's view shares all
+//! unchanged parts.
 
 mod desk;
 mod follower;
@@ -25,7 +25,7 @@ use crate::{Changes, Source};
 use desk::{Desk, Line};
 use follower::{Follower, follow_served};
 
-/// Facts of a cluster, kept up to date.
+/// The facts of a cluster, kept up to date.
 #[derive(Debug)]
 pub struct Live {
     client: Redacted,
@@ -35,8 +35,8 @@ pub struct Live {
     changes: Arc<Mutex<Changes>>,
 }
 
-/// What is followed for which engine. The followers end with it, and those that come after have a
-/// desk of their own: what one of them still writes is nowhere seen.
+/// The followed engine with its desk and followers. Followers end when this is dropped. A new
+/// engine gets a new desk, so late writes of old followers go unseen.
 #[derive(Debug, Default)]
 struct Followed {
     engine: Option<Engine>,
@@ -44,7 +44,7 @@ struct Followed {
     _followers: JoinSet<()>,
 }
 
-/// A client holds credentials.
+/// Hides the client's credentials from `Debug`.
 struct Redacted(Client);
 
 impl fmt::Debug for Redacted {
@@ -54,8 +54,8 @@ impl fmt::Debug for Redacted {
 }
 
 impl Live {
-    /// Nothing is asked of the cluster before [`Source::follow`]; from then on it is followed on
-    /// `runtime`. After `bound` without a word of it the facts count as stale.
+    /// Sends no request before [`Source::follow`], which starts following on `runtime`. The facts
+    /// count as stale after `bound` without news.
     #[must_use]
     pub fn new(client: Client, runtime: Handle, bound: Duration) -> Self {
         let bound = SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX);

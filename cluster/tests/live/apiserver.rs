@@ -1,5 +1,5 @@
-//! A stand-in for the apiserver: it lists in pages, watches from a version on, forgets, refuses and
-//! breaks off when told to. It runs in process, so that time can be stopped.
+//! A fake apiserver that lists in pages and watches from a version. On demand it forgets versions,
+//! refuses and cuts. It runs in process, so that tests can pause time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,7 +22,7 @@ pub(crate) const CLUSTER_ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clust
 
 type Wire = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// What happened, when, where.
+/// A change: its version, its collection's path, and the watch event.
 type Happened = (u64, String, Value);
 
 #[derive(Default)]
@@ -30,17 +30,17 @@ struct State {
     version: u64,
     objects: BTreeMap<String, BTreeMap<String, Value>>,
     history: Vec<Happened>,
-    /// Up to here nothing is known any more.
+    /// Versions up to this one are forgotten.
     forgotten: u64,
     watchers: Vec<(Query, UnboundedSender<Bytes>)>,
     refused: BTreeMap<String, u16>,
-    /// Custom resources that have no definition.
+    /// Custom resources without a CRD.
     unserved: BTreeSet<String>,
     expiring: usize,
     asked: Vec<String>,
 }
 
-/// The stand-in; clones are the same one.
+/// The fake apiserver; clones share its state.
 #[derive(Clone, Default)]
 pub(crate) struct Apiserver(Arc<Mutex<State>>);
 
@@ -89,7 +89,7 @@ impl Apiserver {
         Client::new(service, "default")
     }
 
-    /// Writes an object into a collection, and tells who watches.
+    /// Writes an object into a collection, and notifies watchers.
     pub(crate) fn put(&self, path: &str, mut object: Value) {
         let mut state = self.state();
         state.version += 1;
@@ -111,7 +111,7 @@ impl Apiserver {
         );
     }
 
-    /// Puts something into a collection that is no object: it has no name.
+    /// Adds an item without a name to a collection, which is no valid object.
     pub(crate) fn garble(&self, path: &str) {
         let mut state = self.state();
         state.version += 1;
@@ -129,7 +129,7 @@ impl Apiserver {
         state.happened(path, "DELETED", &object);
     }
 
-    /// Sends every watcher a bookmark.
+    /// Sends a bookmark to every watcher.
     pub(crate) fn bookmark(&self) {
         let state = self.state();
         let mark = json!({"kind": "X", "apiVersion": "v1", "metadata": {"resourceVersion": state.version.to_string()}});
@@ -143,21 +143,21 @@ impl Apiserver {
         self.state().watchers.clear();
     }
 
-    /// Deletes without telling anybody, as when a watch was cut meanwhile, and forgets what was.
+    /// Deletes an object without notifying watchers, and forgets all versions.
     pub(crate) fn lose(&self, path: &str, name: &str) {
         let mut state = self.state();
         state.objects.get_mut(path).unwrap().remove(name).unwrap();
         state.forget();
     }
 
-    /// Ends every watch, and forgets what was.
+    /// Ends every watch, and forgets all versions.
     pub(crate) fn forget(&self) {
         let mut state = self.state();
         state.watchers.clear();
         state.forget();
     }
 
-    /// Answers requests for a resource with this code; 200 answers them again.
+    /// Answers requests for a resource with this code; 200 restores normal answers.
     pub(crate) fn refuse(&self, resource: &str, code: u16) {
         self.state().refused.insert(resource.to_owned(), code);
     }
@@ -173,12 +173,12 @@ impl Apiserver {
         self.state().unserved.remove(path);
     }
 
-    /// Lets the next page tokens run out.
+    /// Makes the next page tokens expire.
     pub(crate) fn expire_tokens(&self, count: usize) {
         self.state().expiring = count;
     }
 
-    /// What was asked of a collection: `list`, `page`, `watch`, in order.
+    /// The requests for a collection in order: `list`, `page`, `watch`.
     pub(crate) fn asked(&self, path: &str) -> Vec<&'static str> {
         let of = |target: &String| {
             let query = Query::read(target);
@@ -197,7 +197,7 @@ impl Apiserver {
         self.state().asked.iter().filter_map(of).collect()
     }
 
-    /// Every request target.
+    /// All request targets.
     pub(crate) fn targets(&self) -> Vec<String> {
         self.state().asked.clone()
     }
@@ -303,7 +303,7 @@ impl State {
     }
 }
 
-/// Type first, as the apiserver writes it.
+/// A watch event. The type stands first, as the real apiserver writes it.
 fn line(kind: &str, object: &Value) -> Bytes {
     Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n"))
 }

@@ -1,4 +1,4 @@
-//! Cuts, refusals and forgotten versions.
+//! Cut connections, refusals and forgotten versions.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is seen of a cluster that works.
+//! Facts from a healthy cluster.
 
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
@@ -69,7 +69,7 @@ async fn what_is_seen_alive_is_what_a_snapshot_would_hold() {
         .unwrap()
         .list()
         .to_string();
-    // A snapshot's objects stand in a list; those of a cluster stand for themselves.
+    // Objects of a snapshot carry their place in a list; objects of a live cluster do not.
     let alone = |object| fluxkeep::object::Object {
         list: None,
         ..object

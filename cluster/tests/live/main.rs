@@ -1,4 +1,4 @@
-//! A cluster that is followed: what is seen of it, and what cuts, refusals and silence do.
+//! Following a cluster: its facts, and the effects of cuts, refusals and silence.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-/// After this long without a word facts are stale.
+/// The time without news after which facts are stale.
 const BOUND: Duration = Duration::from_mins(5);
 
 const HELM_RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases";
 
-/// A cluster with one CRD, the engine's namespace and one of its controllers.
+/// A cluster with a CRD, two Namespaces and one of the engine's controllers.
 fn cluster() -> Apiserver {
     let server = Apiserver::default();
     server.put(
@@ -52,21 +52,21 @@ fn controller(name: &str, version: &str) -> Value {
         {"name": "manager", "image": format!("ghcr.io/fluxcd/{name}:{version}"), "env": [{"value": "s3cr3t"}]}]}}}})
 }
 
-/// Follows the engine where it is by default.
+/// Follows the engine in its default namespace.
 fn follow(server: &Apiserver) -> Live {
     let live = Live::new(server.client(), Handle::current(), BOUND);
     live.follow(&Engine::default());
     live
 }
 
-/// Follows, and waits until all was read.
+/// Follows, and waits until everything was read.
 async fn followed(server: &Apiserver) -> Live {
     let live = follow(server);
     until(&live, |live| live.pending().is_empty()).await;
     live
 }
 
-/// Looks until it is so, for at most ten minutes of the tests' own time.
+/// Waits until a condition holds, for at most ten minutes of the test's own time.
 async fn until<T: Debug>(of: &T, so: impl Fn(&T) -> bool) {
     let look = async {
         while !so(of) {
@@ -77,7 +77,7 @@ async fn until<T: Debug>(of: &T, so: impl Fn(&T) -> bool) {
     assert!(seen.is_ok(), "it never came to that: {of:#?}");
 }
 
-/// What is seen, by kind and name.
+/// The known objects, as kind and name.
 fn names(live: &Live) -> Vec<String> {
     live.facts().objects().map(ToString::to_string).collect()
 }

@@ -1,4 +1,4 @@
-//! How old facts are, and when they count as stale.
+//! The age of facts, and the moment when they count as stale.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ fn is_stale(live: &Live) -> bool {
     live.facts().stale(Timestamp::now()).is_some()
 }
 
-/// Ends watches as the apiserver does, every minute.
+/// Ends all watches every minute, as the apiserver does.
 pub(crate) async fn ending(server: Apiserver) {
     loop {
         sleep(Duration::from_mins(1)).await;

@@ -1,4 +1,4 @@
-//! An object that cannot be read stands for itself alone; an answer that is none lets the facts age.
+//! An unreadable object affects only itself; an unreadable answer makes the facts age.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::apiserver::{Apiserver, DEFINITIONS, DEPLOYMENTS};
 use crate::{BOUND, HELM_RELEASES, cluster, controller, definition, follow, followed, has, until};
 
-/// A HelmRelease whose labels are of a shape that no apiserver would take.
+/// A HelmRelease with labels of a shape that no apiserver would accept.
 fn unreadable(name: &str) -> Value {
     json!({"metadata": {"name": name, "namespace": "tenant", "labels": {"app.kubernetes.io/name": {"password": "s3cr3t"}}},
         "spec": {"releaseName": "app"}})
@@ -38,7 +38,7 @@ fn unread(live: &Live) -> Vec<String> {
     live.facts().unread().map(ToString::to_string).collect()
 }
 
-/// What was logged since this was made, by the thread of the test.
+/// The log of the test's thread since the value was made.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -53,7 +53,7 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    /// The lines that hold this.
+    /// The log lines that contain `part`.
     fn lines(&self, part: &str) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         let lines = text.lines().filter(|line| line.contains(part));
