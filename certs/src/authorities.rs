@@ -1,28 +1,28 @@
-//! What replicas share: the authority that they issue from, the one that follows, and those before.
+//! The authorities that replicas share: current, next and previous ones.
 
 use crate::{Authority, Bundle, Certificate, Error};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-/// How many certificates that nobody issues from any more are remembered at most. Two are enough
-/// for any order of renewals; the rest is room for what was repaired by hand.
+/// Number of remembered certificates whose keys are gone. Two suffice for any order of renewals;
+/// the rest is for repairs by hand.
 pub(crate) const REMEMBERED: usize = 8;
 
-/// The authorities, as they are kept in one place. A leaf is only ever issued from `current`, and
-/// only what was `next` becomes `current`.
+/// The authorities in their shared storage. Leaves are issued from `current` only, and only `next`
+/// can become `current`.
 #[derive(Debug, Default)]
 pub struct Authorities {
-    /// Leaves are issued from it.
+    /// The authority that issues leaves.
     pub current: Option<Authority>,
-    /// Follows as soon as every client trusts it.
+    /// The successor, once every client trusts it.
     pub next: Option<Authority>,
-    /// Followed already: their keys are gone, and leaves that they issued may still be served.
+    /// Former authorities without their keys; leaves that they issued may still be served.
     pub previous: Bundle,
 }
 
 impl Authorities {
-    /// Reads what [`Authorities::data`] wrote. Whatever cannot be used counts as missing and is told
-    /// beside it; `origin` names the place.
+    /// Parses the output of [`Authorities::data`]. Unusable parts count as missing and are returned
+    /// as errors; `origin` names the storage.
     #[must_use]
     pub fn read(data: &BTreeMap<String, Vec<u8>>, origin: &str) -> (Self, Vec<Error>) {
         let mut unusable = Vec::new();
@@ -49,7 +49,7 @@ impl Authorities {
         )
     }
 
-    /// What is to be kept: texts in PEM, keys among them.
+    /// The texts to store, in PEM; they include keys.
     #[must_use]
     pub fn data(&self) -> BTreeMap<String, String> {
         let mut data = BTreeMap::from([("previous.crt".to_owned(), self.previous.pem())]);
@@ -62,7 +62,7 @@ impl Authorities {
         data
     }
 
-    /// The certificates of all of them.
+    /// The certificates of all authorities.
     #[must_use]
     pub fn bundle(&self) -> Bundle {
         let used = [&self.current, &self.next]
@@ -72,7 +72,7 @@ impl Authorities {
         used.chain(self.previous.iter()).cloned().collect()
     }
 
-    /// With another one to follow.
+    /// These authorities with a new next one.
     #[must_use]
     pub fn followed_by(self, next: Authority) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Authorities {
         }
     }
 
-    /// What was next is current; of what was current, only the certificate stays.
+    /// Makes `next` current, and keeps only the certificate of the former current authority.
     #[must_use]
     pub fn switched(self) -> Self {
         let retired = self.current.as_ref().map(Authority::certificate);
@@ -99,7 +99,7 @@ impl Authorities {
         }
     }
 
-    /// Without previous ones whose life is over.
+    /// These authorities without expired previous ones.
     #[must_use]
     pub fn living(self, now: SystemTime) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl Authorities {
         }
     }
 
-    /// Whether a previous one's life is over.
+    /// True if a previous authority has expired.
     pub(crate) fn remember_dead(&self, now: SystemTime) -> bool {
         self.previous
             .iter()

@@ -14,17 +14,17 @@ use x509_parser::parse_x509_certificate;
 
 use crate::{Certificate, Error, Identity, Life, Terms};
 
-/// A certificate authority. The key shows in [`Authority::key_pem`] alone.
+/// A certificate authority. Only [`Authority::key_pem`] reveals the key.
 pub struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Makes a new one.
+    /// Makes a new authority.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// If the system gives no randomness.
     pub fn new(now: SystemTime, terms: &Terms) -> Result<Self, Error> {
         let mut params = CertificateParams::default();
         name(&mut params, "fluxkeep authority");
@@ -42,10 +42,10 @@ impl Authority {
         Self::of(certificate.der(), key, "the authority made here")
     }
 
-    /// Reads certificate and key in PEM; `origin` names them in errors.
+    /// Parses certificate and key in PEM; `origin` names them in errors.
     ///
     /// # Errors
-    /// When one of them is missing, they do not fit each other, or the certificate is no authority's.
+    /// If one is missing, they do not match, or the certificate is no authority's.
     pub fn read(certificate: &[u8], key: &[u8], origin: &str) -> Result<Self, Error> {
         let missing = |wanted| Error::NotPem {
             origin: origin.to_owned(),
@@ -54,7 +54,7 @@ impl Authority {
         let certificate =
             CertificateDer::from_pem_slice(certificate).map_err(|_| missing("certificate"))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| missing("private key"))?;
-        // What rcgen says of a key could quote it.
+        // rcgen's message could quote the key.
         let key = KeyPair::try_from(&key).map_err(|_| missing("private key"))?;
         Self::of(&certificate, key, origin)
     }
@@ -79,23 +79,23 @@ impl Authority {
         })
     }
 
-    /// What clients have to trust.
+    /// The certificate that clients have to trust.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// The private key in PEM. For the place where the authority is kept, and nowhere else.
+    /// The private key in PEM, for the authority's storage only.
     #[must_use]
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
-    /// Makes a serving certificate for these DNS names and IP addresses. It does not outlive its
-    /// authority: once the authority's life is over, no leaf needs it.
+    /// Makes a serving certificate for these DNS names and IP addresses. It expires with its
+    /// authority at the latest, after which no leaf needs the authority.
     ///
     /// # Errors
-    /// When a name cannot stand in a certificate.
+    /// If a name is not allowed in a certificate.
     pub fn leaf(
         &self,
         names: &[String],
@@ -140,7 +140,7 @@ fn name(params: &mut CertificateParams, common_name: &str) {
         .push(DnType::CommonName, common_name);
 }
 
-/// rcgen's own default is 1975 to 4096.
+/// Sets the validity; rcgen's default is 1975 to 4096.
 fn limit(params: &mut CertificateParams, life: Life) {
     params.not_before = OffsetDateTime::from(life.not_before);
     params.not_after = OffsetDateTime::from(life.not_after);

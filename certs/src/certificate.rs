@@ -1,4 +1,4 @@
-//! Certificates of authorities without their keys, alone and in bundles.
+//! Certificates of authorities without keys, alone and in bundles.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +12,7 @@ use x509_parser::parse_x509_certificate;
 
 use crate::Life;
 
-/// The certificate of an authority. Ordered by its life, the oldest first.
+/// The certificate of an authority. Ordered by its validity, oldest first.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Certificate {
     life: Life,
@@ -20,7 +20,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// None where it is no certificate.
+    /// `None` if the bytes are no certificate.
     pub(crate) fn of(der: &[u8]) -> Option<Self> {
         let (_, certificate) = parse_x509_certificate(der).ok()?;
         Some(Self {
@@ -29,7 +29,7 @@ impl Certificate {
         })
     }
 
-    /// When it is valid.
+    /// The certificate's validity.
     #[must_use]
     pub fn life(&self) -> Life {
         self.life
@@ -51,12 +51,12 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// What clients trust: a set of certificates.
+/// A set of certificates that clients trust.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bundle(BTreeSet<Certificate>);
 
 impl Bundle {
-    /// Reads PEM; whatever is no certificate in it is passed over.
+    /// Parses PEM; anything but certificates is skipped.
     #[must_use]
     pub fn read(pem: &[u8]) -> Self {
         CertificateDer::pem_slice_iter(pem)
@@ -65,31 +65,31 @@ impl Bundle {
             .collect()
     }
 
-    /// PEM, the oldest first: the same set is always the same text.
+    /// The bundle in PEM, oldest first, so that equal sets give equal texts.
     #[must_use]
     pub fn pem(&self) -> String {
         self.0.iter().map(Certificate::pem).collect()
     }
 
-    /// Whether a certificate is in it.
+    /// True if the bundle contains the certificate.
     #[must_use]
     pub fn contains(&self, certificate: &Certificate) -> bool {
         self.0.contains(certificate)
     }
 
-    /// Its certificates, the oldest first.
+    /// The certificates, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Certificate> {
         self.0.iter()
     }
 
-    /// Without those whose life is over.
+    /// The bundle without expired certificates.
     #[must_use]
     pub(crate) fn living(mut self, now: SystemTime) -> Self {
         self.0.retain(|certificate| !certificate.life.is_over(now));
         self
     }
 
-    /// Only the newest.
+    /// The `count` newest certificates.
     #[must_use]
     pub(crate) fn newest(mut self, count: usize) -> Self {
         while self.0.len() > count {
@@ -98,7 +98,7 @@ impl Bundle {
         self
     }
 
-    /// What both hold.
+    /// The union of both bundles.
     #[must_use]
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);

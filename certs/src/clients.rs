@@ -1,4 +1,4 @@
-//! Callers that must present a certificate.
+//! Verification of callers' certificates.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use x509_parser::parse_x509_certificate;
 
 use crate::Error;
 
-/// Decides which callers' certificates are accepted.
+/// Verifies callers' certificates.
 pub type Verifier = Arc<dyn ClientCertVerifier>;
 
-/// A file with the authorities of callers, and what was last taken from it.
+/// A file with the authorities of callers, and its content at the last successful look.
 #[derive(Debug)]
 pub struct Clients {
     path: PathBuf,
@@ -29,11 +29,11 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Reads the file: certificates in PEM. Where a name is given, a caller's certificate must carry it as its
-    /// common name or as a DNS name.
+    /// Reads the file: certificates in PEM. If `name` is given, a caller's certificate must carry
+    /// it as common name or DNS name.
     ///
     /// # Errors
-    /// When the file is missing or holds no certificate that can be an authority's.
+    /// If the file is missing or has no usable authority certificate.
     pub fn load(path: &Path, name: Option<&str>) -> Result<(Self, Verifier), Error> {
         let mut clients = Self {
             path: path.to_owned(),
@@ -48,7 +48,7 @@ impl Clients {
     /// The new verifier, if the file changed.
     ///
     /// # Errors
-    /// When what is new cannot be taken. What was taken before stays valid, and the next look tries again.
+    /// If the change is invalid. The former verifier stays in use, and the next look tries again.
     pub fn look(&mut self) -> Result<Option<Verifier>, Error> {
         let found = self.read()?;
         if found == self.taken {
@@ -95,7 +95,7 @@ impl Clients {
     }
 }
 
-/// Accepts a certificate by its chain, and by its name where one is wanted.
+/// Verifies a certificate by its chain, and by its name if one is required.
 #[derive(Debug)]
 struct Named {
     chain: Verifier,
@@ -149,7 +149,7 @@ impl ClientCertVerifier for Named {
     }
 }
 
-/// True if the certificate's common name or one of its DNS names is this one.
+/// True if the common name or a DNS name of the certificate equals `name`.
 fn has_name(certificate: &CertificateDer<'_>, name: &str) -> bool {
     let Ok((_, certificate)) = parse_x509_certificate(certificate) else {
         return false;

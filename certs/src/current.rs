@@ -1,4 +1,4 @@
-//! The certificate that is served now.
+//! The certificate that is being served.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,14 +9,14 @@ use rustls::sign::CertifiedKey;
 
 use crate::{Error, Identity, Verifier};
 
-/// Gives every new connection the identity that was put in last; none before the first.
+/// Gives the latest identity to each new connection; none before the first is set.
 #[derive(Debug, Default)]
 pub struct Current {
     identity: RwLock<Option<Identity>>,
 }
 
 impl Current {
-    /// Serves this identity until another one is put in.
+    /// Serves this identity until another replaces it.
     #[must_use]
     pub fn new(identity: Identity) -> Arc<Self> {
         Arc::new(Self {
@@ -48,10 +48,10 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. With a verifier, a caller must present a certificate.
+/// Configures TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. With a verifier, callers need certificates.
 ///
 /// # Errors
-/// When the crypto provider lacks what TLS 1.2 or 1.3 needs.
+/// If the crypto provider lacks support for TLS 1.2 or 1.3.
 pub fn server_config(
     current: Arc<Current>,
     clients: Option<Verifier>,

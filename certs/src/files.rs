@@ -1,13 +1,13 @@
-//! Certificates that somebody else writes: cert-manager through a mounted Secret, or a person.
+//! Certificates written by another program, such as cert-manager through a Secret, or by a person.
 //!
-//! Kubelet exchanges a symbolic link and not the files, so that a watch on the files sees the first
-//! exchange alone. Hence the content is compared, whenever the caller looks.
+//! Kubelet swaps a symbolic link instead of the files, so a watch on the files notices only the
+//! first swap. So each look compares the content.
 
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Identity};
 
-/// A directory with `tls.crt` and `tls.key`, and what was last taken from it.
+/// A directory with `tls.crt` and `tls.key`, and their content at the last successful look.
 pub struct Files {
     directory: PathBuf,
     taken: (Vec<u8>, Vec<u8>),
@@ -17,7 +17,7 @@ impl Files {
     /// Reads the directory.
     ///
     /// # Errors
-    /// When a file is missing or the pair cannot be served.
+    /// If a file is missing or the pair cannot be served.
     pub fn load(directory: &Path) -> Result<(Self, Identity), Error> {
         let pair = read(directory)?;
         let identity = identity(directory, &pair)?;
@@ -30,11 +30,11 @@ impl Files {
         ))
     }
 
-    /// The new identity, if there is one.
+    /// The new identity, if the files changed.
     ///
     /// # Errors
-    /// When a new pair cannot be served, as when only one of two files is written yet. What was
-    /// taken before stays valid, and the next look tries again.
+    /// If the new pair cannot be served, as while only one file is written. The former identity
+    /// stays in use, and the next look tries again.
     pub fn look(&mut self) -> Result<Option<Identity>, Error> {
         let pair = read(&self.directory)?;
         if pair == self.taken {

@@ -1,18 +1,18 @@
-//! For how long every bundle was seen to hold a certificate.
+//! The time for which every bundle has held a certificate.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::{Bundle, Certificate};
 
-/// What every bundle holds, and since when it was seen to. By a clock that never jumps.
+/// The certificates in every bundle, each with the time of its first sighting on a monotonic clock.
 #[derive(Debug, Default)]
 pub struct Held {
     since: BTreeMap<Certificate, Instant>,
 }
 
 impl Held {
-    /// Notes what the bundles hold now.
+    /// Records the bundles of a look.
     pub fn look(&mut self, bundles: &[Bundle], at: Instant) {
         let everywhere =
             |certificate: &Certificate| bundles.iter().all(|bundle| bundle.contains(certificate));
@@ -26,7 +26,7 @@ impl Held {
             .collect();
     }
 
-    /// What they have held for as long as `settle`, at the last look.
+    /// The certificates that have been in every bundle for at least `settle`.
     #[must_use]
     pub fn settled(&self, settle: Duration, at: Instant) -> Bundle {
         let is_settled = |since: &Instant| at.saturating_duration_since(*since) >= settle;

@@ -12,7 +12,7 @@ use x509_parser::parse_x509_certificate;
 use crate::certificate;
 use crate::{Error, Life};
 
-/// A certificate chain and the key of its first certificate. The key never shows.
+/// A certificate chain with its first certificate's key. The key is never shown.
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) certified: Arc<CertifiedKey>,
@@ -20,11 +20,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads a chain and a key in PEM; `origin` names them in errors.
+    /// Parses a chain and a key in PEM; `origin` names them in errors.
     ///
     /// # Errors
-    /// When one of them is missing, or when they do not fit each other. A certificate that has
-    /// expired is taken: whoever serves it reports its end.
+    /// If one is missing or they do not match. An expired certificate is accepted; its server
+    /// reports the expiry.
     pub fn from_pem(certificates: &[u8], key: &[u8], origin: &str) -> Result<Self, Error> {
         let missing = |wanted| Error::NotPem {
             origin: origin.to_owned(),
@@ -57,7 +57,7 @@ impl Identity {
         })
     }
 
-    /// When its certificate is valid.
+    /// The validity of the first certificate.
     #[must_use]
     pub fn life(&self) -> Life {
         self.life

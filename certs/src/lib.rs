@@ -1,10 +1,10 @@
-//! Serving certificates: from an authority of its own or from files, exchanged while the server
-//! serves. Also the authorities of callers' certificates ([`Clients`]).
+//! Serving certificates from a built-in authority or from files, replaceable while serving. Also
+//! the authorities of callers' certificates ([`Clients`]).
 //!
-//! An [`Identity`] is a certificate chain and its key, checked to fit each other. It comes from an
-//! [`Authority`] or from [`Files`], and is served through [`Current`], which takes a new one at any
-//! time. Replicas that share their [`Authorities`] ask [`plan`] what to do next, do that one thing,
-//! and look again; the caller has the clock, the place where authorities are kept and the bundles.
+//! An [`Identity`] is a certificate chain with its matching key. It comes from an [`Authority`] or
+//! from [`Files`], and is served through [`Current`], which takes a new one at any time. Replicas
+//! that share [`Authorities`] ask [`plan`] for the next step, perform it, and look again. The
+//! caller provides the clock, the storage and the bundles.
 
 mod authorities;
 mod authority;
@@ -30,39 +30,39 @@ pub use plan::{Leaf, Plan, State, Step, plan};
 
 use std::path::PathBuf;
 
-/// Why there is no certificate to serve. No variant holds a key.
+/// The reason why no certificate can be served. No variant holds a key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file is missing or not readable.
+    /// A file is missing or unreadable.
     #[error("reading {path}: {source}; the directory must hold tls.crt and tls.key")]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file with the authorities of callers is missing or not readable.
+    /// The file with the authorities of callers is missing or unreadable.
     #[error("reading {path}: {source}; it must hold the certificates of callers' authorities")]
     Authorities {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A text without a certificate or a key in PEM.
+    /// The text has no certificate or key in PEM.
     #[error("{origin} holds no {wanted} in PEM")]
     NotPem {
-        /// Where it was looked for.
+        /// The source of the text.
         origin: String,
         /// `certificate` or `private key`.
         wanted: &'static str,
     },
-    /// A pair that cannot be served.
+    /// The pair cannot be served.
     #[error("{origin} cannot be served: {reason}; the key must be that of the first certificate")]
     Unusable {
-        /// Where the pair comes from.
+        /// The source of the pair.
         origin: String,
-        /// What is wrong.
+        /// The defect.
         reason: String,
     },
     /// A certificate could not be made.

@@ -1,4 +1,4 @@
-//! From when until when a certificate is valid.
+//! The validity of certificates.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,20 +12,20 @@ pub struct Life {
 }
 
 impl Life {
-    /// Whether the certificate is valid.
+    /// True if the certificate is valid at `now`.
     #[must_use]
     pub fn holds(self, now: SystemTime) -> bool {
         self.not_before <= now && now <= self.not_after
     }
 
-    /// Whether nobody accepts the certificate any more.
+    /// True if the certificate has expired.
     #[must_use]
     pub fn is_over(self, now: SystemTime) -> bool {
         self.not_after < now
     }
 
-    /// Whether the certificate is to be renewed: two thirds of its life are over, or it is not valid
-    /// at all yet, as after a jump of the clock.
+    /// True if the certificate needs renewal: two thirds of its life are over, or its life has not
+    /// begun yet, as after a clock jump.
     #[must_use]
     pub fn is_due(self, now: SystemTime) -> bool {
         let (life, age) = (
@@ -39,22 +39,22 @@ impl Life {
     }
 }
 
-/// How long things live and how long is waited, by whoever makes certificates.
+/// Lifetimes and waiting times for making certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// The life of an authority.
     pub authority: Duration,
     /// The life of a leaf; it ends with its authority at the latest.
     pub leaf: Duration,
-    /// How far back a certificate begins: clocks differ.
+    /// The time by which a certificate's start is backdated, since clocks differ.
     pub skew: Duration,
-    /// How long a new authority is registered before anything is served from it: every apiserver
-    /// learns of a registration by its own watch, and none tells when it has.
+    /// The time between registering an authority and serving from it. Each apiserver learns of a
+    /// registration by its own watch, and none confirms that.
     pub settle: Duration,
 }
 
 impl Terms {
-    /// For an authority that ends with its process and is never renewed: ten years.
+    /// Ten years for an authority, which ends with its process and is never renewed.
     #[must_use]
     pub fn of_a_process() -> Self {
         Self {
@@ -65,9 +65,9 @@ impl Terms {
 }
 
 impl Default for Terms {
-    /// A year for an authority, as the control plane's own certificates have; 90 days for a leaf,
-    /// less than the third of a year that an authority has left when it is followed by the next.
-    /// Nodes' clocks differ by minutes. An apiserver that lost its watch has it back within minutes.
+    /// An authority lives a year, like the control plane's own certificates. A leaf lives 90 days:
+    /// less than the third of a year that its authority still has when succeeded. Nodes' clocks
+    /// differ by minutes. An apiserver that lost its watch restores it within minutes.
     fn default() -> Self {
         Self {
             authority: Duration::from_hours(365 * 24),

@@ -1,55 +1,55 @@
-//! What to do next, as a pure function of what is there and the time.
+//! Chooses the next step as a pure function of state and time.
 //!
-//! Two things make every order of replicas' steps safe. A leaf is issued from `current` alone, and
-//! an authority becomes `current` only after every bundle holds it. And a bundle only ever grows,
-//! until a life in it is over: a replica that saw less cannot take away what another one needs.
+//! Two rules make every order of replicas' steps safe. Leaves are issued from `current` only, and
+//! an authority becomes `current` only after every bundle holds it. Bundles drop only expired and
+//! surplus certificates, so a replica that saw less cannot remove one that another needs.
 
 use std::time::SystemTime;
 
 use crate::authorities::REMEMBERED;
 use crate::{Authorities, Authority, Bundle, Certificate, Life};
 
-/// The certificate that a replica serves, as far as a plan looks at it.
+/// The certificate that a replica serves, as the plan sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// The authority's certificate.
     pub issuer: Certificate,
-    /// When it is valid.
+    /// The leaf's validity.
     pub life: Life,
 }
 
-/// What one replica sees.
+/// The state as one replica sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct State<'a> {
-    /// What all replicas share.
+    /// The authorities that all replicas share.
     pub authorities: &'a Authorities,
-    /// What clients trust, wherever that is written; none while the server is not registered.
+    /// The bundles that clients trust; empty while the server is not registered.
     pub bundles: &'a [Bundle],
-    /// What every client has certainly learned to trust.
+    /// The certificates that every client has had time to learn.
     pub settled: &'a Bundle,
-    /// What this replica serves.
+    /// The leaf that this replica serves.
     pub leaf: Option<&'a Leaf>,
 }
 
-/// One step. Whoever has done it looks again.
+/// A step. After it, the caller looks again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Make an authority and keep it as the next one.
+    /// Make an authority and store it as the next one.
     Make,
-    /// Write this into every bundle that differs from it.
+    /// Write this into every bundle that differs.
     Publish(Bundle),
-    /// Let the next authority be the current one.
+    /// Make the next authority the current one.
     Switch,
     /// Serve a new leaf of the current authority.
     Issue,
-    /// Forget previous authorities whose life is over.
+    /// Remove expired previous authorities.
     Forget,
-    /// Nothing, until time passes or somebody changes something.
+    /// Do nothing until time passes or the state changes.
     Rest,
 }
 
 impl Step {
-    /// A short name, for a log.
+    /// A short name for the log.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -63,12 +63,12 @@ impl Step {
     }
 }
 
-/// A step and why it is the next.
+/// A step with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What to do.
+    /// The step.
     pub step: Step,
-    /// Why, in words for a log.
+    /// The reason in words, for the log.
     pub reason: &'static str,
 }
 
@@ -84,7 +84,7 @@ pub fn plan(state: &State<'_>, now: SystemTime) -> Plan {
 type Planned = Option<(Step, &'static str)>;
 
 impl State<'_> {
-    /// Whether clients accept what this replica serves.
+    /// True if all clients accept this replica's leaf.
     #[must_use]
     pub fn is_trusted(&self, now: SystemTime) -> bool {
         let trusted = |leaf: &Leaf| {
@@ -101,14 +101,14 @@ impl State<'_> {
         usable(self.authorities.next.as_ref(), now)
     }
 
-    /// A client that has not learned of an authority yet rejects its leaf. Who serves nothing that
-    /// is accepted has nothing to lose by it.
+    /// True if every client has learned of the authority. Also true if the present leaf is not
+    /// accepted, so that nothing is lost.
     fn may_serve_from(&self, authority: &Authority, now: SystemTime) -> bool {
         self.settled.contains(authority.certificate()) || !self.is_trusted(now)
     }
 
-    /// What every bundle is to hold: what is shared, and what is there already, for somebody may
-    /// serve from it, as from an authority that was lost, or from another source of certificates.
+    /// The content that every bundle should have. Certificates of unknown origin are kept: a
+    /// replica may serve from a lost authority or another source.
     fn wanted(&self, now: SystemTime) -> Bundle {
         let shared = self.authorities.bundle();
         let there = self
@@ -166,7 +166,7 @@ fn renew(state: &State<'_>, now: SystemTime) -> Planned {
         let may = state.may_serve_from(current, now);
         return may.then_some((Step::Issue, "another authority has become the current one"));
     }
-    // One that ends with its authority cannot be bettered by it: that would be tried for ever.
+    // Reissuing cannot extend a leaf that expires with its authority; every look would reissue.
     let is_last = leaf.life.not_after >= current.certificate().life().not_after;
     (leaf.life.is_due(now) && !is_last)
         .then_some((Step::Issue, "two thirds of the certificate's life are over"))

@@ -1,4 +1,4 @@
-//! Certificates as a client sees them: over a real TLS handshake.
+//! Certificates over a real TLS handshake.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -19,7 +19,7 @@ fn pair() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
-/// The leaf that a client of `current` is given, if it trusts `authority`.
+/// The leaf that a client receives from `current`, if it trusts `authority`.
 async fn leaf(current: &Arc<Current>, authority: &str, name: &str) -> std::io::Result<Vec<u8>> {
     let mut roots = RootCertStore::empty();
     roots

@@ -1,4 +1,4 @@
-//! What replicas share, as it is kept and read again.
+//! Storing and reading the authorities that replicas share.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ proptest! {
         let a = authority(day(0));
         let mut data = bytes(&Authorities { current: Some(copy(&a)), ..Authorities::default() }.data());
         let role = if in_key { "current.key" } else { "current.crt" };
-        // Base64 that decodes to something else, not only base64 that does not decode.
+        // Keeps the base64 valid, so that decoding succeeds with other bytes.
         let place = data.get_mut(role).unwrap();
         for (index, byte) in flips {
             let length = place.len();

@@ -1,4 +1,4 @@
-//! What is planned for one replica, case by case.
+//! The plan for one replica, case by case.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -10,7 +10,7 @@ use fluxkeep_certs::{Authorities, Authority, Bundle, Leaf, Life, State, Step, Te
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// So many days into the test's time.
+/// The moment `count` days into the test.
 fn day(count: u32) -> SystemTime {
     SystemTime::UNIX_EPOCH + DAY * 20_000 + DAY * count
 }
@@ -46,7 +46,7 @@ fn leaf(authority: &Authority, made: SystemTime) -> Leaf {
     }
 }
 
-/// What a replica sees; a case names only what is not so in a cluster at rest.
+/// The state of a replica; a case names only its differences from a cluster at rest.
 struct Case {
     current: Option<Authority>,
     next: Option<Authority>,

@@ -1,4 +1,4 @@
-//! What can happen, in any order.
+//! Events in any order.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::world::REPLICAS;
 pub(crate) enum Event {
     /// A replica reads everything.
     Look(usize),
-    /// A replica does what it plans by what it has read; of the registrations it reaches so many.
+    /// A replica performs a step planned from its last look, and reaches this many registrations.
     Act(usize, usize),
-    /// Time passes, the same for all.
+    /// Time passes for all.
     Pass(Duration),
-    /// A replica is started anew.
+    /// A replica restarts.
     Restart(usize),
-    /// Somebody deletes the Secret.
+    /// A person deletes the Secret.
     Lose,
-    /// Somebody writes rubbish into the Secret.
+    /// A person writes garbage into the Secret.
     Corrupt,
 }
 

@@ -1,4 +1,4 @@
-//! Replicas that share their authorities, in every order of their steps.
+//! Replicas that share their authorities, with their steps in every order.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! A small cluster: what replicas read and write, and what can happen to it.
+//! A small cluster: the replicas' reads and writes, and the events in it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +15,7 @@ const TERMS: Terms = Terms {
 };
 pub(crate) const REPLICAS: usize = 3;
 
-/// Something that is written as a whole, if nobody wrote since it was read.
+/// A value that is written whole, and only if it did not change since it was read.
 #[derive(Clone, Default)]
 pub(crate) struct Versioned<T> {
     version: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Versioned<T> {
 }
 
 impl<T> Versioned<T> {
-    /// False where somebody was faster.
+    /// False if the value changed since it was read.
     fn write(&mut self, read: u64, value: T) -> bool {
         let current = self.version == read;
         if current {
@@ -38,7 +38,7 @@ impl<T> Versioned<T> {
 
 type Data = BTreeMap<String, String>;
 
-/// What a replica has read; the world may have moved on.
+/// A replica's last look, which may be outdated.
 struct Seen {
     secret: Versioned<Data>,
     registrations: [Versioned<Bundle>; 2],
@@ -58,10 +58,10 @@ pub(crate) struct World {
     pub(crate) clock: SystemTime,
     secret: Versioned<Data>,
     pub(crate) registrations: [Versioned<Bundle>; 2],
-    /// What the registrations held, and until which age.
+    /// Former content of the registrations, each with the age until which it lasted.
     past: Vec<(Duration, [Versioned<Bundle>; 2])>,
     pub(crate) replicas: [Replica; REPLICAS],
-    /// Whether a replica gave up a leaf that every client accepts for one that some do not.
+    /// True if a replica replaced a leaf that all clients accept by one that some do not.
     has_lost: bool,
 }
 
@@ -117,7 +117,7 @@ impl World {
         self.replicas[replica].seen = Some(seen);
     }
 
-    /// The step that was taken, if anything was read before.
+    /// Performs the planned step and returns it; `None` without a look before.
     pub(crate) fn act(&mut self, replica: usize, reached: usize) -> Option<Step> {
         let now = self.clock;
         let seen = self.replicas[replica].seen.take()?;
@@ -166,7 +166,7 @@ impl World {
         self.replicas[replica].leaf = Some(leaf);
     }
 
-    /// Whether even a client that learns of a registration late accepts the leaf.
+    /// True if even a client that learns late of a registration accepts the leaf.
     fn is_accepted(&self, leaf: &Leaf) -> bool {
         let late = self
             .past
@@ -182,7 +182,7 @@ impl World {
                 .all(|one| one.value.contains(&leaf.issuer))
     }
 
-    /// Whether every leaf that is valid is of an authority that every registration holds.
+    /// True if the authority of every valid leaf is in every registration.
     pub(crate) fn is_safe(&self) -> bool {
         let leaves = self
             .replicas
@@ -197,7 +197,7 @@ impl World {
         !self.has_lost && valid.all(is_registered)
     }
 
-    /// Whether all serve a young leaf of the authority that is current, with nothing left to do.
+    /// True if all replicas serve a young leaf of the current authority and have nothing to do.
     fn is_settled(&mut self) -> bool {
         let current = read(&self.secret.value)
             .current
@@ -213,7 +213,7 @@ impl World {
         })
     }
 
-    /// Every replica looks and acts, undisturbed; how many rounds until all is settled.
+    /// Lets every replica look and act, round by round. Returns the rounds until all is settled.
     pub(crate) fn rounds(&mut self) -> Option<usize> {
         (0..20).find(|_| {
             for replica in 0..REPLICAS {
