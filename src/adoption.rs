@@ -1,8 +1,8 @@
-//! What a release has to say of the engine, so that Helm takes it over and never takes it away.
+//! The labels and annotations with which Helm takes over the engine and never deletes it.
 //!
 //! Helm reads `helm.sh/resource-policy: keep` from the manifest that it stored, and ownership from
-//! the live object: both have to stand in the manifest before Helm sees it. Nothing here is guessed: what
-//! the facts or the caller do not tell is left alone.
+//! the live object. Both must be in the manifest before Helm sees it. The plan guesses nothing: it
+//! leaves alone what neither the facts nor the caller tell.
 
 mod pods;
 
@@ -20,34 +20,34 @@ use crate::object::{Body, Marks, Object};
 use crate::owners::{Holder, Mark, Tool, foreign_marks};
 use crate::rules::foreign_owner::stranger;
 
-/// What is known when a manifest is rendered.
+/// The knowledge available while a manifest is rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct Adopter<'a> {
-    /// The cluster, where one is known.
+    /// The cluster, if known.
     pub facts: Option<&'a Facts>,
-    /// By what the engine is known.
+    /// The profile that identifies the engine.
     pub engine: &'a Engine,
-    /// The release, where it is told.
+    /// The release, if the caller names it.
     pub owner: Option<&'a Owner>,
 }
 
-/// How a live object stands to the release.
+/// The ownership of a live object, seen from the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// The cluster is not known, or such objects are not looked at; or a release owns it, and nobody told
-    /// whether it is this one.
+    /// The cluster is unknown or the facts omit this kind. Or a release owns the object, and the
+    /// judged release's name is unknown.
     Unknown,
-    /// It does not live yet.
+    /// The object does not exist yet.
     Absent,
-    /// Nobody owns it: this release takes it over.
+    /// The object has no owner: this release takes it over.
     Unowned,
-    /// This release owns it already.
+    /// This release already owns the object.
     Ours,
-    /// Somebody else owns it, named here.
+    /// Another owner, named here.
     Foreign(String),
 }
 
-/// Labels or annotations.
+/// The place of labels or annotations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -55,26 +55,26 @@ pub enum Part {
     Labels,
     /// `metadata.annotations`.
     Annotations,
-    /// `spec.template.metadata.labels`: those of a workload's pods.
+    /// `spec.template.metadata.labels`: the labels of a workload's pods.
     #[serde(skip)]
     PodLabels,
 }
 
-/// One label or annotation to write or to take away.
+/// A label or annotation to write or remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// Where it stands.
+    /// Labels, annotations or pod labels.
     pub part: Part,
     /// For example `helm.sh/resource-policy`.
     pub key: Cow<'static, str>,
-    /// None to take it away.
+    /// `None` removes the key.
     pub value: Option<String>,
-    /// Why, for the report.
+    /// The reason, for the report.
     pub reason: String,
 }
 
 impl Adopter<'_> {
-    /// How the object stands that lives where this one will.
+    /// The ownership of the live object with this object's key.
     #[must_use]
     pub fn standing(&self, object: &Object) -> Standing {
         let Some(facts) = self.facts else {
@@ -91,8 +91,8 @@ impl Adopter<'_> {
         }
     }
 
-    /// What the facts do not hold does not live, where they hold all of its kind: those of the engine and
-    /// definitions. Of strangers' objects they tell nothing.
+    /// For a missing object: absent if the facts hold all of its kind, as for the engine and CRDs.
+    /// Facts hold no strangers' objects, so those are unknown.
     fn missing(&self, object: &Object) -> Standing {
         if self.keeps(object) {
             Standing::Absent
@@ -101,8 +101,8 @@ impl Adopter<'_> {
         }
     }
 
-    /// Whether Helm is to keep the object: the engine's and every CRD; not hooks, which Helm creates and removes
-    /// on its own.
+    /// True if Helm must keep the object: the engine's and every CRD. Hooks are left out: Helm
+    /// creates and removes them on its own.
     #[must_use]
     pub fn keeps(&self, object: &Object) -> bool {
         let is_definition =
@@ -110,7 +110,7 @@ impl Adopter<'_> {
         !object.is_hook() && (is_definition || self.engine.part(object).is_some())
     }
 
-    /// What has to be written on an object of the release.
+    /// The edits that an object of the release still needs.
     #[must_use]
     pub fn plan(&self, object: &Object) -> Vec<Edit> {
         let mut edits = self.wanted(object);
@@ -118,8 +118,8 @@ impl Adopter<'_> {
         edits
     }
 
-    /// As [`Adopter::plan`], with what stands there already. Nothing on what is neither the engine's nor
-    /// a CRD.
+    /// Like [`Adopter::plan`], but with edits that are already there. Empty for an object that is
+    /// neither the engine's nor a CRD.
     #[must_use]
     pub fn wanted(&self, object: &Object) -> Vec<Edit> {
         if !self.keeps(object) {
@@ -175,7 +175,7 @@ fn untie((tool, Mark(part, key)): (&Tool, Mark)) -> Edit {
 }
 
 impl Standing {
-    /// Its name in reports.
+    /// The name in reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -189,7 +189,7 @@ impl Standing {
 }
 
 impl Part {
-    /// The keys that lead to it.
+    /// The keys that lead to this part.
     #[must_use]
     pub const fn path(self) -> &'static [&'static str] {
         match self {
@@ -199,7 +199,7 @@ impl Part {
         }
     }
 
-    /// What stands under a key of it.
+    /// The value of a key of this part.
     #[must_use]
     pub fn get<'a>(self, object: &'a Object, key: &str) -> Option<&'a String> {
         match (self, &object.body) {
@@ -221,7 +221,7 @@ impl Part {
 }
 
 impl Edit {
-    /// A JSON pointer to what it writes.
+    /// JSON pointer to the edited key.
     #[must_use]
     pub fn path(&self) -> String {
         format!(
@@ -231,7 +231,7 @@ impl Edit {
         )
     }
 
-    /// Makes the edit on an object that was read.
+    /// Applies the edit to an object in memory.
     pub fn make(&self, object: &mut Object) {
         let Some(marks) = self.part.of(object) else {
             return;
@@ -243,7 +243,7 @@ impl Edit {
     }
 }
 
-/// The object as it stands once its owner has let go of it.
+/// Removes the owner's labels and annotations from an object.
 #[must_use]
 pub fn let_go(mut object: Object, holder: &Holder) -> Object {
     for Mark(part, key) in holder.tool.marks {
@@ -254,7 +254,7 @@ pub fn let_go(mut object: Object, holder: &Holder) -> Object {
     object
 }
 
-/// The edits of one object as a patch of its document.
+/// The edits of an object as a JSON merge patch of its document.
 #[must_use]
 pub fn patch(edits: &[Edit]) -> Value {
     let parts = [Part::Labels, Part::Annotations, Part::PodLabels].into_iter();
@@ -275,7 +275,7 @@ pub fn patch(edits: &[Edit]) -> Value {
     whole
 }
 
-/// Joins two maps, and what stands under a key of both.
+/// Merges `part` into `whole`, key by key.
 fn join(whole: &mut Value, part: Value) {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {
@@ -309,7 +309,7 @@ mod tests {
         .unwrap()
     }
 
-    /// The standing and the keys to write, for a Service that is rendered over a live one.
+    /// The standing and the keys to write, for a Service rendered over a live one.
     fn planned(rendered: &str, live: Option<&str>, owner: Option<&str>) -> (Standing, Vec<String>) {
         let facts = live.map(|live| Facts::of(objects(live)));
         let owner = owner.map(|name| Owner {

@@ -1,5 +1,5 @@
-//! What applies Flux besides Helm: flux-operator's FluxInstance and kustomize-controller's
-//! Kustomization. Both list in their status what they applied, and delete that in the end.
+//! The owners that apply Flux besides Helm: flux-operator's FluxInstance and kustomize-controller's
+//! Kustomization. Both list the applied objects in their status and delete them in the end.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -8,42 +8,42 @@ use crate::engine::{CORE, is_controller, is_flux_group};
 use crate::object::Object;
 use crate::owners::RECONCILE;
 
-/// A FluxInstance (`fluxcd.controlplane.io`): flux-operator installs Flux as it says.
+/// A FluxInstance (`fluxcd.controlplane.io`), from which flux-operator installs Flux.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FluxInstance {
     /// `spec.distribution.version`: a version or a range, as written.
     pub version: String,
-    /// `spec.components`, or the core controllers where it is left out.
+    /// `spec.components`, or the core controllers if missing.
     pub components: Vec<String>,
-    /// What of Flux it applied.
+    /// The parts of Flux that flux-operator applied.
     pub applied: Applied,
 }
 
 /// A Kustomization (`kustomize.toolkit.fluxcd.io`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kustomization {
-    /// True if its deletion deletes what it applied in this cluster.
+    /// True if deleting the Kustomization deletes the objects that it applied in this cluster.
     pub prunes: bool,
-    /// `spec.suspend`: it applies nothing.
+    /// `spec.suspend`: a suspended Kustomization applies nothing.
     pub suspended: bool,
-    /// `spec.sourceRef`, as `[kind, namespace, name]`; the namespace is empty where it is left out.
+    /// `spec.sourceRef`, as `[kind, namespace, name]`; the namespace is empty if missing.
     pub source: [String; 3],
-    /// What of Flux it applied.
+    /// The parts of Flux that kustomize-controller applied.
     pub applied: Applied,
 }
 
-/// What of Flux stands in `status.inventory`. Other entries are not kept: an inventory may list
+/// The parts of Flux in `status.inventory`. Other entries are dropped: an inventory may list
 /// thousands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
     /// The names of Flux's CRDs.
     pub definitions: Vec<String>,
-    /// The names of Deployments that are called as Flux's controllers.
+    /// The names of Deployments that are named like Flux's controllers.
     pub controllers: Vec<String>,
 }
 
-/// True if a FluxInstance is annotated so that flux-operator leaves alone what it applied, also when
-/// the FluxInstance is deleted.
+/// True if an annotation makes flux-operator leave the applied objects alone, even when the
+/// FluxInstance is deleted.
 #[must_use]
 pub fn is_paused(object: &Object) -> bool {
     let value = object.annotations.get(RECONCILE);
@@ -57,7 +57,7 @@ impl Applied {
         !self.definitions.is_empty() || !self.controllers.is_empty()
     }
 
-    /// Takes an entry, `NAMESPACE_NAME_GROUP_KIND`. No part but the name holds an underscore.
+    /// Adds an entry, `NAMESPACE_NAME_GROUP_KIND`. Only the name may contain an underscore.
     fn take(&mut self, id: &str) {
         let parts = || {
             let (_, rest) = id.split_once('_')?;
@@ -79,7 +79,7 @@ impl Applied {
     }
 }
 
-/// The wire form of `spec` of a FluxInstance.
+/// The wire form of a FluxInstance's `spec`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct InstanceSpec {
@@ -93,14 +93,14 @@ struct Distribution {
     version: Option<String>,
 }
 
-/// The wire form of `spec` of a Kustomization.
+/// The wire form of a Kustomization's `spec`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct KustomizationSpec {
     prune: Option<bool>,
     suspend: Option<bool>,
     deletion_policy: Option<String>,
-    /// Where it is set, the objects are in another cluster.
+    /// If set, the objects are in another cluster.
     kube_config: Option<IgnoredAny>,
     source_ref: Option<SourceRef>,
 }
@@ -160,7 +160,7 @@ impl FluxInstance {
         }
     }
 
-    /// The controllers that it applied and would no longer apply.
+    /// The controllers that flux-operator applied and `spec.components` no longer lists.
     pub fn takes_away(&self) -> impl Iterator<Item = &str> {
         let applied = self.applied.controllers.iter();
         applied

@@ -1,9 +1,9 @@
-//! CustomResourceDefinitions as far as storage goes: versions and storedVersions, never schemas.
+//! CustomResourceDefinitions for questions of storage: versions and storedVersions, no schemas.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 
-/// What fluxkeep knows of one CustomResourceDefinition (`apiextensions.k8s.io/v1`), ~200 bytes.
+/// The kept part of a CustomResourceDefinition (`apiextensions.k8s.io/v1`), ~200 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definition {
     /// `spec.group`.
@@ -14,23 +14,23 @@ pub struct Definition {
     pub plural: String,
     /// `spec.scope`: `Namespaced` or `Cluster`.
     pub scope: String,
-    /// `spec.versions`, in the order in which they are written.
+    /// `spec.versions`, in written order.
     pub versions: Vec<Version>,
-    /// `status.storedVersions`: every version in which objects may lie in etcd.
+    /// `status.storedVersions`: every version in which etcd may hold objects.
     pub stored: Vec<String>,
-    /// `spec.preserveUnknownFields`: taken by the apiserver only where the live definition has it.
+    /// `spec.preserveUnknownFields`: the apiserver accepts `true` only if the live CRD has it.
     pub preserves_unknown: bool,
-    /// `spec.conversion`, of a definition that is written; facts keep none.
+    /// `spec.conversion` of a written CRD; facts keep none.
     pub conversion: Option<Box<Conversion>>,
 }
 
-/// How a CRD's objects are converted between its versions.
+/// The conversion of a CRD's objects between its versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Conversion {
-    /// `None` or `Webhook`; absent means nothing is valid.
+    /// `None` or `Webhook`; an absent strategy is invalid.
     pub strategy: Option<String>,
-    /// What `Webhook` calls.
+    /// The webhook that strategy `Webhook` calls.
     pub webhook: Option<ConversionWebhook>,
 }
 
@@ -38,60 +38,60 @@ pub struct Conversion {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConversionWebhook {
-    /// Where it is.
+    /// The webhook's address.
     pub client_config: Option<ClientConfig>,
-    /// The versions of the review that it understands; at least one is required.
+    /// The review versions that the webhook understands; at least one is required.
     pub conversion_review_versions: Option<Vec<String>>,
 }
 
-/// Where a conversion webhook is: at a URL or a Service, exactly one of them.
+/// The address of a conversion webhook: exactly one of URL and Service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ClientConfig {
     /// A URL outside the cluster.
     pub url: Option<String>,
-    /// A Service inside.
+    /// A Service inside the cluster.
     pub service: Option<ServiceReference>,
 }
 
-/// A Service by its names.
+/// A Service by namespace and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ServiceReference {
-    /// Its namespace.
+    /// The Service's namespace.
     pub namespace: Option<String>,
-    /// Its name.
+    /// The Service's name.
     pub name: Option<String>,
 }
 
-/// One entry of `spec.versions`.
+/// An entry of `spec.versions`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Version {
     /// For example `v1beta2`.
     pub name: String,
-    /// Whether the apiserver answers requests in this version.
+    /// True if the apiserver serves this version.
     pub served: bool,
-    /// Whether new objects are written in this version; true for exactly one.
+    /// True if new objects are stored in this version; true for exactly one version.
     pub storage: bool,
-    /// Whether it has a `schema`. The schema itself is never read; facts say of every version that it has one.
+    /// True if `schema` is present; its content is never read. Always true in facts.
     #[serde(deserialize_with = "present")]
     pub schema: bool,
 }
 
-/// Reads that a key is there, whatever stands under it.
+/// Returns true for any value: the key is present.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl Definition {
-    /// Whether `version` is one of `spec.versions`, served or not.
+    /// True if `spec.versions` has this version, served or not.
     #[must_use]
     pub fn offers(&self, version: &str) -> bool {
         self.versions.iter().any(|offer| offer.name == version)
     }
 
-    /// Whether `version` is one of `spec.versions` and served.
+    /// True if `spec.versions` has this version and serves it.
     #[must_use]
     pub fn serves(&self, version: &str) -> bool {
         self.versions
@@ -99,7 +99,7 @@ impl Definition {
             .any(|offer| offer.name == version && offer.served)
     }
 
-    /// The version in which new objects are written.
+    /// The version in which new objects are stored.
     #[must_use]
     pub fn storage(&self) -> Option<&str> {
         self.versions
@@ -108,28 +108,28 @@ impl Definition {
             .map(|offer| offer.name.as_str())
     }
 
-    /// Every version in which objects may lie in etcd, each once: `storedVersions`, and the storage
-    /// version, in which every write of now is stored, also where it was taken off that list.
+    /// Every version in which etcd may hold objects, each once: `storedVersions` and the storage
+    /// version. New objects use the storage version even if it was taken off that list.
     pub fn held(&self) -> impl Iterator<Item = &str> {
         let listed = self.stored.iter().map(String::as_str);
         listed.chain(self.unlisted())
     }
 
-    /// The storage version, if `storedVersions` lacks it: what a wrong prune leaves. The apiserver itself
-    /// lists it at each write of the definition's storage.
+    /// The storage version, if a wrong prune took it off `storedVersions`. The apiserver itself
+    /// lists it at each write of the CRD's spec.
     #[must_use]
     pub fn unlisted(&self) -> Option<&str> {
         self.storage()
             .filter(|storage| !self.stored.iter().any(|stored| stored == storage))
     }
 
-    /// The place of a version in `spec.versions`, from 0.
+    /// The index of a version in `spec.versions`, from 0.
     #[must_use]
     pub fn place(&self, version: &str) -> Option<usize> {
         self.versions.iter().position(|offer| offer.name == version)
     }
 
-    /// The names of `spec.versions`, for messages: `v1, v1beta2`, or `no version at all`.
+    /// The names in `spec.versions`, for messages: `v1, v1beta2`, or `no version at all`.
     #[must_use]
     pub fn offered(&self) -> String {
         if self.versions.is_empty() {
@@ -143,10 +143,10 @@ impl Definition {
     }
 }
 
-/// The versions in which the cluster holds objects and that a new definition lacks. The apiserver
-/// refuses the update where one is in `storedVersions`: seen to agree with its answer in every case of
-/// the storage matrix. It accepts a new definition without the live storage version where somebody
-/// took that off the list, and every object is unreadable from then on.
+/// The versions in which the cluster holds objects and that a new definition lacks. If one is in
+/// `storedVersions`, the apiserver refuses the update, as every case of the storage matrix shows.
+/// If a prune took the live storage version off the list, the apiserver accepts a definition
+/// without it. Every object then becomes unreadable.
 pub fn dropped<'a>(live: &'a Definition, new: &'a Definition) -> impl Iterator<Item = &'a str> {
     live.held().filter(|version| !new.offers(version))
 }

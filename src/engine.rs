@@ -1,9 +1,9 @@
-//! Flux as a profile: by what the engine's objects are known.
+//! The profile of Flux: names, groups and labels that identify the engine's objects.
 //!
-//! Labels alone don't tell: ClusterRoles `flux-edit` and `flux-view` carry none, CRDs need not, and
-//! whoever wants to delete the engine takes them off first. So objects are known by name, CRDs by
-//! group, and the label adds what a person named differently. No mark takes an object that is known
-//! by name out of the engine; a `helm.sh/hook` takes out what the label alone would add.
+//! Labels alone are not enough. ClusterRoles `flux-edit` and `flux-view` have none, CRDs need none,
+//! and a label can be removed before a deletion. So names identify objects and groups identify CRDs;
+//! the label adds objects with other names. Nothing takes an object known by name out of the engine.
+//! A `helm.sh/hook` takes out an object that only the label adds.
 
 use std::sync::Arc;
 
@@ -24,40 +24,40 @@ pub const OPTIONAL: [&str; 3] = [
     "source-watcher",
 ];
 
-/// The API groups of Flux's custom resources; each also has groups below it.
+/// The API groups of Flux's custom resources; each also has subgroups.
 pub const GROUPS: [&str; 2] = ["toolkit.fluxcd.io", "source.extensions.fluxcd.io"];
-/// How the ClusterRoles begin that lend Flux's resources to others. They carry no label.
+/// Name prefixes of ClusterRoles that grant others Flux's resources. They carry no label.
 pub const AGGREGATED: [&str; 2] = ["flux-edit", "flux-view"];
 
-/// A kind that the engine has objects of, and by what those are known.
+/// A kind of the engine's objects, with the marks that identify them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
-    /// Its API group, empty for the core group.
+    /// API group, empty for the core group.
     pub group: &'static str,
     /// For example `Deployment`.
     pub kind: &'static str,
-    /// As paths of the API have it, for example `deployments`.
+    /// The plural in API paths, for example `deployments`.
     pub resource: &'static str,
-    /// By what the engine's are known.
+    /// The marks that identify the engine's objects of this kind.
     pub known: Known,
-    /// What losing one costs, unless its name says otherwise.
+    /// The part, unless the object's name says otherwise.
     part: Part,
 }
 
-/// By what an object is known as the engine's.
+/// The marks that identify an object as the engine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// A CRD: by its group.
+    /// A CRD: its group.
     Group,
-    /// A Namespace: it is one of the engine's.
+    /// A Namespace: the policy names it.
     Home,
-    /// In the engine's namespaces: by these names, or by the label.
+    /// In the engine's namespaces: one of these names, or the label.
     Inside(&'static [&'static str]),
-    /// Cluster-scoped: by these names, the engine's namespace appended or not, or by the label.
+    /// Cluster-scoped: one of these names, maybe with the namespace appended, or the label.
     ClusterWide(&'static [&'static str]),
 }
 
-/// Every kind that the engine has objects of.
+/// Every kind of the engine's objects.
 pub const MEMBERS: [Member; 11] = [
     member(
         EXTENSIONS,
@@ -137,7 +137,7 @@ const SERVICES: [&str; 4] = [
     "webhook-receiver",
 ];
 const NETWORK_POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
-/// Every controller: the core ones, then the optional ones.
+/// Every controller: core controllers first, then optional controllers.
 pub const CONTROLLERS: [&str; 7] = [
     CORE[0],
     CORE[1],
@@ -164,14 +164,14 @@ const fn member(
     }
 }
 
-/// Where the engine lives.
+/// The place of the engine in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
-    /// The namespaces that it is installed in; never empty.
+    /// The namespaces of the engine; never empty.
     pub namespaces: Vec<String>,
     /// Dotted paths in a HelmRelease's `spec.values` that may name the Flux version.
     pub values_paths: Vec<String>,
-    /// The releases of Flux that are known.
+    /// The known releases of Flux.
     pub catalogue: Arc<Catalogue>,
 }
 
@@ -192,38 +192,38 @@ impl Default for Engine {
     }
 }
 
-/// What losing an object of the engine costs.
+/// The role of an engine object, which tells the cost of losing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// A CRD: every custom resource of its kind goes with it, without a review.
+    /// A CRD: losing it loses every custom resource of its kind, without a review.
     Definition,
-    /// The Deployment of a core controller, or what it cannot run without.
+    /// The Deployment of a core controller, or an object that the controller needs.
     Vital,
-    /// The Deployment of an optional controller.
+    /// An object of an optional controller.
     Optional,
-    /// What shields the engine and does not carry it: policies, quotas, aggregated roles.
+    /// An object that protects the engine but does not run it: policies, quotas, aggregated roles.
     Shield,
 }
 
-/// Whether a name is that of one of Flux's controllers.
+/// True if this is the name of one of Flux's controllers.
 #[must_use]
 pub fn is_controller(name: &str) -> bool {
     CONTROLLERS.contains(&name)
 }
 
-/// The controller of this name; None if Flux has none.
+/// The controller of this name. `None` if Flux has none.
 #[must_use]
 pub fn controller(name: &str) -> Option<&'static str> {
     CONTROLLERS.into_iter().find(|known| *known == name)
 }
 
-/// The controller whose name stands in this one, as in that of a shard; None if none does.
+/// The controller whose name this name contains, for example that of a shard. `None` without one.
 #[must_use]
 pub fn controller_in(name: &str) -> Option<&'static str> {
     CONTROLLERS.into_iter().find(|known| name.contains(known))
 }
 
-/// Whether a CRD name or an API group is one of Flux's.
+/// True if a CRD name or an API group is one of Flux's.
 #[must_use]
 pub fn is_flux_group(name: &str) -> bool {
     let ends = |group: &str| {
@@ -233,15 +233,15 @@ pub fn is_flux_group(name: &str) -> bool {
     GROUPS.into_iter().any(ends)
 }
 
-/// Whether a ClusterRole only lends Flux's resources to others.
+/// True if a ClusterRole only grants others access to Flux's resources.
 #[must_use]
 pub fn is_aggregated(name: &str) -> bool {
     AGGREGATED.iter().any(|start| name.starts_with(start))
 }
 
 impl Engine {
-    /// Which part of the engine an object is; none for a stranger, and for a hook that is known by its
-    /// label alone: Helm creates and removes those on its own.
+    /// The part of the engine that an object is. `None` for a stranger, and for a hook with only
+    /// the label: Helm creates and removes hooks on its own.
     #[must_use]
     pub fn part(&self, object: &Object) -> Option<Part> {
         let member = member_of(object)?;
@@ -252,14 +252,14 @@ impl Engine {
         }
     }
 
-    /// True if the object is known by its name or group, which no label and no mark changes.
+    /// True if name or group identify the object, which no label and no annotation changes.
     #[must_use]
     pub fn names(&self, object: &Object) -> bool {
         member_of(object).is_some_and(|member| self.names_member(member, object))
     }
 
-    /// True if Flux runs on without this part of it: an optional controller, a network policy, a quota, and
-    /// whatever its label alone tells, as of a shard. The controllers that every Flux needs have names.
+    /// True if Flux runs on without this object: an optional controller, network policy or quota, or
+    /// an object with only the label, like a shard. Every other controller has a known name.
     #[must_use]
     pub fn spares(&self, object: &Object) -> bool {
         let is_spare = |part| match part {
@@ -270,8 +270,8 @@ impl Engine {
         self.part(object).is_some_and(is_spare) || !self.names(object)
     }
 
-    /// The engine, which may live where a release goes, too: a policy that does not name that namespace would
-    /// leave Flux's objects there to themselves, and nobody is told.
+    /// Adds a release's namespace to the engine's. If the policy omits that namespace, Flux's
+    /// objects there would be unguarded, without any message.
     #[must_use]
     pub fn also_in(mut self, namespace: Option<&str>) -> Self {
         let new = namespace
@@ -281,20 +281,20 @@ impl Engine {
         self
     }
 
-    /// Whether the same is read of a cluster for both.
+    /// True if both engines need the same facts of a cluster.
     #[must_use]
     pub fn is_followed_like(&self, other: &Self) -> bool {
         self.namespaces == other.namespaces && self.values_paths == other.values_paths
     }
 
-    /// Whether a namespace is one of the engine's.
+    /// True for a namespace of the engine.
     #[must_use]
     pub fn is_home(&self, namespace: &str) -> bool {
         self.namespaces.iter().any(|home| home == namespace)
     }
 
-    /// The names of what is cluster-scoped, with those that `flux bootstrap` makes of them: it
-    /// appends the namespace.
+    /// Names of cluster-scoped objects, plus the names that `flux bootstrap` makes: it appends the
+    /// namespace.
     #[must_use]
     pub fn cluster_wide(&self, names: &[&str]) -> Vec<String> {
         let appended = |name: &&str| {
@@ -340,7 +340,7 @@ impl Engine {
 }
 
 impl Member {
-    /// What losing the one of this name costs.
+    /// The part that an object of this name is.
     #[must_use]
     pub fn weight(&self, name: &str) -> Part {
         match self.part {
@@ -359,7 +359,7 @@ fn member_of(object: &Object) -> Option<&'static Member> {
         .find(|member| member.kind == object.kind && member.group == object.group())
 }
 
-/// Whether an object says of itself that it is part of Flux.
+/// True if the object's label says that it is part of Flux.
 #[must_use]
 pub fn is_labelled(object: &Object) -> bool {
     object

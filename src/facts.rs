@@ -1,4 +1,4 @@
-//! What is true of the cluster, as far as the judge needs to know.
+//! The state of the cluster, as far as the judge needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use crate::object::{Body, Key, Object, Start};
 
 /// The objects that were seen in the cluster. No schema, no Secret.
 ///
-/// A clone shares the objects and costs nothing; they are copied when one of the two changes.
+/// A clone shares the objects and costs nothing. A change of either copies the map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     objects: Arc<BTreeMap<Key, Arc<Object>>>,
     heard: Option<Heard>,
 }
 
-/// When a cluster that is followed was heard last.
+/// The age of facts that follow a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
-    /// The collection that was silent for longest, for example `customresourcedefinitions`.
+    /// The resource that was silent for longest, for example `customresourcedefinitions`.
     pub resource: &'static str,
-    /// When it was heard last; none where it was never read whole.
+    /// The time of its last sign of life. `None` if it was never listed completely.
     pub at: Option<Timestamp>,
-    /// How old facts may be.
+    /// The allowed age of facts.
     pub bound: SignedDuration,
 }
 
 impl Facts {
-    /// Facts that hold these objects; of two with the same key the later one counts.
+    /// Facts with these objects. The later of two objects with the same key counts.
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
         let objects = objects.into_iter().map(established);
@@ -44,7 +44,7 @@ impl Facts {
         }
     }
 
-    /// The same facts, which hold only as long as the cluster is heard. Others hold for good.
+    /// The same facts, valid only while the cluster is heard. Other facts never age.
     #[must_use]
     pub fn as_heard(self, heard: Heard) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Facts {
         }
     }
 
-    /// What was silent for longer than the bound, if anything was.
+    /// The resource that was silent for longer than the bound, if any.
     #[must_use]
     pub fn stale(&self, now: Timestamp) -> Option<Heard> {
         let is_old = |heard: &Heard| {
@@ -64,7 +64,7 @@ impl Facts {
         self.heard.filter(is_old)
     }
 
-    /// Takes an object as it lives now. Says whether that is new.
+    /// Stores the live state of an object. Returns true if the state is new.
     pub fn put(&mut self, object: Object) -> bool {
         let (key, object) = (object.key(), established(object));
         let is_new = self.live(&key) != Some(&object);
@@ -74,7 +74,7 @@ impl Facts {
         is_new
     }
 
-    /// Keeps the objects whose key meets a condition, and forgets the others.
+    /// Keeps the objects whose key meets a condition and forgets all others.
     pub fn retain(&mut self, meets: impl Fn(&Key) -> bool) {
         if !self.objects.keys().all(&meets) {
             Arc::make_mut(&mut self.objects).retain(|key, _| meets(key));
@@ -99,18 +99,18 @@ impl Facts {
         self.objects.get(key).map(AsRef::as_ref)
     }
 
-    /// The objects that live and could not be read: nothing is known of them beyond their names.
+    /// The live objects that could not be read: only their names are known.
     pub fn unread(&self) -> impl Iterator<Item = &Object> {
         self.objects().filter(|object| object.is_unread())
     }
 
-    /// Whether the live object with this key could not be read.
+    /// True if the live object with this key could not be read.
     #[must_use]
     pub fn is_unread(&self, key: &Key) -> bool {
         self.live(key).is_some_and(Object::is_unread)
     }
 
-    /// Whether any CustomResourceDefinition was seen; without one nothing can be said of storage.
+    /// True if any CustomResourceDefinition was seen. Without one, storage is unknown.
     #[must_use]
     pub fn knows_definitions(&self) -> bool {
         self.objects().any(|object| object.definition().is_some())
@@ -122,14 +122,14 @@ impl Facts {
             .filter(|object| engine.part(object).is_some())
     }
 
-    /// The Flux that runs in the cluster, told by the images of its controllers.
+    /// The Flux that runs in the cluster, according to its controllers' images.
     #[must_use]
     pub fn running(&self, engine: &Engine) -> Option<Flux> {
         Flux::of(self.engine(engine), &engine.catalogue)
     }
 
-    /// The Helm releases that own the engine. One that has no more of it than a network policy or an
-    /// optional controller does not.
+    /// The Helm releases that own a CRD or a vital part of the engine. A release with only network
+    /// policies or optional controllers is not an owner.
     #[must_use]
     pub fn owners(&self, engine: &Engine) -> BTreeSet<Owner> {
         let carries =
@@ -140,13 +140,13 @@ impl Facts {
             .collect()
     }
 
-    /// The HelmReleases of which helm-controller makes this Helm release: one, unless two compete.
+    /// The HelmReleases that make this Helm release: one, unless two compete.
     pub fn helm_releases<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Object> {
         self.objects()
             .filter(move |object| object.installs().as_ref() == Some(owner))
     }
 
-    /// The core controllers whose Deployment was seen, and those whose was not.
+    /// The core controllers with a known Deployment, and those without.
     #[must_use]
     pub fn controllers(&self, engine: &Engine) -> (Vec<&'static str>, Vec<&'static str>) {
         let seen = |name: &&str| {
@@ -157,10 +157,10 @@ impl Facts {
     }
 }
 
-/// An object as the apiserver takes it. A CRD that does not say what is stored, as in a manifest that
-/// was installed, stores its storage version from then on. One without any version is only the head of
-/// a CRD: the apiserver takes none such. Facts are kept for long, so without spare room.
-/// A role's rules and what starts pods stay behind: only a change of the object is held against them.
+/// An object as the apiserver accepts it. A CRD without `storedVersions`, as in an installed
+/// manifest, stores its storage version from then on. A CRD without versions is only a head: the
+/// apiserver accepts none. Facts live long, so spare room is freed. Rules of roles and start
+/// settings of pods are dropped: only a change of the object uses them.
 fn established(mut object: Object) -> Object {
     match &mut object.body {
         Body::Role(_) => object.body = Body::Other,
@@ -179,7 +179,7 @@ fn established(mut object: Object) -> Object {
                 .into_iter()
                 .collect();
         }
-        // The apiserver took it, so each version has a schema; a snapshot leaves schemas out.
+        // A live CRD has a schema for each version; snapshots omit schemas.
         for version in &mut definition.versions {
             version.schema = true;
         }

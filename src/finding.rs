@@ -1,4 +1,4 @@
-//! What a rule found: one shape everywhere.
+//! A rule's finding, in one shape everywhere.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use crate::object::{Object, Source};
 use crate::rule::Moment;
 use crate::rules;
 
-/// The page with the rules, where a build names one; without it nothing links anywhere: an address that
-/// nobody owns today is a stranger's tomorrow.
+/// The page of the rules, if the build names one. Without it, findings have no link: an address
+/// without an owner today may belong to a stranger tomorrow.
 const DOCS_URL: Option<&str> = option_env!("FLUXKEEP_DOCS_URL");
 
-/// How much a finding weighs.
+/// The weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// The rule is not asked.
+    /// The rule does not run.
     Off,
-    /// It is counted and written to the audit log.
+    /// The finding is counted and written to the audit log.
     Audit,
-    /// It is shown to the person, and let through.
+    /// The finding is shown to the person, and the request passes.
     Warn,
-    /// It refuses the request.
+    /// The finding refuses the request.
     Enforce,
 }
 
 impl Level {
-    /// Its name in policies, metrics and reports.
+    /// The name in policies, metrics and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub struct Subject {
     pub api_version: String,
     /// For example `Deployment`.
     pub kind: String,
-    /// None for what is cluster-scoped.
+    /// `None` for a cluster-scoped object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// `metadata.name`.
@@ -55,7 +55,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// This object.
+    /// The subject of this object.
     #[must_use]
     pub fn of(object: &Object) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Subject {
         }
     }
 
-    /// Whether this object is meant, in whatever version of its API it was read.
+    /// True if this is the same object, in any version of its API.
     #[must_use]
     pub fn is(&self, object: &Object) -> bool {
         let group = self
@@ -86,39 +86,39 @@ impl Subject {
 /// An override that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
-    /// Why.
+    /// The reason for the override.
     pub reason: String,
-    /// When it ends.
+    /// The end of the override.
     pub until: Timestamp,
-    /// The object or the policy that it stands in.
+    /// The object or the policy that contains the override.
     pub by: String,
 }
 
-/// One thing that is wrong, with its cure. Ordered by rule, object, path.
+/// A defect and its remedy. Findings are ordered by rule, object, path and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The rule's id; set by the judge.
     pub rule: &'static str,
-    /// What it weighs here; rules may lower it, the judge sets the rest.
+    /// The weight here: a rule may lower it, the judge sets the rest.
     pub level: Level,
-    /// What it is about.
+    /// The object of the finding.
     pub object: Subject,
-    /// A JSON pointer into the object, for example `/status/storedVersions`; empty for all of it.
+    /// JSON pointer into the object, for example `/status/storedVersions`; empty for the whole.
     pub path: String,
-    /// What is wrong, with the value.
+    /// The defect, with the value.
     pub message: String,
-    /// What to do; a command stands behind the last line break.
+    /// The remedy; a command follows the last line break.
     pub remedy: String,
-    /// The value that is wrong, in a few words, for lists of objects; may be empty.
+    /// The wrong value in a few words, for lists of objects; may be empty.
     pub value: String,
-    /// The place in a file, where one is known.
+    /// The place in a file, if known.
     pub source: Option<Source>,
-    /// The override that lets it through.
+    /// The override that lets the finding through.
     pub excused: Option<Override>,
 }
 
 impl Finding {
-    /// A finding about an object, at the path of a value in it.
+    /// A finding about an object, at the path of a value.
     #[must_use]
     pub fn about(object: &Object, path: &str, message: String, remedy: String) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl Finding {
         }
     }
 
-    /// The same finding, weighing no more than `level`.
+    /// The same finding with a weight of at most `level`.
     #[must_use]
     pub fn at_most(mut self, level: Level) -> Self {
         self.level = self.level.min(level);
@@ -161,32 +161,32 @@ impl Finding {
         self
     }
 
-    /// The command of the remedy, ready to be pasted; `None` if the remedy is advice alone.
+    /// The command of the remedy, ready to paste. `None` if the remedy is advice alone.
     #[must_use]
     pub fn command(&self) -> Option<&str> {
         self.remedy.rsplit_once('\n').map(|(_, command)| command)
     }
 
-    /// What is wrong and what to do, as sentences. A command ends its own line, without a full stop.
+    /// The defect and the remedy as sentences. A command ends its own line, without a full stop.
     #[must_use]
     pub fn sentences(&self) -> String {
         let stop = if self.command().is_some() { "" } else { "." };
         format!("{}. {}{stop}", self.message, self.remedy)
     }
 
-    /// Where the rule is explained; `None` unless the build names the address of the docs.
+    /// Link to the explanation of the rule. `None` unless the build names the address of the docs.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         url(self.rule)
     }
 
-    /// When it breaks, which orders texts for people.
+    /// The moment of the breakage, which orders texts for people.
     #[must_use]
     pub fn when(&self) -> Moment {
         rules::find(self.rule).map_or(Moment::Unknown, |rule| rule.when)
     }
 
-    /// What became of it.
+    /// The outcome of the finding.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match (&self.excused, self.level) {
@@ -197,27 +197,27 @@ impl Finding {
         }
     }
 
-    /// What findings are sorted by.
+    /// The key by which findings are sorted.
     pub(crate) fn order(&self) -> (&str, &Subject, &str, &str) {
         (self.rule, &self.object, &self.path, &self.message)
     }
 }
 
-/// What became of a finding.
+/// The outcome of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It refused the request.
+    /// The finding refused the request.
     Refused,
-    /// It was shown as a warning.
+    /// The finding was shown as a warning.
     Warned,
-    /// It was only counted.
+    /// The finding was only counted.
     Audited,
-    /// An override let it through.
+    /// An override let the finding through.
     Overridden,
 }
 
 impl Outcome {
-    /// Its name in metrics.
+    /// The name in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -229,7 +229,7 @@ impl Outcome {
     }
 }
 
-/// Where a rule is explained; `None` unless the build names the address of the docs.
+/// Link to the explanation of a rule. `None` unless the build names the address of the docs.
 #[must_use]
 pub fn url(rule: &str) -> Option<String> {
     linked(DOCS_URL, rule)
@@ -240,8 +240,8 @@ fn linked(page: Option<&str>, rule: &str) -> Option<String> {
     Some(format!("{page}#{rule}"))
 }
 
-/// Where to read more of a rule: always in the terminal, and at the address of the docs where the build
-/// names one.
+/// Tells where to read more about a rule: in the terminal, and at the docs if the build names their
+/// address.
 #[must_use]
 pub fn more(rule: &str) -> String {
     let link = url(rule).map(|url| format!(" or {url}"));
@@ -257,8 +257,8 @@ impl fmt::Display for Subject {
     }
 }
 
-/// `rule-id: Kind ns/name at path: what is wrong, with the value. What to do.`; a command follows on a
-/// line of its own.
+/// Writes `rule-id: Kind ns/name at path: defect with the value. Remedy.`; a command follows on its
+/// own line.
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

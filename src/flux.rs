@@ -1,4 +1,4 @@
-//! Which Flux: the version of a running or an offered installation, told by its controllers.
+//! The version of a running or offered Flux, according to its controllers.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,21 +11,21 @@ use crate::engine;
 use crate::helm::range;
 use crate::object::{Body, Object};
 
-/// A Flux installation: the releases that its controllers fit, and the controllers themselves.
+/// A Flux installation: its controllers, and the releases that ship them.
 ///
-/// A release that the catalogue does not know has no version here and is still compared,
-/// controller by controller.
+/// A release outside the catalogue has no version here. It is still compared, controller by
+/// controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flux {
-    /// The releases that ship exactly these controllers, oldest first; empty when unknown.
+    /// The releases that ship exactly these controllers, oldest first; empty if unknown.
     pub versions: Vec<Version>,
     /// Version by controller name.
     pub controllers: BTreeMap<String, Version>,
 }
 
 impl Flux {
-    /// Reads the controllers off the images of workloads. None if no image tells a version. Of a
-    /// controller in several versions, as shards may be, the oldest counts.
+    /// Reads the controllers from workloads' images. `None` if no image tells a version. If a
+    /// controller runs in several versions, like shards may, the oldest counts.
     pub fn of<'a>(
         objects: impl IntoIterator<Item = &'a Object>,
         catalogue: &Catalogue,
@@ -46,7 +46,7 @@ impl Flux {
         })
     }
 
-    /// What a release of the catalogue consists of.
+    /// The Flux of a catalogue release.
     #[must_use]
     pub fn of_release(release: &Release) -> Self {
         let one = |controller: &crate::catalogue::Controller| {
@@ -59,7 +59,7 @@ impl Flux {
         }
     }
 
-    /// A Flux known by its version alone; the catalogue adds the controllers where it can.
+    /// A Flux known by its version alone. The catalogue adds the controllers if possible.
     #[must_use]
     pub fn of_version(version: &Version, catalogue: &Catalogue) -> Self {
         let unknown = || Self {
@@ -71,7 +71,7 @@ impl Flux {
             .map_or_else(unknown, Self::of_release)
     }
 
-    /// The newest version of the community's chart that carries it, where one release fits alone.
+    /// The newest version of the community's chart with this Flux, if exactly one release fits.
     #[must_use]
     pub fn chart<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a Version> {
         let [only] = self.versions.as_slice() else {
@@ -80,15 +80,15 @@ impl Flux {
         catalogue.release(only)?.charts.last()
     }
 
-    /// How this installation stands to another: by controllers that both have, else by version.
-    /// None when neither tells.
+    /// Compares two installations: by controllers that both have, else by version. `None` if
+    /// neither is possible.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         self.by_controllers(other)
             .or_else(|| self.by_version(other))
     }
 
-    /// The minor that it is of, where every release that fits agrees.
+    /// The minor version, if all fitting releases agree.
     #[must_use]
     pub fn minor(&self) -> Option<(u64, u64)> {
         let minor = |version: &Version| (version.major, version.minor);
@@ -99,8 +99,7 @@ impl Flux {
             .then_some(first)
     }
 
-    /// One controller that is older counts more than another that is newer: the move down is what
-    /// breaks.
+    /// An older controller outweighs a newer one: the downgrade is the part that breaks.
     fn by_controllers(&self, other: &Self) -> Option<Ordering> {
         let pairs = self.controllers.iter();
         pairs
@@ -136,8 +135,8 @@ impl fmt::Display for Flux {
     }
 }
 
-/// The controllers that a workload's images name, each with its version; the version is `None` for
-/// an image by digest alone and for a tag that is no version.
+/// The controllers that a workload's images name, each with its version. The version is `None` for
+/// an image by digest alone, or if the tag is not a version.
 pub fn controllers_of(
     object: &Object,
 ) -> impl Iterator<Item = (&'static str, Option<Version>)> + '_ {
@@ -145,8 +144,8 @@ pub fn controllers_of(
     images.filter_map(|image| controller(image, &object.name))
 }
 
-/// Whether a workload runs a controller of Flux: by an image, by its own name, or by the label and a
-/// name that holds a controller's.
+/// True if a workload runs a controller of Flux: by an image, by its own name, or by the label and
+/// a name that contains a controller's.
 #[must_use]
 pub fn runs_controller(object: &Object) -> bool {
     let is_workload = matches!(object.body, Body::Workload(_));
@@ -155,15 +154,15 @@ pub fn runs_controller(object: &Object) -> bool {
     is_workload && (is_named || controllers_of(object).next().is_some())
 }
 
-/// Whether the version of a controller that a workload runs cannot be told.
+/// True if a workload's images do not tell the version of every controller.
 #[must_use]
 pub fn is_untold(object: &Object) -> bool {
     let mut told = controllers_of(object).peekable();
     told.peek().is_none() || told.any(|(_, version)| version.is_none())
 }
 
-/// Whether an image is the Flux project's, or a rebuild that says so: `fluxcd` is a segment of its
-/// repository, or the project's name stands before the controller's.
+/// True for an image of the Flux project or a declared rebuild. `fluxcd` is then a segment of its
+/// repository, or the project's name precedes the controller's.
 #[must_use]
 pub fn is_official(image: &str) -> bool {
     let Some((name, _)) = name_and_tag(image) else {
@@ -174,11 +173,11 @@ pub fn is_official(image: &str) -> bool {
     is_rebuilt || is_project && engine::is_controller(name)
 }
 
-/// The controller that an image of a workload names, and its version if the tag tells it.
+/// The controller that a workload's image names, with its version if the tag tells it.
 ///
-/// A mirror keeps the repository's last segment and the tag. A rebuild puts the project's name before
-/// it; a mirror with one repository for all puts the controller into the tag. Behind any other prefix
-/// the workload must be called as the controller, too: `my-helm-controller` is nobody's.
+/// A mirror keeps the repository's last segment and the tag. A rebuild adds the project's name as a
+/// prefix. A mirror with a single repository puts the controller into the tag. With any other
+/// prefix the workload's name must match, too: `my-helm-controller` is no controller of Flux.
 #[must_use]
 pub fn controller(image: &str, workload: &str) -> Option<(&'static str, Option<Version>)> {
     let (name, tag) = name_and_tag(image)?;
@@ -195,7 +194,7 @@ pub fn controller(image: &str, workload: &str) -> Option<(&'static str, Option<V
     Some((known, version.map(released)))
 }
 
-/// The last segment of an image's repository, and its tag without the digest; empty if it has none.
+/// The last segment of an image's repository, and its tag without the digest; the tag may be empty.
 fn name_and_tag(image: &str) -> Option<(&str, &str)> {
     let tagged = image.split('@').next()?;
     let last = tagged.rsplit('/').next()?;
@@ -209,14 +208,14 @@ fn unprefixed(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// The controller that a tag like `source-controller-v1.4.1` begins with.
+/// The controller at the start of a tag like `source-controller-v1.4.1`.
 fn by_tag(tag: &str) -> Option<&'static str> {
     let known = engine::controller_in(tag)?;
     tag.strip_prefix(known)?.starts_with('-').then_some(known)
 }
 
-/// A mirror's variant, like `v1.4.1-fips`, is the version that it was built from; Flux's own
-/// pre-releases come before theirs.
+/// A mirror's variant, like `v1.4.1-fips`, counts as the version from which it was built. Flux's
+/// own pre-releases stay pre-releases.
 fn released(version: Version) -> Version {
     let own = ["rc", "beta", "alpha"]
         .iter()
@@ -232,7 +231,7 @@ fn released(version: Version) -> Version {
     }
 }
 
-/// The releases of the catalogue that ship every one of these controllers.
+/// The catalogue releases that ship every one of these controllers.
 fn fitting(controllers: &BTreeMap<String, Version>, catalogue: &Catalogue) -> Vec<Version> {
     let ships = |release: &&Release| {
         let has = |name: &String, version: &Version| {

@@ -12,7 +12,7 @@ use crate::rules::RULES;
 use crate::verdict::{Abstained, Verdict};
 
 /// Asks every rule of the request's door. The same request, facts, policy and time always give the
-/// same verdict, whatever the order of a release's objects.
+/// same verdict, in any order of a release's objects.
 #[must_use]
 pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
     let case = Case {
@@ -62,7 +62,7 @@ fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
     }
 }
 
-/// What a rule found beside an object that could not be read still counts.
+/// Records the abstention because of unreadable objects. The rule's other findings still count.
 fn abstain(verdict: &mut Verdict, rule: &'static Rule, unreadable: &[Need]) {
     for needs in unreadable.iter().filter(|need| rule.needs.contains(need)) {
         verdict.abstained.push(Abstained {
@@ -72,7 +72,7 @@ fn abstain(verdict: &mut Verdict, rule: &'static Rule, unreadable: &[Need]) {
     }
 }
 
-/// An override that does not count says so where the person will read it.
+/// An override that does not count adds a note, with the reason, to the remedy.
 fn excuse(finding: &mut Finding, case: &Case<'_>) {
     match overrides::claim(finding, case) {
         None => {}

@@ -1,11 +1,11 @@
 //! Kubernetes version priority: `v1alpha1 < v1beta2 < v1 < v2`.
 //!
-//! Source: the Kubernetes API conventions ("version priority" of CustomResourceDefinitions). A name
-//! that is not of the form `v1`, `v1beta1` or `v1alpha1` sorts below all that are, by its letters.
+//! Source: the Kubernetes API conventions ("version priority" of CustomResourceDefinitions). Names
+//! of a form other than `v1`, `v1beta1` or `v1alpha1` sort below all others, by their letters.
 
 use std::cmp::Ordering;
 
-/// Compares two API version names; the one that Kubernetes prefers is the greater.
+/// Compares two API version names. The version that Kubernetes prefers is the greater.
 ///
 /// ```
 /// use fluxkeep::kube_version::compare;
@@ -16,7 +16,7 @@ pub fn compare(left: &str, right: &str) -> Ordering {
     rank(left).cmp(&rank(right))
 }
 
-/// Stability before number: any GA version is preferred to any beta, any beta to any alpha.
+/// Stability before number: any GA version beats any beta, and any beta beats any alpha.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Rank<'a> {
     Odd(&'a str),
@@ -40,7 +40,7 @@ fn conventional(name: &str) -> Option<Rank<'_>> {
     number(rest).map(Rank::Stable)
 }
 
-/// A positive decimal without a leading zero or sign, as the convention wants it.
+/// A positive decimal without leading zero or sign, as the convention demands.
 fn number(digits: &str) -> Option<u64> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     if plain { digits.parse().ok() } else { None }

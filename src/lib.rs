@@ -1,9 +1,9 @@
 //! fluxkeep's judge: plain data in, verdict out.
 //!
-//! The flow is always one way: bytes → [`Request`](request::Request) → [`Facts`](facts::Facts) →
-//! [`judge`](judge::judge) → [`Verdict`](verdict::Verdict) → response. Nothing in this crate reads
-//! a file, a clock or the environment, opens a connection or waits: a door gathers what the judge
-//! needs, hands it in and carries the verdict out.
+//! Data flows one way: bytes → [`Request`](request::Request) → [`Facts`](facts::Facts) →
+//! [`judge`](judge::judge) → [`Verdict`](verdict::Verdict) → response. This crate reads no file,
+//! clock or environment, opens no connection and does not wait. A door gathers the judge's input
+//! and carries the verdict out.
 
 #![deny(clippy::disallowed_methods)]
 

@@ -1,4 +1,4 @@
-//! From a stream of documents to objects: a rendered manifest, a snapshot, a record's manifest.
+//! Objects of a stream of documents: a rendered manifest, a snapshot, a record's manifest.
 
 mod gather;
 mod list;
@@ -12,7 +12,7 @@ use crate::object::{Flaw, Head, Kind, List, Object, Source, body_kind, object};
 use crate::threads::Crew;
 use crate::yaml::{self, Document, Unread, json, shape};
 
-/// Kinds without a namespace, as far as fluxkeep looks at them by name.
+/// Cluster-scoped kinds that fluxkeep identifies by name.
 const CLUSTER_SCOPED: [&str; 4] = [
     "ClusterRole",
     "ClusterRoleBinding",
@@ -20,34 +20,33 @@ const CLUSTER_SCOPED: [&str; 4] = [
     "Namespace",
 ];
 
-/// Ten times the objects that the largest charts render; etcd holds no larger release.
+/// Ten times the objects of the largest charts; etcd holds no larger release.
 pub const MOST_DOCUMENTS: usize = 10_000;
 
-/// Bytes of an object as the apiserver stores it, in JSON: etcd's `--max-request-bytes` by default.
+/// Largest stored object in bytes, as JSON: etcd's default `--max-request-bytes`.
 pub const MOST_STORED: usize = 1536 * 1024;
 
-/// Bytes of one request to the apiserver: `MaxRequestBodyBytes` of its defaults.
+/// Largest request to the apiserver in bytes: the default of `MaxRequestBodyBytes`.
 pub const MOST_SENT: usize = 3 * 1024 * 1024;
 
-/// What one `kind: List` may hold: a snapshot of a large cluster is one.
+/// Most items of a `kind: List`: a snapshot of a large cluster is one list.
 const MOST_ITEMS: usize = 100_000;
 
-/// How a stream is to be read.
+/// Options for reading a stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reading<'a> {
-    /// The file that it comes from, for a finding's source; none keeps no sources.
+    /// The stream's file, for a finding's source. `None` records no sources.
     pub file: Option<&'a str>,
-    /// The namespace that namespaced objects without one go to.
+    /// The default namespace of namespaced objects.
     pub namespace: Option<&'a str>,
 }
 
-/// Reads every object of a stream, those inside a `kind: List` included, in their order.
+/// Reads every object of a stream in order, including items of a `kind: List`.
 ///
-/// Documents without `kind` are passed over: Helm and kubectl refuse them before the cluster sees
-/// them.
+/// Documents without `kind` are skipped: Helm and kubectl refuse them before the cluster sees them.
 ///
 /// # Errors
-/// At the first document that is not readable, with its place in the stream.
+/// At the first unreadable document, with its place in the stream.
 pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
     Ok(find(text, reading)?
         .into_iter()
@@ -55,23 +54,23 @@ pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
         .collect())
 }
 
-/// An object, and where in the stream it stands.
+/// An object and its place in the stream.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
-    /// The document that holds it.
+    /// The document that contains the object.
     pub document: Document<'a>,
-    /// Counts the documents that hold anything, from 1.
+    /// The document's number from 1, without empty documents.
     pub number: usize,
-    /// Its place in the document's items, where that is a list.
+    /// The index in the document's items, if the document is a list.
     pub item: Option<usize>,
     /// The object itself.
     pub object: Object,
 }
 
-/// As [`read`], with the place of each object.
+/// Like [`read`], with the place of each object.
 ///
 /// # Errors
-/// As [`read`].
+/// Like [`read`].
 pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
     gather(
         gather::pieces(text.as_bytes()).map(Ok),
@@ -80,7 +79,7 @@ pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, U
     )
     .map_err(|unfit: Unfit| match unfit {
         Unfit::Document { unread, .. } => unread,
-        // Never of what is a text.
+        // Never happens: the input is a `str`.
         Unfit::NotText { line } => Unread {
             line,
             column: 1,
@@ -89,30 +88,30 @@ pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, U
     })
 }
 
-/// What was read of a stream, and what was not.
+/// The readable and the unreadable parts of a stream.
 #[derive(Debug, Default)]
 pub struct Sifted {
-    /// Every object whose kind and metadata were read, in their order.
+    /// Every object with readable kind and metadata, in order.
     pub objects: Vec<Object>,
-    /// The documents and items that were not read whole, in their order.
+    /// The documents and items that could not be read completely, in order.
     pub unread: Vec<Unsifted>,
-    /// The objects, and the documents without any.
+    /// The number of objects, plus the documents without objects.
     pub count: usize,
 }
 
-/// A document or an item of a list that was not read whole.
+/// A document or list item that could not be read completely.
 #[derive(Debug)]
 pub struct Unsifted {
-    /// Its kind and metadata, where those were read.
+    /// Kind and metadata, if readable.
     pub object: Option<Box<Object>>,
-    /// Where in the stream, and why.
+    /// The place in the stream, and the reason.
     pub unread: Unread,
-    /// Whether it is an item of a list that is a list itself, which Helm refuses and the apiserver may send.
+    /// True for a list inside a list, which Helm refuses and the apiserver may send.
     is_nested: bool,
 }
 
-/// As [`read`], but a document that is not readable does not hide the others. A stream that has more than `most`
-/// objects, and documents without any, is read up to there.
+/// Like [`read`], but an unreadable document does not hide the others. Reading stops after `most`
+/// objects, where a document without objects counts as one.
 #[must_use]
 pub fn sift(text: &str, reading: Reading<'_>, most: usize) -> Sifted {
     let mut sifted = Sifted::default();
@@ -141,7 +140,7 @@ impl Sifted {
         }
     }
 
-    /// An object of which only kind and metadata were read.
+    /// An object with only kind and metadata read.
     fn partly(object: Object, unread: Unread) -> Self {
         let mut sifted = Self::unread(unread);
         for part in &mut sifted.unread {
@@ -189,10 +188,10 @@ fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
     }
 }
 
-/// The objects of one document.
+/// The objects of a document.
 ///
 /// # Errors
-/// If one of them is not readable.
+/// If an object is unreadable.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
     let content = content(document);
     match content.unread.into_iter().find(|part| !part.is_nested) {
@@ -201,7 +200,7 @@ fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
     }
 }
 
-/// What was read of a document: one object, none, or the items of a list.
+/// The content of a document: an object, nothing, or the items of a list.
 fn content(document: &Document<'_>) -> Sifted {
     match parts(document) {
         Ok(None) => Sifted::default(),
@@ -213,8 +212,8 @@ fn content(document: &Document<'_>) -> Sifted {
     }
 }
 
-/// Apiversion, kind and the parts that are read of such an object. None if it has no kind: Helm and kubectl
-/// refuse it before the cluster sees it.
+/// API version, kind and the fields that are read of this kind. `None` without a kind: Helm and
+/// kubectl refuse such a document before the cluster sees it.
 fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
     let guess = kind_of(&guess(document.text));
     let mut parts = document.read_paths(guess.paths())?;
@@ -232,7 +231,7 @@ fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
     Ok(Some((head, parts)))
 }
 
-/// The list that these parts are: whatever has `items` that are a list, as Go's reader decides.
+/// The list, if `items` is a list; Go's reader decides in the same way.
 fn list(head: &Head, parts: &Value) -> Option<List> {
     if !is_list(parts) {
         return None;
@@ -251,7 +250,7 @@ fn is_list(parts: &Value) -> bool {
     parts.get("items").is_some_and(Value::is_array)
 }
 
-/// The only object of a document. One whose body has another shape than its kind is known by its metadata.
+/// The only object of a document. If its body does not fit its kind, only its metadata counts.
 fn one(document: &Document<'_>, head: &Head, parts: Value) -> Sifted {
     let misshapen = match object(kind_of(head), parts) {
         Ok(object) => return Sifted::of(weighed(object, document.text)),
@@ -264,8 +263,8 @@ fn one(document: &Document<'_>, head: &Head, parts: Value) -> Sifted {
     }
 }
 
-/// The object of a document with what is too large in it. Only CRDs are: their schemas are the largest texts that
-/// charts render, and texts below the limits are not looked at.
+/// Adds a size flaw to a CRD that is too large. Other kinds pass: schemas are the largest texts in
+/// charts. Texts below the limit are not examined.
 fn weighed(mut object: Object, text: &str) -> Object {
     if text.len() > MOST_STORED
         && let Some(definition) = object.definition()
@@ -276,10 +275,10 @@ fn weighed(mut object: Object, text: &str) -> Object {
     object
 }
 
-/// What is too large for sure. Of versions whose schemas are equal, the apiserver stores one schema, so the
-/// stored object may be as small as the share of a version; all of it is sent.
+/// The size flaw of a CRD that is certainly too large. The apiserver stores equal schemas of
+/// several versions once, so the stored object may be the share of one version. All of it is sent.
 fn size(bytes: usize, versions: usize) -> Option<Flaw> {
-    // YAML may say with some bytes more what JSON says: comments behind values, escapes.
+    // YAML may need some more bytes than JSON, for comments behind values and for escapes.
     let surely = |most: usize| most + most / 10;
     let share = bytes / versions.max(1);
     if share > surely(MOST_STORED) {
@@ -290,8 +289,8 @@ fn size(bytes: usize, versions: usize) -> Option<Flaw> {
     (bytes > surely(most)).then_some(Flaw::Size { bytes, most })
 }
 
-/// The bytes of a document without its indentation and comments. As JSON it has about as many or more:
-/// quotes and braces take the place of what is left out here.
+/// The bytes of a document without indentation and comments. JSON has about as many or more: quotes
+/// and braces replace the omitted bytes.
 fn weight(text: &str) -> usize {
     let lines = text.lines().map(str::trim);
     lines
@@ -300,8 +299,8 @@ fn weight(text: &str) -> usize {
         .sum()
 }
 
-/// What the lines at the margin say, which saves reading most documents twice. Whether it is true
-/// shows in the object itself.
+/// Guesses API version and kind from the lines without indentation, to avoid reading most documents
+/// twice. The object itself shows if the guess is right.
 fn guess(text: &str) -> Head {
     let mut head = Head::default();
     for line in text.lines().filter(|line| line.starts_with(['a', 'k'])) {
@@ -321,7 +320,7 @@ fn unquoted(value: &str) -> &str {
     value.trim().trim_matches(['"', '\''])
 }
 
-/// What the parts say of apiVersion and kind. What is no text is none, as to Go.
+/// API version and kind. A value that is not a string counts as missing, like in Go.
 fn head(parts: &Value) -> Head {
     let text = |key: &str| parts.get(key).and_then(Value::as_str).unwrap_or_default();
     Head {
@@ -346,11 +345,10 @@ fn unread(document: &Document<'_>, message: &str) -> Unread {
     }
 }
 
-/// Reads one object in JSON that is of this version and kind: the apiserver leaves both out where
-/// they stand on the list.
+/// Reads a JSON object of this version and kind. In lists, the apiserver omits both on the items.
 ///
 /// # Errors
-/// When it is not readable: where, and what is wrong, without the value.
+/// If the object is unreadable: the place and the reason, without the value.
 pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
     let kind = kind_of(&head);
     let parts = json(text.as_bytes(), kind.paths()).map_err(|error| shape(&error))?;

@@ -1,18 +1,18 @@
-//! Commands that move the stored objects of a CRD to another version, in the order that loses none.
+//! Commands that move a CRD's stored objects to another version, in the order that loses none.
 //!
-//! Storage flag → rewrite → verify → prune. Whoever prunes a version that objects are still stored in
-//! makes them unreadable, and a rewrite stores in the version that has the flag at that moment. Each
-//! command therefore does one step and checks the step before. They run in sh, bash and zsh.
+//! Storage flag → rewrite → verify → prune. A rewrite stores objects in the version with the
+//! storage flag at that moment. Pruning a version that still holds objects makes them unreadable.
+//! So each command does one step and checks the step before. The commands run in sh, bash and zsh.
 
 use crate::crd::Definition;
 
-/// How often all objects are rewritten before a command gives up: the first pass rewrites, the second
-/// finds nothing left to do, and a controller may write in between.
+/// Most rewrites of all objects before a command gives up. The first pass rewrites, the second
+/// finds nothing left to do. A controller may write in between.
 const PASSES: &str = "1 2 3 4 5";
 
-/// Makes a version that the live definition already offers its storage version; `None` if the
-/// definition does not offer it. The name is tested first, so that a definition whose versions stand
-/// in another order by now is left alone.
+/// Makes an offered version of the live definition its storage version. `None` if the definition
+/// lacks that version. The command first tests the version's name, so it fails if the order of
+/// versions has changed.
 #[must_use]
 pub fn move_storage(name: &str, live: &Definition, to: &str) -> Option<String> {
     let target = live.place(to)?;
@@ -31,8 +31,8 @@ pub fn move_storage(name: &str, live: &Definition, to: &str) -> Option<String> {
     ))
 }
 
-/// Puts a version back on `storedVersions`: once the storage flag has moved, nothing else tells that objects
-/// are stored in it.
+/// Puts a version back on `storedVersions`. Once the storage flag has moved, nothing else shows
+/// that objects are stored in it.
 #[must_use]
 pub fn list(name: &str, version: &str) -> String {
     format!(
@@ -41,15 +41,15 @@ pub fn list(name: &str, version: &str) -> String {
     )
 }
 
-/// Rewrites every object until a pass changes nothing, and leaves `storedVersions` as it is.
+/// Rewrites every object until a pass changes nothing. Leaves `storedVersions` unchanged.
 #[must_use]
 pub fn rewrite(name: &str, live: &Definition) -> String {
     passes(name, live, "break")
 }
 
-/// Rewrites every object until a pass changes nothing, and only then takes every version but the
-/// storage version off `storedVersions`; `None` if the definition does not offer that version. The
-/// prune tests that the storage version is still this one.
+/// Rewrites every object until a pass changes nothing, then prunes all but the storage version from
+/// `storedVersions`. `None` if the definition lacks that version. The prune tests that this is
+/// still the storage version.
 #[must_use]
 pub fn rewrite_and_prune(name: &str, live: &Definition, storage: &str) -> Option<String> {
     let place = live.place(storage)?;
@@ -62,9 +62,9 @@ pub fn rewrite_and_prune(name: &str, live: &Definition, storage: &str) -> Option
     Some(passes(name, live, &prune))
 }
 
-/// A pass reads all objects into a file and writes them back, so that a failed read writes nothing.
-/// A second read that equals the first proves that the pass rewrote nothing: every write would have
-/// raised a `resourceVersion`. A list without objects is written back as well.
+/// Each pass reads all objects into a file and writes them back, so a failed read writes nothing.
+/// Every rewrite raises a `resourceVersion`, so an equal second read proves that nothing was
+/// rewritten. A list without objects is written back as well.
 fn passes(name: &str, live: &Definition, then: &str) -> String {
     let all = if live.scope == "Namespaced" {
         " -A"

@@ -1,8 +1,8 @@
-//! What admission adds to a HelmRelease that holds the engine, where the policy wants it: the
-//! post-renderer that keeps every object of its release.
+//! The post-renderer that admission adds to a HelmRelease of the engine, if the policy allows it.
+//! It keeps every object of the release.
 //!
-//! What is added can be seen on the object, is added once, and leaves everything else as it is. Nothing
-//! is guessed: a release that neither owns Flux nor says that it brings it stays as it was written.
+//! The addition is visible on the object, happens once, and changes nothing else. A release that
+//! neither owns Flux nor declares Flux stays as written.
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchError, PatchOperation};
@@ -15,15 +15,15 @@ use crate::rule::Case;
 use crate::rules::engine_object_unkept;
 use crate::target_flux;
 
-/// Names, on a HelmRelease, what fluxkeep added to it on admission.
+/// Annotation that names the field which fluxkeep added to a HelmRelease on admission.
 pub const ADDED: &str = "fluxkeep.io/added";
-/// What it adds.
+/// The field that fluxkeep adds.
 pub const FIELD: &str = "spec.postRenderers";
 
-/// Why nothing can be added.
+/// Reasons against the addition.
 #[derive(Debug, thiserror::Error)]
 pub enum Unpatched {
-    /// Something else stands where the post-renderers belong; at that, a patch may even apply.
+    /// The post-renderers are not a list. A patch might even apply to such a value.
     #[error("what is there is no list")]
     NotAList,
     /// The patch does not apply to the object.
@@ -31,8 +31,8 @@ pub enum Unpatched {
     DoesNotApply(#[from] PatchError),
 }
 
-/// Whether the HelmRelease that a request writes lacks the post-renderer and should have it: it holds the
-/// engine, and nobody excused it from `engine-object-unkept`.
+/// True if the written HelmRelease needs the post-renderer: it holds the engine, lacks the
+/// post-renderer, and no override excuses it from `engine-object-unkept`.
 #[must_use]
 pub fn is_due(case: &Case<'_>) -> bool {
     let new = case.change().and_then(|change| change.new.as_ref());
@@ -50,11 +50,11 @@ pub fn is_due(case: &Case<'_>) -> bool {
     !matches!(overrides::claim(&unkept, case), Some(Ok(_)))
 }
 
-/// The patch that adds the post-renderer behind those that are there, and says so in an annotation. It
+/// The patch that appends the post-renderer and records the addition in an annotation. The patch
 /// was tried on the object.
 ///
 /// # Errors
-/// When it does not apply: what is there is no list, or there is no `spec`.
+/// If the post-renderers are not a list, or the patch does not apply, for example without a `spec`.
 pub fn patch(object: &Value) -> Result<Patch, Unpatched> {
     let there = |pointer| object.pointer(pointer).filter(|value| !value.is_null());
     let renderers = ["spec", "postRenderers"];

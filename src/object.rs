@@ -1,7 +1,7 @@
-//! A Kubernetes object, reduced to what rules look at.
+//! A Kubernetes object, reduced to the fields that rules read.
 //!
-//! Everything else is skipped while reading: no schema, no Secret, no value of a ConfigMap, and of
-//! labels and annotations only those that say who owns the object or what may be done with it.
+//! Reading skips everything else: schemas, Secrets, values of ConfigMaps. The kept labels and
+//! annotations name the owner or say how tools may treat the object.
 
 mod access;
 mod lenient;
@@ -26,76 +26,76 @@ use crate::crd::Definition;
 use crate::helm::release::HelmRelease;
 use crate::helm::{HOOK, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 
-/// Names the application that an object belongs to; `flux` on the engine.
+/// Label that names an object's application; `flux` on the engine.
 pub const PART_OF: &str = "app.kubernetes.io/part-of";
-/// Names the rules that an object is excused from, separated by commas.
+/// Annotation that names the rules from which an object is excused, separated by commas.
 pub const ALLOW: &str = "fluxkeep.io/allow";
-/// Why.
+/// Annotation with the reason of the override.
 pub const REASON: &str = "fluxkeep.io/reason";
-/// Until when (RFC 3339).
+/// Annotation with the end of the override (RFC 3339).
 pub const UNTIL: &str = "fluxkeep.io/until";
 
-/// One Kubernetes object as a rule sees it.
+/// A Kubernetes object as rules see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object {
     /// For example `apps/v1`.
     pub api_version: String,
     /// For example `Deployment`.
     pub kind: String,
-    /// `metadata.namespace`; none for a cluster-scoped object.
+    /// `metadata.namespace`; `None` for a cluster-scoped object.
     pub namespace: Option<String>,
     /// `metadata.name`.
     pub name: String,
-    /// The labels that say who owns the object.
+    /// The labels that name the object's owner.
     pub labels: Marks,
-    /// The annotations that say what Helm and fluxkeep may do with it.
+    /// The annotations that tell Helm and fluxkeep how to treat the object.
     pub annotations: Marks,
-    /// What the apiserver refuses of its metadata; facts have none.
+    /// Defects of the metadata that the apiserver refuses; facts have none.
     pub flaws: Vec<Flaw>,
-    /// Whether a release record lists it in its manifest: Helm applies it there with the rest,
-    /// although its annotations may call it a hook.
+    /// True if a release record lists the object in its manifest. Helm then applies the object,
+    /// even if its annotations call it a hook.
     pub applied: bool,
-    /// The list that it stood in, where Helm's uninstall ignores its annotations.
+    /// The list that contained the object. Helm's uninstall then ignores the object's annotations.
     pub list: Option<Box<List>>,
-    /// Where it was read from, when that is a file.
+    /// The place in the file that contained the object.
     pub source: Option<Source>,
-    /// What is particular to its kind.
+    /// The fields of its kind.
     pub body: Body,
 }
 
-/// Something that no apiserver takes, in an object of any kind.
+/// A defect that the apiserver refuses in objects of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {
-    /// A label whose value is none.
+    /// A label with an invalid value.
     Label {
-        /// Its key.
+        /// The label's key.
         key: String,
-        /// Its value.
+        /// The label's value.
         value: String,
     },
-    /// Annotations of so many bytes in all.
+    /// Too long annotations, with their total bytes.
     Annotations(usize),
-    /// An object with at least this many bytes.
+    /// An object of at least this many bytes.
     Size {
-        /// Bytes as they are sent or stored.
+        /// Bytes as sent or stored.
         bytes: usize,
-        /// The apiserver's limit for that, in bytes.
+        /// The apiserver's limit for them, in bytes.
         most: usize,
     },
 }
 
-/// A list that holds objects: whatever has `items`, as Go's reader decides.
+/// A list of objects: any object with `items`, as Go's reader decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct List {
     /// For example `v1`.
     pub api_version: String,
     /// For example `List` or `DeploymentList`.
     pub kind: String,
-    /// Its own `helm.sh/resource-policy`: Helm's uninstall reads that of a document, so it counts for every item.
+    /// The list's own `helm.sh/resource-policy`. Helm's uninstall reads it for every item.
     pub policy: Option<String>,
 }
 
-/// What rules read of an object beyond its metadata.
+/// The fields that rules read of an object beyond its metadata.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Body {
     /// A CustomResourceDefinition.
@@ -106,7 +106,7 @@ pub enum Body {
     Workload(Workload),
     /// A Service.
     Service(Service),
-    /// A NetworkPolicy, with the pods that it is about.
+    /// A NetworkPolicy, with the selector of its pods.
     NetworkPolicy(Selector),
     /// A FluxInstance of flux-operator.
     FluxInstance(Box<FluxInstance>),
@@ -114,33 +114,33 @@ pub enum Body {
     Kustomization(Box<Kustomization>),
     /// A RoleBinding or ClusterRoleBinding.
     Binding(Binding),
-    /// A Role or ClusterRole. Its rules are read from JSON alone, and no fact holds them.
+    /// A Role or ClusterRole. Facts hold no rules, so only a change of the role is compared.
     Role(Role),
     /// The subresource `scale` of a workload, with `spec.replicas`.
     Scale(i64),
-    /// An object of the cluster that could not be read: no more than its name is known.
+    /// A live object that could not be read: only its name is known.
     Unread,
-    /// Anything else: its metadata is all that counts.
+    /// Any other kind: only its metadata counts.
     #[default]
     Other,
 }
 
-/// What rules read of a Deployment, StatefulSet or DaemonSet.
+/// The fields that rules read of a Deployment, StatefulSet or DaemonSet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// The images of its containers, as written.
+    /// The containers' images, as written.
     pub images: Vec<String>,
-    /// `spec.selector.matchLabels`, which can never be changed.
+    /// `spec.selector.matchLabels`, which is immutable.
     pub selector: BTreeMap<String, String>,
-    /// `spec.template.metadata.labels`: what its pods are known by.
+    /// `spec.template.metadata.labels`, by which selectors find its pods.
     pub labels: Marks,
-    /// `spec.replicas`; none where it is left to the apiserver (1) or to an autoscaler.
+    /// `spec.replicas`; `None` leaves the number to the apiserver (1) or to an autoscaler.
     pub replicas: Option<i64>,
-    /// What decides whether its pods start. Only a change of the object tells; no fact holds it.
+    /// The settings that decide if its pods start. Facts hold none; only a change is compared.
     pub start: Start,
 }
 
-/// What decides whether the pods of a Deployment start, and as whom.
+/// The settings that decide if a Deployment's pods start, and under which ServiceAccount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Start {
     /// `spec.paused`.
@@ -153,12 +153,12 @@ pub struct Start {
     pub nodes: BTreeMap<String, String>,
 }
 
-/// What is read of a Service.
+/// The fields that are read of a Service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
-    /// `spec.clusterIP`, where it is set.
+    /// `spec.clusterIP`, if set.
     pub cluster_ip: Option<String>,
-    /// `spec.selector`: the pods that it sends to.
+    /// `spec.selector`: the pods that receive the traffic.
     pub selector: Selector,
 }
 
@@ -173,21 +173,21 @@ pub struct Source {
     pub column: u32,
 }
 
-/// What makes two objects the same: API group, kind, namespace, name.
+/// The identity of an object: API group, kind, namespace, name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// API group, empty for the core group.
     pub group: String,
     /// For example `Deployment`.
     pub kind: String,
-    /// None for a cluster-scoped object.
+    /// `None` for a cluster-scoped object.
     pub namespace: Option<String>,
     /// `metadata.name`.
     pub name: String,
 }
 
 impl Object {
-    /// What identifies the object in a cluster.
+    /// The identity of the object in a cluster.
     #[must_use]
     pub fn key(&self) -> Key {
         Key {
@@ -198,7 +198,7 @@ impl Object {
         }
     }
 
-    /// Its API group, empty for the core group.
+    /// The API group, empty for the core group.
     #[must_use]
     pub fn group(&self) -> &str {
         self.api_version
@@ -206,7 +206,7 @@ impl Object {
             .map_or("", |(group, _)| group)
     }
 
-    /// The CustomResourceDefinition that it is, if it is one.
+    /// The CustomResourceDefinition. `None` for another kind.
     #[must_use]
     pub fn definition(&self) -> Option<&Definition> {
         if let Body::Definition(definition) = &self.body {
@@ -216,7 +216,7 @@ impl Object {
         }
     }
 
-    /// The HelmRelease that it is, if it is one.
+    /// The HelmRelease. `None` for another kind.
     #[must_use]
     pub fn helm_release(&self) -> Option<&HelmRelease> {
         if let Body::HelmRelease(release) = &self.body {
@@ -226,7 +226,7 @@ impl Object {
         }
     }
 
-    /// The FluxInstance that it is, if it is one.
+    /// The FluxInstance. `None` for another kind.
     #[must_use]
     pub fn flux_instance(&self) -> Option<&FluxInstance> {
         if let Body::FluxInstance(instance) = &self.body {
@@ -236,7 +236,7 @@ impl Object {
         }
     }
 
-    /// The Kustomization that it is, if it is one.
+    /// The Kustomization. `None` for another kind.
     #[must_use]
     pub fn kustomization(&self) -> Option<&Kustomization> {
         if let Body::Kustomization(kustomization) = &self.body {
@@ -246,20 +246,20 @@ impl Object {
         }
     }
 
-    /// The Helm release that helm-controller makes of it, if it is a HelmRelease about this cluster.
+    /// The Helm release of this HelmRelease. `None` for another kind or another cluster.
     #[must_use]
     pub fn installs(&self) -> Option<Owner> {
         self.helm_release()?
             .release(self.namespace.as_deref().unwrap_or_default(), &self.name)
     }
 
-    /// Whether nothing is known of it beyond its name.
+    /// True if only the object's name is known.
     #[must_use]
     pub fn is_unread(&self) -> bool {
         self.body == Body::Unread
     }
 
-    /// The images that it runs, if it runs any.
+    /// The images that the object runs; empty for other kinds than workloads.
     #[must_use]
     pub fn images(&self) -> &[String] {
         if let Body::Workload(workload) = &self.body {
@@ -269,7 +269,7 @@ impl Object {
         }
     }
 
-    /// Whether it is a workload that is scaled to zero.
+    /// True for a workload that is scaled to zero.
     #[must_use]
     pub fn is_scaled_to_zero(&self) -> bool {
         if let Body::Workload(workload) = &self.body {
@@ -279,7 +279,7 @@ impl Object {
         }
     }
 
-    /// The pods that it means, if it is a Service or a NetworkPolicy.
+    /// The selector of a Service or NetworkPolicy. `None` for other kinds.
     #[must_use]
     pub fn selector(&self) -> Option<&Selector> {
         match &self.body {
@@ -289,14 +289,14 @@ impl Object {
         }
     }
 
-    /// Whether Helm creates and removes it beside the release.
+    /// True if Helm creates and removes the object as a hook.
     #[must_use]
     pub fn is_hook(&self) -> bool {
         !self.applied && self.annotations.contains_key(HOOK)
     }
 
-    /// Whether Helm's uninstall leaves it alone. Helm trims and lower-cases the value, and of a list it
-    /// looks at the list's own annotations alone.
+    /// True if Helm's uninstall leaves the object alone. Helm trims and lower-cases the value. In a
+    /// list, Helm reads only the list's own annotations.
     #[must_use]
     pub fn is_kept(&self) -> bool {
         let policy = match &self.list {
@@ -306,7 +306,7 @@ impl Object {
         policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
     }
 
-    /// The Helm release that owns it.
+    /// The Helm release that owns the object.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         Some(Owner {
@@ -317,8 +317,8 @@ impl Object {
 }
 
 impl List {
-    /// Whether it takes annotations: `List` does. Helm refuses them on a typed list, whose metadata has no place
-    /// for them.
+    /// True if the list accepts annotations: `List` does. Helm refuses them on a typed list, whose
+    /// metadata has no annotations.
     #[must_use]
     pub fn takes_annotations(&self) -> bool {
         self.kind == "List" && self.api_version == "v1"
@@ -337,7 +337,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// `Kind namespace/name`, or `Kind name` for what is cluster-scoped.
+/// Writes `Kind namespace/name`, or `Kind name` for a cluster-scoped object.
 fn place(
     out: &mut fmt::Formatter<'_>,
     kind: &str,

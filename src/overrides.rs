@@ -1,8 +1,8 @@
-//! Overrides: one way for all rules to let a finding through, always with a reason and an end.
+//! Overrides: one way for all rules to let a finding through, with a reason and an end.
 //!
-//! An override counts on the object that the finding is about, as it lives in the cluster; on the
-//! request's own object where that is meant (HelmRelease, CRD) and no chart wrote it; on the
-//! engine's Namespace for its deletion; and in the policy file. Never in a rendered manifest.
+//! An override counts in four places: on the live object of the finding; on the request's own
+//! object (HelmRelease, FluxInstance, CRD) unless a chart wrote it; on the engine's Namespace for
+//! deletions; in the policy file. An override in a rendered manifest never counts.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use crate::request::{Door, Operation};
 use crate::rule::Case;
 use crate::rules::{RULES, engine_deleted};
 
-/// Why an override does not count, or the override itself.
+/// The override, or the reason why it does not count.
 pub type Claim = Result<Override, String>;
 
-/// What there is to excuse a finding: the first override that counts, else why the others do not.
+/// The first override for a finding that counts, else the reason why none does.
 #[must_use]
 pub fn claim(finding: &Finding, case: &Case<'_>) -> Option<Claim> {
     let now = case.now;
@@ -40,7 +40,7 @@ pub fn claim(finding: &Finding, case: &Case<'_>) -> Option<Claim> {
     claims.into_iter().next()
 }
 
-/// How many overrides stand in policy and cluster, by rule and by whether they count now.
+/// The number of overrides in policy and cluster, by rule and by whether they count now.
 #[must_use]
 pub fn tally(
     facts: &Facts,
@@ -96,8 +96,8 @@ fn holders<'a>(finding: &Finding, case: &Case<'a>) -> Vec<&'a Object> {
         .collect()
 }
 
-/// Whether a Namespace is that of the engine which is deleted: of several, each stands for its own.
-/// What is cluster-wide, or deletes the engine from elsewhere, belongs to all of them.
+/// True for an engine Namespace that may excuse the deletion. With several engines, each Namespace
+/// covers its own. Cluster-scoped objects and objects outside the engine belong to all.
 fn covers(object: &Object, finding: &Finding, engine: &Engine) -> bool {
     let is_home = |object: &Object| object.kind == "Namespace" && engine.is_home(&object.name);
     let Subject {
@@ -117,7 +117,7 @@ fn covers(object: &Object, finding: &Finding, engine: &Engine) -> bool {
         && space.is_none_or(|space| *space == object.name)
 }
 
-/// A rendered manifest that carries an override may have put it on the live object before.
+/// Rejects an override that the judged manifest brings, too: Helm may have put it on the object.
 fn by_hand(object: &Object, case: &Case<'_>) -> impl FnOnce(Override) -> Claim {
     let brought = case
         .release()
@@ -138,7 +138,7 @@ fn by_hand(object: &Object, case: &Case<'_>) -> impl FnOnce(Override) -> Claim {
     }
 }
 
-/// The request's own object, where a person wrote it.
+/// The request's own object, if a person wrote it.
 fn own<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Object> {
     let meant = matches!(
         case.request.door,
@@ -155,7 +155,7 @@ fn own<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Object> {
     new.filter(|_| meant).filter(by_hand).into_iter()
 }
 
-/// What an object's annotations say of a rule, if they say anything.
+/// The override for a rule in an object's annotations, if any.
 fn noted(object: &Object, rule: &str, now: Timestamp) -> Option<Claim> {
     let rules = object.annotations.get(ALLOW)?;
     rules
@@ -188,7 +188,7 @@ fn read(object: &Object, now: Timestamp) -> Claim {
     limited(text(REASON), until, &object.to_string(), now)
 }
 
-/// Whether an end is ahead, and near enough.
+/// Checks that the end is in the future, and near enough.
 fn limited(reason: &str, until: Timestamp, by: &str, now: Timestamp) -> Claim {
     if until <= now {
         return Err(format!(

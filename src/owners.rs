@@ -1,7 +1,7 @@
-//! The tools that own objects of a cluster, and the marks by which each knows its own.
+//! The tools that own objects of a cluster, and the marks by which each tool knows its objects.
 //!
-//! Every door goes by this one table: `foreign-owner`, `fluxkeep adopt`, the post-renderer, and what
-//! is read of labels and annotations at all. The next tool is an entry of [`TOOLS`].
+//! This table serves every door: `foreign-owner`, `fluxkeep adopt`, the post-renderer, and the
+//! selection of labels and annotations to read. A new tool is a new entry of [`TOOLS`].
 
 use std::fmt;
 
@@ -10,67 +10,67 @@ use crate::facts::Facts;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE};
 use crate::object::Object;
 
-/// A tool that applies objects and deletes what is not in its sources any more.
+/// A tool that applies objects and deletes those that its sources no longer contain.
 #[derive(Debug)]
 pub struct Tool {
-    /// As its project spells it, for example `Argo CD`.
+    /// The name as its project spells it, for example `Argo CD`.
     pub name: &'static str,
-    /// What owns an object, in front of that owner's name: `Helm release`.
+    /// The kind of the owner, written before the owner's name: `Helm release`.
     pub owns_as: &'static str,
-    /// How the owner deletes what it owns: `its uninstall`.
+    /// The owner's way to delete its objects: `its uninstall`.
     pub deletes_by: &'static str,
-    /// The labels and annotations to take off, so that the tool lets go of an object.
+    /// The labels and annotations to remove, so that the tool lets go of an object.
     pub marks: &'static [Mark],
-    /// The owner as an object of the same cluster; `None` where it lives elsewhere or nowhere.
+    /// The owner as an object of the same cluster. `None` if the owner is not in this cluster.
     pub lives_as: Option<Custom>,
-    /// Reads the owner's name off an object.
+    /// Reads the owner's name from an object.
     names: fn(&Object) -> Option<Named>,
-    /// What to do first, so that the tool does not write its marks anew.
+    /// The first step, so that the tool does not write its marks anew.
     rests: fn(&Holder) -> String,
 }
 
-/// The custom resource that an owner is. Its kind is [`Tool::owns_as`].
+/// The custom resource of an owner. Its kind is [`Tool::owns_as`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Custom {
     /// API group.
     pub group: &'static str,
     /// The plural, for example `kustomizations`.
     pub resource: &'static str,
-    /// How the owner is told to leave its objects alone.
+    /// The way to make the owner leave its objects alone.
     pub rests_by: Rest,
 }
 
-/// How a custom resource is told to leave its objects alone.
+/// The way to make a custom resource leave its objects alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// `spec.suspend: true`. Its deletion prunes all the same.
+    /// `spec.suspend: true`. Deleting the owner still prunes.
     Suspend,
-    /// The annotation [`RECONCILE`] with the value `disabled`. Its deletion then prunes nothing.
+    /// The annotation [`RECONCILE`]: `disabled`. Deleting the owner then prunes nothing.
     Annotation,
 }
 
-/// With the value `disabled`, flux-operator leaves an object and what it owns alone.
+/// Annotation with which flux-operator leaves an object and its owned objects alone, if `disabled`.
 pub const RECONCILE: &str = "fluxcd.controlplane.io/reconcile";
 
-/// A label or annotation of a tool: where it stands, and its key.
+/// A label or annotation of a tool: its place and its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(pub Part, pub &'static str);
 
-/// An owner's namespace, where it has one, and its name.
+/// An owner's namespace, if any, and its name.
 type Named = (Option<String>, String);
 
-/// Whoever owns a live object.
+/// The owner of a live object.
 #[derive(Debug, Clone)]
 pub struct Holder {
-    /// Which tool applies the object.
+    /// The tool that applies the object.
     pub tool: &'static Tool,
-    /// The owner's namespace; none for owners without one.
+    /// The owner's namespace. `None` for owners without one.
     pub namespace: Option<String>,
-    /// The owner's name, for example that of a Kustomization.
+    /// The owner's name, for example a Kustomization's.
     pub name: String,
 }
 
-/// Every known tool. An object with marks of several belongs to the first.
+/// Every known tool. An object with marks of several tools belongs to the first.
 pub static TOOLS: [Tool; 6] = [
     HELM,
     KUSTOMIZE_CONTROLLER,
@@ -115,8 +115,8 @@ const KUSTOMIZE_CONTROLLER: Tool = Tool {
     rests: |holder| format!("take it out of {holder} with prune: false"),
 };
 
-/// A FluxInstance also carries `app.kubernetes.io/managed-by: flux-operator` onto its objects.
-/// Adoption writes Helm's value over that.
+/// A FluxInstance also writes `app.kubernetes.io/managed-by: flux-operator` on its objects.
+/// Adoption overwrites that with Helm's value.
 const FLUX_OPERATOR: Tool = Tool {
     name: "flux-operator",
     owns_as: "FluxInstance",
@@ -151,8 +151,8 @@ const RESOURCE_SET: Tool = Tool {
     rests: |holder| format!("pause {holder}: {}", holder.paused()),
 };
 
-/// Argo CD may also track by `app.kubernetes.io/instance`. Every second chart writes that label,
-/// so it proves nothing and is no mark.
+/// Argo CD may also track by `app.kubernetes.io/instance`. Every second chart writes that label, so
+/// the label proves nothing and is no mark.
 const ARGO_CD: Tool = Tool {
     name: "Argo CD",
     owns_as: "Argo CD application",
@@ -184,8 +184,8 @@ const KAPP: Tool = Tool {
 const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
 const ARGO_INSTANCE: &str = "argocd.argoproj.io/instance";
 
-/// Labels and annotations are read when their key begins so. Everything else, `kubectl`'s copy of
-/// the last applied object first of all, is none of fluxkeep's business.
+/// Key prefixes of the labels and annotations that are read. All others are skipped, above all
+/// `kubectl`'s copy of the last applied object.
 const KEPT: [&str; 10] = [
     "fluxkeep.io/",
     "meta.helm.sh/",
@@ -205,7 +205,7 @@ pub fn is_kept(key: &str) -> bool {
     KEPT.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// Returns the owner of a live object; `None` if no known tool marked it.
+/// The owner of a live object. `None` if no known tool marked it.
 #[must_use]
 pub fn holder(live: &Object) -> Option<Holder> {
     holders(live).next()
@@ -223,7 +223,7 @@ pub fn holders(live: &Object) -> impl Iterator<Item = Holder> {
     })
 }
 
-/// The marks of every tool but Helm: an object that a release takes over must not carry them.
+/// The marks of every tool but Helm. An object that a release takes over must not carry them.
 pub fn foreign_marks() -> impl Iterator<Item = (&'static Tool, Mark)> {
     let others = TOOLS.iter().filter(|tool| !tool.is_helm());
     others.flat_map(|tool| tool.marks.iter().map(move |mark| (tool, *mark)))
@@ -238,7 +238,7 @@ impl Tool {
 }
 
 impl Holder {
-    /// The Helm release that this is; `None` for another tool's owner.
+    /// The Helm release. `None` for another tool's owner.
     #[must_use]
     pub fn release(&self) -> Option<Owner> {
         if !self.tool.is_helm() {
@@ -250,8 +250,8 @@ impl Holder {
         })
     }
 
-    /// True if nothing in the cluster can be this owner any more: its kind is not served. Marks stay behind
-    /// when a tool is taken away.
+    /// True if the owner's kind is no longer served, so the owner cannot exist. Marks stay behind
+    /// when a tool is removed.
     #[must_use]
     pub fn is_gone(&self, facts: &Facts) -> bool {
         let Some(custom) = self.tool.lives_as else {
@@ -263,7 +263,7 @@ impl Holder {
         definitions.peek().is_some() && !definitions.any(|one| one.name == name)
     }
 
-    /// The owner without its tool: `NAMESPACE/NAME`, or `NAME` where it has no namespace.
+    /// The owner without its tool: `NAMESPACE/NAME`, or `NAME` without a namespace.
     #[must_use]
     pub fn id(&self) -> String {
         match &self.namespace {
@@ -272,7 +272,7 @@ impl Holder {
         }
     }
 
-    /// What a person does so that the owner lets go of this object.
+    /// The steps that make the owner let go of this object.
     #[must_use]
     pub fn freed(&self, object: &Object) -> String {
         let rests = (self.tool.rests)(self);
@@ -282,7 +282,7 @@ impl Holder {
         format!("{rests}, then: {}", self.unmarked(object))
     }
 
-    /// The command that makes an owner of this cluster leave its objects alone; empty for others.
+    /// The command that makes an owner in this cluster leave its objects alone; empty for others.
     #[must_use]
     pub fn paused(&self) -> String {
         let namespace = self.namespace.as_deref().unwrap_or_default();
@@ -296,7 +296,7 @@ impl Holder {
         }
     }
 
-    /// The commands that take this tool's marks off an object.
+    /// The commands that remove this tool's marks from an object.
     fn unmarked(&self, object: &Object) -> String {
         let mut commands = Vec::new();
         for (part, verb) in [(Part::Labels, "label"), (Part::Annotations, "annotate")] {
@@ -321,7 +321,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// An object in `kubectl`'s words.
+/// An object in `kubectl`'s syntax.
 fn target(object: &Object) -> String {
     let kind = object.kind.to_lowercase();
     match &object.namespace {
@@ -330,15 +330,15 @@ fn target(object: &Object) -> String {
     }
 }
 
-/// The namespace and name that a tool of the Flux family writes as labels below its own group.
+/// The owner from a `name` and a `namespace` label with a Flux tool's own prefix.
 fn labelled(object: &Object, group: &str) -> Option<Named> {
     let name = object.labels.get(&format!("{group}/name"))?;
     let namespace = object.labels.get(&format!("{group}/namespace"));
     Some((namespace.cloned(), name.clone()))
 }
 
-/// The application that tracks an object. Argo CD ignores a tracking id that names another object:
-/// what copies annotations copies that one, too.
+/// The application that tracks an object. Argo CD ignores a tracking id for another kind or name:
+/// copied annotations include a copied id.
 fn application(object: &Object) -> Option<Named> {
     if let Some(id) = object.annotations.get(TRACKING_ID) {
         let (application, tracked) = id.split_once(':')?;

@@ -1,4 +1,4 @@
-//! What the people who run the cluster decided: a level per rule, the engine's place, overrides.
+//! The decisions of the people who run the cluster: levels of rules, the engine's place, overrides.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::Engine;
 use crate::finding::Level;
 
-/// An override is for a piece of work, not for good.
+/// Longest time until an override ends: an override serves a piece of work, not for good.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Levels, engine, overrides, mutation. The default is every rule's own level and nothing beside.
+/// Levels, engine, overrides, mutation. The default keeps every rule's level.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// By a rule's id, what its findings weigh at most; other rules keep their own level.
+    /// The most that a rule's findings weigh, by its id. Other rules keep their own level.
     pub levels: BTreeMap<&'static str, Level>,
-    /// By what the engine is known.
+    /// The profile that identifies the engine.
     pub engine: Engine,
-    /// Whether a HelmRelease that holds the engine gets, on admission, the post-renderer that keeps it.
+    /// True if admission adds the keeping post-renderer to a HelmRelease that holds the engine.
     pub mutates_helm_releases: bool,
     /// The overrides of the file, in its order.
     pub overrides: Vec<Standing>,
@@ -30,8 +30,8 @@ pub struct Standing {
     pub rule: &'static str,
     /// `Kind/name` or `Kind/namespace/name`.
     pub object: String,
-    /// Why.
+    /// The reason for the override.
     pub reason: String,
-    /// When it ends.
+    /// The end of the override.
     pub until: Timestamp,
 }

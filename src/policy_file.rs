@@ -1,4 +1,4 @@
-//! From a policy file's text to the policy: what cannot stand is refused with its place.
+//! Reads a policy file. An invalid entry is refused with its place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::policy::{LONGEST, Policy, Standing};
 use crate::rules;
 use crate::yaml;
 
-/// Why a policy file is refused.
+/// The error for a refused policy file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct Invalid {
-    /// Line, from 1; 0 when the whole file is meant.
+    /// Line, from 1; 0 for the whole file.
     pub line: u64,
     /// Column, from 1.
     pub column: u64,
-    /// What is wrong and what to do.
+    /// The defect and the remedy.
     pub message: String,
 }
 
@@ -58,7 +58,7 @@ struct Exception {
     until: Spanned<String>,
 }
 
-/// The id of a rule that exists.
+/// The id of an existing rule.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct RuleId(&'static str);
 
@@ -72,20 +72,20 @@ impl<'de> Deserialize<'de> for RuleId {
     }
 }
 
-/// Reads a policy file. An empty one is the default policy.
+/// Reads a policy file. An empty file is the default policy.
 ///
 /// # Errors
-/// At the first key, rule or override that cannot stand, with its line and column. Also if it names a
-/// catalogue: only [`read_with`] opens one.
+/// At the first invalid key, rule or override, with its line and column. Also if the file names a
+/// catalogue: only [`read_with`] opens catalogues.
 pub fn read(text: &str, now: Timestamp) -> Result<Policy, Invalid> {
     let unopened = |name: &str| Err(format!("the catalogue {name:?} cannot be opened here"));
     read_with(text, now, unopened)
 }
 
-/// As [`read`], where `open` gives the catalogue of the name that stands in the file.
+/// Like [`read`], but `open` returns the catalogue that the file names.
 ///
 /// # Errors
-/// As [`read`], and if the catalogue cannot be opened: in the words of `open`.
+/// Like [`read`], and with the message of `open` if the catalogue cannot be opened.
 pub fn read_with(
     text: &str,
     now: Timestamp,
@@ -159,7 +159,7 @@ fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
     })
 }
 
-/// An end that has passed is no error: a policy must stay loadable after its overrides ended.
+/// A past end is no error: a policy must still load after its overrides have ended.
 fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, Invalid> {
     let wrong = |message: String| at(&until.referenced, message);
     let time: Timestamp = until.value.parse().map_err(|_| {

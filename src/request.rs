@@ -1,28 +1,28 @@
-//! What is to be judged: a change of one object, or a release's objects.
+//! The input to judge: a change of an object, or a release's objects.
 
 use std::fmt;
 
 use crate::helm::Owner;
 use crate::object::Object;
 
-/// Where a request comes in.
+/// The entrance of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Door {
-    /// A HelmRelease whose spec is written.
+    /// A written spec of a HelmRelease.
     HelmRelease,
-    /// A FluxInstance whose spec is written, or that is resumed.
+    /// A written spec of a FluxInstance, or its resumption.
     FluxInstance,
-    /// A Helm release record that is created.
+    /// A created Helm release record.
     ReleaseRecord,
-    /// A CustomResourceDefinition that is created or updated.
+    /// A created or updated CustomResourceDefinition.
     Crd,
-    /// The status of a CustomResourceDefinition.
+    /// A written status of a CustomResourceDefinition.
     CrdStatus,
     /// A DELETE, or an UPDATE of an object of the engine.
     Engine,
     /// A rendered manifest, before anything is sent to a cluster.
     Preflight,
-    /// A rendered manifest while Helm renders it, as it will be stored.
+    /// A rendered manifest during Helm's rendering, as Helm will store it.
     PostRenderer,
 }
 
@@ -37,7 +37,7 @@ impl Door {
         Self::Engine,
     ];
 
-    /// Its name in metrics, documents and findings.
+    /// The name in metrics, documents and findings.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,46 +59,46 @@ impl fmt::Display for Door {
     }
 }
 
-/// What is asked of the apiserver.
+/// The operation that the apiserver is to perform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// CREATE.
     Create,
-    /// UPDATE, which patches are too.
+    /// UPDATE; patches, too.
     Update,
-    /// DELETE, one object at a time for a collection too.
+    /// DELETE; a collection is deleted one object at a time.
     Delete,
 }
 
-/// One question to the judge.
+/// A question to the judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Where it came in.
+    /// The door of the request.
     pub door: Door,
-    /// What is asked.
+    /// The requested operation.
     pub operation: Operation,
-    /// Who asks.
+    /// The user and client of the request.
     pub writer: Writer,
-    /// Whether nothing is kept whatever the answer is. The verdict is the same.
+    /// True if nothing is stored, whatever the answer. The verdict is the same.
     pub dry_run: bool,
-    /// What it is about.
+    /// The subject of the request.
     pub subject: Subject,
-    /// What could not be read of it. The rest is judged as ever.
+    /// The unreadable parts. All other parts are judged as usual.
     pub gaps: Vec<Gap>,
 }
 
-/// A part of a request that could not be read.
+/// An unreadable part of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// The object that holds it: its identity, and its labels and annotations where those were read.
+    /// The object that contains the part: its identity, and labels and annotations if readable.
     pub object: Object,
-    /// Whether nothing of the object itself was read, so that it may hold anything.
+    /// True if nothing of the object itself was read, so it may contain anything.
     pub is_opaque: bool,
-    /// What is wrong, and where, as a clause without a value.
+    /// The defect and its place, as a clause without a value.
     pub why: String,
 }
 
-/// Who asks.
+/// The user and client of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Writer {
     /// The user's name, for example `system:serviceaccount:flux-system:helm-controller`.
@@ -108,45 +108,45 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Whether Helm or helm-controller writes: what a chart's author put into an object is then not
-    /// the word of the person who runs the cluster.
+    /// True if Helm or helm-controller writes. A chart's author then wrote the object, not the
+    /// person who runs the cluster.
     #[must_use]
     pub fn is_helm(&self) -> bool {
         self.field_manager.starts_with("helm") || self.user.ends_with(":helm-controller")
     }
 
-    /// Whether the apiserver itself writes.
+    /// True if the apiserver itself writes.
     #[must_use]
     pub fn is_apiserver(&self) -> bool {
         self.user == "system:apiserver"
     }
 }
 
-/// What a request is about.
+/// The subject of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// One object is written or deleted.
+    /// A written or deleted object.
     Change(Box<Change>),
-    /// Everything that a release brings.
+    /// All objects of a release.
     Release(Release),
 }
 
 /// The object before and after.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// As it lives in the cluster; none on CREATE.
+    /// The live object; `None` on CREATE.
     pub old: Option<Object>,
-    /// As it is written; none on DELETE.
+    /// The written object; `None` on DELETE.
     pub new: Option<Object>,
 }
 
 /// A release's final objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Release {
-    /// Its name and namespace; none for a manifest that does not tell.
+    /// Its name and namespace. `None` for a manifest that does not tell.
     pub owner: Option<Owner>,
-    /// Its revision, from 1; none for a manifest that Helm has not stored.
+    /// Its revision, from 1. `None` for a manifest that Helm has not stored.
     pub revision: Option<u64>,
-    /// The manifest's objects, then those of its hooks, in their order.
+    /// The manifest's objects, then those of its hooks, in order.
     pub objects: Vec<Object>,
 }

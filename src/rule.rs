@@ -1,4 +1,4 @@
-//! A rule is a constant: who it is, what it costs to break it, and a plain function.
+//! A rule is a constant: its identity, the cost of breaking it, and a plain function.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,45 +14,45 @@ use crate::object::{Key, Object};
 use crate::policy::Policy;
 use crate::request::{Change, Door, Release, Request, Subject};
 
-/// What a rule has to say: its findings, or which fact it lacks.
+/// A rule's findings, or the fact that the rule lacks.
 pub type Found = Result<Vec<Finding>, Need>;
 
-/// One rule.
+/// A rule.
 #[derive(Debug)]
 pub struct Rule {
     /// Kebab-case, named after the pattern that it catches; never renamed.
     pub id: &'static str,
-    /// What a finding weighs unless the policy says otherwise.
+    /// The weight of a finding, unless the policy sets another.
     pub level: Level,
-    /// What it catches, in one line.
+    /// The pattern that the rule catches, in one line.
     pub catches: &'static str,
-    /// What breaks when the request is let through; the reason for the level.
+    /// The breakage if the request passes; the reason for the level.
     pub breaks: &'static str,
-    /// The moment at which that breaks, which orders texts for people.
+    /// The moment of the breakage, which orders texts for people.
     pub when: Moment,
-    /// Where it is asked.
+    /// The doors that ask the rule.
     pub doors: &'static [Door],
-    /// What it has to know of the cluster or the request; without it, it abstains.
+    /// The facts about cluster or request that the rule needs. The rule abstains without them.
     pub needs: &'static [Need],
     /// The judgement itself.
     pub check: fn(&Case<'_>) -> Found,
 }
 
-/// The earliest moment at which something breaks if what a rule catches is let through. Texts for
-/// people tell findings in this order, then by rule, object and path: the cause comes before what
-/// follows from it. A rule takes the first variant that is true of it.
+/// The earliest moment of breakage if a rule's pattern passes. Texts for people order findings by
+/// moment, then by rule, object and path: causes come before consequences. A rule has the first
+/// variant that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
-    /// While the object or the release is applied: the apiserver or Helm refuses an object, and what
-    /// stands behind it is not written.
+    /// During the apply: the apiserver or Helm refuses an object, and later objects are not
+    /// written.
     Apply,
-    /// Once this request is done: objects, rights, or the way to read them are gone.
+    /// Once this request is done: objects, rights, or the way to read objects are gone.
     Done,
-    /// While what was installed runs: controllers or clients meet what they cannot work with.
+    /// At run time: controllers or clients meet objects that they cannot handle.
     Run,
     /// Later: at the next failure, uninstall, upgrade, or outage of the server.
     Later,
-    /// Not known: the rule says that something could not be judged.
+    /// Unknown: the rule reports something that could not be judged.
     Unknown,
 }
 
@@ -73,7 +73,7 @@ impl Moment {
 }
 
 impl Rule {
-    /// What its findings weigh at most under this policy.
+    /// The most that its findings weigh under this policy.
     #[must_use]
     pub fn weight(&self, policy: &Policy) -> Level {
         policy.levels.get(self.id).copied().unwrap_or(self.level)
@@ -95,20 +95,20 @@ pub enum Need {
     FluxInstance,
     /// The Kustomizations in the engine's namespaces.
     Kustomizations,
-    /// The place of a Flux among the releases, where the catalogue does not know it.
+    /// The order of a Flux among the releases, if the catalogue lacks it.
     FluxOrder,
-    /// The name and namespace of the release that a manifest belongs to.
+    /// The name and namespace of a manifest's release.
     ReleaseName,
-    /// Every document of the manifest. One may have been unreadable.
+    /// Every document of the manifest. A document may be unreadable.
     Documents,
-    /// The live objects that a release writes over. One may have been unreadable.
+    /// The live objects that a release overwrites. An object may be unreadable.
     LiveObjects,
-    /// The HelmRelease that a release is made of. It may have been unreadable.
+    /// The HelmRelease behind a release. The HelmRelease may be unreadable.
     HelmRelease,
 }
 
 impl Need {
-    /// What is lacking, in the words of a report.
+    /// The missing fact, in the words of a report.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -133,27 +133,27 @@ impl fmt::Display for Need {
     }
 }
 
-/// Everything that a rule may look at.
+/// Everything that a rule may read.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// What is asked.
+    /// The question.
     pub request: &'a Request,
-    /// What is true of the cluster.
+    /// The state of the cluster.
     pub facts: &'a Facts,
-    /// What the people who run the cluster decided.
+    /// The decisions of the people who run the cluster.
     pub policy: &'a Policy,
-    /// When it is asked.
+    /// The time of the question.
     pub now: Timestamp,
 }
 
 impl<'a> Case<'a> {
-    /// By what the engine is known.
+    /// The profile that identifies the engine.
     #[must_use]
     pub fn engine(&self) -> &'a Engine {
         &self.policy.engine
     }
 
-    /// The change of one object, if the request is one.
+    /// The change of an object. `None` for a release.
     #[must_use]
     pub fn change(&self) -> Option<&'a Change> {
         if let Subject::Change(change) = &self.request.subject {
@@ -163,7 +163,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The release, if the request is one.
+    /// The release. `None` for a change.
     #[must_use]
     pub fn release(&self) -> Option<&'a Release> {
         if let Subject::Release(release) = &self.request.subject {
@@ -173,8 +173,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What is written, each with the object as it lives. A change knows its own old object; only
-    /// a release looks into the facts.
+    /// The written objects, each with its live object. A change carries its own old object; only a
+    /// release looks into the facts.
     pub fn written(&self) -> impl Iterator<Item = (&'a Object, Option<&'a Object>)> {
         let (facts, change, release) = (self.facts, self.change(), self.release());
         let single = change.and_then(|change| Some((change.new.as_ref()?, change.old.as_ref())));
@@ -184,22 +184,22 @@ impl<'a> Case<'a> {
             .chain(many.map(|new| (new, facts.live(&new.key()))))
     }
 
-    /// What is written over an object that lives.
+    /// The written objects that overwrite a live object.
     pub fn rewritten(&self) -> impl Iterator<Item = (&'a Object, &'a Object)> {
         self.written().filter_map(|(new, live)| Some((new, live?)))
     }
 
-    /// The engine's objects that are written, with their part and the object as it lives.
+    /// The engine's written objects, with their part and live object.
     pub fn engine_written(&self) -> impl Iterator<Item = (Part, &'a Object, Option<&'a Object>)> {
         let engine = self.engine();
         self.written()
             .filter_map(|(new, live)| Some((engine.part(new)?, new, live)))
     }
 
-    /// Asks that everything was read: what a release seems to lack may stand in a document that was not.
+    /// Checks that everything was read: an unread document may hold a missing object.
     ///
     /// # Errors
-    /// If anything of the request was not read.
+    /// If an opaque part of the request was not read.
     pub fn is_whole(&self) -> Result<(), Need> {
         if self.request.gaps.iter().any(|gap| gap.is_opaque) {
             return Err(Need::Documents);
@@ -207,8 +207,8 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// The facts that this release lacks because an object of the cluster could not be read. A change
-    /// carries its own old object.
+    /// The facts that this release lacks because a live object could not be read. A change lacks
+    /// none: it carries its own old object.
     #[must_use]
     pub fn unreadable(&self) -> Vec<Need> {
         let mut lacking = Vec::new();
@@ -227,11 +227,11 @@ impl<'a> Case<'a> {
         lacking
     }
 
-    /// The Flux that runs in the cluster; none where the cluster has no Flux. Of several, the one in
-    /// the release's own namespace counts.
+    /// The running Flux. `None` if the cluster has no Flux. If there are several, the Flux in the
+    /// release's own namespace counts.
     ///
     /// # Errors
-    /// When the facts hold parts of the engine and none of its controllers.
+    /// If the facts hold parts of the engine, but no version of any controller.
     pub fn running(&self) -> Result<Option<Flux>, Need> {
         let home = self.owner().map(|owner| owner.namespace);
         let near = self
@@ -245,10 +245,10 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The Helm releases that own the engine. Images that tell no version still tell their owner.
+    /// The Helm releases that own the engine. Images without a version still show their owner.
     ///
     /// # Errors
-    /// When the facts hold parts of the engine, none of its controllers and nobody who owns any.
+    /// If the facts hold parts of the engine, but neither a core controller nor an owner.
     pub fn owners(&self) -> Result<BTreeSet<Owner>, Need> {
         let owners = self.facts.owners(self.engine());
         let (controllers, _) = self.facts.controllers(self.engine());
@@ -260,7 +260,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The name and namespace of the release that is installed or upgraded.
+    /// The name and namespace of the installed or upgraded release.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         match &self.request.subject {

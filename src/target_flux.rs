@@ -1,4 +1,4 @@
-//! The Flux that a request would bring, and what says so.
+//! The Flux that a request would install, and the source of that knowledge.
 
 mod instance;
 
@@ -16,41 +16,41 @@ use crate::helm::release::HelmRelease;
 use crate::object::Object;
 use crate::rule::{Case, Found, Need};
 
-/// Names, on a HelmRelease, the Flux version that its chart carries.
+/// Annotation that names the Flux version of a HelmRelease's chart.
 pub const FLUX_VERSION: &str = "fluxkeep.io/flux-version";
 
-/// The name of the community's chart, whose versions the catalogue knows.
+/// The community's chart, whose versions the catalogue knows.
 const CHART: &str = "flux2";
-/// The names of charts that bring Flux.
+/// The names of charts that install Flux.
 const CHARTS: [&str; 2] = [CHART, "flux"];
-/// So many controllers of different names in one release are Flux's, whatever their images.
+/// Least number of differently named controllers that makes a release Flux, whatever the images.
 const MOST_OF_FLUX: usize = 3;
 
-/// The Flux that a request would bring.
+/// The Flux that a request would install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetFlux<'a> {
-    /// Which Flux.
+    /// The version and the controllers.
     pub flux: Flux,
-    /// What told so, for a message: `chart flux2 2.13.0`.
+    /// The source, for a message: `chart flux2 2.13.0`.
     pub told: String,
-    /// A JSON pointer to what told so.
+    /// JSON pointer to the source.
     pub path: String,
-    /// The object that told so.
+    /// The object that contains the source.
     pub object: &'a Object,
-    /// Whether a range of chart versions told so; what it comes to is then a prediction.
+    /// True if the source is a range of chart versions: the version is then a prediction.
     pub is_range: bool,
-    /// False if an image tells no version of the controller that it is. What the others tell still
-    /// counts; what they do not forbid cannot be known.
+    /// False if a controller's image tells no version. Findings from other images still count, but
+    /// their silence proves nothing.
     pub is_whole: bool,
-    /// True if the release rewrites nothing of the engine: it runs beside, on the same CRDs.
+    /// True if the release rewrites no engine object: its Flux runs beside, on the same CRDs.
     pub is_beside: bool,
 }
 
 impl TargetFlux<'_> {
-    /// No finding.
+    /// Returns no finding.
     ///
     /// # Errors
-    /// If an image tells no version: then nothing may be concluded from the others.
+    /// If an image tells no version: the other images then prove nothing.
     pub fn passes(&self) -> Found {
         if self.is_whole {
             Ok(Vec::new())
@@ -60,12 +60,12 @@ impl TargetFlux<'_> {
     }
 }
 
-/// What a request brings: a release's images tell the truth, a HelmRelease its intent.
+/// The Flux of a request: a release's images show the fact, a HelmRelease its intent.
 ///
 /// # Errors
-/// When a HelmRelease's chart hides which Flux it carries, if any; when a release brings Flux and no
-/// image tells a version; when a range is all that tells and
-/// the cluster is ahead of the catalogue, which then does not know the charts that it may come to.
+/// If a HelmRelease's chart hides its Flux version. If a release contains Flux and no image tells a
+/// version. If only a range tells, and the cluster is ahead of the catalogue: the catalogue then
+/// lacks the charts that the range may select.
 pub fn target<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     if case.release().is_some() {
         return shipped(case);
@@ -80,10 +80,10 @@ pub fn target<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     }
 }
 
-/// What a request brings, beside the Flux that runs; none where there is only one of the two.
+/// The Flux of a request and the running Flux. `None` if either is missing.
 ///
 /// # Errors
-/// As [`target`] and [`Case::running`].
+/// Like [`target`] and [`Case::running`].
 pub fn over_running<'a>(case: &Case<'a>) -> Result<Option<(TargetFlux<'a>, Flux)>, Need> {
     let Some(target) = target(case)? else {
         return Ok(None);
@@ -91,8 +91,8 @@ pub fn over_running<'a>(case: &Case<'a>) -> Result<Option<(TargetFlux<'a>, Flux)
     Ok(case.running()?.map(|running| (target, running)))
 }
 
-/// What the HelmRelease of a change declares. A suspended one is judged when it is resumed:
-/// suspending is what mends most.
+/// The Flux that a change's HelmRelease declares. A suspended HelmRelease is judged when it is
+/// resumed: suspending is the remedy for most findings.
 fn declared<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     let Some(object) = case.change().and_then(|change| change.new.as_ref()) else {
         return Ok(None);
@@ -108,7 +108,7 @@ fn declared<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
         .ok_or(Need::ChartFlux)
 }
 
-/// Whether the cluster runs a Flux newer than any that the catalogue knows.
+/// True if the cluster runs a newer Flux than any in the catalogue.
 fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
     let newest = case.engine().catalogue.newest().map(Flux::of_release);
     let order = case
@@ -118,8 +118,8 @@ fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
     Ok(order == Some(Ordering::Greater))
 }
 
-/// Whether a HelmRelease holds the engine of this cluster, as far as that is known: its Helm release owns
-/// what runs, or it says that it brings Flux. The community's chart does whatever its version.
+/// True if a HelmRelease is known to hold this cluster's engine: its Helm release owns the running
+/// Flux, or it declares Flux. The community's chart counts at any version.
 #[must_use]
 pub fn holds(object: &Object, facts: &Facts, engine: &Engine) -> bool {
     let Some((release, owner)) = object.helm_release().zip(object.installs()) else {
@@ -130,10 +130,10 @@ pub fn holds(object: &Object, facts: &Facts, engine: &Engine) -> bool {
         || intended(object, release, engine).is_some()
 }
 
-/// Whether the request's release is the engine's: it brings Flux, or owns what runs.
+/// True if the request's release holds the engine: it declares Flux, or owns the running Flux.
 ///
 /// # Errors
-/// When neither is known.
+/// If neither is known.
 pub fn holds_engine(case: &Case<'_>) -> Result<bool, Need> {
     let owner = case.owner();
     if owner.is_some_and(|owner| case.facts.owners(case.engine()).contains(&owner)) {
@@ -143,7 +143,7 @@ pub fn holds_engine(case: &Case<'_>) -> Result<bool, Need> {
 }
 
 /// The Flux that a HelmRelease declares by annotation, chart or values, in this order. Values count
-/// where the release goes to the engine's namespace: elsewhere they are about something else.
+/// only if the release goes to the engine's namespace: elsewhere they mean something else.
 #[must_use]
 pub fn intended<'a>(
     object: &'a Object,
@@ -181,7 +181,7 @@ pub fn intended<'a>(
     let goes_home = release
         .release(namespace, &object.name)
         .is_some_and(|owner| engine.is_home(&owner.namespace));
-    // A path as general as `cli.tag` names the version of anything.
+    // A general path like `cli.tag` may name the version of any software.
     let brings_flux = release.chart().is_some_and(|chart| CHARTS.contains(&chart));
     let counts = |path: &&String| goes_home && (brings_flux || names_flux(path));
     let mut paths = engine.values_paths.iter().filter(counts);
@@ -196,12 +196,12 @@ pub fn intended<'a>(
     })
 }
 
-/// Whether a path of values says that it is about Flux.
+/// True if a path of values names Flux.
 fn names_flux(path: &str) -> bool {
     path.to_ascii_lowercase().contains("flux")
 }
 
-/// The newest chart of a range that the catalogue knows, as Helm would choose it.
+/// The newest known chart of a range, as Helm would choose it.
 fn newest<'a>(text: &str, catalogue: &'a Catalogue) -> Option<(Version, &'a Release)> {
     let range = Range::parse(text).ok()?;
     let charts = catalogue
@@ -213,7 +213,7 @@ fn newest<'a>(text: &str, catalogue: &'a Catalogue) -> Option<(Version, &'a Rele
     Some((chart, release))
 }
 
-/// The Flux of a release's images, wherever it goes: its CRDs are the whole cluster's.
+/// The Flux of a release's images, in any namespace: its CRDs are cluster-scoped.
 fn shipped<'a>(case: &Case<'a>) -> Result<Option<TargetFlux<'a>>, Need> {
     let workloads = workloads(case);
     let catalogue = &case.engine().catalogue;
@@ -259,8 +259,8 @@ fn workloads<'a>(case: &Case<'a>) -> Vec<&'a Object> {
     workloads
 }
 
-/// Whether workloads outside of the engine's namespaces are Flux's. A stranger may call a controller
-/// of his own `source-controller`, so a name alone says nothing.
+/// True if workloads outside the engine's namespaces are Flux's. A name alone proves nothing: a
+/// stranger may call a controller `source-controller`.
 fn is_flux(case: &Case<'_>, away: &[&Object]) -> bool {
     let says_so = |object: &&Object| {
         engine::is_labelled(object) || object.images().iter().any(|image| flux::is_official(image))

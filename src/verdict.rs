@@ -3,19 +3,19 @@
 use crate::finding::{Finding, Level, Outcome};
 use crate::rule::Need;
 
-/// What is to happen with the request.
+/// The decision about the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decision {
-    /// It goes through.
+    /// The request passes.
     Allow,
-    /// It goes through, and the person is told what to look at.
+    /// The request passes with a warning.
     Warn,
-    /// It does not go through.
+    /// The request is refused.
     Refuse,
 }
 
 impl Decision {
-    /// Its name in metrics and reports.
+    /// The name in metrics and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -26,12 +26,12 @@ impl Decision {
     }
 }
 
-/// Everything that the rules found, sorted by rule, object, path.
+/// The findings of all rules, sorted by rule, object, path and message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// What was found, overridden findings included.
+    /// The findings, including overridden ones.
     pub findings: Vec<Finding>,
-    /// The rules that could not judge, each with the fact that it lacked.
+    /// The rules that could not judge, each with the missing fact.
     pub abstained: Vec<Abstained>,
 }
 
@@ -40,12 +40,12 @@ pub struct Verdict {
 pub struct Abstained {
     /// The rule's id.
     pub rule: &'static str,
-    /// What it lacked.
+    /// The missing fact.
     pub needs: Need,
 }
 
 impl Verdict {
-    /// Refuse where a finding refuses, warn where one warns, else allow.
+    /// Refuses if a finding refuses, warns if a finding warns, else allows.
     #[must_use]
     pub fn decision(&self) -> Decision {
         let worst = self.standing().map(|finding| finding.level).max();
