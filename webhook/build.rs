@@ -1,11 +1,12 @@
-//! Tells the program which commit it was built from.
+//! Passes the commit of the build to the program.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=FLUXKEEP_COMMIT");
-    // Git appends to this file whenever HEAD moves. A missing one would rebuild every time.
+    // Git appends to this file whenever HEAD moves. A missing file would cause a rebuild every
+    // time.
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists());
     println!(
         "cargo::rerun-if-changed={}",

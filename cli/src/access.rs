@@ -1,4 +1,4 @@
-//! The cluster that a command reads, and where its engine stands.
+//! The flags that select the cluster and the engine's namespaces.
 
 use std::path::PathBuf;
 
@@ -7,16 +7,16 @@ use fluxkeep::engine::Engine;
 use fluxkeep_cluster::connect;
 use kube::Client;
 
-/// How a person's cluster is reached, and the namespaces of its engine.
+/// A person's kubeconfig, and the namespaces of the engine.
 #[derive(Debug, clap::Args)]
 pub struct Access {
     /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The context in it; without it, the current one.
+    /// The kubeconfig's context; without it, the current one.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// A namespace of the engine; may be given more than once.
+    /// A namespace of the engine; repeatable.
     #[arg(
         long,
         env = "FLUXKEEP_ENGINE_NAMESPACE",
@@ -27,17 +27,17 @@ pub struct Access {
 }
 
 impl Access {
-    /// A client, which has asked for nothing yet.
+    /// A client, before its first request.
     ///
     /// # Errors
-    /// When there is no kubeconfig, or it is not usable.
+    /// If there is no kubeconfig, or it is unusable.
     pub async fn client(&self) -> anyhow::Result<Client> {
         let client =
             connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
         client.context("connecting to the cluster")
     }
 
-    /// The engine, in the namespaces that were told.
+    /// The engine in the given namespaces.
     #[must_use]
     pub fn engine(&self) -> Engine {
         Engine {

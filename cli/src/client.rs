@@ -16,12 +16,12 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-/// The HTTP versions that a client offers.
+/// The HTTP version that a client offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Http {
-    /// As the apiserver speaks to a Service.
+    /// HTTP/1.1, as the apiserver uses for a Service.
     One,
-    /// As it speaks to a loopback URL.
+    /// HTTP/2, as the apiserver uses for a loopback URL.
     Two,
 }
 
@@ -32,10 +32,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Trusts the certificate in `authority` (PEM) alone.
+    /// Trusts only the certificate in `authority` (PEM).
     ///
     /// # Errors
-    /// When that is no certificate.
+    /// If `authority` is no certificate.
     pub fn trusting(authority: &str, http: Http) -> anyhow::Result<Self> {
         let certificate = CertificateDer::from_pem_slice(authority.as_bytes())
             .context("reading the authority")?;
@@ -60,7 +60,7 @@ impl Client {
     /// Posts JSON and waits for the whole answer.
     ///
     /// # Errors
-    /// When the server cannot be reached or breaks off.
+    /// If the server cannot be reached or the connection breaks.
     pub async fn post(&self, url: &str, body: impl Into<Bytes>) -> anyhow::Result<Response<Bytes>> {
         let request = Request::post(url)
             .header(CONTENT_TYPE, "application/json")
@@ -73,7 +73,7 @@ impl Client {
     /// Gets a URL and waits for the whole answer.
     ///
     /// # Errors
-    /// When the server cannot be reached or breaks off.
+    /// If the server cannot be reached or the connection breaks.
     pub async fn get(&self, url: &str) -> anyhow::Result<Response<Bytes>> {
         let request = Request::get(url).body(Full::default());
         self.send(request?)

@@ -1,4 +1,4 @@
-//! `fluxkeep explain RULE` and `fluxkeep rules`: the pages of the rules, without a network.
+//! `fluxkeep explain RULE` and `fluxkeep rules`: prints the rules' pages, without a network.
 
 use anyhow::{Context, bail};
 use fluxkeep::finding::url;
@@ -10,7 +10,7 @@ use crate::{Found, Output};
 /// The arguments of `fluxkeep explain`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The rule, as a refusal names it.
+    /// The rule's name, as refusals show it.
     #[arg(value_name = "RULE")]
     rule: String,
 }
@@ -18,7 +18,7 @@ pub struct Args {
 /// Prints the page of a rule.
 ///
 /// # Errors
-/// When there is no such rule, and when stdout cannot be written.
+/// If no rule has this name, or stdout cannot be written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let id = args.rule.as_str();
     let Some(rule) = find(id) else {
@@ -31,10 +31,10 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     Ok(Found::Nothing)
 }
 
-/// Prints a line a rule: its name, its default level, what it catches.
+/// Prints a line per rule: its name, its default level, and the pattern that it catches.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// If stdout cannot be written.
 pub fn list(output: &mut Output) -> anyhow::Result<Found> {
     let longest = RULES.iter().map(|rule| rule.id.len()).max();
     let width = longest.unwrap_or_default();

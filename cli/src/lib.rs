@@ -1,6 +1,6 @@
 //! The `fluxkeep` command.
 //!
-//! Each subcommand gathers what the judge needs, asks it, and says what came out. Exit codes: 0
+//! Each subcommand gathers the judge's input, asks the judge, and prints the result. Exit codes: 0
 //! nothing to refuse, 1 refused, 2 the work could not be done.
 
 pub mod access;
@@ -25,7 +25,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "fluxkeep", version = fluxkeep_webhook::version::line())]
 pub struct Cli {
-    /// Prints nothing but errors; the exit code tells.
+    /// Prints only errors; the exit code shows the result.
     #[arg(long, short, global = true, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
     #[command(subcommand)]
@@ -40,31 +40,31 @@ enum Command {
     Preflight(preflight::Args),
     /// Writes a cluster's snapshot: no Secrets, no schemas, no values.
     Snapshot(snapshot::Args),
-    /// Hands the live engine to a Helm release: shows the plan; with --yes carries it out.
+    /// Hands the live engine to a Helm release: shows the plan, and with --yes performs it.
     Adopt(adopt::Args),
-    /// Shows what a rule catches, what breaks without it, and where it is asked.
+    /// Shows a rule's page: the pattern that it catches, the damage without it, and its doors.
     Explain(explain::Args),
     /// Lists the rules with their default levels.
     Rules,
 }
 
-/// What a subcommand found.
+/// The result of a subcommand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// Nothing to refuse.
     Nothing,
-    /// Something is refused.
+    /// A refusal.
     Refusal,
 }
 
 impl Cli {
-    /// Reads the command line, the program's own name included.
+    /// Parses the command line, including the program's own name.
     ///
     /// # Errors
-    /// When it is wrong, and when it asks for help or version, which the error then holds.
+    /// If the command line is invalid. Requests for help or version also come as an error.
     pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         let called = arguments.first().map_or(Path::new(""), Path::new);
-        // kubectl finds its plugins by this name; a person never types it.
+        // kubectl finds its plugins by this name; people never type it.
         let plugin = called
             .file_stem()
             .is_some_and(|name| name == "kubectl-fluxkeep");
@@ -79,7 +79,7 @@ impl Cli {
         Self::from_arg_matches(&matches)
     }
 
-    /// Does what was asked.
+    /// Runs the subcommand and returns its exit code.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let mut output = Output::new(self.quiet);

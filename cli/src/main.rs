@@ -13,7 +13,7 @@ fn main() -> ExitCode {
             .print()
             .map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
         Err(asked) if asked.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // Nowhere to complain when even that cannot be written.
+            // Ignores a failed write, since the error could not be printed either.
             let _ = asked.print();
             ExitCode::from(2)
         }

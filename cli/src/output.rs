@@ -1,8 +1,8 @@
-//! Where text goes: stdout for what was asked for, stderr for what went wrong.
+//! Output: results on stdout, errors and notes on stderr.
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 
-/// The terminal, a pipe or a file.
+/// Writes to a terminal, a pipe or a file.
 #[derive(Debug)]
 pub struct Output {
     quiet: bool,
@@ -10,7 +10,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Colours only on a terminal, and not where `NO_COLOR` is set.
+    /// Uses colours only on a terminal, and not if `NO_COLOR` is set.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -20,21 +20,21 @@ impl Output {
         }
     }
 
-    /// Whether text may be coloured.
+    /// True if text may be coloured.
     #[must_use]
     pub fn colour(&self) -> bool {
         self.colour
     }
 
-    /// Writes text to stdout, unless told to be quiet.
+    /// Writes text to stdout, unless quiet.
     ///
     /// # Errors
-    /// When stdout cannot be written; a reader that went away is no error.
+    /// If stdout cannot be written; a closed pipe is no error.
     pub fn text(&mut self, text: &str) -> std::io::Result<()> {
         if self.quiet { Ok(()) } else { self.data(text) }
     }
 
-    /// Writes to stdout what another program is to read; being quiet does not leave it empty.
+    /// Writes data for another program to stdout, even if quiet.
     ///
     /// # Errors
     /// As [`Output::text`].
@@ -51,14 +51,14 @@ impl Output {
         })
     }
 
-    /// Writes a note to stderr, unless told to be quiet.
+    /// Writes a note to stderr, unless quiet.
     pub fn note(&mut self, text: &str) {
         if !self.quiet {
             self.error(text);
         }
     }
 
-    /// Writes one line to stderr. There is nowhere to complain when that fails.
+    /// Writes a line to stderr. A failed write is ignored, since it could not be reported.
     pub fn error(&mut self, text: &str) {
         let _ = writeln!(stderr(), "fluxkeep: {text}");
     }

@@ -1,4 +1,4 @@
-//! `fluxkeep preflight`: rendered manifests against a snapshot.
+//! `fluxkeep preflight`: judges rendered manifests against a snapshot.
 
 use std::path::PathBuf;
 
@@ -24,22 +24,22 @@ pub struct Args {
     /// The name of the release that the manifests belong to.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
     release_name: Option<String>,
-    /// Its namespace: objects without one go there, and the engine is looked for there, too.
+    /// The release's namespace: for objects without one, and also searched for the engine.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
-    /// Levels, overrides, the engine's namespaces.
+    /// The policy file: levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A catalogue of Flux releases, instead of the one that fluxkeep was built with.
+    /// A catalogue of Flux releases that replaces the built-in one.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
-    /// How findings are written.
+    /// The format of the findings.
     #[arg(long, env = "FLUXKEEP_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = format)]
     format: Format,
-    /// Where to write; without it, stdout.
+    /// The file to write; without it, stdout.
     #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
-    /// A rule that lacks a fact fails, too.
+    /// Also fails if a rule lacks a fact.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
     /// Rendered manifests: files, folders, or - for stdin.
@@ -55,10 +55,10 @@ fn format(text: &str) -> Result<Format, String> {
         .ok_or(format!("write one of {known}"))
 }
 
-/// Judges the manifests and writes what was found.
+/// Judges the manifests and writes the findings.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// If a file cannot be read or written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     ensure!(
         stdins(args) <= 1,

@@ -1,4 +1,4 @@
-//! `fluxkeep snapshot`: from a cluster to a file.
+//! `fluxkeep snapshot`: writes a cluster's snapshot to a file.
 
 use std::path::PathBuf;
 
@@ -14,19 +14,19 @@ use crate::{Found, Output};
 pub struct Args {
     #[command(flatten)]
     access: Access,
-    /// Where to write; without it, stdout.
+    /// The file to write; without it, stdout.
     #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
-    /// An object that cannot be read fails, too.
+    /// Also fails if an object cannot be read.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
 }
 
-/// Takes the whole snapshot, then writes it. Of an object that cannot be read only the head is in it, and
-/// stderr names it.
+/// Takes the whole snapshot, then writes it. An unreadable object is reduced to its head and named
+/// on stderr.
 ///
 /// # Errors
-/// When the cluster cannot be reached or refuses a list, or the file cannot be written.
+/// If the cluster is unreachable or refuses a list, or the file cannot be written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! `fluxkeep adopt` between a read and a write, and called wrongly: what a real cluster does too seldom.
+//! `fluxkeep adopt` with conflicting writers or wrong arguments, rare in a real cluster.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -14,10 +14,10 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-/// What was asked: `GET` or the patch's type, and the body.
+/// The requests: `GET` or the patch's type, with the body.
 type Asked = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// An apiserver with one Service, which somebody else writes before each of the first `conflicts` patches.
+/// A fake apiserver with one Service, which changes before each of the first `conflicts` patches.
 fn apiserver(conflicts: usize) -> (Cluster, Asked) {
     let asked = Asked::default();
     let log = asked.clone();
@@ -126,7 +126,7 @@ async fn a_conflict_is_read_anew_and_what_has_to_go_goes_first() {
 async fn whoever_writes_all_the_time_is_told_of() {
     let (cluster, asked) = apiserver(usize::MAX);
     let error = cluster.bring(&stamp("u"), Way::Undo).await.map(|_| ());
-    // The annotation was never written: there is nothing to undo.
+    // The annotation was never written, so there is nothing to undo.
     assert!(error.is_ok(), "{error:?}");
     assert_eq!(asked.lock().unwrap().len(), 1);
     let error = cluster

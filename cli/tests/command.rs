@@ -1,4 +1,4 @@
-//! The command as a person and a pipeline use it.
+//! The command as people and pipelines use it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -25,7 +25,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A snapshot and a manifest in which every Bucket stored as v1 is lost.
+/// A snapshot, and a manifest that loses every Bucket stored as v1.
 fn files() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (snapshot, manifest) = (

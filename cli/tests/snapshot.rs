@@ -1,4 +1,4 @@
-//! `fluxkeep snapshot` against an apiserver on a socket, and what it writes as preflight's snapshot.
+//! `fluxkeep snapshot` against an apiserver on a socket, and its output as preflight's snapshot.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-/// An apiserver with one CRD, and a kubeconfig for it. Its thread ends with the test program.
+/// A fake apiserver with one CRD, and a kubeconfig for it. Its thread ends with the test program.
 fn apiserver() -> (tempfile::TempDir, PathBuf) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,7 +32,7 @@ fn apiserver() -> (tempfile::TempDir, PathBuf) {
 fn answer(mut stream: &TcpStream) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     while let Some(asked) = lines.next() {
-        // The head ends with an empty line; a GET has no body.
+        // An empty line ends the head; a GET has no body.
         let _ = lines.by_ref().find(String::is_empty);
         let body = json!({"metadata": {}, "items": items(&asked)}).to_string();
         let head = format!(

@@ -38,8 +38,8 @@ impl LargeReviews {
     /// Starts a thread with this name, inside the current runtime. At most `most` reviews wait, and
     /// `bytes` limits the bodies that wait or are judged.
     ///
+    /// # Errors
     /// If the system has no thread to give.
-    /// When the system has no thread to give.
     pub(crate) fn start(name: &str, most: usize, bytes: usize) -> std::io::Result<Self> {
         let (works, mut waiting) = mpsc::channel::<Work>(most);
         let runtime = Handle::current();
@@ -58,8 +58,8 @@ impl LargeReviews {
 
     /// Runs the work for a body of `bytes` in its turn, before the deadline if one is given.
     ///
+    /// # Errors
     /// If the work was not done.
-    /// When it was not done.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,

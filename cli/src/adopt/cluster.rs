@@ -1,10 +1,9 @@
-//! The shell: metadata of the engine's objects, read and written one object at a time.
+//! Reads and writes the metadata of the engine's objects, one object at a time.
 //!
-//! What is to stand is written by server-side apply: it is visible as fluxkeep's, and repeated it changes
-//! nothing. What has to go cannot be: an apply takes away only what the same field manager applied
-//! earlier, and another tool wrote these. So that is a merge patch with null, and it comes first: cut off
-//! between the two, an object is nobody's, and not of two owners. Each write names the uid and the version
-//! that it was planned by.
+//! Wanted keys are written by server-side apply: they show fluxkeep as their manager, and a
+//! repeated apply changes nothing. Apply cannot remove keys of other managers, so a merge patch
+//! with null does. The patch comes first: after an interruption an object has no owner rather than
+//! two. Each write names the uid and resourceVersion that the plan saw.
 
 use std::time::Duration;
 
@@ -24,52 +23,52 @@ use super::holds::Hold;
 use super::plan::Seen;
 use super::stamp::{Stamp, Way};
 
-/// By this the apiserver tells what adoption wrote.
+/// The field manager of adoption's writes.
 const MANAGER: &str = "fluxkeep-adopt";
-/// Half of what an apiserver gives itself for a request; these take milliseconds.
+/// Half of the apiserver's own limit for a request; these requests take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Whoever writes an object this often between a read and a write does not stop.
+/// Attempts per object: a competitor that wins this often does not stop.
 const TRIES: usize = 5;
 
-/// A cluster whose engine is handed over.
+/// A cluster whose engine is adopted.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
 }
 
-/// What became of an object.
+/// The result for an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// It was written.
+    /// The object was written.
     Changed,
-    /// It was so already.
+    /// The object needed no change.
     Unchanged,
-    /// It does not live any more, or another lives by its name.
+    /// The object is gone, or another object took its name.
     Gone,
 }
 
-/// An object that was moved one way or the other.
+/// The result of moving an object in either direction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// What became of it.
+    /// The result.
     pub done: Done,
-    /// The keys that somebody else wrote since; they were left alone.
+    /// Keys that another writer changed since; they were left alone.
     pub strange: Vec<String>,
 }
 
-/// Why a request had no answer of use.
+/// The reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The apiserver refused, or was not reached.
+    /// The apiserver refused or was unreachable.
     #[error("{}{}", reason(.0), hint(.0))]
     Refused(kube::Error),
-    /// The connection stands and nothing comes.
+    /// The connection is open but silent.
     #[error("nothing was heard for {} s", PATIENCE.as_secs())]
     Silence,
-    /// Not a kind of the engine.
+    /// The kind is none of the engine's.
     #[error("{0} is no kind of the engine")]
     Kind(String),
-    /// What the apiserver sent.
+    /// The answer could not be parsed.
     #[error("the answer is not readable: {0}")]
     Unreadable(String),
 }
@@ -87,10 +86,10 @@ impl Cluster {
         Self { client }
     }
 
-    /// An object as it lives, with every label and annotation that fluxkeep looks at; none where it is gone.
+    /// The live object with all labels and annotations that fluxkeep reads; `None` if it is gone.
     ///
     /// # Errors
-    /// When the apiserver refuses or cannot be reached.
+    /// If the apiserver refuses or cannot be reached.
     pub async fn see(&self, object: &Object) -> Result<Option<Seen>, Failure> {
         let key = object.key();
         let Some(live) = self.read(&key).await? else {
@@ -111,7 +110,7 @@ impl Cluster {
         }))
     }
 
-    /// What an owner does that is a custom resource, read in a version that the cluster serves.
+    /// The state of an owner that is a custom resource, read in a version that the cluster serves.
     ///
     /// # Errors
     /// As [`Cluster::see`].
@@ -139,8 +138,8 @@ impl Cluster {
         })
     }
 
-    /// Brings an object to one end of its stamp. What is there already is not written; where somebody
-    /// else wrote since, an adoption leaves the whole object and an undoing that one label.
+    /// Moves an object to one end of its stamp; writes nothing if already there. If another writer
+    /// changed a key, an adoption skips the whole object, an undo only that key.
     ///
     /// # Errors
     /// As [`Cluster::see`].
@@ -222,7 +221,7 @@ impl Cluster {
         )
     }
 
-    /// By force: another value is what the stamp says was there, and is in the undo file.
+    /// Applies with force: the undo file holds the other owner's value.
     async fn apply(
         &self,
         stamp: &Stamp,
@@ -245,7 +244,7 @@ impl Cluster {
     }
 }
 
-/// True if an owner leaves its objects alone, also when it is deleted.
+/// True if an owner leaves its objects alone, even when deleted.
 fn rests(live: &DynamicObject, by: Rest) -> bool {
     match by {
         Rest::Suspend => {
@@ -260,8 +259,8 @@ fn rests(live: &DynamicObject, by: Rest) -> bool {
     }
 }
 
-/// Whoever owns fields of an object besides Helm and fluxkeep. Owners of metadata or status alone are
-/// left out: a chart's labels are written by adoption, and nobody applies a status.
+/// Managers that own fields besides Helm and fluxkeep. Those that own only metadata or status do
+/// not count: adoption itself writes the chart's labels, and charts apply no status.
 fn managers(live: &ObjectMeta) -> Vec<String> {
     let mut managers = Vec::new();
     for entry in live.managed_fields.iter().flatten() {
@@ -304,7 +303,7 @@ async fn heard<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, Fai
         .map_err(Failure::Refused)
 }
 
-/// The cause is often knowable.
+/// A possible cause or remedy; empty if none is known.
 fn hint(error: &kube::Error) -> &'static str {
     let kube::Error::Api(status) = error else {
         return "; is the cluster of the kubeconfig reachable?";

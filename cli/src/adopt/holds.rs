@@ -1,4 +1,4 @@
-//! Who else owns the objects that a release takes over, and whether that owner lets go of them.
+//! Other owners of the objects that a release takes over, and whether these owners let go.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use fluxkeep::helm::Owner;
 use fluxkeep::object::Object;
 use fluxkeep::owners::{Holder, holders};
 
-/// What an owner does with the objects that carry its marks.
+/// An owner's hold on the objects with its marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// It writes its marks anew, and deletes what carries them.
+    /// The owner rewrites its marks and deletes objects that carry them.
     Applies,
-    /// Nothing until it is resumed.
+    /// The owner is suspended and does nothing until resumed.
     Suspended,
-    /// It is not in this cluster.
+    /// The owner is not in this cluster.
     Gone,
-    /// The person says that it lets go, by `--take-over`.
+    /// A person confirms by `--take-over` that the owner lets go.
     TakenOver,
 }
 
-/// The owners of the objects, each by [`Holder`]'s words, and what they do.
+/// The owners by their [`Holder`] text, each with its hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holds(BTreeMap<String, Hold>);
 
@@ -32,18 +32,18 @@ impl FromIterator<(Holder, Hold)> for Holds {
 }
 
 impl Holds {
-    /// Every owner and what it does, in the order of their names.
+    /// All owners with their holds, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Hold)> {
         self.0.iter().map(|(holder, hold)| (holder.as_str(), *hold))
     }
 
-    /// What an owner does. One that nobody looked for may apply its objects.
+    /// The owner's hold; an unknown owner counts as applying its objects.
     fn of(&self, holder: &Holder) -> Hold {
         let known = self.0.get(&holder.to_string());
         known.copied().unwrap_or(Hold::Applies)
     }
 
-    /// The object without the marks of owners that let go of it.
+    /// The object without the marks of owners that let go.
     #[must_use]
     pub fn settled(&self, object: &Object) -> Object {
         let mut settled = object.clone();
@@ -55,7 +55,7 @@ impl Holds {
         settled
     }
 
-    /// The owner that stands in this release's way, if one does.
+    /// The owner that prevents this release from taking the object, if any.
     #[must_use]
     pub fn in_the_way(&self, object: &Object, owner: &Owner) -> Option<Holder> {
         let mut others = strangers(object, owner);
@@ -63,13 +63,13 @@ impl Holds {
     }
 }
 
-/// The owners of an object, but for this release.
+/// The owners of an object other than this release.
 pub fn strangers(object: &Object, owner: &Owner) -> impl Iterator<Item = Holder> {
     let is_ours = |holder: &Holder| holder.release().as_ref() == Some(owner);
     holders(object).filter(move |holder| !is_ours(holder))
 }
 
-/// Why an object cannot be taken over, and what to do.
+/// The reason why an object cannot be taken over, with a remedy.
 #[must_use]
 pub fn refusal(holder: &Holder) -> String {
     let deletes_by = holder.tool.deletes_by;

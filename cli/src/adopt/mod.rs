@@ -1,8 +1,8 @@
-//! `fluxkeep adopt`: hands the engine as it lives to a Helm release, so that a Helm that takes over
-//! nothing by itself installs over it.
+//! `fluxkeep adopt`: hands the live engine to a Helm release. Then even a Helm that takes nothing
+//! over by itself can install over the engine.
 //!
-//! It shows the plan and touches nothing, unless told `--yes`. Before the first write, what was there is
-//! on the disk; run again after whatever cut it off, it does the rest.
+//! Without `--yes`, the command only shows the plan. The former state is on disk before the first
+//! write; after an interruption, another run does the rest.
 
 pub mod cluster;
 pub mod holds;
@@ -41,18 +41,18 @@ pub struct Args {
     /// The name of the release that takes over.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_name: Option<String>,
-    /// Its namespace; the engine is looked for there, too.
+    /// The release's namespace; it is also searched for the engine.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_namespace: Option<String>,
     #[command(flatten)]
     access: Access,
-    /// Shows what would be done and touches nothing: the default.
+    /// Shows the plan and changes nothing: the default.
     #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new(), conflicts_with = "yes")]
     dry_run: bool,
-    /// Carries the plan out.
+    /// Performs the plan.
     #[arg(long, env = "FLUXKEEP_YES", value_parser = FalseyValueParser::new())]
     yes: bool,
-    /// Where what was there is written to first; without it, fluxkeep-adopt-NAMESPACE-NAME.json here.
+    /// The file that records the former state; without it, fluxkeep-adopt-NAMESPACE-NAME.json here.
     #[arg(
         long,
         env = "FLUXKEEP_UNDO_FILE",
@@ -60,23 +60,23 @@ pub struct Args {
         conflicts_with = "undo"
     )]
     undo_file: Option<PathBuf>,
-    /// Puts back what stands in such a file; shows it only, without --yes.
+    /// Restores the state recorded in this file; without --yes, only shows it.
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     undo: Option<PathBuf>,
-    /// An owner that is gone or lets go of these objects, as a refusal names it: a Helm release, an Argo CD
-    /// application, a kapp app.
+    /// An owner that is gone or lets go of these objects, named as in the refusal: a Helm release,
+    /// an Argo CD application or a kapp app.
     #[arg(long, value_name = "OWNER", conflicts_with = "undo")]
     take_over: Vec<String>,
-    /// The release's rendered manifests: files, folders, or - for stdin. What it does not hold is left alone;
-    /// without them, it takes over the whole engine.
+    /// The release's rendered manifests: files, folders, or - for stdin. Other objects are left
+    /// alone; without manifests, the release takes over the whole engine.
     #[arg(value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
 }
 
-/// Shows the plan or carries it out, forward or back.
+/// Shows or performs the plan, forward or back.
 ///
 /// # Errors
-/// When a file or the cluster cannot be read or written. What was done by then is told.
+/// If a file or the cluster cannot be read or written. The message says how far the work came.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -140,7 +140,7 @@ async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Resul
     Ok(Found::Nothing)
 }
 
-/// Writes the undo file, then object by object.
+/// Writes the undo file, then the objects one by one.
 async fn carry_out(
     cluster: &Cluster,
     rows: &[Row],
@@ -263,7 +263,7 @@ fn by_hand(stamp: &Stamp) -> String {
     )
 }
 
-/// What the release holds, but for its hooks; none where nobody told.
+/// The keys of the manifests' objects without hooks; `None` without manifests.
 fn held(manifests: &[PathBuf], owner: &Owner) -> anyhow::Result<Option<Vec<Key>>> {
     if manifests.is_empty() {
         return Ok(None);
@@ -296,7 +296,7 @@ async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
     Ok(facts)
 }
 
-/// The objects with all that fluxkeep looks at, each of one moment; what went away meanwhile is left out.
+/// Reads each object's metadata; objects that are gone are left out.
 async fn see(
     cluster: &Cluster,
     objects: impl Iterator<Item = &Object>,
@@ -313,7 +313,7 @@ async fn see(
     Ok(seen)
 }
 
-/// Every other owner of these objects, and whether it lets go of them.
+/// The other owners of these objects, each with its hold.
 async fn holds(
     cluster: &Cluster,
     facts: &Facts,

@@ -1,4 +1,4 @@
-//! From the engine as it lives to what adoption writes on each object: pure.
+//! Plans adoption's writes on each live object; pure.
 
 use fluxkeep::adoption::{Adopter, Standing};
 use fluxkeep::engine::Engine;
@@ -12,41 +12,41 @@ use super::stamp::Stamp;
 /// A live object.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Its identity, labels and annotations.
+    /// The object's identity, labels and annotations.
     pub object: Object,
     /// `metadata.uid`.
     pub uid: String,
-    /// Whoever owns fields of it besides Helm, as server-side apply knows them.
+    /// Field managers other than Helm and fluxkeep that own fields of the object.
     pub managers: Vec<String>,
 }
 
-/// What becomes of one object.
+/// The plan for an object.
 #[derive(Debug)]
 pub struct Row {
-    /// How it stands to the release.
+    /// The object's relation to the release.
     pub standing: Standing,
-    /// What is written on it.
+    /// The writes.
     pub stamp: Stamp,
-    /// Why it cannot be taken over, and what to do.
+    /// The reason why the object cannot be taken over, with a remedy.
     pub refusal: Option<String>,
 }
 
-/// What is known when the plan is made.
+/// The inputs of the plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
-    /// By what the engine is known.
+    /// The engine's definition: its namespaces and names.
     pub engine: &'a Engine,
     /// The release that takes over.
     pub owner: &'a Owner,
-    /// The owners whose marks were seen.
+    /// The owners whose marks were found.
     pub holds: &'a Holds,
 }
 
 impl Planner<'_> {
-    /// A row an object, in their order.
+    /// A row per object, in the objects' order.
     #[must_use]
     pub fn plan(&self, seen: &[Seen]) -> Vec<Row> {
-        // An owner that lets go of an object holds it by nothing but its marks.
+        // An owner that lets go holds an object by its marks only, which adoption removes.
         let settled = |seen: &Seen| self.holds.settled(&seen.object);
         let facts = Facts::of(seen.iter().map(settled));
         let adopter = Adopter {
@@ -68,8 +68,8 @@ impl Planner<'_> {
     }
 }
 
-/// The live objects that the release takes over: of the engine those that it holds, or all of them where
-/// nobody told what it holds; and the CRDs that it brings.
+/// The live objects that the release takes over: all of the engine, or the engine's objects and the
+/// CRDs among `held`.
 pub fn taken<'a>(
     facts: &'a Facts,
     engine: &Engine,

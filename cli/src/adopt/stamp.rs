@@ -1,4 +1,4 @@
-//! What is written on one object, and what stood there before: either direction follows from it.
+//! A stamp records an object's changes with the former values, so both directions follow from it.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// The changes of one object. What stands there as wanted is among them: it was what it is to be.
+/// The changes of one object, including keys that already have the wanted value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Stamp {
@@ -16,51 +16,51 @@ pub struct Stamp {
     pub api_version: String,
     /// For example `Deployment`.
     pub kind: String,
-    /// None for a cluster-scoped object.
+    /// `None` for a cluster-scoped object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// `metadata.name`.
     pub name: String,
-    /// `metadata.uid`: another object that takes its name later is not meant.
+    /// `metadata.uid`, which excludes later objects of the same name.
     pub uid: String,
-    /// One a label or annotation.
+    /// A change per label or annotation.
     pub changes: Vec<Change>,
 }
 
-/// One label or annotation: what stood there, and what is to.
+/// The former and the wanted value of a label or annotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// Where it stands.
+    /// Labels or annotations.
     pub part: Part,
     /// For example `helm.sh/resource-policy`.
     pub key: String,
-    /// The value before; null where there was none.
+    /// The value before; null if the key was absent.
     pub was: Option<String>,
-    /// The value after; null where it is taken away.
+    /// The value after; null if the key is removed.
     pub is: Option<String>,
 }
 
 /// The direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// To what adoption wants.
+    /// To adoption's wanted values.
     Adopt,
-    /// Back to what was.
+    /// Back to the former values.
     Undo,
 }
 
-/// What an object's changes come to on the object as it lives.
+/// The changes compared with the live object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Left<'a> {
-    /// What is still to be done.
+    /// Changes that are still to be made.
     pub todo: Vec<&'a Change>,
-    /// Where neither value stands: somebody else wrote it since.
+    /// Changes whose key has neither value, because another writer changed it.
     pub strange: Vec<&'a Change>,
 }
 
 impl Stamp {
-    /// The stamp of a live object, with the edits that it needs or already has.
+    /// The stamp of a live object for the wanted edits.
     #[must_use]
     pub fn of(object: &Object, uid: &str, edits: &[Edit]) -> Self {
         let change = |edit: &Edit| Change {
@@ -83,7 +83,7 @@ impl Stamp {
         }
     }
 
-    /// What identifies the object.
+    /// The object's key.
     #[must_use]
     pub fn key(&self) -> Key {
         let group = self
@@ -98,12 +98,12 @@ impl Stamp {
         }
     }
 
-    /// The changes that change anything.
+    /// The changes that alter a value.
     pub fn real(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.was != change.is)
     }
 
-    /// What is left to do on the object as it lives.
+    /// The changes that the live object still needs.
     #[must_use]
     pub fn left(&self, live: &ObjectMeta, way: Way) -> Left<'_> {
         let mut left = Left {
@@ -121,7 +121,7 @@ impl Stamp {
         left
     }
 
-    /// A merge patch that makes these changes on the object of this version, and on no other.
+    /// A merge patch for these changes, valid only for the live object's version.
     #[must_use]
     pub fn merge(live: &ObjectMeta, changes: &[&Change], way: Way) -> Value {
         let entries = changes
@@ -130,8 +130,8 @@ impl Stamp {
         metadata(live, entries)
     }
 
-    /// All that is to stand on the object, as server-side apply takes it: whatever it left out of what
-    /// the same field manager wrote earlier, the apiserver would take away.
+    /// All wanted keys for server-side apply. The apiserver removes keys that the same manager
+    /// applied earlier but omits now.
     #[must_use]
     pub fn whole(&self, live: &ObjectMeta) -> Value {
         let stands = self
@@ -158,7 +158,7 @@ impl Stamp {
     }
 }
 
-/// Labels and annotations, for the object of this uid and version alone.
+/// Labels and annotations for the object with this uid and version only.
 fn metadata<'a>(live: &ObjectMeta, entries: impl Iterator<Item = (Part, &'a str, Value)>) -> Value {
     let mut metadata = Map::new();
     metadata.insert("uid".to_owned(), json!(live.uid));
@@ -183,18 +183,18 @@ fn metadata<'a>(live: &ObjectMeta, entries: impl Iterator<Item = (Part, &'a str,
 }
 
 impl Change {
-    /// What stands there now.
+    /// The current value of the key.
     fn now<'a>(&self, live: &'a ObjectMeta) -> Option<&'a str> {
         let map = match self.part {
             Part::Labels => &live.labels,
             Part::Annotations => &live.annotations,
-            // Adoption of what lives changes no pod.
+            // Adopting live objects changes no pod labels.
             Part::PodLabels => return None,
         };
         map.as_ref()?.get(&self.key).map(String::as_str)
     }
 
-    /// Where the change begins and where it ends.
+    /// The values before and after, in this direction.
     fn ends(&self, way: Way) -> (Option<&str>, Option<&str>) {
         let (was, is) = (self.was.as_deref(), self.is.as_deref());
         match way {
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// The keys that are left to do, and those that somebody else wrote.
+    /// The keys still to be changed, and those that another writer changed.
     fn left(labels: &[(&str, &str)], way: Way) -> (Vec<String>, Vec<String>) {
         let (stamp, live) = (stamp(), live(labels));
         let Left { todo, strange } = stamp.left(&live, way);

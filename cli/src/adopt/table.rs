@@ -1,4 +1,4 @@
-//! The plan as a table, and what is said below it.
+//! The plan as a table, with notes below.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::holds::{Hold, Holds};
 use super::plan::{Row, Seen};
 use super::stamp::{Change, Stamp};
 
-/// A row an object, and what the words in it mean.
+/// A row per object, and an explanation of the words.
 #[must_use]
 pub fn plan(rows: &[Row], owner: &Owner) -> String {
     let head = ["OBJECT", "STANDING", "WRITES", "TAKES OFF"].map(str::to_owned);
@@ -74,7 +74,7 @@ fn pair(change: &Change) -> String {
     )
 }
 
-/// What an undoing puts back, a row an object.
+/// The keys that an undo restores and removes, a row per object.
 #[must_use]
 pub fn undo(stamps: &[Stamp]) -> String {
     let head = ["OBJECT", "PUTS BACK", "TAKES OFF"].map(str::to_owned);
@@ -94,7 +94,7 @@ pub fn undo(stamps: &[Stamp]) -> String {
     )
 }
 
-/// Columns as wide as what is in them.
+/// Columns as wide as their longest cell.
 fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     let wide = |column: usize| {
         lines
@@ -116,14 +116,14 @@ fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     lines.iter().map(padded).collect()
 }
 
-/// What cannot be taken over, one line an object.
+/// The objects that cannot be taken over, one per line.
 #[must_use]
 pub fn refusals(rows: &[Row]) -> String {
     let told = |row: &Row| Some(format!("{}: {}\n", row.stamp, row.refusal.as_ref()?));
     rows.iter().filter_map(told).collect()
 }
 
-/// What a person has to think of afterwards, one line each.
+/// Advice for the time after the adoption, one item per line.
 #[must_use]
 pub fn advice(holds: &Holds, orphans: &[&Object], seen: &[Seen]) -> String {
     let mut lines: Vec<_> = holds.iter().filter_map(released).collect();
@@ -148,8 +148,8 @@ fn released((holder, hold): (&str, Hold)) -> Option<String> {
     Some(format!("{holder} {advice}\n"))
 }
 
-/// Helm 4 applies server-side. It fails, after its record is stored, at the first field that another
-/// manager owns and the chart writes differently.
+/// Helm 4 applies server-side. After storing its record, it fails at the first field that another
+/// manager owns with another value.
 fn conflicts(seen: &[Seen]) -> Option<String> {
     let owned: Vec<_> = seen
         .iter()
@@ -167,7 +167,7 @@ fn conflicts(seen: &[Seen]) -> Option<String> {
     })
 }
 
-/// The sum, and what comes next.
+/// The summary and the next step.
 #[must_use]
 pub fn sum(rows: &[Row], owner: &Owner, file: &Path) -> String {
     let todo = rows

@@ -1,4 +1,4 @@
-//! The file by which an adoption is undone: what stood on each object before anything was touched.
+//! The undo file: the state of each object before an adoption.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,27 +12,27 @@ use tempfile::NamedTempFile;
 
 use super::stamp::{Change, Stamp};
 
-/// An adoption, from what was to what is.
+/// An adoption with its former and new values.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
     /// The release that takes over, as `namespace/name`.
     pub release: String,
-    /// One an object.
+    /// A stamp per object.
     pub objects: Vec<Stamp>,
 }
 
-/// Where it is written unless told otherwise: one a release, in the current folder.
+/// The default path: a file per release, in the current folder.
 #[must_use]
 pub fn default_path(owner: &Owner) -> PathBuf {
     format!("fluxkeep-adopt-{}-{}.json", owner.namespace, owner.name).into()
 }
 
 impl Undo {
-    /// Reads what an adoption wrote.
+    /// Reads a file that an adoption wrote.
     ///
     /// # Errors
-    /// When the file is not readable or something else.
+    /// If the file is unreadable or of another format.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("reading the undo file {}", path.display());
         let text = std::fs::read_to_string(path).with_context(context)?;
@@ -41,8 +41,8 @@ impl Undo {
         undo.with_context(context)
     }
 
-    /// This adoption after an earlier one of the same release that was interrupted: what that one changed
-    /// already still was what it says.
+    /// Merges this adoption with an earlier, interrupted one of the same release. The earlier one
+    /// knows the true former values.
     #[must_use]
     pub fn after(self, earlier: Option<Self>) -> Self {
         let mut objects: BTreeMap<_, Stamp> = BTreeMap::new();
@@ -64,11 +64,11 @@ impl Undo {
         }
     }
 
-    /// Takes up what stands in the file, if it is there, and writes the whole: it is on the disk when
-    /// this returns, and never half of it.
+    /// Merges an existing file and writes the result. The file is on disk when this returns, and is
+    /// never half written.
     ///
     /// # Errors
-    /// When the file is another release's, not readable or not writable.
+    /// If the file is another release's, unreadable or not writable.
     pub fn keep(self, path: &Path) -> anyhow::Result<Self> {
         let earlier = match std::fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -100,14 +100,14 @@ impl Undo {
         file.write_all((serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path)?;
-        // The name is on the disk once the folder is.
+        // The new name is durable only once the folder is synced.
         File::open(folder)?.sync_all()?;
         Ok(())
     }
 }
 
-/// Adds to the changes of an object what an earlier run knew of it. What is as it is to be now was
-/// otherwise before; what is to be changed now was not changed then.
+/// Adds an earlier run's changes of an object. A key that already has the wanted value gets its
+/// former value from there; a key still to be changed was not changed by that run.
 fn merge(changes: &mut Vec<Change>, earlier: Vec<Change>) {
     for old in earlier {
         let same = changes

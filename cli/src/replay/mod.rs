@@ -1,4 +1,4 @@
-//! `fluxkeep replay`: the real server, a snapshot, and the reviews that an incident sends.
+//! `fluxkeep replay`: plays an incident's reviews against the real server and a snapshot.
 
 mod review;
 mod scenario;
@@ -26,7 +26,7 @@ use tell::{Heard, beside, paint, paragraph, question, quoted};
 /// The flags of `fluxkeep replay`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which story.
+    /// The story to play.
     #[arg(
         long,
         env = "FLUXKEEP_SCENARIO",
@@ -34,16 +34,16 @@ pub struct Args {
         default_value = "incident"
     )]
     scenario: Scenario,
-    /// Leaves the server running afterwards, to be asked with curl.
+    /// Keeps the server running afterwards, to be asked with curl.
     #[arg(long, env = "FLUXKEEP_SERVE", value_parser = FalseyValueParser::new())]
     serve: bool,
 }
 
-/// How a step is to be read.
+/// Explains the output of a step.
 const LEGEND: &str = "Each step is a review, sent to the real server over HTTPS as the apiserver would send it: what was \
                       asked, what happened without fluxkeep, what fluxkeep answered.";
 
-/// A server on stage, and a client that trusts it.
+/// A running server with its facts, and a client that trusts the server.
 struct Theatre {
     stage: Arc<Stage>,
     client: Client,
@@ -52,10 +52,10 @@ struct Theatre {
     authority: String,
 }
 
-/// Plays a story. Nothing to refuse means here: every answer was as it must be.
+/// Plays a story. Returns [`Found::Nothing`] if every answer was as expected.
 ///
 /// # Errors
-/// When the server cannot start or be reached.
+/// If the server cannot start or be reached.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     tokio::runtime::Runtime::new()?.block_on(play(args, output))
 }
@@ -63,7 +63,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
 async fn play(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let story = args.scenario.story()?;
     let stage = Stage::new(stage::facts(&story.stage)?);
-    // Nobody keeps a connection here that it would hurt to cut.
+    // No lingering: no client would be harmed by a cut connection.
     let limits = Limits {
         linger: Duration::ZERO,
         ..Limits::default()
@@ -206,9 +206,9 @@ async fn end(
     })
 }
 
-/// Leaves the server to a person, with everything that a curl line needs.
+/// Keeps the server running and prints curl commands for it.
 async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow::Result<()> {
-    // The review that is handed over is the first one: the cluster is again as it was then.
+    // Restores the story's first state, because the printed command sends the first review.
     theatre.stage.set(stage::facts(&story.stage)?);
     let folder = tempfile::tempdir().context("making a folder for the authority and a review")?;
     let first = story.steps.iter().find_map(|step| {
@@ -221,7 +221,7 @@ async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow:
     let review = first.context("the story has no review")?.ask.review(1);
     let authority = write(folder.path(), "ca.pem", &theatre.authority)?;
     let review = write(folder.path(), "review.json", &review)?;
-    // From before it is told on: a process that does not listen is ended by the signal.
+    // Installed before the output: without a handler, Ctrl-C would end the process.
     let mut interrupted = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
     output.text(&format!(
         "\nThe server goes on until Ctrl-C. Ask it yourself, in another terminal:\n\n  \

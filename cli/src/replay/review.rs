@@ -4,7 +4,7 @@ use anyhow::Context;
 use fluxkeep::helm::record::{Driver, write};
 use serde_json::{Value, json};
 
-/// What the apiserver is asked, and by whom.
+/// A request to the apiserver and its user.
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
     pub(super) operation: &'static str,
@@ -50,7 +50,7 @@ impl Ask {
         }
     }
 
-    /// `CREATE secrets flux-system/sh.helm.release.v1.flux.v1`
+    /// The request in one line, as `CREATE secrets flux-system/sh.helm.release.v1.flux.v1`.
     pub(super) fn line(&self) -> String {
         let space = self.text("/metadata/namespace");
         let slash = if space.is_empty() { "" } else { "/" };
@@ -62,7 +62,7 @@ impl Ask {
         )
     }
 
-    /// The review with this number in its uid, keys in the apiserver's order.
+    /// The review with `number` in its uid and keys in the apiserver's order.
     pub(super) fn review(&self, number: usize) -> String {
         let (group, version) = self
             .text("/apiVersion")
@@ -112,7 +112,7 @@ impl Ask {
     }
 }
 
-/// The Secret in which Helm keeps a revision of a release.
+/// The Secret in which Helm stores a revision of a release.
 pub(super) fn record(
     name: &str,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! The stories: what is asked in which order, what must come out, what happened without fluxkeep.
+//! The stories: reviews in order, their expected answers, and the course without fluxkeep.
 
 use anyhow::Context;
 use fluxkeep::catalogue::{Catalogue, Release};
@@ -16,7 +16,7 @@ pub enum Scenario {
     BlockedUpgrade,
     /// Flux 2.4 is upgraded to 2.5.
     SafeBump,
-    /// Somebody else's chart drops a version of its CRD.
+    /// A stranger's chart drops a version of its CRD.
     StrangersCrd,
 }
 
@@ -24,26 +24,26 @@ pub enum Scenario {
 pub(super) struct Story {
     pub(super) title: &'static str,
     pub(super) before: &'static str,
-    /// What is live when it begins.
+    /// The live objects at the start.
     pub(super) stage: Vec<Value>,
     pub(super) steps: Vec<Step>,
     pub(super) end: &'static str,
 }
 
-/// One thing that happens.
+/// A step of a story.
 pub(super) enum Step {
     /// A review and its answer.
     Asked(Box<Asked>),
-    /// The cluster moved on: what happened, and what is live now.
+    /// A change of the cluster: a description, and the live objects after it.
     Moved(&'static str, Vec<Value>),
 }
 
-/// A review, the answer that must come, and what happened without fluxkeep.
+/// A review with the expected answer and the course without fluxkeep.
 pub(super) struct Asked {
     pub(super) title: &'static str,
     pub(super) ask: Ask,
     pub(super) without: &'static str,
-    /// The rules that refuse; none where it is let through.
+    /// The rules that refuse; empty if the request passes.
     pub(super) refused_by: &'static [&'static str],
     /// The rules that warn.
     pub(super) warned_by: &'static [&'static str],
@@ -83,7 +83,7 @@ fn incident() -> anyhow::Result<Story> {
     })
 }
 
-/// The older Flux, at every door that it passes.
+/// The older Flux at each door on its way.
 fn refused(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     let older = chart(release("2.3.0")?, false)?;
     let bucket = "buckets.source.toolkit.fluxcd.io";
@@ -125,7 +125,7 @@ fn refused(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     ])
 }
 
-/// The remediation's deletes, in Helm's order.
+/// The remediation's deletions, in Helm's order.
 fn deletes(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     let delete = |resource, kind, name| {
         Ok::<_, anyhow::Error>(Ask::delete(resource, HELM, find(live, kind, name)?))
@@ -181,14 +181,14 @@ fn deletes(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     ])
 }
 
-/// The way that works: adopt with the same Flux, then upgrade.
+/// The working way: adopt with the same Flux version, then upgrade.
 fn healthy(live: &[Value]) -> anyhow::Result<Vec<Step>> {
     let mut steps = adoption(live)?;
     steps.extend(upgrade()?);
     Ok(steps)
 }
 
-/// A step that passes with fluxkeep and without it.
+/// A step that passes with and without fluxkeep.
 fn through(title: &'static str, ask: Ask) -> Step {
     asked(Asked {
         title,

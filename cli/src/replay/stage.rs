@@ -1,4 +1,4 @@
-//! The cluster on stage: what is live now, and what a chart would render for a Flux release.
+//! The story's cluster: the live objects, and the output of a chart for a Flux release.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::{BUILT_IN, Source};
 use serde_json::{Value, json};
 
-/// Facts that the story moves on.
+/// Facts that the story changes.
 #[derive(Debug)]
 pub(super) struct Stage {
     facts: RwLock<Arc<Facts>>,
@@ -45,7 +45,7 @@ impl Source for Stage {
     }
 }
 
-/// The objects of a snapshot's text.
+/// The facts of these objects.
 pub(super) fn facts(objects: &[Value]) -> anyhow::Result<Facts> {
     let stream: Vec<String> = objects.iter().map(Value::to_string).collect();
     Ok(Facts::of(
@@ -58,8 +58,8 @@ pub(super) fn installed() -> anyhow::Result<Vec<Value>> {
     serde_saphyr::from_multiple(BUILT_IN).context("reading the built-in snapshot")
 }
 
-/// What the community's chart renders for a release, as far as the judge looks at it. With `kept`,
-/// as a post-renderer leaves it that writes `helm.sh/resource-policy: keep` on every object.
+/// The parts of the community chart's output for a release that the judge reads. With `kept`, each
+/// object carries `helm.sh/resource-policy: keep`, as a post-renderer adds it.
 pub(super) fn chart(release: &Release, kept: bool) -> anyhow::Result<Vec<Value>> {
     let mut objects = installed()?;
     objects.retain(|object| !matches!(kind(object), "Namespace" | "ResourceQuota"));
@@ -88,7 +88,7 @@ pub(super) fn chart(release: &Release, kept: bool) -> anyhow::Result<Vec<Value>>
     Ok(objects)
 }
 
-/// What is live after a chart was installed as release `flux`, over what was stored before.
+/// The live objects after release `flux` was installed; only the storage version counts as stored.
 pub(super) fn deployed(release: &Release) -> anyhow::Result<Vec<Value>> {
     let mut objects = chart(release, true)?;
     for object in &mut objects {
@@ -140,7 +140,7 @@ pub(super) fn set(object: &mut Value, pointer: &str, key: &str, value: Value) {
     }
 }
 
-/// Gives a CRD the versions that the release offers.
+/// Gives a CRD the release's versions, and removes its status.
 fn offer(object: &mut Value, release: &Release) {
     let name = object
         .pointer("/metadata/name")
@@ -156,7 +156,7 @@ fn offer(object: &mut Value, release: &Release) {
     set(object, "", "status", Value::Null);
 }
 
-/// Gives a Deployment the image that the release ships.
+/// Gives a Deployment the release's image.
 fn run(object: &mut Value, release: &Release) {
     let name = object
         .pointer("/metadata/name")

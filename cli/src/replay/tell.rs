@@ -1,4 +1,4 @@
-//! The story in a terminal.
+//! Formats the story for a terminal.
 
 use fluxkeep::admission::Envelope;
 use serde_json::Value;
@@ -6,27 +6,27 @@ use textwrap::{Options, WordSplitter};
 
 use super::review::Ask;
 
-/// Fits a terminal of 100 columns and a page.
+/// Columns of text: fits a terminal of 100 columns, and a page.
 const WIDTH: usize = 100;
-/// As wide as a label.
+/// The indentation below a label, as wide as the label.
 const INDENT: &str = "             ";
 
-/// Text in this width.
+/// Text wrapped to the width.
 pub(super) fn paragraph(text: &str) -> String {
     filled(text, "", "")
 }
 
-/// `label` and text beside it, further lines below the text.
+/// `label` with text beside it; further lines are indented to the text.
 pub(super) fn beside(label: &str, text: &str) -> String {
     filled(text, &format!("   {label:<10}"), INDENT)
 }
 
-/// A line of an answer, its further lines a little further in.
+/// A line of an answer; its wrapped lines are indented a little more.
 pub(super) fn quoted(line: &str) -> String {
     filled(line, INDENT, &format!("{INDENT}  "))
 }
 
-/// Wrapped at blanks alone: a URL or a user's name that is cut cannot be copied.
+/// Wraps at blanks only: a broken URL or user name cannot be copied.
 fn filled(text: &str, first: &str, next: &str) -> String {
     let options = Options::new(WIDTH)
         .word_splitter(WordSplitter::NoHyphenation)
@@ -34,7 +34,7 @@ fn filled(text: &str, first: &str, next: &str) -> String {
     textwrap::fill(text, options.initial_indent(first).subsequent_indent(next)) + "\n"
 }
 
-/// Coloured, where colour is wanted.
+/// Text in a colour, if colours are on.
 pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
     if colour {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
@@ -43,13 +43,13 @@ pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
     }
 }
 
-/// Who asks for what.
+/// The request and its user, in a line.
 pub(super) fn question(ask: &Ask) -> String {
     let user = ask.user.rsplit(':').next().unwrap_or_default();
     format!("{}, by {user}", ask.line())
 }
 
-/// What an answer says: whether it was let through, the refusal, the warnings, the rules of each.
+/// An answer: allowed or not, the refusal's message and rules, and the warnings.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) allowed: bool,
@@ -59,8 +59,8 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Reads an AdmissionReview's response, as the apiserver would. None where it is no answer to
-    /// the review.
+    /// Parses an AdmissionReview's response as the apiserver would. `None` if the response does not
+    /// answer the review.
     pub(super) fn read(review: &str, answer: &[u8]) -> Option<Self> {
         let answer: Value = serde_json::from_slice(answer).ok()?;
         let response = answer.get("response")?;
@@ -108,7 +108,7 @@ impl Heard {
     }
 }
 
-/// The samples of a scrape that say something: what was reviewed and found, zeroes left out.
+/// The samples of a scrape about reviews, findings and controllers, without zeroes.
 pub(super) fn samples(metrics: &str) -> String {
     let told = [
         "fluxkeep_admission_reviews_total",

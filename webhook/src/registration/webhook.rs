@@ -235,7 +235,7 @@ pub(super) fn mutating_webhook(webhook: ValidatingWebhook) -> MutatingWebhook {
     }
 }
 
-/// Asked again where another webhook changed what was judged, or took away what was added.
+/// Reinvoked if a later webhook changed the judged object or removed the mutation's addition.
 pub(super) fn reinvoked() -> MutatingWebhook {
     MutatingWebhook {
         reinvocation_policy: Some("IfNeeded".to_owned()),
