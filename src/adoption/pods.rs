@@ -1,9 +1,9 @@
-//! The labels of pods that selectors rely on: where the release's template would drop or alter one, it
-//! stays.
+//! Keeps the pod labels on which selectors rely, if the release's template would drop or change
+//! them.
 //!
-//! A Service without pods and a NetworkPolicy that no longer means the controllers are no errors to
-//! anybody: the engine is cut off and every object is healthy. Whether a selector still fits is told by
-//! what the cluster will hold: the release's, where the release writes it, or else the live one.
+//! A Service without pods is no error to anybody, nor is a NetworkPolicy that no longer selects the
+//! controllers. The engine is cut off while every object looks healthy. The selectors that the
+//! cluster will hold decide: the release's own, or else the live ones.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::object::{Body, Key, Marks, Object, Selector, Workload};
 
-/// What will select pods once the release is applied.
+/// The objects that select pods once the release is applied.
 #[derive(Debug, Default)]
 pub struct Selecting<'a> {
     facts: Option<&'a Facts>,
@@ -20,8 +20,8 @@ pub struct Selecting<'a> {
 }
 
 impl<'a> Selecting<'a> {
-    /// The live Services and NetworkPolicies, and over them those of the release. Without facts nothing is
-    /// known of any pod.
+    /// The live Services and NetworkPolicies, overwritten by the release's. Without facts no pod
+    /// labels are known.
     #[must_use]
     pub fn after(facts: Option<&'a Facts>, release: impl Iterator<Item = &'a Object>) -> Self {
         let live = facts.into_iter().flat_map(Facts::objects);
@@ -34,7 +34,7 @@ impl<'a> Selecting<'a> {
         }
     }
 
-    /// What has to stay on the pods of one of the engine's workloads.
+    /// The labels that must stay on the pods of an engine workload.
     #[must_use]
     pub fn plan(&self, engine: &Engine, new: &Object) -> Vec<Edit> {
         let live = self.facts.and_then(|facts| facts.live(&new.key()));
@@ -69,7 +69,7 @@ impl<'a> Selecting<'a> {
         edits
     }
 
-    /// Whether another selector asks for the value that the template gives this label: two cannot have it.
+    /// True if another selector needs the template's value of this label, which has one value.
     fn is_taken(&self, new: &Object, now: &Workload, key: &str) -> bool {
         let fitting = self
             .near(new)
@@ -80,7 +80,7 @@ impl<'a> Selecting<'a> {
                 .any(|term| term.key == key)
     }
 
-    /// What selects in the namespace of an object.
+    /// The selectors in an object's namespace.
     fn near(&self, new: &Object) -> impl Iterator<Item = (&'a Object, &'a Selector)> {
         let near = self
             .objects
@@ -90,7 +90,7 @@ impl<'a> Selecting<'a> {
     }
 }
 
-/// The workload's own selector can never be changed: the apiserver refuses a template that does not fit.
+/// Keeps labels of the workload's own immutable selector: the apiserver refuses other templates.
 fn own(now: &Workload, was: &Workload) -> Vec<Edit> {
     let lost = was
         .selector
@@ -151,7 +151,7 @@ mod tests {
         read(&text, Reading::default()).unwrap()
     }
 
-    /// The labels that are kept of the live pods, each as `key=value`.
+    /// The kept labels of the live pods, each as `key=value`.
     fn kept(live: &[Object], release: &[Object]) -> Vec<String> {
         let facts = Facts::of(live.iter().cloned());
         let selecting = Selecting::after(Some(&facts), release.iter());
@@ -201,7 +201,7 @@ mod tests {
             Some("matchLabels: {part: p}"),
         );
         assert_eq!(kept(&live, &moved), Vec::<String>::new());
-        // Its NetworkPolicy stays as it is.
+        // The NetworkPolicy stays unchanged.
         assert_eq!(
             kept(
                 &live,
@@ -209,7 +209,7 @@ mod tests {
             ),
             ["role=source"]
         );
-        // A label has one value, and the release's Service asks for its own.
+        // A label has a single value, and the release's Service needs its own.
         assert_eq!(
             kept(
                 &live,
