@@ -1,14 +1,14 @@
-//! The stable releases of Flux: what names which, and what each offers.
+//! The stable releases of Flux: their names, charts, controllers and CRDs.
 //!
-//! It only maps names (controller image ↔ Flux release ↔ community chart) and predicts where there
-//! is no cluster; what can be seen always counts more. A Flux that is not in it still works.
+//! The catalogue maps names (controller image ↔ Flux release ↔ community chart) and predicts
+//! without a cluster. Observed facts always count more. A Flux outside the catalogue still works.
 //!
-//! `releases.json` has one entry a release, oldest first: the Helm SDK that its helm-controller is
-//! built with, the versions of the community's chart `flux2` that carry it, its controllers, and of
-//! its CRDs those that differ from the release before: kind, then versions, the stored one starred and
-//! one that is not served followed by a dash; a CRD that is gone has an empty list. `make catalogue` adds
-//! new releases. Sources: the Go modules of Flux, the release manifests of fluxcd/flux2, and the index of
-//! fluxcd-community/helm-charts.
+//! `releases.json` has an entry for each release, oldest first. An entry has the Helm SDK of its
+//! helm-controller, the versions of the community's chart `flux2` with this release, its
+//! controllers, and the CRDs that differ from the release before. A CRD has its kind, then its
+//! versions: `*` marks the stored version, `-` a version that is not served. A removed CRD has an
+//! empty list. `make catalogue` adds new releases. Sources: the Go modules of Flux, the release
+//! manifests of fluxcd/flux2, and the index of fluxcd-community/helm-charts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,22 +27,22 @@ pub struct Catalogue {
     releases: Vec<Release>,
 }
 
-/// One stable release of Flux.
+/// A stable release of Flux.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// For example `2.4.0`.
     pub version: Version,
-    /// The Helm SDK that its helm-controller is built with.
+    /// The version of the Helm SDK in its helm-controller.
     pub helm: Version,
-    /// The versions of the community's chart `flux2` that carry it.
+    /// The versions of the community's chart `flux2` that contain the release.
     pub charts: Vec<Version>,
-    /// Its controllers, ordered by name.
+    /// The controllers, ordered by name.
     pub controllers: Vec<Controller>,
-    /// Its CRDs, ordered by name.
+    /// The CRDs, ordered by name.
     pub crds: Vec<Offer>,
 }
 
-/// A controller and its own version, which is its image's tag.
+/// A controller and its version, which is its image's tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controller {
     /// For example `helm-controller`.
@@ -58,12 +58,12 @@ pub struct Offer {
     pub name: String,
     /// For example `Bucket`.
     pub kind: String,
-    /// Its versions.
+    /// The versions of the CRD.
     pub versions: Vec<crd::Version>,
 }
 
 impl Catalogue {
-    /// The catalogue that fluxkeep was built with. Which one counts stands in the policy's engine.
+    /// The catalogue that fluxkeep was built with. The policy's engine holds the catalogue in use.
     #[must_use]
     pub fn built_in() -> &'static Arc<Self> {
         static BUILT_IN: LazyLock<Arc<Catalogue>> =
@@ -71,13 +71,13 @@ impl Catalogue {
         &BUILT_IN
     }
 
-    /// Its releases, oldest first.
+    /// The releases, oldest first.
     #[must_use]
     pub fn releases(&self) -> &[Release] {
         &self.releases
     }
 
-    /// The newest release that it knows.
+    /// The newest known release.
     #[must_use]
     pub fn newest(&self) -> Option<&Release> {
         self.releases.last()
@@ -91,7 +91,7 @@ impl Catalogue {
             .find(|release| release.version == *version)
     }
 
-    /// The release that a version of the community's chart `flux2` carries.
+    /// The release that a version of the community's chart `flux2` contains.
     #[must_use]
     pub fn of_chart(&self, chart: &Version) -> Option<&Release> {
         self.releases
@@ -102,8 +102,8 @@ impl Catalogue {
     /// Reads a catalogue's file.
     ///
     /// # Errors
-    /// At the first entry that is none, with its line and column; also if there is no release at all, or one
-    /// does not come after the one before.
+    /// At the first invalid entry, with its line and column. Also without any release, or if
+    /// releases are not in ascending order.
     pub fn read(data: &str) -> Result<Self, Invalid> {
         let entries: Vec<Entry> = serde_json::from_str(data).map_err(|error| invalid(&error))?;
         if entries.is_empty() {
@@ -123,7 +123,7 @@ impl Catalogue {
     }
 }
 
-/// It stands in every policy, so its releases are not printed.
+/// Prints no releases: every policy contains the catalogue.
 impl fmt::Debug for Catalogue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let newest = self.newest().map(|release| release.version.to_string());
@@ -142,7 +142,7 @@ impl Release {
 }
 
 impl Offer {
-    /// As a definition that a cluster could be asked to take; nothing is stored yet.
+    /// The definition that a cluster would receive; nothing is stored yet.
     #[must_use]
     pub fn definition(&self) -> crd::Definition {
         let (plural, group) = self.name.split_once('.').unwrap_or((&self.name, ""));
@@ -157,17 +157,17 @@ impl Offer {
     }
 }
 
-/// Why a file is no catalogue.
+/// The error for a file that is not a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line}, column {column}: {message}; `make catalogue` in fluxkeep's repository writes such a file"
 )]
 pub struct Invalid {
-    /// Line, from 1; 0 if the whole file is meant.
+    /// Line, from 1; 0 for the whole file.
     pub line: usize,
-    /// Column, from 1; 0 if the whole file is meant.
+    /// Column, from 1; 0 for the whole file.
     pub column: usize,
-    /// What is wrong.
+    /// The defect.
     pub message: String,
 }
 
@@ -183,7 +183,7 @@ impl Invalid {
 
 fn invalid(error: &serde_json::Error) -> Invalid {
     let text = error.to_string();
-    // serde_json puts the place behind its message, where Invalid has it in front.
+    // `serde_json` appends the place to its message; `Invalid` has the place in front.
     let message = text.split(" at line ").next().unwrap_or_default();
     Invalid {
         line: error.line(),
@@ -203,7 +203,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// The release, given the CRDs of the release before, which are brought up to date.
+    /// The release, after its changes are applied to the CRDs of the release before.
     fn release(self, crds: &mut BTreeMap<String, Vec<String>>) -> Release {
         crds.extend(self.crds);
         let controllers = self.controllers.into_iter();
