@@ -1,4 +1,4 @@
-//! The Flux that a FluxInstance asks for: a version, or a range, which is the recommended form.
+//! The Flux that a FluxInstance requests: a version, or a range, which is the recommended form.
 
 use super::TargetFlux;
 use crate::applier::is_paused;
@@ -9,13 +9,13 @@ use crate::rule::{Case, Need};
 
 const PATH: &str = "/spec/distribution/version";
 
-/// What a FluxInstance brings, where that changes; `None` where it brings what it brought before.
+/// The Flux that a change of a FluxInstance installs. `None` if the change moves nothing.
 ///
-/// A range that holds the running version keeps it: how new a release it comes to is up to the
-/// operator's own manifests, which nobody here can see.
+/// A range that matches the running version keeps it. The release that flux-operator selects
+/// depends on its own manifests, which are not visible here.
 ///
 /// # Errors
-/// When the version is no version, or a range of releases that the catalogue does not know.
+/// If the version is invalid, or a range of releases that the catalogue does not know.
 pub(super) fn target_of<'a>(
     case: &Case<'a>,
     object: &'a Object,
@@ -59,12 +59,12 @@ pub(super) fn target_of<'a>(
     Ok(Some(target(Flux::of_version(newest, catalogue), true)))
 }
 
-/// `2.7` is a version to Helm's reader and a range to flux-operator.
+/// Helm reads `2.7` as a version; flux-operator reads it as a range.
 fn is_exact(text: &str) -> bool {
     text.split('.').count() >= 3
 }
 
-/// True if a change writes another version, or resumes what was paused.
+/// True if a change writes another version, or resumes a paused FluxInstance.
 fn is_moved(case: &Case<'_>, object: &Object) -> bool {
     let Some(old) = case.change().and_then(|change| change.old.as_ref()) else {
         return true;
