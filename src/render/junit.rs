@@ -1,4 +1,4 @@
-//! JUnit's XML: one test case a rule that had something to say.
+//! JUnit's XML: a test case for each rule with findings or an abstention.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 
 type Xml = Writer<Vec<u8>>;
 
-/// What a rule had to say.
+/// The findings and the abstention of a rule.
 #[derive(Default)]
 struct Case<'a> {
     refused: Vec<&'a Finding>,

@@ -1,15 +1,15 @@
-//! Text of bounded length for people who see one message in a terminal.
+//! Text of bounded length for people who see a single message in a terminal.
 
 use crate::finding::{Finding, more};
 
-/// A refusal's longest text: what kubectl and helm-controller's conditions still show whole.
+/// Longest text of a refusal that kubectl and helm-controller's conditions show completely.
 pub const LONGEST_MESSAGE: usize = 1_000;
-/// The apiserver's limit for one warning.
+/// The apiserver's limit for a warning.
 pub const LONGEST_WARNING: usize = 120;
 
-/// Every finding, rule by rule, whatever breaks first in front: each on lines of its own where all fit,
-/// else one finding of each rule with the other objects behind it. Only what does not fit then is
-/// counted. The first line stands by itself: kubectl prints a dump of the patch before it.
+/// Every finding by rule, earliest breakage first. If all fit, each has its own lines; else each
+/// rule has one finding, followed by its other objects. Findings beyond that are counted. The first
+/// line stands alone: kubectl prints a dump of the patch before it.
 #[must_use]
 pub fn refusal(refused: &[&Finding]) -> String {
     let mut findings = refused.to_vec();
@@ -25,14 +25,14 @@ pub fn refusal(refused: &[&Finding]) -> String {
     in_short(&groups)
 }
 
-/// Each finding of one rule.
+/// Each finding of a rule.
 fn in_full(group: &[&Finding]) -> String {
     let mut lines: Vec<String> = group.iter().map(ToString::to_string).collect();
     lines.extend(group.first().map(|first| more(first.rule)));
     lines.join("\n")
 }
 
-/// As many rules as fit, and of those behind them their number and names.
+/// The rules that fit, then the number of findings left and the names of their rules.
 fn in_short(groups: &[&[&Finding]]) -> String {
     let mut text = String::new();
     for (place, group) in groups.iter().enumerate() {
@@ -57,8 +57,8 @@ fn in_short(groups: &[&[&Finding]]) -> String {
     text
 }
 
-/// The first finding of a rule, and behind it the other objects: with what is wrong where all of that
-/// fits, else with their values, as many as fit. `None` if not even the first fits, unless there `must` be something.
+/// The first finding of a rule, then its other objects: with their messages if all fit, else with
+/// as many values as fit. `None` if even the first does not fit, unless the text `must` have it.
 fn together(group: &[&Finding], room: usize, must: bool) -> Option<String> {
     let (first, others) = group.split_first()?;
     let end = format!("\n{}", more(first.rule));
@@ -92,7 +92,7 @@ fn together(group: &[&Finding], room: usize, must: bool) -> Option<String> {
     Some(line + &list + &end)
 }
 
-/// The finding without its command: half a command is none.
+/// The finding without its command: half a command is useless.
 fn advice(finding: &Finding) -> String {
     let text = finding.to_string();
     match finding.command() {
@@ -107,7 +107,7 @@ fn advice(finding: &Finding) -> String {
     }
 }
 
-/// The line with further objects of a rule; empty where there are none.
+/// The line with further objects of a rule; empty without any.
 fn also(objects: &[String], left: usize) -> String {
     let mut parts = objects.to_vec();
     if left > 0 {
@@ -119,7 +119,7 @@ fn also(objects: &[String], left: usize) -> String {
     format!("\nAlso {}", parts.join(", "))
 }
 
-/// An object with the value that is wrong.
+/// An object with its wrong value.
 fn brief(first: &Finding, finding: &Finding) -> String {
     let name = name(first, finding);
     if finding.value.is_empty() {
@@ -128,19 +128,19 @@ fn brief(first: &Finding, finding: &Finding) -> String {
     format!("{name} ({})", finding.value)
 }
 
-/// An object with what is wrong.
+/// An object with its message.
 fn told(first: &Finding, finding: &Finding) -> String {
     format!("{}: {}", name(first, finding), finding.message)
 }
 
-/// An object; its kind is left out where the first finding names it.
+/// An object, without its kind if the first finding has the same kind.
 fn name(first: &Finding, finding: &Finding) -> String {
     let object = finding.object.to_string();
     let name = object.strip_prefix(&format!("{} ", first.object.kind));
     name.unwrap_or(&object).to_owned()
 }
 
-/// How many findings are left, and of which rules: there are few rules, so this stays short.
+/// The number of findings left, and their rules: there are few rules, so this stays short.
 fn untold(groups: &[&[&Finding]]) -> String {
     let count = groups.iter().map(|group| group.len()).sum();
     let firsts = groups.iter().filter_map(|group| group.first());
@@ -148,7 +148,7 @@ fn untold(groups: &[&[&Finding]]) -> String {
     format!("{}: {}", more_of(count), rules.join(", "))
 }
 
-/// One line a rule, short enough for a warning header: its first finding, and how many more.
+/// A line for each rule that fits a warning header: its first finding and the count of others.
 #[must_use]
 pub fn warnings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<String> {
     let mut findings: Vec<&Finding> = findings.into_iter().collect();
@@ -159,7 +159,7 @@ pub fn warnings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Stri
         .collect()
 }
 
-/// One line about what was added to an object on its way.
+/// A line about a field that fluxkeep added to an object.
 #[must_use]
 pub fn added(object: &str, field: &str) -> String {
     cut(
@@ -186,7 +186,7 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// At most `longest` characters, the last of them an ellipsis where something was cut off.
+/// At most `longest` characters; an ellipsis replaces the cut part.
 fn cut(text: &str, longest: usize) -> String {
     if length(text) <= longest {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! From a verdict to what people and programs read. Every format carries the same findings.
+//! Renders a verdict for people and programs. Every format has the same findings.
 
 mod json;
 mod junit;
@@ -9,10 +9,10 @@ mod text;
 
 use crate::verdict::Verdict;
 
-/// How a verdict is written.
+/// The output format of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Text,
     /// fluxkeep's own JSON.
     Json,
@@ -26,7 +26,7 @@ impl Format {
     /// Every format.
     pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Sarif, Self::Junit];
 
-    /// Its name on a command line.
+    /// The name on a command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Format {
     }
 }
 
-/// Writes a verdict. Colour is for text alone.
+/// Renders a verdict. Colour applies to text only.
 #[must_use]
 pub fn render(verdict: &Verdict, format: Format, colour: bool) -> String {
     match format {
@@ -49,7 +49,7 @@ pub fn render(verdict: &Verdict, format: Format, colour: bool) -> String {
     }
 }
 
-/// Text without what would move a terminal's cursor or is not allowed in XML.
+/// Replaces characters that move a terminal's cursor or that XML forbids.
 fn printable(text: &str) -> String {
     let plain = |one: char| {
         if one.is_control() && one != '\n' {
@@ -63,7 +63,7 @@ fn printable(text: &str) -> String {
 
 /// A document as indented JSON with a line end.
 fn pretty(document: &impl serde::Serialize) -> String {
-    // Only strings, numbers and lists: nothing that serde_json could refuse.
+    // The document has only strings, numbers and lists, which `serde_json` always accepts.
     serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
 }
 

@@ -1,8 +1,8 @@
-//! A rule's page, for docs and terminal alike.
+//! The page of a rule, for docs and terminal.
 
 use crate::rule::Rule;
 
-/// What the table of rules says of one rule: Markdown that reads well as plain text.
+/// The table's entry of a rule, as Markdown that also reads well as plain text.
 #[must_use]
 pub fn page(rule: &Rule) -> String {
     let doors: Vec<&str> = rule.doors.iter().map(|door| door.name()).collect();

@@ -1,4 +1,4 @@
-//! SARIF 2.1.0: results of the table's rules, at files where they are known.
+//! SARIF 2.1.0: results of the table's rules, with their place in a file if known.
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn suppression(excuse: &Override) -> Value {
     json!({"kind": "external", "justification": why})
 }
 
-/// The object always; the place in a file where one is known.
+/// The object, and its place in a file if known.
 fn location(finding: &Finding) -> Value {
     let name = format!("{}{}", finding.object, finding.path);
     let logical = json!([{"fullyQualifiedName": name, "kind": "object"}]);
@@ -87,7 +87,7 @@ fn location(finding: &Finding) -> Value {
     })
 }
 
-/// A path as a relative reference: what RFC 3986 does not allow in a path is percent-encoded.
+/// A path as a relative reference: bytes that RFC 3986 forbids in a path are percent-encoded.
 fn uri(path: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/@!$&'()*+,;=".contains(byte);
     let encode = |byte: u8| {

@@ -34,7 +34,7 @@ fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
     }
 }
 
-/// One finding of each outcome, two that are alike, one without a place, and an abstention.
+/// A finding of each outcome, two alike, one without a place, and an abstention.
 fn verdict() -> Verdict {
     let excused = Override {
         reason: "CHG-1".to_owned(),

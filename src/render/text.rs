@@ -1,4 +1,4 @@
-//! For people: what breaks first comes first, the objects of one problem together, the sum at the end.
+//! Text for people: earliest breakage first, objects of a problem together, the sum at the end.
 
 use super::printable;
 use crate::finding::{Finding, Level, Outcome, more};
@@ -25,7 +25,7 @@ pub(super) fn render(verdict: &Verdict, colour: bool) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The same problem with the same cure, on other objects.
+/// True for the same problem and remedy on different objects.
 fn are_alike(left: &Finding, right: &Finding) -> bool {
     left.rule == right.rule
         && left.message == right.message
@@ -54,7 +54,7 @@ fn told(group: &[&Finding], colour: bool) -> Vec<String> {
     lines
 }
 
-/// What to do; a command stands on a line of its own.
+/// The remedy; a command has its own line.
 fn remedy(finding: &Finding) -> Vec<String> {
     let text = printable(&finding.remedy);
     match text.rsplit_once('\n') {
@@ -63,7 +63,7 @@ fn remedy(finding: &Finding) -> Vec<String> {
     }
 }
 
-/// The object, the path in it, and where it stands.
+/// The object, the path in it, and its place in a file.
 fn place(finding: &Finding) -> String {
     let object = printable(&finding.object.to_string());
     let source = finding.source.as_ref();
