@@ -37,16 +37,16 @@ pub(super) fn items(document: &Document<'_>, list: &List) -> Sifted {
     sifted
 }
 
-/// How far an item was read.
+/// The readable part of an item.
 enum Item {
     Whole(Object),
-    /// Its metadata, and why no more.
+    /// The metadata, and the reason why the rest is unreadable.
     Partly(Object, &'static str),
-    /// It is a list, of which the metadata was read.
+    /// A list, with its metadata only.
     Nested(Object),
 }
 
-/// The texts of the items, as JSON. JSON is cut, so that no schema becomes a tree of values.
+/// The items as JSON texts. A JSON document is cut, so that no schema becomes a tree of values.
 fn texts(document: &Document<'_>) -> Result<Vec<Box<RawValue>>, crate::yaml::Unread> {
     if document.is_json
         && let Ok(Cut { items }) = serde_json::from_str(document.text)
@@ -62,16 +62,16 @@ fn texts(document: &Document<'_>) -> Result<Vec<Box<RawValue>>, crate::yaml::Unr
         .into_iter()
         .flatten()
     {
-        // Of values that came from a text, none is refused.
+        // Values that came from a text are always valid JSON.
         texts.extend(serde_json::value::to_raw_value(item).ok());
     }
     Ok(texts)
 }
 
-/// Reads an item. Kind and apiVersion are the list's where it has neither, as the apiserver leaves them out.
+/// Reads an item. Without kind and apiVersion it has the list's: the apiserver omits both.
 fn item(text: &str, list: &List) -> Result<Item, String> {
     let read = |kind: Kind| match json(text.as_bytes(), kind.paths()) {
-        // Go reads a null as an object that is empty.
+        // Go reads null as an empty object.
         Ok(Value::Null) => Ok(Value::Object(Map::new())),
         Ok(Value::Object(parts)) => Ok(Value::Object(parts)),
         Ok(_) => Err("it is no object".to_owned()),
@@ -107,14 +107,14 @@ fn item(text: &str, list: &List) -> Result<Item, String> {
     })
 }
 
-/// A list in JSON, cut into its items.
+/// A JSON list, cut into its items.
 #[derive(Deserialize)]
 struct Cut {
     #[serde(deserialize_with = "first")]
     items: Vec<Box<RawValue>>,
 }
 
-/// As many items as there may be, and one more; what follows is passed over.
+/// The allowed number of items and one more; all others are skipped.
 fn first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<RawValue>>, D::Error> {
     struct First;
 

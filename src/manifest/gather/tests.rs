@@ -83,7 +83,7 @@ fn nothing_depends_on_where_a_stream_is_cut() {
         "\u{1}\n",
         "kind: G\n---\na: b\n---\nkind: [\n---\n",
     ] {
-        // What stands for it is no text.
+        // Byte 1 stands for a byte that is not UTF-8.
         let text: Vec<_> = good
             .bytes()
             .chain(end.bytes())
