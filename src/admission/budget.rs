@@ -1,26 +1,26 @@
-//! What one review may take.
+//! Bounds on the resources of a review.
 
 use crate::helm::record::MOST_DECOMPRESSED;
 use crate::manifest::MOST_DOCUMENTS;
 
-/// Bounds of one review. What exceeds them is not read, and that is a finding.
+/// Bounds of a review. Parts beyond them stay unread, which is a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Bytes of a release record, decompressed.
     pub unpacked: usize,
-    /// Documents of a record's manifest and hooks together, and objects in them.
+    /// Documents of a record's manifest and hooks together, and their objects.
     pub documents: usize,
 }
 
 impl Budget {
-    /// For a review about the engine: nothing of it passes unread.
+    /// For a review about the engine: no part of it passes unread.
     pub const ENGINE: Self = Self {
         unpacked: MOST_DECOMPRESSED,
         documents: MOST_DOCUMENTS,
     };
 
-    /// For a review about anything else, which passes unread rather than make others wait. Twice what the
-    /// largest charts render.
+    /// For a review about a stranger, which passes unread rather than delay others. Twice the size
+    /// of the largest charts.
     pub const OTHERS: Self = Self {
         unpacked: MOST_DECOMPRESSED / 2,
         documents: MOST_DOCUMENTS / 5,

@@ -1,4 +1,4 @@
-//! The envelope of a review: who asks what, read before the objects and without them.
+//! The envelope of a review: user and operation, read before the objects and without them.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use crate::request::{Door, Operation, Writer};
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
-/// Everything in a review but its objects.
+/// All fields of a review except its objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
-    /// Answers carry it back.
+    /// Answers return the uid.
     pub uid: String,
     pub(super) group: String,
     pub(super) kind: String,
@@ -26,37 +26,37 @@ pub struct Envelope {
     pub(super) name: String,
     pub(super) operation: String,
     pub(super) user: String,
-    /// Why it could not be read to its end, where it could not.
+    /// The reason why the rest of the body is unreadable, if so.
     pub(super) broken: Option<String>,
 }
 
-/// Why a body cannot be answered as a review.
+/// Reasons why a body cannot be answered as a review.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Nothing was sent.
+    /// The body is empty.
     #[error("the body is empty; send an {API_VERSION} {KIND}")]
     Empty,
-    /// Not JSON, or cut off before the uid.
+    /// The body is not JSON, or ends before the uid.
     #[error("the body is not readable as JSON: {0}; send an {API_VERSION} {KIND}")]
     NotJson(String),
-    /// Another kind or version.
+    /// The body has another kind or version.
     #[error("the body is {api_version:?} {kind:?}; this server speaks {API_VERSION} {KIND} alone")]
     NotAReview {
-        /// Its `apiVersion`, at most 64 characters of it.
+        /// Its `apiVersion`, at most 64 characters.
         api_version: String,
-        /// Its `kind`, at most 64 characters of it.
+        /// Its `kind`, at most 64 characters.
         kind: String,
     },
-    /// No request, or one without a uid.
+    /// The request or its uid is missing.
     #[error("the review has no request.uid; without it no answer can be given")]
     NoUid,
 }
 
 impl Envelope {
-    /// Reads everything but the objects, in whatever order it stands.
+    /// Reads all fields except the objects, in any order.
     ///
     /// # Errors
-    /// When there is no uid to answer to.
+    /// If there is no uid to answer.
     pub fn read(body: &[u8]) -> Result<Self, Malformed> {
         if body.is_empty() {
             return Err(Malformed::Empty);
@@ -79,7 +79,7 @@ impl Envelope {
         }
     }
 
-    /// Where the request comes in, told by what it is about and never by the URL.
+    /// The door of the request, which follows from its subject and never from the URL.
     #[must_use]
     pub fn door(&self) -> Door {
         if self.operation() == Some(Operation::Delete) {
@@ -95,13 +95,13 @@ impl Envelope {
         }
     }
 
-    /// Who asks, for example `system:serviceaccount:flux-system:helm-controller`.
+    /// The user, for example `system:serviceaccount:flux-system:helm-controller`.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// What is asked; none for CONNECT and for what Kubernetes may add.
+    /// The operation. `None` for CONNECT and for operations that Kubernetes may add.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         match self.operation.as_str() {
@@ -112,12 +112,12 @@ impl Envelope {
         }
     }
 
-    /// How the objects are to be read.
+    /// The kind that decides how the objects are read.
     pub(super) fn body_kind(&self) -> Kind {
         body_kind(&self.group, &self.kind)
     }
 
-    /// Who asks.
+    /// The user, without a field manager.
     pub(super) fn writer(&self) -> Writer {
         Writer {
             user: self.user.clone(),
@@ -125,17 +125,17 @@ impl Envelope {
         }
     }
 
-    /// Helm names its records `sh.helm.release.v1.NAME.vN`, in Secrets and in ConfigMaps.
+    /// True for a Secret or ConfigMap with the name of a Helm record, `sh.helm.release.v1.NAME.vN`.
     fn may_be_record(&self) -> bool {
         let stored = matches!(self.kind.as_str(), "Secret" | "ConfigMap") && self.group.is_empty();
         stored && self.name.starts_with(record::NAME)
     }
 }
 
-/// `Kind namespace/name`, of bounded length.
+/// Writes `Kind namespace/name`, in at most 200 characters.
 impl fmt::Display for Envelope {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The apiserver says of a Namespace that it is in itself.
+        // The apiserver reports a Namespace as its own namespace.
         let space = self
             .namespace
             .as_deref()
@@ -161,7 +161,7 @@ impl Seen {
         self.api_version.as_deref() == Some(API_VERSION) && self.kind.as_deref() == Some(KIND)
     }
 
-    /// Whether what was read says that this is something else.
+    /// True if a field that was read belongs to another kind or version.
     fn is_other(&self) -> bool {
         self.api_version
             .as_deref()
@@ -239,7 +239,7 @@ struct User {
     username: Option<String>,
 }
 
-/// The next value; null is as good as none.
+/// The next value; null counts as missing.
 fn next<'de, A: MapAccess<'de>, T: Deserialize<'de> + Default>(map: &mut A) -> Result<T, A::Error> {
     Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
 }

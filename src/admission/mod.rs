@@ -1,7 +1,7 @@
 //! The admission seam: the bytes of an AdmissionReview in, the bytes of its answer out.
 //!
-//! Everything around it, TLS, HTTP, metrics, only carries. No failure loses the uid: the envelope is
-//! read before anything else.
+//! TLS, HTTP and metrics around this module only carry the bytes. No failure loses the uid: the
+//! envelope is read first.
 
 mod budget;
 mod envelope;
@@ -27,37 +27,37 @@ pub use envelope::{Envelope, Malformed};
 /// The longest body that is read: the apiserver sends an old and a new object of up to 3 MiB each.
 pub const LONGEST_BODY: usize = 8 << 20;
 
-/// What goes back, and what a door may say about it in metrics and logs.
+/// The answer, with the details that a door may use in metrics and logs.
 #[derive(Debug)]
 pub struct Answer {
-    /// HTTP status: 200, or 400 where not even the uid could be read.
+    /// HTTP status: 200, or 400 if even the uid is unreadable.
     pub status: u16,
-    /// An `admission.k8s.io/v1` AdmissionReview, or with 400 one line of text.
+    /// An `admission.k8s.io/v1` AdmissionReview, or with 400 a line of text.
     pub body: Vec<u8>,
-    /// Where the request came in; none where that could not be read.
+    /// The door of the request. `None` if the envelope is unreadable.
     pub door: Option<Door>,
-    /// What was decided.
+    /// The decision.
     pub outcome: Outcome,
-    /// What was found and what abstained.
+    /// The findings and the abstentions.
     pub verdict: Verdict,
-    /// What was judged; none where there was nothing to judge. It may hold values of a release, which
-    /// are never printed.
+    /// The judged request. `None` if nothing had to be judged. It may contain values of a release,
+    /// which are never printed.
     pub request: Option<Request>,
 }
 
-/// What was decided about a review.
+/// The decision about a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The judge decided.
     Judged(Decision),
-    /// It goes through with what was added to it; the person is told.
+    /// The object passes with an addition, and a warning tells the person.
     Amended,
-    /// The body is no review, for this reason. It has a uid and is refused, or it is answered with 400.
+    /// The body is not a review, for this reason. With a uid it is refused, else answered with 400.
     Unread(String),
 }
 
 impl Outcome {
-    /// Its name in metrics: a decision, or `error`.
+    /// The name in metrics: a decision, or `error`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -68,13 +68,13 @@ impl Outcome {
     }
 }
 
-/// Answers one review, within [`Budget::ENGINE`].
+/// Answers a review within [`Budget::ENGINE`].
 #[must_use]
 pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
     answer_within(Budget::ENGINE, body, facts, policy, now)
 }
 
-/// As [`answer`], within a budget. What exceeds it is not read, which rule `review-unreadable` reports.
+/// Like [`answer`], within a budget. Rule `review-unreadable` reports the parts beyond it.
 #[must_use]
 pub fn answer_within(
     budget: Budget,
@@ -90,7 +90,7 @@ pub fn answer_within(
     }
 }
 
-/// Answers one review of which nothing but the envelope is read, for this reason, which is a clause.
+/// Answers a review of which only the envelope is read. The reason is a clause.
 #[must_use]
 pub fn answer_unread(
     why: &str,
@@ -109,15 +109,15 @@ pub fn answer_unread(
     }
 }
 
-/// Answers one review of the mutating phase, in which an answer may change the object. Where the policy
-/// wants it, a HelmRelease gets what keeps the engine and is not judged: the validating phase judges what
-/// has become of it. Everything else is answered as by [`answer`].
+/// Answers a review of the mutating phase. If the policy allows it, a HelmRelease gets the
+/// post-renderer that keeps the engine, and is not judged: the validating phase judges the result.
+/// All other reviews are answered like in [`answer`].
 #[must_use]
 pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
     amend_within(Budget::ENGINE, body, facts, policy, now)
 }
 
-/// As [`amend`], within a budget.
+/// Like [`amend`], within a budget.
 #[must_use]
 pub fn amend_within(
     budget: Budget,
@@ -195,8 +195,8 @@ fn decided(
     }
 }
 
-/// The patch that adds to an object what is due. What cannot be added is told: a HelmRelease that looks as
-/// if it were kept, and is not, is worse than one that is refused.
+/// The patch with the due addition. A failure is reported: a HelmRelease that looks kept but is not
+/// is worse than a refused one.
 fn patched(body: &[u8]) -> Result<Patch, String> {
     mutation::patch(&review::object(body)?).map_err(|why| review::unpatched(&why))
 }

@@ -1,4 +1,4 @@
-//! A release record in a review: what Helm is about to install, as far as it can be read.
+//! A release record in a review: the release that Helm is about to install, as far as readable.
 
 use serde_json::Value;
 
@@ -11,14 +11,14 @@ use crate::manifest::{self, Reading, Unsifted};
 use crate::object::paths;
 use crate::request::{Gap, Operation, Release, Request, Subject};
 
-/// A refusal has room for a few; each costs a look into the facts.
+/// Most gaps that are reported: a refusal has room for a few, and each costs a look into the facts.
 const MOST_GAPS: usize = 32;
 
-/// Only a record's creation is judged: refusing its update leaves the release pending for ever. And
-/// only where it begins something.
+/// Reads a record on its creation only: refusing its update leaves the release pending for ever. A
+/// record of a past operation is not judged.
 ///
 /// # Errors
-/// In words, when the body is no review. What cannot be read of the record is a gap in the request.
+/// If the body is not a review, in words. Unreadable parts of the record are gaps in the request.
 pub(super) fn read(
     body: &[u8],
     envelope: &Envelope,
@@ -51,8 +51,7 @@ pub(super) fn read(
     Ok(Some(request))
 }
 
-/// The objects of a record's manifest and of its hooks, at most so many documents, and what could not be read
-/// of them.
+/// The objects of a record's manifest and hooks, from at most `most` documents, and the gaps.
 fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<Gap>) {
     let home = if record.namespace.is_empty() {
         envelope.namespace.as_deref()
@@ -66,7 +65,7 @@ fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<
     let sifted = manifest::sift(&record.manifest, reading, most);
     let mut left = most.saturating_sub(sifted.count);
     let mut objects = sifted.objects;
-    // What Helm applies with the rest is no hook, whatever a post-renderer wrote on it.
+    // Helm applies the manifest's objects, so none is a hook, even with a hook annotation.
     for object in &mut objects {
         object.applied = true;
     }
@@ -109,8 +108,7 @@ fn gapped(unread: Vec<Unsifted>, text: &str, envelope: &Envelope) -> Vec<Gap> {
     unread.into_iter().map(gap).collect()
 }
 
-/// A record may hold thousands of documents that are not readable. The first ones are told, the rest is
-/// counted.
+/// Reports the first gaps and counts the rest: a record may hold thousands of unreadable documents.
 fn counted(mut gaps: Vec<Gap>, envelope: &Envelope) -> Vec<Gap> {
     let untold = gaps.len().saturating_sub(MOST_GAPS);
     if untold > 0 {

@@ -1,4 +1,4 @@
-//! From a verdict to the bytes that the apiserver shows to kubectl, Helm and helm-controller.
+//! Renders a verdict as the bytes that the apiserver shows to kubectl, Helm and helm-controller.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use crate::mutation::FIELD;
 use crate::render::message;
 use crate::verdict::{Decision, Verdict};
 
-/// Causes are for machines; a release of hundreds of objects must not fill the audit log.
+/// Most causes, for machines: a release of hundreds of objects must not fill the audit log.
 const MOST_CAUSES: usize = 32;
 
 #[derive(Serialize)]
@@ -36,12 +36,12 @@ struct Response<'a> {
     change: Option<Change>,
 }
 
-/// A change of the object, as the mutating phase takes it.
+/// A change of the object, in the form of the mutating phase.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Change {
     patch_type: &'static str,
-    /// In base64.
+    /// The patch in base64.
     patch: String,
 }
 
@@ -58,7 +58,7 @@ struct Failure<'a> {
 #[derive(Serialize)]
 struct Details<'a> {
     group: &'a str,
-    /// What Kubernetes calls `kind` here is the resource.
+    /// The resource, which Kubernetes calls `kind` here.
     kind: &'a str,
     name: &'a str,
     causes: Vec<Cause<'a>>,
@@ -97,7 +97,7 @@ pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
     })
 }
 
-/// The answer to a review that could not be read: refused, with the reason.
+/// The answer to an unreadable review: a refusal with the reason.
 pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
     let status = Failure {
         status: "Failure",
@@ -120,9 +120,9 @@ pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
     })
 }
 
-/// The answer to a review whose object is changed on its way.
+/// The answer to a review whose object is changed.
 pub(super) fn amended(envelope: &Envelope, patch: &Patch) -> Vec<u8> {
-    // Only strings and lists: nothing that serde_json could refuse.
+    // A patch has only strings and lists, which `serde_json` always accepts.
     let patch = STANDARD.encode(serde_json::to_vec(patch).unwrap_or_default());
     bytes(Response {
         uid: &envelope.uid,
@@ -147,7 +147,7 @@ fn bytes(response: Response<'_>) -> Vec<u8> {
         kind: "AdmissionReview",
         response,
     };
-    // Only strings, numbers and lists: nothing that serde_json could refuse.
+    // A review has only strings, numbers and lists, which `serde_json` always accepts.
     serde_json::to_vec(&review).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! From a review's bytes to the request: the objects, read as their kind wants it.
+//! Reads a review's bytes as a request: its objects, with the fields of their kind.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::object::{self, Kind, Object, Shallow};
 use crate::request::{Change, Door, Gap, Operation, Release, Request, Subject};
 use crate::yaml::{Paths, json, shape};
 
-/// What a review holds beside its envelope, each part as its table names it.
+/// The fields of a review besides its envelope, as the kind's table names them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Asked {
@@ -24,7 +24,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// True only where the review says so: what is odd is no dry run.
+    /// True only for `true`: any other value is no dry run.
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run == Value::Bool(true)
     }
@@ -38,10 +38,10 @@ impl Asked {
     }
 }
 
-/// Reads what is to be judged; none where there is nothing to judge.
+/// Reads the request to judge. `None` if there is nothing to judge.
 ///
 /// # Errors
-/// In words, when the body is no review. What cannot be read of one is a gap in the request.
+/// If the body is not a review, in words. Unreadable parts of a review are gaps in the request.
 pub(super) fn read(
     body: &[u8],
     envelope: &Envelope,
@@ -52,10 +52,10 @@ pub(super) fn read(
     Ok(request.filter(is_judged))
 }
 
-/// As [`read`], whatever an update changes.
+/// Like [`read`], but also for an update that changes no intent.
 ///
 /// # Errors
-/// As [`read`].
+/// Like [`read`].
 pub(super) fn changed(
     body: &[u8],
     envelope: &Envelope,
@@ -80,7 +80,7 @@ pub(super) fn changed(
     Ok(Some(request))
 }
 
-/// What Kubernetes sends with every such operation, and this review lacks.
+/// The field that Kubernetes sends with this operation and the review lacks.
 fn missing(change: &Change, operation: Operation) -> Option<&'static str> {
     if change.old.is_none() && operation != Operation::Create {
         return Some("request.oldObject is missing");
@@ -91,7 +91,7 @@ fn missing(change: &Change, operation: Operation) -> Option<&'static str> {
     None
 }
 
-/// A request as far as its envelope tells.
+/// A request with the envelope's fields.
 pub(super) fn enveloped(envelope: &Envelope, operation: Operation, subject: Subject) -> Request {
     Request {
         door: envelope.door(),
@@ -103,7 +103,7 @@ pub(super) fn enveloped(envelope: &Envelope, operation: Operation, subject: Subj
     }
 }
 
-/// A request of which nothing but the envelope was read.
+/// A request of which only the envelope was read.
 fn unread(envelope: &Envelope, operation: Operation, why: &str) -> Request {
     let nothing = Subject::Change(Box::default());
     Request {
@@ -112,7 +112,7 @@ fn unread(envelope: &Envelope, operation: Operation, why: &str) -> Request {
     }
 }
 
-/// An object of which nothing but its place in the envelope is known.
+/// A gap for an object that is known by its place in the envelope only.
 pub(super) fn opaque(envelope: &Envelope, why: &str) -> Gap {
     let object = Object {
         namespace: envelope
@@ -128,15 +128,15 @@ pub(super) fn opaque(envelope: &Envelope, why: &str) -> Gap {
     }
 }
 
-/// What a gap says.
+/// The text of a gap.
 pub(super) fn cannot(why: &str) -> String {
     format!("fluxkeep cannot read it: {why}")
 }
 
-/// The object as it is written, down to the depth that anything is read of.
+/// The written object, down to the depth that rules read.
 ///
 /// # Errors
-/// In words, when it cannot be read.
+/// If the object is unreadable, in words.
 pub(super) fn object(body: &[u8]) -> Result<Value, String> {
     let review: Raw<Shallow> = serde_json::from_slice(body).map_err(|error| shape(&error))?;
     Ok(review.request.object.unwrap_or_default().0)
@@ -154,12 +154,12 @@ struct RawObjects<T> {
     old_object: Option<T>,
 }
 
-/// Why nothing could be added to an object.
+/// The reason why nothing could be added to an object.
 pub(super) fn unpatched(why: &Unpatched) -> String {
     format!("fluxkeep cannot add {FIELD}: {why}; write it as a list, below a spec that is a map")
 }
 
-/// The same request with a gap, for what became of its object.
+/// The same request with a gap instead of its addition.
 pub(super) fn with_gap(request: Request, envelope: &Envelope, why: String) -> Request {
     let gap = Gap {
         why,
@@ -171,7 +171,7 @@ pub(super) fn with_gap(request: Request, envelope: &Envelope, why: String) -> Re
     }
 }
 
-/// CONNECT changes nothing; an operation that Kubernetes does not have hides what it changes.
+/// CONNECT changes nothing. An unknown operation hides its change, so it is unread.
 fn other(envelope: &Envelope) -> Option<Request> {
     if envelope.operation == "CONNECT" {
         return None;
@@ -180,7 +180,7 @@ fn other(envelope: &Envelope) -> Option<Request> {
     Some(unread(envelope, Operation::Update, why))
 }
 
-/// A request of which nothing but the envelope was read, for this reason. None where there is nothing to
+/// A request of which only the envelope was read, with the reason. `None` if there is nothing to
 /// judge.
 pub(super) fn enveloped_alone(envelope: &Envelope, why: &str) -> Option<Request> {
     let Some(operation) = envelope.operation() else {
@@ -196,8 +196,8 @@ pub(super) fn enveloped_alone(envelope: &Envelope, why: &str) -> Option<Request>
     })
 }
 
-/// The change of one object. An object that cannot be read whole is known by its metadata, or by the
-/// envelope.
+/// The change of an object. An object with an unreadable body is known by its metadata, or else by
+/// the envelope.
 fn change(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Request, String> {
     let kind = envelope.body_kind();
     let asked = parsed(body, envelope, kind.review())?;
@@ -217,7 +217,7 @@ fn change(body: &[u8], envelope: &Envelope, operation: Operation) -> Result<Requ
     Ok(request)
 }
 
-/// One object of a review, and what could not be read of it.
+/// An object of a review, with a gap if its body or metadata is unreadable.
 fn shaped(kind: Kind, parts: Value, envelope: &Envelope) -> (Object, Option<Gap>) {
     let known = metadata(&parts);
     let why = match object::object(kind, parts) {
@@ -235,7 +235,7 @@ fn shaped(kind: Kind, parts: Value, envelope: &Envelope) -> (Object, Option<Gap>
     (gap.object.clone(), Some(gap))
 }
 
-/// The parts of an object but for its body.
+/// The parts of an object without its body.
 fn metadata(parts: &Value) -> Value {
     let mut known = serde_json::Map::new();
     for key in ["apiVersion", "kind", "metadata"] {
@@ -246,10 +246,10 @@ fn metadata(parts: &Value) -> Value {
     Value::Object(known)
 }
 
-/// Reads what stands beside the envelope.
+/// Reads the fields besides the envelope.
 ///
 /// # Errors
-/// In words, when the body is no JSON, so that it is no review.
+/// If the body is not JSON and so not a review, in words.
 pub(super) fn parsed(
     body: &[u8],
     envelope: &Envelope,
@@ -267,8 +267,8 @@ pub(super) fn unreadable(envelope: &Envelope, why: &str) -> String {
     format!("fluxkeep could not read the review of {envelope}: {why}")
 }
 
-/// The objects that a DELETE of a namespace's content carries have a name where the envelope has
-/// none; kind and version stand in the envelope when an object leaves them out.
+/// Fills missing fields from the envelope. Objects of a collection's DELETE have a name, but their
+/// envelope has none. An object may omit kind and version.
 fn named(mut object: Object, envelope: &Envelope) -> Object {
     if object.kind.is_empty() {
         object.kind.clone_from(&envelope.kind);
@@ -283,8 +283,8 @@ fn named(mut object: Object, envelope: &Envelope) -> Object {
     object
 }
 
-/// Controllers write finalizers and annotations of their own; only the intent is judged. Of a
-/// FluxInstance the annotation that pauses it belongs to that.
+/// True if an update changes no intent: controllers write finalizers and annotations of their own.
+/// A FluxInstance's intent includes the annotation that pauses it.
 fn is_same_intent(request: &Request, body: &[u8]) -> bool {
     match request.door {
         Door::HelmRelease => is_same_spec(body),
@@ -303,7 +303,7 @@ fn is_same_instance(request: &Request) -> bool {
     })
 }
 
-/// All of a HelmRelease's spec, also what no rule reads: the chart that it makes may be another.
+/// Compares a HelmRelease's whole spec, beyond the fields that rules read: the chart may differ.
 fn is_same_spec(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Spec<'a> {
