@@ -1,5 +1,5 @@
-//! The part of the apiserver that decides whom to ask: which webhooks a review would be sent to, and
-//! what the policies answer, read off the registered manifests.
+//! The apiserver's choice of whom to ask: the webhooks that receive a review and the answers of the
+//! policies, both read from the registered manifests.
 
 #![allow(clippy::panic, clippy::indexing_slicing)]
 
@@ -11,16 +11,16 @@ use fluxkeep_webhook::registration::Manifest;
 use regex::Regex;
 use serde_json::{Value, json};
 
-/// What is registered.
+/// The registered manifests as an apiserver applies them.
 #[derive(Debug)]
 pub struct Apiserver {
     manifests: Vec<Manifest>,
-    /// Whether RBAC allows whatever a policy asks of it.
+    /// True if RBAC allows everything that a policy checks.
     may: bool,
 }
 
 impl Apiserver {
-    /// With these configurations and policies.
+    /// Registers these configurations and policies; RBAC allows everything.
     #[must_use]
     pub fn with(manifests: Vec<Manifest>) -> Self {
         Self {
@@ -29,13 +29,13 @@ impl Apiserver {
         }
     }
 
-    /// The same, where RBAC allows the user nothing that a policy asks of it.
+    /// The same apiserver with RBAC denying everything that a policy checks.
     #[must_use]
     pub fn forbidding(self) -> Self {
         Self { may: false, ..self }
     }
 
-    /// The webhooks that the review with this body is sent to.
+    /// The webhooks that receive the review with this body.
     #[must_use]
     pub fn asks(&self, body: &[u8]) -> Vec<String> {
         let review = Review::read(body, self.may);
@@ -54,7 +54,7 @@ impl Apiserver {
             .collect()
     }
 
-    /// What the policies refuse the review with this body by, while `home` is the engine's Namespace.
+    /// The messages of the policies that refuse the review; `home` is the engine's Namespace.
     #[must_use]
     pub fn refuses(&self, body: &[u8], home: &Value) -> Vec<String> {
         let review = Review::read(body, self.may);
@@ -66,7 +66,7 @@ impl Apiserver {
     }
 }
 
-/// The request of a review, as CEL sees it.
+/// A review's request as CEL variables.
 struct Review {
     request: Value,
     object: Value,
@@ -81,7 +81,7 @@ impl Review {
         let mut request = request.as_object().expect("a request").clone();
         let [object, old] =
             ["object", "oldObject"].map(|key| request.remove(key).unwrap_or_default());
-        // What is empty is not there at all.
+        // The apiserver omits empty fields.
         request.retain(|_, value| *value != "");
         Self {
             request: Value::Object(request),
@@ -103,7 +103,7 @@ impl Review {
             && has("/resources", &resource)
     }
 
-    /// The policy's message, where it refuses.
+    /// The policy's message, if the policy refuses.
     fn refused_by(&self, policy: &Value, home: &Value) -> Option<String> {
         let rules = array(policy, "/spec/matchConstraints/resourceRules");
         let params = policy.pointer("/spec/paramKind").map(|_| home);
@@ -121,7 +121,7 @@ impl Review {
             .all(|condition| self.evaluated(text(condition, "/expression"), params) == true)
     }
 
-    /// An error refuses the request where a webhook fails closed, so there must be none.
+    /// Panics on an error: under `Fail` an error would refuse the request.
     fn evaluated(&self, expression: &str, params: Option<&Value>) -> Value {
         let program =
             Program::compile(expression).unwrap_or_else(|error| panic!("{error}\n{expression}"));
@@ -162,8 +162,8 @@ impl Review {
     }
 }
 
-/// Kubernetes' `find`: the first match, or nothing.
-// The interpreter hands over what it holds.
+/// Kubernetes' `find`: the first match, or an empty string.
+// The interpreter passes arguments by value.
 #[allow(clippy::needless_pass_by_value)]
 fn find(This(text): This<Arc<String>>, pattern: Arc<String>) -> String {
     let pattern = Regex::new(&pattern).expect("a pattern");
@@ -171,7 +171,7 @@ fn find(This(text): This<Arc<String>>, pattern: Arc<String>) -> String {
     found.to_owned()
 }
 
-/// Kubernetes' `findAll`: every match.
+/// Kubernetes' `findAll`: all matches.
 #[allow(clippy::needless_pass_by_value)]
 fn find_all(This(text): This<Arc<String>>, pattern: Arc<String>) -> Arc<Vec<cel::Value>> {
     let pattern = Regex::new(&pattern).expect("a pattern");
@@ -185,7 +185,7 @@ fn find_all(This(text): This<Arc<String>>, pattern: Arc<String>) -> Arc<Vec<cel:
     )
 }
 
-/// A time as a number, which compares as the time does.
+/// A time as nanoseconds, which sort like the time.
 #[allow(clippy::needless_pass_by_value)]
 fn nanoseconds(text: Arc<String>) -> i64 {
     let time: jiff::Timestamp = text.parse().expect("a time");

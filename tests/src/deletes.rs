@@ -1,23 +1,23 @@
-//! Deletions, and what becomes of each: one list for the judge, the webhook and its twin.
+//! Deletions with their outcomes: one list for the judge, the webhook and its twin.
 
 use serde_json::{Map, Value, json};
 
 use crate::Review;
 
-/// An object, and whether it may be deleted.
+/// The deletion of an object, and its outcome.
 #[derive(Debug, Clone)]
 pub struct Deletion {
     /// The plural, for example `deployments`.
     pub resource: &'static str,
-    /// The object as it lives; no two are the same.
+    /// The live object; no two objects are equal.
     pub object: Value,
-    /// Whether its deletion is refused.
+    /// True if the deletion is refused.
     pub refused: bool,
 }
 
 const LABEL: &str = "app.kubernetes.io/part-of";
 
-/// What is deleted, with a label or annotation in brackets; then whether that is refused.
+/// Objects, with a label or annotation in brackets, and whether their deletion is refused.
 const DELETIONS: [(&str, bool); 43] = [
     ("Namespace flux-system", true),
     ("Namespace flux-system-2", false),
@@ -103,7 +103,7 @@ const DELETIONS: [(&str, bool); 43] = [
     ("ResourceQuota flux-system/others", false),
 ];
 
-/// The list.
+/// All deletions.
 #[must_use]
 pub fn deletions() -> Vec<Deletion> {
     DELETIONS
@@ -145,7 +145,7 @@ fn read(told: &str, refused: bool) -> Deletion {
     }
 }
 
-/// What a kind is, and what the apiserver wants to see in an object of it.
+/// A kind's apiVersion and resource, and a function for the fields that the apiserver requires.
 fn known(kind: &str) -> (&'static str, &'static str, fn(&str) -> Value) {
     let rbac = "rbac.authorization.k8s.io/v1";
     match kind {
@@ -202,7 +202,7 @@ fn definition(name: &str) -> Value {
 }
 
 impl Deletion {
-    /// The review of it.
+    /// The review of this deletion.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let text = |path: &str| {

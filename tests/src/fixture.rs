@@ -1,10 +1,10 @@
-//! Rule fixtures: a folder with a request and with what is true of the cluster.
+//! Rule fixtures: a folder with a request and the facts of a cluster.
 //!
 //! `request.yaml` is either a change of one object (`operation`, `user`, `fieldManager`,
-//! `subResource`, `old`, `new`) or a `release` by name and namespace, whose rendered manifest lies
-//! beside it in `manifest.yaml`. `facts.yaml` is laid over the built-in snapshot, or is all there is
-//! with `base: none`. With `heard`, they are those of a cluster that was heard then, and may be five
-//! minutes old.
+//! `subResource`, `old`, `new`) or a `release` by name and namespace, with its rendered manifest in
+//! `manifest.yaml`. `facts.yaml` is merged over the built-in snapshot, or stands alone with `base:
+//! none`. With `heard`, the facts come from a cluster last heard at that time, and are stale after
+//! five minutes.
 
 #![allow(clippy::indexing_slicing, clippy::panic)]
 
@@ -25,18 +25,18 @@ use serde_json::{Value, json};
 
 use crate::{Review, now, packed, stored};
 
-/// The folder with a folder for each rule.
+/// The folder that holds a folder per rule.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")
 }
 
-/// One folder, read.
+/// A parsed fixture folder.
 #[derive(Debug)]
 pub struct Fixture {
-    /// The text of all its files, without comments.
+    /// The text of all files, without comments.
     pub text: String,
-    /// What is true of the cluster.
+    /// The cluster's facts.
     pub facts: Facts,
     asked: Asked,
     manifest: String,
@@ -88,7 +88,7 @@ impl Default for Asked {
 }
 
 impl Fixture {
-    /// Reads a folder; panics, with the file's name, where it is not as described above.
+    /// Reads a folder; panics with the file's name if a file has another form than described above.
     #[must_use]
     pub fn read(folder: &Path) -> Self {
         let [request, manifest, known] =
@@ -121,13 +121,13 @@ impl Fixture {
         }
     }
 
-    /// What goes out over the wire for it.
+    /// The answer to the fixture's review, under the default policy.
     #[must_use]
     pub fn answer(&self) -> Answer {
         answer(&self.body(), &self.facts, &Policy::default(), now())
     }
 
-    /// The release as a manifest that nobody has sent yet; none for a change.
+    /// The release as an unsent manifest; `None` for a change.
     #[must_use]
     pub fn release(&self) -> Option<fluxkeep::request::Release> {
         let Named { name, namespace } = self.asked.release.as_ref()?;
@@ -175,7 +175,7 @@ impl Fixture {
     }
 }
 
-/// CRDs that were heard of then, and may be five minutes old.
+/// CRDs last heard at this time, with a bound of five minutes.
 #[must_use]
 pub fn heard(at: Option<Timestamp>) -> Heard {
     Heard {
@@ -185,7 +185,7 @@ pub fn heard(at: Option<Timestamp>) -> Heard {
     }
 }
 
-/// What an answer says to people and programs, as a snapshot shows it.
+/// The answer's texts for people and programs, in the form of a snapshot.
 #[must_use]
 pub fn shown(answer: &Answer) -> String {
     let body: Value = serde_json::from_slice(&answer.body).expect("an answer is JSON");
@@ -248,7 +248,7 @@ fn plain(files: &[&str]) -> String {
         .join("\n")
 }
 
-/// The objects of a stream that a test wrote itself.
+/// The objects of a YAML stream written by a test.
 #[must_use]
 pub fn objects(text: &str, namespace: Option<&str>) -> Vec<Object> {
     manifest::read(
@@ -269,7 +269,7 @@ fn secret(Named { name, namespace }: &Named, manifest: &str) -> Value {
         "data": {"release": data}})
 }
 
-/// The resource of a kind, as far as fixtures go.
+/// The resource of a kind, by a rule that suffices for fixtures.
 fn plural(kind: &str) -> String {
     let kind = kind.to_lowercase();
     kind.strip_suffix('y')

@@ -1,8 +1,8 @@
-//! Flux as objects, made from the catalogue: what a release's `install.yaml` leaves in a cluster, and
-//! what the community's chart renders of it.
+//! Flux's objects, made from the catalogue: those of a release's `install.yaml`, and those of the
+//! community's chart.
 //!
-//! CRDs are skeletons: names and versions are the release's, the schemas take anything. The apiserver
-//! answers for them as for the full ones where fluxkeep is concerned.
+//! CRDs are skeletons: names and versions are real, but the schemas accept anything. For fluxkeep's
+//! purposes the apiserver treats them like the full ones.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -10,7 +10,7 @@ use fluxkeep::catalogue::{Catalogue, Controller, Offer, Release};
 use fluxkeep::crd::Version;
 use serde_json::{Value, json};
 
-/// Where Flux lives in every test.
+/// The namespace of Flux in every test.
 pub const HOME: &str = "flux-system";
 
 /// A stable release of Flux.
@@ -19,12 +19,12 @@ pub struct Flux {
     release: Release,
 }
 
-/// How an installation names its ClusterRole and ClusterRoleBindings.
+/// The naming of ClusterRole and ClusterRoleBindings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// As `install.yaml` and the community's chart do.
+    /// The names of `install.yaml` and the community's chart.
     Install,
-    /// As `flux bootstrap` does: with the namespace appended, so that a chart makes its own beside them.
+    /// The names of `flux bootstrap`, with the namespace appended; a chart adds its own names.
     Bootstrap,
 }
 
@@ -41,8 +41,8 @@ impl Flux {
         }
     }
 
-    /// The same with OCIRepository v1 beside what the release offers: the helm-controller of the tests
-    /// is newer than the Flux in their cluster, and does not start without.
+    /// The same release with OCIRepository v1 added. The tests' helm-controller is newer than the
+    /// cluster's Flux and does not start without it.
     #[must_use]
     pub fn for_newer_controller(mut self) -> Self {
         let mut definitions = self.release.crds.iter_mut();
@@ -64,7 +64,7 @@ impl Flux {
         self.release.version.to_string()
     }
 
-    /// The newest version of the community's chart `flux2` that carries it.
+    /// The newest version of the community's chart `flux2` with this release.
     #[must_use]
     pub fn chart_version(&self) -> String {
         self.release
@@ -74,7 +74,7 @@ impl Flux {
             .to_string()
     }
 
-    /// What `install.yaml` holds, in the order in which kubectl applies it.
+    /// The objects of `install.yaml`, in kubectl's order.
     #[must_use]
     pub fn installed(&self, names: Names) -> Vec<Value> {
         let mut objects = vec![namespace(), quota()];
@@ -83,7 +83,7 @@ impl Flux {
         labelled(objects, &[("app.kubernetes.io/instance", HOME), PART_OF])
     }
 
-    /// What the chart renders: neither Namespace nor ResourceQuota, and its own labels.
+    /// The chart's output: no Namespace or ResourceQuota, but the chart's own labels.
     #[must_use]
     pub fn charted(&self) -> Vec<Value> {
         let version = self.version();
@@ -100,7 +100,7 @@ impl Flux {
         labelled(objects, &labels)
     }
 
-    /// The chart's hook: like the engine by its label, but Helm's to make and to remove.
+    /// The chart's hook: it carries the engine's label, but Helm creates and deletes it.
     #[must_use]
     pub fn hook(&self) -> Value {
         let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "flux2-flux-check",
@@ -110,7 +110,7 @@ impl Flux {
         account
     }
 
-    /// Its CRDs.
+    /// The release's CRDs.
     #[must_use]
     pub fn definitions(&self) -> Vec<Value> {
         self.release.crds.iter().map(definition).collect()
@@ -158,7 +158,7 @@ fn quota() -> Value {
         "spec": {"hard": {"pods": "1000"}, "scopeSelector": {"matchExpressions": [priority]}}})
 }
 
-/// A CRD with these versions, whose schema takes anything.
+/// A CRD with these versions, and schemas that accept anything.
 fn definition(offer: &Offer) -> Value {
     let (plural, group) = offer.name.split_once('.').expect("plural.group");
     let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});

@@ -1,4 +1,4 @@
-//! What the whole-product tests share: reviews and records as the apiserver and Helm would send.
+//! Parts of the whole-product tests, such as reviews and records as the real senders write them.
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::panic)]
 
@@ -17,13 +17,13 @@ use fluxkeep::policy::Policy;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// A moment at which no override of a test has ended by itself.
+/// A moment at which no override in the tests has expired.
 #[must_use]
 pub fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().expect("a valid time")
 }
 
-/// An AdmissionReview, its keys in the order in which the apiserver writes them.
+/// An AdmissionReview with its keys in the apiserver's order.
 #[derive(Debug, Clone)]
 pub struct Review<'a> {
     /// `group/version/Kind`, for example `apps/v1/Deployment`; the core group is empty.
@@ -34,13 +34,13 @@ pub struct Review<'a> {
     pub sub_resource: &'a str,
     /// `CREATE`, `UPDATE` or `DELETE`.
     pub operation: &'a str,
-    /// Who asks.
+    /// The requesting user.
     pub user: &'a str,
     /// The client's field manager.
     pub field_manager: &'a str,
-    /// The object as written; null on DELETE.
+    /// The written object; null on DELETE.
     pub object: Value,
-    /// The object as it lives; null on CREATE.
+    /// The live object; null on CREATE.
     pub old: Value,
 }
 
@@ -70,7 +70,7 @@ impl Review<'_> {
         } else {
             &self.old
         };
-        // The resource is the object's, and only the subresource is of another group.
+        // The resource is the Deployment's; only the subresource's kind has another group.
         let resource_group = if self.sub_resource == "scale" {
             "apps"
         } else {
@@ -102,17 +102,17 @@ impl Review<'_> {
         format!("{review}{head},{tail}}}}}").into_bytes()
     }
 
-    /// What the judge answers, under the default policy.
+    /// The judge's answer under the default policy.
     #[must_use]
     pub fn answer(&self, facts: &Facts) -> Answer {
         answer(&self.bytes(), facts, &Policy::default(), now())
     }
 }
 
-/// The uid of every review made here.
+/// The uid of all reviews made here.
 pub const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 
-/// The Secret in which Helm keeps a release, as the first revision of `flux` in `flux-system`.
+/// The Secret in which Helm stores a release, as revision 1 of `flux` in `flux-system`.
 #[must_use]
 pub fn record(manifest: &str, hooks: &[&str]) -> Value {
     secret(&packed(
@@ -147,7 +147,7 @@ pub fn packed(
     write(&release, driver).expect("plain JSON")
 }
 
-/// A record's Secret with these bytes as `data.release`.
+/// A record's Secret with `data` as `data.release`.
 #[must_use]
 pub fn secret(data: &str) -> Value {
     json!({
@@ -163,7 +163,7 @@ pub fn secret(data: &str) -> Value {
     })
 }
 
-/// The review of that Secret's creation.
+/// The review of the Secret's creation.
 #[must_use]
 pub fn stored(secret: Value) -> Review<'static> {
     Review {
@@ -206,7 +206,7 @@ pub fn redefined(old: Value, new: Value) -> Review<'static> {
     }
 }
 
-/// The document of a Deployment of the engine that Helm release `flux` owns, with this image.
+/// The document of an engine Deployment with this image, owned by Helm release `flux`.
 #[must_use]
 pub fn owned(name: &str, image: &str) -> String {
     format!(
@@ -216,7 +216,7 @@ pub fn owned(name: &str, image: &str) -> String {
     )
 }
 
-/// Block-style YAML, as kubectl prints it: items of a list at the column of its key.
+/// Block-style YAML as kubectl prints it: list items stand at the column of their key.
 #[must_use]
 pub fn yaml(value: &Value, indent: usize) -> String {
     let pad = " ".repeat(indent);

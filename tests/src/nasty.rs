@@ -1,9 +1,9 @@
-//! Documents as nasty as YAML allows: what an editor of manifests may meet once in its life.
+//! Documents as nasty as YAML allows, for the editor of manifests.
 
-/// Each with a name of its own. Most hold `metadata` in some form; a patch fits some of them, and is
-/// refused on others.
+/// Documents with unique names. Most contain `metadata` in some form; a patch fits some documents
+/// and is refused on others.
 pub const DOCUMENTS: &[(&str, &str)] = &[
-    // As charts and kubectl write it.
+    // As charts and kubectl write documents.
     ("plain", "apiVersion: v1\nkind: A\nmetadata:\n  name: a\n"),
     (
         "labels",
@@ -222,7 +222,7 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
         "keep with blanks",
         "metadata:\n  annotations: {keep: ' keep '}\n",
     ),
-    // Scalars that readers take for something else.
+    // Scalars that YAML 1.1 and 1.2 read as other types.
     (
         "booleans of 1.1",
         "metadata:\n  labels:\n    a: yes\n    b: no\n    c: on\n    d: off\n    e: y\n    old: n\n",
@@ -741,7 +741,7 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
         "tab in flow",
         "metadata: {\n\tname: a,\n\tlabels: {old: x}\n}\n",
     ),
-    // What has to be refused.
+    // Documents that must be refused.
     (
         "metadata twice",
         "metadata:\n  name: a\nspec: 1\nmetadata:\n  name: b\n",
@@ -795,7 +795,7 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
     ("alias of nothing", "metadata:\n  labels: *none\n"),
     ("not YAML", "metadata: }{\n"),
     ("colon in a plain value", "metadata:\n  name: a: b\n"),
-    // Beneath keys that nobody reads.
+    // Oddities below keys that are skipped.
     (
         "quote in plain text, then a brace",
         "metadata:\n  name: a\ndata:\n  a: b\n    - \"c\n  d\": {\nargs:\n  }\nkind: X\n",

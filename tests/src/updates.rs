@@ -1,5 +1,5 @@
-//! Updates of the engine's Deployments, their scale, and its Services, and what becomes of each: one
-//! list for the judge and for what is sent to it.
+//! Updates of the engine's Deployments, their scale and its Services, with their outcomes. The list
+//! serves tests of the judge and of the gates.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 use crate::Review;
 
-/// An object before and after.
+/// An update of an object, and its outcome.
 #[derive(Debug, Clone)]
 pub struct Update {
-    /// What somebody does, for a failed test.
+    /// The user's action, for the message of a failed test.
     pub told: &'static str,
-    /// As it lives.
+    /// The live object.
     pub old: Value,
-    /// As it is written.
+    /// The written object.
     pub new: Value,
-    /// Who writes.
+    /// The writing user.
     pub user: &'static str,
-    /// With which client.
+    /// The client's field manager.
     pub field_manager: &'static str,
-    /// What the judge decides: `refuse`, `warn`, or `allow` in silence.
+    /// The judge's decision: `refuse`, `warn`, or `allow` without a warning.
     pub outcome: &'static str,
 }
 
@@ -29,7 +29,7 @@ const KUSTOMIZE: &str = "system:serviceaccount:flux-system:kustomize-controller"
 const AUTOSCALER: &str = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
 const HELM: &str = "system:serviceaccount:flux-system:helm-controller";
 
-/// The list. Flux 2.4.0 runs.
+/// All updates. Flux 2.4.0 runs.
 #[must_use]
 pub fn updates() -> Vec<Update> {
     [refused(), warned(), silent(), strangers()].concat()
@@ -128,7 +128,7 @@ fn silent() -> Vec<Update> {
     ]
 }
 
-/// What is Helm's, optional, or a stranger's.
+/// Updates by Helm, of optional controllers, and of strangers' objects.
 fn strangers() -> Vec<Update> {
     let stopped = || edited("", "allow", |object| object["spec"]["replicas"] = json!(0));
     let renamed = |told, name: &str, namespace: &str| {
@@ -198,7 +198,7 @@ fn edited(told: &'static str, outcome: &'static str, change: impl Fn(&mut Value)
     update(told, outcome, deployment(), new)
 }
 
-/// A change of the pods.
+/// An update of the pod template's spec.
 fn changed(told: &'static str, outcome: &'static str, change: impl Fn(&mut Value)) -> Update {
     edited(told, outcome, |object| {
         change(&mut object["spec"]["template"]["spec"]);
@@ -211,7 +211,7 @@ fn scaled(
     user: &'static str,
     (from, to): (u8, u8),
 ) -> Update {
-    // As the apiserver writes it: without the replicas where there are none.
+    // The apiserver omits the replicas of a Scale if they are 0.
     let scale = |replicas: u8| {
         let spec = if replicas == 0 {
             json!({})
@@ -236,7 +236,7 @@ fn selected(told: &'static str, outcome: &'static str, name: &str, to: &str) -> 
 }
 
 impl Update {
-    /// The review of it.
+    /// The review of this update.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let (kind, resource, sub_resource) = match self.old["kind"].as_str() {

@@ -70,6 +70,7 @@ pub struct From {
 
 impl From {
     /// Opens the source. A cluster is followed only once the engine's namespaces are known.
+    ///
     /// # Errors
     /// If the snapshot is unreadable or the cluster cannot be reached.
     pub async fn open(&self, cluster: &Access) -> anyhow::Result<Arc<dyn Source>> {

@@ -1,5 +1,5 @@
-//! Service accounts: kubeconfigs with a real token of theirs, and the account of fluxkeep with no
-//! more rights than its documentation names.
+//! Service accounts: kubeconfigs with real tokens, and fluxkeep's account with exactly the rights
+//! that its documentation names.
 
 use std::path::PathBuf;
 
@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use super::{Cluster, ControlPlane, eventually};
 use crate::flux::HOME;
 
-/// The name of fluxkeep's account and roles, and of the namespace that it lives in.
+/// The name of fluxkeep's account, its roles and its namespace.
 const NAME: &str = "fluxkeep";
 
 impl ControlPlane {
-    /// A kubeconfig of a service account that the cluster already has.
+    /// A kubeconfig for an existing service account.
     pub async fn account(&self, cluster: &Cluster, namespace: &str, name: &str) -> PathBuf {
         let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), namespace);
         let request = TokenRequest {
@@ -40,7 +40,7 @@ impl ControlPlane {
             .kubeconfig(&format!("{name}.kubeconfig"), self.port, Some(&token))
     }
 
-    /// A kubeconfig of fluxkeep's account, which is made, with the rights that its documentation names.
+    /// Creates fluxkeep's account with its documented rights; returns the account's kubeconfig.
     pub async fn own_account(&self, cluster: &Cluster) -> PathBuf {
         self.own_account_with(
             cluster,
@@ -50,7 +50,7 @@ impl ControlPlane {
         .await
     }
 
-    /// The same with these rights in all of the cluster and in the engine's namespace, which is there.
+    /// As [`Self::own_account`], with these rights cluster-wide and in the engine's namespace.
     pub async fn own_account_with(
         &self,
         cluster: &Cluster,
@@ -68,13 +68,13 @@ impl ControlPlane {
 }
 
 impl Cluster {
-    /// Lets fluxkeep's account tell of refusals.
+    /// Grants fluxkeep's account the rights to write Events.
     pub async fn may_be_told(&self) {
         self.grant("ClusterRole", "fluxkeep-events", &events::rights())
             .await;
     }
 
-    /// Binds fluxkeep's account to a role with these rules, and waits until that counts.
+    /// Binds fluxkeep's account to a role with these rules, and waits until the rights apply.
     async fn grant(&self, kind: &str, name: &str, rules: &[PolicyRule]) {
         self.apply_all(&granted(kind, name, rules)).await;
         for rule in rules {
@@ -82,8 +82,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until fluxkeep's account may do what a rule says, or no longer may: the apiserver takes up
-    /// roles and bindings by itself, a moment after they were written.
+    /// Waits until fluxkeep's account has or lacks the right in a rule. The apiserver notices
+    /// changed roles and bindings a moment late.
     pub async fn until_may(&self, rule: &PolicyRule, may: bool) {
         let of = |list: &Option<Vec<String>>| {
             list.as_ref()
@@ -96,7 +96,7 @@ impl Cluster {
         self.until_allowed(NAME, &what, may).await;
     }
 
-    /// The same of the service account that is called as its namespace is, and of one thing to do.
+    /// As [`Self::until_may`], for one right of the service account named like its namespace.
     pub async fn until_allowed(&self, name: &str, what: &Value, allowed: bool) {
         let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
             "spec": {"user": format!("system:serviceaccount:{name}:{name}"), "resourceAttributes": what}});
@@ -116,7 +116,7 @@ impl Cluster {
     }
 }
 
-/// A role in the engine's namespace or in none, and its binding.
+/// A role with its binding; a `Role` lives in the engine's namespace.
 fn granted(kind: &str, name: &str, rules: &[PolicyRule]) -> [Value; 2] {
     let group = "rbac.authorization.k8s.io";
     let version = format!("{group}/v1");

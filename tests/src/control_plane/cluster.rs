@@ -1,4 +1,4 @@
-//! What a test does in a cluster, and the picture that it leaves when it fails.
+//! A test's access to a cluster, and the state that a failed test leaves behind.
 
 use std::fmt::{Debug, Write as _};
 use std::fs::{copy, create_dir_all, write};
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, program};
 
-/// A connection to a cluster, for one test.
+/// A test's connection to a cluster.
 pub struct Cluster {
     /// The test's name.
     pub test: String,
-    /// Speaks as the user of the kubeconfig.
+    /// The client, which acts as the kubeconfig's user.
     pub client: Client,
     /// The user's kubeconfig.
     pub kubeconfig: PathBuf,
@@ -43,7 +43,7 @@ impl Cluster {
         Client::try_from(config.expect("a kubeconfig that the harness wrote")).expect("a client")
     }
 
-    /// The collection that an object belongs to.
+    /// The API of the object's kind and namespace.
     pub async fn api(&self, object: &Value) -> Api<DynamicObject> {
         let text = |pointer: &str| {
             object
@@ -75,7 +75,7 @@ impl Cluster {
     /// Applies an object as kubectl does with `--server-side --force-conflicts`.
     ///
     /// # Errors
-    /// With what the apiserver says.
+    /// The apiserver's refusal.
     pub async fn apply(&self, object: &Value) -> kube::Result<DynamicObject> {
         let patch = PatchParams::apply("a-test").force();
         self.api(object)
@@ -84,7 +84,7 @@ impl Cluster {
             .await
     }
 
-    /// Applies all of them, in their order.
+    /// Applies all objects in order; panics on a refusal.
     pub async fn apply_all(&self, objects: &[Value]) {
         for object in objects {
             if let Err(error) = self.apply(object).await {
@@ -96,7 +96,7 @@ impl Cluster {
     /// Creates an object.
     ///
     /// # Errors
-    /// With what the apiserver says.
+    /// The apiserver's refusal.
     pub async fn create(&self, object: &Value) -> kube::Result<DynamicObject> {
         let object_read = serde_json::from_value(object.clone()).expect("an object with metadata");
         self.api(object)
@@ -105,10 +105,10 @@ impl Cluster {
             .await
     }
 
-    /// The object as it lives, by the apiVersion, kind and name of this one.
+    /// The live object with the apiVersion, kind and name of `object`.
     ///
     /// # Errors
-    /// With what the apiserver says.
+    /// The apiserver's refusal.
     pub async fn get(&self, object: &Value) -> kube::Result<Value> {
         let found = self.api(object).await.get(name(object)).await?;
         Ok(serde_json::to_value(found).expect("an object"))
@@ -117,7 +117,7 @@ impl Cluster {
     /// Deletes an object.
     ///
     /// # Errors
-    /// With what the apiserver says.
+    /// The apiserver's refusal.
     pub async fn delete(&self, object: &Value) -> kube::Result<()> {
         self.api(object)
             .await
@@ -126,8 +126,8 @@ impl Cluster {
             .map(|_| ())
     }
 
-    /// Takes a CRD away, what the apiserver does before it lets go left out: while storages are made anew that
-    /// fails, and is tried again minutes later.
+    /// Deletes a CRD and removes its finalizers. The apiserver's own cleanup fails while storages
+    /// are rebuilt, and retries only minutes later.
     pub async fn take_away(&self, definition: &Value) {
         self.delete(definition).await.expect("a CRD that is there");
         let api = self.api(definition).await;
@@ -147,7 +147,7 @@ impl Cluster {
     /// Writes an object's status with a merge patch, as its controller would.
     ///
     /// # Errors
-    /// With what the apiserver says.
+    /// The apiserver's refusal.
     pub async fn patch_status(
         &self,
         object: &Value,
@@ -160,13 +160,13 @@ impl Cluster {
             .await
     }
 
-    /// Makes a namespace for a test.
+    /// Creates a namespace for a test.
     pub async fn namespace(&self, name: &str) {
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         self.apply_all(&[object]).await;
     }
 
-    /// How many writes the apiserver has not answered yet: the most in the last second.
+    /// The number of writes that wait for an answer: the maximum of the last second.
     pub async fn writes_that_wait(&self) -> u64 {
         let request = http::Request::get("/metrics")
             .body(Vec::new())
@@ -190,13 +190,13 @@ impl Cluster {
         self.remembering(&mut command).output().expect("kubectl")
     }
 
-    /// Has a client remember beside this cluster what it serves. In its user's home it would find what
-    /// another cluster served at the same address.
+    /// Makes a client cache the cluster's API discovery in this cluster's folder. The user's home
+    /// could hold the cache of another cluster at the same address.
     pub fn remembering<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("KUBECACHEDIR", self.logs.join("served"))
     }
 
-    /// Objects, events and logs, in a folder below `target`; its path is printed.
+    /// Writes objects, events and logs to a folder below `target`, and prints its path.
     fn leave_a_picture(&self) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../target/failed-tests")
@@ -256,7 +256,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Looks until it sees what it looks for. What it saw last is in the panic when that never comes.
+/// Repeats `look` until it succeeds. On a timeout, the panic shows the last error.
 pub async fn eventually<T, E: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
     let start = Instant::now();
     loop {

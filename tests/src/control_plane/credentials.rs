@@ -8,10 +8,10 @@ use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-/// The token of the user `admin`, who may do everything.
+/// The token of the user `admin`, who has all rights.
 const ADMIN: &str = "admin-of-a-test";
 
-/// What stands in a control plane's folder.
+/// The credential files in a control plane's folder.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     folder: PathBuf,
@@ -39,19 +39,19 @@ impl Credentials {
         it
     }
 
-    /// A file of these, by its name.
+    /// The path of a credential file.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// The certificate to trust, as a file in PEM.
+    /// The path of the PEM certificate to trust.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.file("ca.crt")
     }
 
-    /// Writes a kubeconfig for the user with this token; without one for `admin`.
+    /// Writes a kubeconfig with this token, or else with `admin`'s.
     #[must_use]
     pub fn kubeconfig(&self, name: &str, port: u16, token: Option<&str>) -> PathBuf {
         let text = json!({
@@ -62,7 +62,7 @@ impl Credentials {
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         });
         let path = self.file(name);
-        // At once: tests that share a control plane write the same file while others read it.
+        // Renamed into place, since tests with the same control plane read the file meanwhile.
         let mut file = NamedTempFile::new_in(&self.folder).expect("a writable folder");
         file.write_all(text.to_string().as_bytes())
             .expect("a writable folder");

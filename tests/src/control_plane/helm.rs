@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Cluster, folder, program};
 use crate::flux::{Flux, HOME};
 
-/// Which Helm.
+/// Helm's major version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Helm {
     /// Helm 3.
@@ -22,7 +22,7 @@ pub enum Helm {
 }
 
 impl Helm {
-    /// Runs it on the namespace of Flux, with nothing of the user's own configuration.
+    /// Runs Helm in Flux's namespace, without the user's own configuration.
     #[must_use]
     pub fn run(self, cluster: &Cluster, arguments: &[&str]) -> Output {
         let mut command = Command::new(program(self.program()));
@@ -37,10 +37,10 @@ impl Helm {
             .expect("helm")
     }
 
-    /// Runs it where it must succeed.
+    /// Runs Helm, which must succeed.
     ///
     /// # Panics
-    /// With what it prints where it fails.
+    /// With Helm's output, if Helm fails.
     pub fn runs(self, cluster: &Cluster, arguments: &[&str]) {
         let output = self.run(cluster, arguments);
         assert!(
@@ -58,7 +58,7 @@ impl Helm {
     }
 }
 
-/// All that a program printed.
+/// A program's whole output.
 #[must_use]
 pub fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr]
@@ -66,15 +66,15 @@ pub fn said(output: &Output) -> String {
         .concat()
 }
 
-/// Keeps the user's repositories and plugins out of it.
+/// Excludes the user's repositories and plugins.
 fn alone(command: &mut Command) -> &mut Command {
     let home = std::env::temp_dir().join("fluxkeep-no-helm-home");
     let homes = ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"];
     command.envs(homes.map(|name| (name, home.join(name))))
 }
 
-/// The packed chart `umbrella`, whose dependency `flux2` carries this Flux: a HelmRelease of it
-/// tells nobody which.
+/// The packed chart `umbrella`, whose dependency `flux2` carries this Flux. A HelmRelease of the
+/// chart does not reveal the Flux version.
 #[must_use]
 pub fn umbrella(flux: &Flux) -> PathBuf {
     let folder = folder("chart");
@@ -92,7 +92,7 @@ pub fn umbrella(flux: &Flux) -> PathBuf {
     );
     let mut templates = String::new();
     for mut object in flux.charted().into_iter().chain([flux.hook()]) {
-        // Charts leave it to the release.
+        // Charts omit the namespace; the release gives it.
         object["metadata"]
             .as_object_mut()
             .expect("metadata")

@@ -1,5 +1,5 @@
-//! helm-controller as a process with its own service account, and charts published for it as
-//! source-controller would.
+//! helm-controller as a process with its own service account, and charts published for it in
+//! source-controller's place.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -20,17 +20,17 @@ use tokio::net::TcpListener;
 use super::{Cluster, ControlPlane, Process, eventually, folder, program};
 use crate::flux::{Flux, HOME};
 
-/// helm-controller, and the files that it fetches charts from.
+/// helm-controller, and the folder from which it fetches charts.
 #[derive(Debug)]
 pub struct HelmController {
-    /// The program.
+    /// The process.
     pub process: Process,
     charts: PathBuf,
     url: String,
 }
 
 impl HelmController {
-    /// Starts it as `flux-system:helm-controller`, an account that the cluster already has.
+    /// Starts helm-controller as its existing service account in `flux-system`.
     pub async fn start(plane: &ControlPlane, cluster: &Cluster) -> Self {
         let kubeconfig = plane.account(cluster, HOME, "helm-controller").await;
         let mut command = Command::new(program("helm-controller"));
@@ -53,7 +53,7 @@ impl HelmController {
         }
     }
 
-    /// Publishes a packed chart as the artifact of the HelmChart that helm-controller makes of the
+    /// Publishes a packed chart as the artifact of the HelmChart that helm-controller makes of
     /// HelmRelease `flux`.
     pub async fn publish(&self, cluster: &Cluster, flux: &Flux, packed: &Path) {
         let bytes = std::fs::read(packed).expect("a packed chart");
@@ -101,7 +101,7 @@ pub fn helm_release(flux: &Flux) -> Value {
     json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "flux", "namespace": HOME},
         "spec": {"interval": "10m", "releaseName": "flux", "targetNamespace": HOME, "chart": {"spec": chart},
-            // No node runs the pods that it would wait for.
+            // Without nodes, no pod would ever become ready.
             "install": {"disableWait": true}, "upgrade": {"disableWait": true}, "uninstall": {"disableWait": true}}})
 }
 
@@ -114,7 +114,7 @@ fn checksum(bytes: &[u8]) -> String {
         })
 }
 
-/// Serves a folder's files on a loopback port, as long as the runtime of the test lives.
+/// Serves a folder's files on a loopback port while the test's runtime lives.
 async fn serve(folder: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

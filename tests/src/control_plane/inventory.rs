@@ -1,4 +1,4 @@
-//! Everything that is in a cluster, for tests that compare.
+//! All objects of a cluster, for comparison.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::{Cluster, eventually};
 
-/// Every object of a cluster by `group/Kind namespace/name`, with its resourceVersion: two that are
-/// equal prove that nothing was written between them.
+/// All objects by `group/Kind namespace/name`, each with its resourceVersion. Equal inventories
+/// prove that nothing was written in between.
 pub type Inventory = BTreeMap<String, String>;
 
-/// What moves by itself, with nobody touching the cluster, and what the apiserver derives from other
-/// objects: an APIService of a CRD, an IPAddress of a Service.
+/// Kinds that change by themselves or that the apiserver derives from other objects, such as an
+/// APIService from a CRD or an IPAddress from a Service.
 const RESTLESS: [&str; 6] = [
     "Event",
     "Lease",
@@ -25,14 +25,14 @@ const RESTLESS: [&str; 6] = [
 ];
 
 impl Cluster {
-    /// Every object of the cluster; of the kinds named here none.
+    /// All objects of the cluster, except for these kinds.
     pub async fn inventory(&self, without: &[&str]) -> Inventory {
         self.every_definition_is_served().await;
         eventually("everything is listed", async || self.listed(without).await).await
     }
 
-    /// Waits until the apiserver has written into each CRD that it serves it, which it does a moment after the
-    /// CRD was written.
+    /// Waits until every CRD is `Established`. The apiserver writes this condition a moment after
+    /// the CRD's creation.
     async fn every_definition_is_served(&self) {
         let definition =
             json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"});
@@ -62,7 +62,7 @@ impl Cluster {
     }
 
     async fn listed(&self, without: &[&str]) -> kube::Result<Inventory> {
-        // A group that goes away while this runs is not there to be asked.
+        // An API group may vanish meanwhile; the failed listing is then retried.
         let discovery = Discovery::new(self.client.clone()).run().await?;
         let mut found = Inventory::new();
         for group in discovery.groups() {
@@ -80,7 +80,7 @@ impl Cluster {
     async fn of_kind(&self, resource: &ApiResource) -> kube::Result<Inventory> {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
         let list = match api.list_metadata(&ListParams::default()).await {
-            // A CRD that goes away while this runs takes its kind along.
+            // A CRD that is deleted meanwhile removes its kind too.
             Err(kube::Error::Api(missing)) if missing.code == 404 => return Ok(Inventory::new()),
             list => list?,
         };

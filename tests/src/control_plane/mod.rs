@@ -1,9 +1,9 @@
 //! A real control plane for a test: etcd and kube-apiserver on free loopback ports, ready in
-//! seconds, and beside them what a test asks for.
+//! seconds, with further programs on demand.
 //!
-//! A test that touches what is cluster-scoped starts one of its own; others share the one of their
-//! test binary and take a namespace. There are no nodes: a Deployment gets no pods, and a controller
-//! runs as a process.
+//! A test that touches cluster-scoped objects starts its own control plane. Others share their test
+//! binary's control plane and use a namespace each. Without nodes, Deployments get no pods, and
+//! controllers run as processes.
 
 mod account;
 mod cluster;
@@ -35,30 +35,30 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up: far more than it does, on a busy machine.
+/// Limit for any wait in a test: far longer than needed, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// etcd and kube-apiserver, and the folder with their data, logs and credentials.
 #[derive(Debug)]
 pub struct ControlPlane {
-    /// The folder with everything.
+    /// The folder for all files.
     pub folder: PathBuf,
     /// Certificates, tokens, kubeconfigs.
     pub credentials: Credentials,
-    /// Where the apiserver listens on 127.0.0.1.
+    /// The apiserver's port on 127.0.0.1.
     pub port: u16,
     /// The store.
     pub etcd: Process,
     /// The apiserver.
     pub apiserver: Process,
-    /// What it is told beside the rest when it is restarted.
+    /// Additional arguments for the apiserver when it is restarted.
     pub apiserver_arguments: Vec<String>,
     etcd_port: u16,
     controllers: Option<Process>,
 }
 
 impl ControlPlane {
-    /// Starts one, and waits until it is ready.
+    /// Starts a control plane and waits until it is ready.
     pub async fn start() -> Self {
         let folder = folder("control-plane");
         let credentials = Credentials::write(&folder);
@@ -85,7 +85,7 @@ impl ControlPlane {
         plane
     }
 
-    /// Starts one with Kubernetes' own controllers: garbage collection, namespaces, service accounts.
+    /// Also starts Kubernetes' own controllers: garbage collection, namespaces, service accounts.
     pub async fn with_controllers() -> Self {
         let mut plane = Self::start().await;
         let log = plane.folder.join("kube-controller-manager.log");
@@ -93,7 +93,7 @@ impl ControlPlane {
         plane
     }
 
-    /// The one that the tests of a binary share.
+    /// The control plane that the tests of a binary share.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
         static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -112,17 +112,17 @@ impl ControlPlane {
             .kubeconfig("admin.kubeconfig", self.port, None)
     }
 
-    /// What a test does in the cluster, as `admin`. A test that fails leaves a picture of it.
+    /// A connection as `admin`. If the test fails, the cluster's state is written out.
     pub async fn cluster(&self, test: &str) -> Cluster {
         Cluster::connect(test, &self.kubeconfig(), &self.folder).await
     }
 
-    /// The same as the user of this kubeconfig.
+    /// A connection as the user of this kubeconfig.
     pub async fn cluster_as(&self, test: &str, kubeconfig: &Path) -> Cluster {
         Cluster::connect(test, kubeconfig, &self.folder).await
     }
 
-    /// Kills the apiserver and starts it again on the same port. Asked to stop, it would wait a minute
+    /// Kills the apiserver and restarts it on the same port. A graceful stop would wait a minute
     /// for watches to end.
     pub async fn restart_apiserver(&mut self) {
         self.apiserver.kill();
@@ -197,7 +197,7 @@ fn apiserver(folder: &Path, credentials: &Credentials, etcd: u16, port: u16) -> 
         "--service-cluster-ip-range=10.0.0.0/24",
         "--authorization-mode=RBAC",
         "--allow-privileged",
-        // Nothing makes the default account of a namespace where no controllers run.
+        // Without controllers, no namespace gets a default service account.
         "--disable-admission-plugins=ServiceAccount",
     ]);
     command

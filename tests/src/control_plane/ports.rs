@@ -1,15 +1,15 @@
-//! Ports for programs that have to be told theirs.
+//! Ports for programs that need a fixed port.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Below those that the system gives to connections that go out: one of these could otherwise take a
-/// port after it was chosen and before its program listens.
+/// Below the system's range for outgoing connections, which could take a chosen port before its
+/// program listens.
 const PORTS: Range<u16> = 15_000..30_000;
 
-/// A port on 127.0.0.1 on which nobody listens, and that no test on this machine is given as long as
-/// this process lives: the UDP socket of the same number, which nobody uses, is the claim to it.
+/// A free port on 127.0.0.1, reserved among all tests on this machine while the process lives. The
+/// reservation is the otherwise unused UDP socket of the same number.
 #[must_use]
 pub fn free_port() -> u16 {
     static CLAIMS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());

@@ -8,17 +8,17 @@ use std::sync::{LazyLock, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A running program, with what it prints in a file.
+/// A running program with its output in a file.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// Everything that it printed.
+    /// The program's whole output.
     pub log: PathBuf,
 }
 
-/// Reads process ids and folders, and when its input ends, as it does however a test ends (Ctrl-C
-/// and `kill -9` too), kills the ones and removes the others. The id of a process that has ended may
-/// belong to a stranger by then, so it is told of ends, too.
+/// A shell that reads process ids and folders. When its input ends, which happens even on Ctrl-C
+/// and `kill -9`, it kills the processes and removes the folders. Ended processes are reported too,
+/// since their ids may be reused.
 const UNDERTAKER: &str = r#"
 pids= folders=
 while read -r what which; do
@@ -42,21 +42,21 @@ static AT_THE_END: LazyLock<Mutex<Child>> = LazyLock::new(|| {
     Mutex::new(command.spawn().expect("a shell"))
 });
 
-/// Ctrl-C in a terminal goes to a group of processes; ours are told by the undertaker alone.
+/// A process group of its own shields the child from Ctrl-C; the undertaker ends it.
 fn group(mut command: Command) -> Command {
     use std::os::unix::process::CommandExt;
     command.process_group(0);
     command
 }
 
-/// Has a process killed or a folder removed when this process ends, or no longer so.
+/// Tells the undertaker to kill a process, remove a folder, or forget an ended process.
 fn bury(what: &str, which: &str) {
     let mut undertaker = AT_THE_END.lock().expect("no test panics while it writes");
     let input = undertaker.stdin.as_mut().expect("its input is never taken");
     writeln!(input, "{what} {which}").expect("the undertaker lives as long as this process");
 }
 
-/// A folder that is removed when this process ends; not before, so that a failure can be looked at.
+/// A folder that is removed when this process ends, so that failures can be inspected until then.
 #[must_use]
 pub fn folder(name: &str) -> PathBuf {
     let folder = tempfile::Builder::new()
@@ -69,7 +69,7 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts a program; what it prints goes to `log`, behind what is there.
+    /// Starts a program; its output is appended to `log`.
     #[must_use]
     pub fn start(command: Command, log: &Path) -> Self {
         let file = File::options()
@@ -92,14 +92,14 @@ impl Process {
         }
     }
 
-    /// Panics with the end of its log when it has ended by itself.
+    /// Panics with the end of the log if the program has ended.
     pub fn is_running(&mut self) {
         if let Some(status) = self.child.try_wait().expect("a child of this process") {
             panic!("{} ended: {status}\n{}", self.log.display(), self.tail(30));
         }
     }
 
-    /// The last lines of what it printed.
+    /// The last lines of the output.
     #[must_use]
     pub fn tail(&self, lines: usize) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
@@ -107,37 +107,37 @@ impl Process {
         text.lines().skip(start).collect::<Vec<_>>().join("\n")
     }
 
-    /// Stands still until [`Process::resume`]: connections stay open and nothing answers.
+    /// Pauses the program until [`Process::resume`]: connections stay open and get no answer.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Goes on.
+    /// Resumes the program.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Is asked to stop (SIGTERM), and has stopped when this returns.
+    /// Sends SIGTERM and waits for the end.
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         self.child.wait().expect("a child of this process");
         bury("ended", &self.id().to_string());
     }
 
-    /// Ends at once.
+    /// Kills the program.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         bury("ended", &self.id().to_string());
     }
 
-    /// Its process id.
+    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The most memory that it ever had resident, in bytes. Source: `VmHWM` of /proc.
+    /// The peak of resident memory in bytes. Source: `VmHWM` of /proc.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));

@@ -1,4 +1,4 @@
-//! Where the programs of a control plane are: built once by `tests/control-plane/build.sh`.
+//! The programs of a control plane, built once by `tests/control-plane/build.sh`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::sync::{LazyLock, Mutex};
 
 static FOUND: LazyLock<Mutex<BTreeMap<String, PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// The path of a program of the control plane, which is built first where it is missing.
+/// The path of a control plane program, which is built if missing.
 ///
 /// # Panics
-/// With what the build says, where it cannot be had.
+/// With the build's output, if the build fails.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let mut found = FOUND.lock().expect("no test panics while it looks");
@@ -39,7 +39,7 @@ fn built(name: &str) -> PathBuf {
 /// A program of this workspace, built like the tests.
 ///
 /// # Panics
-/// With what cargo says, where it cannot be built.
+/// With cargo's output, if the build fails.
 #[must_use]
 pub fn own(name: &str) -> PathBuf {
     let mut found = FOUND.lock().expect("no test panics while it looks");
@@ -49,7 +49,7 @@ pub fn own(name: &str) -> PathBuf {
         .clone()
 }
 
-/// A test that is run by itself does not build the programs of other packages.
+/// Builds the program explicitly: a single test's build leaves out other packages' programs.
 fn compiled(name: &str) -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--workspace", "--bin", name])

@@ -1,5 +1,5 @@
-//! When a registration counts: until the apiserver has seen it, it lets through what it will have
-//! refused.
+//! Waits for a registration to take effect: the apiserver lets requests pass until it has seen the
+//! registration.
 
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
@@ -8,8 +8,8 @@ use super::{Cluster, ControlPlane, Webhook, eventually};
 use crate::flux::HOME;
 
 impl Webhook {
-    /// Starts it over a cluster in which Flux is, with no more rights than it takes, so that it keeps
-    /// itself registered; and waits until the apiserver asks it.
+    /// Starts a server that keeps itself registered, with only the documented rights, over a
+    /// cluster with Flux. Waits until the apiserver asks the server.
     pub async fn guarding(plane: &ControlPlane, cluster: &Cluster) -> Self {
         let own = plane.own_account(cluster).await;
         let webhook = Self::launch(plane, &own, [] as [&str; 0], true).await;
@@ -18,7 +18,7 @@ impl Webhook {
     }
 }
 
-/// Waits until the apiserver asks in both phases: it takes up each configuration by itself.
+/// Waits until the apiserver asks in both phases: it loads each configuration separately.
 pub async fn asked(cluster: &Cluster) {
     validated(cluster).await;
     refused("deleting the engine's Namespace is refused", async || {

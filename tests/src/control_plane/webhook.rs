@@ -11,20 +11,20 @@ use super::{Cluster, ControlPlane, Process, eventually, folder, free_port, own, 
 /// `fluxkeep-webhook`, with a certificate of its own.
 #[derive(Debug)]
 pub struct Webhook {
-    /// The program.
+    /// The process.
     pub process: Process,
     /// The certificate to trust, in PEM.
     pub authority: String,
-    /// Where it takes reviews: `https://127.0.0.1:PORT`.
+    /// The address for reviews: `https://127.0.0.1:PORT`.
     pub url: String,
-    /// Where health and metrics are: `http://127.0.0.1:PORT`.
+    /// The address for health and metrics: `http://127.0.0.1:PORT`.
     pub observe: String,
     arguments: Vec<OsString>,
 }
 
 impl Webhook {
-    /// Starts it over this cluster, with these arguments beside addresses and certificate, and waits
-    /// until it is ready.
+    /// Starts a server over this cluster, with these arguments after addresses and certificate, and
+    /// waits until it is ready.
     pub async fn start<S: AsRef<OsStr>>(
         plane: &ControlPlane,
         arguments: impl IntoIterator<Item = S>,
@@ -32,7 +32,7 @@ impl Webhook {
         Self::launch(plane, &plane.kubeconfig(), arguments, false).await
     }
 
-    /// Starts it so that it keeps itself registered.
+    /// Starts a server that keeps itself registered.
     pub async fn registered<S: AsRef<OsStr>>(
         plane: &ControlPlane,
         arguments: impl IntoIterator<Item = S>,
@@ -40,7 +40,7 @@ impl Webhook {
         Self::launch(plane, &plane.kubeconfig(), arguments, true).await
     }
 
-    /// Starts it as the user of this kubeconfig; `registered`, so that it keeps itself registered.
+    /// Starts a server as this kubeconfig's user; with `registered`, it keeps itself registered.
     pub async fn launch<S: AsRef<OsStr>>(
         plane: &ControlPlane,
         kubeconfig: &Path,
@@ -88,7 +88,7 @@ impl Webhook {
         webhook
     }
 
-    /// Kills it, and starts the same one where it was.
+    /// Kills the server and restarts it with the same arguments.
     pub async fn restart(&mut self) {
         self.process.kill();
         let mut command = Command::new(own("fluxkeep-webhook"));
@@ -97,10 +97,10 @@ impl Webhook {
         self.ready().await;
     }
 
-    /// Kills it while what a write makes the apiserver ask lies before it. What the write comes to.
+    /// Kills the server while a write waits for its answer. Returns the write's result.
     pub async fn killed_by<T>(&mut self, cluster: &Cluster, write: impl Future<Output = T>) -> T {
         self.process.pause();
-        // The apiserver tells of the most in the last second.
+        // The metric shows the maximum of the last second.
         eventually("no other write waits", async || {
             match cluster.writes_that_wait().await {
                 0 => Ok(()),
@@ -121,7 +121,7 @@ impl Webhook {
         join(write, killed).await.0
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until the server is ready.
     pub async fn ready(&mut self) {
         let address = format!("{}/readyz", self.observe);
         let process = &mut self.process;
@@ -135,7 +135,7 @@ impl Webhook {
         .await;
     }
 
-    /// What it counted: a metric's value with these labels as the scrape writes them; 0 where it is not there.
+    /// The value of a metric with these labels, in the scrape's spelling; 0 if it is absent.
     pub async fn counted(&self, sample: &str) -> f64 {
         let (_, text) = fetch(&format!("{}/metrics", self.observe))
             .await
@@ -149,7 +149,7 @@ impl Webhook {
 /// Status and text of a plain GET.
 ///
 /// # Errors
-/// In words, where nobody answers.
+/// A message, if the server does not answer.
 pub async fn fetch(url: &str) -> Result<(u16, String), String> {
     use http_body_util::{BodyExt, Empty};
     let connector = hyper_util::client::legacy::connect::HttpConnector::new();

@@ -1,4 +1,4 @@
-//! A way to the apiserver that can be cut.
+//! A connection to the apiserver that can be cut.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Passes connections on, as long as the runtime of the test lives.
+/// Forwards connections while the test's runtime lives.
 #[derive(Debug)]
 pub struct Wire {
-    /// Where it takes them, on 127.0.0.1.
+    /// The listening port on 127.0.0.1.
     pub port: u16,
     cut: Arc<watch::Sender<()>>,
 }
 
 impl Wire {
-    /// To a port on 127.0.0.1.
+    /// Forwards to a port on 127.0.0.1.
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let near = listener.local_addr().expect("an address").port();
@@ -24,8 +24,8 @@ impl Wire {
         Self { port: near, cut }
     }
 
-    /// Ends every connection, as whatever stands between may that forgets them; new ones come through.
-    /// How many there were.
+    /// Ends all connections, as a forgetful middlebox may, and returns their number. New
+    /// connections pass.
     #[must_use]
     pub fn cut(&self) -> usize {
         let count = self.cut.receiver_count();
