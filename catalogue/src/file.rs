@@ -1,5 +1,5 @@
-//! The catalogue's file, written anew: an entry a release, of its CRDs those that differ from the release
-//! before.
+//! Writes the catalogue's file: an entry for each release, with the CRDs that differ from the
+//! release before.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,7 +23,7 @@ pub(crate) fn write(releases: &[Release]) -> String {
     format!("[\n{}\n]\n", entries.join(",\n"))
 }
 
-/// The CRDs that differ, each with its kind and versions; one that is gone has none.
+/// The CRDs that differ, each with its kind and versions. A removed CRD has an empty list.
 fn changed<'a>(
     before: &BTreeMap<&'a str, &'a Offer>,
     now: &BTreeMap<&'a str, &'a Offer>,
@@ -71,7 +71,6 @@ fn entry(release: &Release, crds: &BTreeMap<&str, Vec<String>>) -> String {
             .iter()
             .map(|(name, words)| format!("    \"{name}\": [{}]", quoted(words)))
             .collect();
-        // Writing to a string does not fail.
         let _ = write!(text, ", \"crds\": {{\n{}}}", lines.join(",\n"));
     }
     text + "}"

@@ -1,10 +1,10 @@
 //! Builds the catalogue of Flux releases from Go modules, as far as the module proxy serves them.
 //!
-//! flux2's `manifests` name each controller's version, helm-controller's `go.mod` the Helm SDK, and each
-//! controller's `config/crd/bases`, or else the markers in its `api`, its CRDs. Every release that the
-//! catalogue knows must come out equal; a difference is shown, and nothing is written. Which versions of the
-//! community's chart carry a release stands in no module: those are kept as they are, and a new release has
-//! none until somebody writes them.
+//! flux2's `manifests` name each controller's version, and helm-controller's `go.mod` the Helm SDK.
+//! A controller's CRDs come from its `config/crd/bases`, or else from the markers in its `api`.
+//! Every served release of the catalogue must come out equal. If a release differs, the difference
+//! is shown and nothing is written. No module names the versions of the community's chart. Known
+//! chart versions stay as they are; a new release has none until a person adds them.
 
 mod file;
 mod module;
@@ -20,17 +20,17 @@ use fluxkeep::catalogue::{Catalogue, Controller, Offer, Release};
 use module::Module;
 use semver::Version;
 
-/// Releases whose module names other controllers than the manifest that was published: the proxy keeps what a
-/// tag named first. The published one is what clusters run.
+/// Releases whose module names other controllers than the published manifest. The proxy keeps the
+/// first content of a tag, but clusters run the published manifest.
 const OTHERWISE_PUBLISHED: [Version; 1] = [Version::new(2, 0, 1)];
 
-/// What modules tell of a release.
+/// The parts of a release that its modules tell.
 #[derive(Debug, Default)]
 struct Built {
     controllers: Vec<Controller>,
     helm: Option<Version>,
     crds: Vec<Offer>,
-    /// What the proxy does not serve.
+    /// The parts that the proxy does not serve.
     lacking: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ fn run(path: &PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the proxy serves of a release.
+/// The parts of a release that the proxy serves.
 fn build(version: &Version, newest: &Release) -> anyhow::Result<Built> {
     let mut built = Built::default();
     let flux2 = match module::download("flux2", version)? {
@@ -106,7 +106,7 @@ fn build(version: &Version, newest: &Release) -> anyhow::Result<Built> {
     Ok(built)
 }
 
-/// The CRDs of a controller, and of helm-controller the Helm SDK.
+/// Adds a controller's CRDs, and for helm-controller the Helm SDK.
 fn controller(
     built: &mut Built,
     name: &str,
@@ -138,7 +138,7 @@ fn controller(
     Ok(())
 }
 
-/// The plural of a kind: as the newest release has it, or as English makes it.
+/// The plural of a kind: from the newest release, or else by English rules.
 fn plural(newest: &Release, group: &str, kind: &str) -> String {
     let named = |crd: &&Offer| crd.kind == kind && crd.name.ends_with(&format!(".{group}"));
     if let Some((plural, _)) = newest
@@ -156,7 +156,7 @@ fn plural(newest: &Release, group: &str, kind: &str) -> String {
     }
 }
 
-/// Where a release of the catalogue differs from what the modules tell.
+/// The differences between a release of the catalogue and its modules.
 fn compare(known: &Release, built: &Built) -> Vec<String> {
     let mut differences = Vec::new();
     if built.controllers.is_empty() {
@@ -195,7 +195,7 @@ fn versions(controllers: &[Controller]) -> BTreeMap<&str, String> {
         .collect()
 }
 
-/// Says how much of a known release could be compared; its differences, with its name.
+/// Reports the comparison of a known release. Returns the differences with the release's name.
 fn told(version: &Version, built: &Built, differences: Vec<String>) -> Vec<String> {
     let outcome = match (differences.is_empty(), built.lacking.as_slice()) {
         (false, _) => "differs".to_owned(),
@@ -209,7 +209,7 @@ fn told(version: &Version, built: &Built, differences: Vec<String>) -> Vec<Strin
         .collect()
 }
 
-/// A release that the catalogue does not know, if the modules tell all of it.
+/// A release that the catalogue lacks. `None` unless the modules tell all of it.
 fn added(version: &Version, built: Built) -> Option<Release> {
     match built.helm {
         Some(helm) if built.lacking.is_empty() => {
@@ -232,7 +232,7 @@ fn added(version: &Version, built: Built) -> Option<Release> {
     }
 }
 
-/// There is nowhere to complain when that fails.
+/// Writes to stderr. A failure is ignored: no other place could show it.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "catalogue: {text}");
 }

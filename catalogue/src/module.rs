@@ -1,4 +1,4 @@
-//! Go modules, by way of the `go` program: what the module proxy serves is unpacked into its cache.
+//! Go modules from the `go` program, which unpacks the proxy's modules into its cache.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,15 +7,15 @@ use anyhow::{Context, bail};
 use semver::Version;
 use serde::Deserialize;
 
-/// Where Flux's modules lie.
+/// The path prefix of Flux's modules.
 const OWNER: &str = "github.com/fluxcd";
 
-/// What came of asking for one version of a module.
+/// The result of asking for a version of a module.
 #[derive(Debug)]
 pub(crate) enum Module {
-    /// It lies in this folder.
+    /// The folder with the module.
     Served(PathBuf),
-    /// Why the proxy does not serve it.
+    /// The reason why the proxy does not serve the module.
     NotServed(String),
 }
 
@@ -34,13 +34,13 @@ struct Listed {
     versions: Vec<Tag>,
 }
 
-/// A version with Go's `v` before it.
+/// A version with Go's `v` prefix.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Tag(String);
 
-/// The path of a module of Flux, for example `flux2` or `source-watcher/api`. From the second major version
-/// on Go appends it.
+/// The path of a module of Flux, for example `flux2` or `source-watcher/api`. Go appends the major
+/// version from 2 on.
 pub(crate) fn path(name: &str, version: &Version) -> String {
     if version.major < 2 {
         return format!("{OWNER}/{name}");
@@ -48,10 +48,10 @@ pub(crate) fn path(name: &str, version: &Version) -> String {
     format!("{OWNER}/{name}/v{}", version.major)
 }
 
-/// Downloads one version of a module of Flux.
+/// Downloads a version of a module of Flux.
 ///
 /// # Errors
-/// When there is no `go` to ask.
+/// If `go` cannot run.
 pub(crate) fn download(name: &str, version: &Version) -> anyhow::Result<Module> {
     let module = format!("{}@v{version}", path(name, version));
     let output = go(&["mod", "download", "-json", &module])?;
@@ -65,7 +65,7 @@ pub(crate) fn download(name: &str, version: &Version) -> anyhow::Result<Module> 
 /// The stable versions of a module that the proxy lists. It may serve others, too.
 ///
 /// # Errors
-/// When there is no `go` to ask.
+/// If `go` cannot run.
 pub(crate) fn versions(path: &str) -> anyhow::Result<Vec<Version>> {
     let output = go(&["list", "-m", "-json", "-versions", path])?;
     let listed: Listed = serde_json::from_slice(&output).unwrap_or_default();
@@ -76,7 +76,7 @@ pub(crate) fn versions(path: &str) -> anyhow::Result<Vec<Version>> {
         .collect())
 }
 
-/// Runs `go` where no module is around; what it prints on stdout. A refusal is in there, as JSON.
+/// Runs `go` outside any module and returns its stdout, which holds a refusal as JSON.
 fn go(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
     let mut command = Command::new("go");
     command
@@ -91,7 +91,7 @@ fn go(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The reason alone: Go repeats the module and the proxy's address before it.
+/// The reason alone, without the module and the proxy's address in front.
 fn first_line(error: &str) -> String {
     let reason = error.lines().last().unwrap_or_default().trim();
     let said = reason.strip_prefix("server response: ").unwrap_or(reason);

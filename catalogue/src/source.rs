@@ -1,4 +1,4 @@
-//! What a module's files say: the controllers of a Flux release, the CRDs of a controller.
+//! Reads a module's files: the controllers of a Flux release, the CRDs of a controller.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +10,10 @@ use fluxkeep::crd;
 use fluxkeep::manifest::{self, Reading};
 use semver::Version;
 
-/// The controllers of a release, by name: flux2's `manifests/bases` fetch each one's by its version.
+/// The controllers of a release by name, from the downloads in flux2's `manifests/bases`.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// If the folder cannot be read.
 pub(crate) fn controllers(flux2: &Path) -> anyhow::Result<BTreeMap<String, Version>> {
     let mut controllers = BTreeMap::new();
     for folder in entries(&flux2.join("manifests/bases"))? {
@@ -23,7 +23,7 @@ pub(crate) fn controllers(flux2: &Path) -> anyhow::Result<BTreeMap<String, Versi
     Ok(controllers)
 }
 
-/// A controller and its version, if the line fetches a release of it.
+/// The controller and version that the line downloads, if any.
 fn fetched(line: &str) -> Option<(String, Version)> {
     let (_, release) = line.split_once("github.com/fluxcd/")?;
     let (name, asset) = release.split_once("/releases/download/v")?;
@@ -31,7 +31,7 @@ fn fetched(line: &str) -> Option<(String, Version)> {
     Some((name.to_owned(), version.parse().ok()?))
 }
 
-/// The version of the Helm SDK that a helm-controller asks for.
+/// The version of the Helm SDK that helm-controller's `go.mod` requires.
 pub(crate) fn helm(go_mod: &str) -> Option<Version> {
     let mut lines = go_mod.lines().map(str::trim);
     let line = lines.find(|line| line.starts_with("helm.sh/helm/v"))?;
@@ -41,7 +41,7 @@ pub(crate) fn helm(go_mod: &str) -> Option<Version> {
 /// The CRDs of a controller's module.
 ///
 /// # Errors
-/// When one is not readable.
+/// If a file is unreadable.
 pub(crate) fn bases(module: &Path) -> anyhow::Result<Vec<Offer>> {
     let mut offers = Vec::new();
     for file in entries(&module.join("config/crd/bases"))? {
@@ -61,11 +61,11 @@ pub(crate) fn bases(module: &Path) -> anyhow::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// The CRDs that are generated of a module's Go types, by their markers: `plural` names a kind's plural. It is
-/// what there is where the proxy serves a controller's `api` alone.
+/// The CRDs of a module's Go types, by their kubebuilder markers. `plural` returns a kind's plural.
+/// This is the fallback if the proxy serves only a controller's `api`.
 ///
 /// # Errors
-/// When a file is not readable.
+/// If a file is unreadable.
 pub(crate) fn types(
     api: &Path,
     plural: impl Fn(&str, &str) -> String,
@@ -110,7 +110,7 @@ pub(crate) fn types(
     Ok(offers.collect())
 }
 
-/// What kubebuilder's markers say of a version of a kind.
+/// Kubebuilder's markers on a version of a kind.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Markers {
     storage: bool,
@@ -124,7 +124,7 @@ fn group_of(text: &str) -> Option<String> {
     Some(rest.split_once('"')?.0.to_owned())
 }
 
-/// The kinds among a file's types: those that are marked as the root of an object, but for lists.
+/// The kinds among a file's types: types with the root marker, except lists.
 fn marked(text: &str) -> Vec<(String, Markers)> {
     let mut found = Vec::new();
     let (mut is_root, mut markers) = (false, Markers::default());
@@ -151,13 +151,13 @@ fn marked(text: &str) -> Vec<(String, Markers)> {
     found
 }
 
-/// As a catalogue has them.
+/// Sorts versions as the catalogue does.
 fn sorted(mut versions: Vec<crd::Version>) -> Vec<crd::Version> {
     versions.sort_by(|left, right| left.name.cmp(&right.name));
     versions
 }
 
-/// What lies in a folder, in order.
+/// The paths in a folder, sorted.
 fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let context = || format!("reading {}", folder.display());
     let mut paths = Vec::new();
