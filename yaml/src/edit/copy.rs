@@ -1,5 +1,5 @@
-//! What a node means, written out once more on one line: for where an alias or a merge must not lend
-//! its meaning any longer.
+//! A node's meaning, written out on one line. It replaces an alias or a merge that must no longer
+//! share its meaning.
 
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
@@ -10,12 +10,12 @@ use super::tree::{Body, Id, Tree};
 use super::write;
 use crate::scan::is_text;
 
-/// As much as a Kubernetes object may hold in annotations; aliases of aliases could grow without end.
+/// Most bytes of an object's annotations; aliases of aliases could grow without end.
 const LONGEST: usize = 256 << 10;
-/// What the parser lets pass, in brackets and in blocks.
+/// Nesting that the parser accepts, in flow and block collections.
 const DEEPEST: usize = 600;
 
-/// A node with a patch laid on, without anchors and aliases.
+/// A node with a patch applied, without anchors and aliases.
 pub(super) fn copy(tree: &Tree<'_>, id: Id, patch: Option<&Value>) -> Result<String, Doubt> {
     let mut copier = Copier {
         tree,
@@ -128,11 +128,11 @@ impl Copier<'_, '_> {
             .collect()
     }
 
-    /// As it stands, where that is on one line and no bracket or comma could end it.
+    /// The source text, if it is on one line and no bracket or comma could end it.
     fn scalar(&self, id: Id, text: &str, style: ScalarStyle) -> String {
         let node = self.tree.node(id);
         let raw = self.tree.slice(node.start..node.end);
-        // What no reader takes for anything but text may have quotes.
+        // Quotes are safe on a text that every reader takes for a string.
         let ends = raw.contains([',', '[', ']', '{', '}']);
         let is_open =
             style == ScalarStyle::Plain && (ends || is_text(raw) && raw.contains([':', '?', '#']));

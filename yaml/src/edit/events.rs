@@ -1,4 +1,4 @@
-//! The tree of any document, from a parser's events.
+//! Builds the tree of any document from a parser's events.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::tree::{Body, Entry, Id, Node, Style, Tree, line_break, line_end, token};
 use crate::{Document, Unread};
 
-/// Longer keys stand in no Kubernetes object; the parser's own limit would refuse some JSON.
+/// Longest key, above Kubernetes' own limits; the parser's default would refuse some JSON.
 const LONGEST_KEY: usize = 64 << 10;
 
-/// Reads a document. Without anchors, what is not under a key of the patch is passed over.
+/// Reads a document. Without anchors, nodes outside the patch's keys are skipped.
 pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Result<Tree<'a>, Unread> {
     let text = document.text;
     let options = options! { emit_anchor_events: true, emit_comments: false, simple_key_max_lookahead: LONGEST_KEY };
@@ -59,9 +59,9 @@ type Token<'a> = (Event<'a>, Span);
 struct Reader<'a> {
     tree: Tree<'a>,
     events: Parser<'a, StrInput<'a>>,
-    /// The node of each anchor that was met.
+    /// The node of each anchor so far.
     anchors: BTreeMap<usize, Id>,
-    /// Whether a node counts wherever it stands.
+    /// True if every node is needed, because the document may have anchors.
     everything: bool,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        // The rest may be broken, too.
+        // The rest must be valid, too.
         while !matches!(self.next()?.0, Event::StreamEnd) {}
         Ok(())
     }
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         Ok(self.events.next_event().ok_or(Broken::Early)??)
     }
 
-    /// The node that begins with an event, somewhere behind `from`.
+    /// The node that begins with this event, behind `from`.
     fn node(&mut self, (event, span): Token<'a>, from: usize, patch: Option<&Value>) -> Read<Id> {
         let (id, range) = (self.tree.nodes.len(), bytes(&span));
         let (anchor, tag) = (
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
             }
             _ if patch.is_none() && !self.everything => (start..self.pass(end)?, Body::Passed),
             Event::MappingStart(style, ..) => self.map(range, style.into(), patch)?,
-            // The parser lets one that is not indented begin behind its first dash.
+            // For a sequence without indentation, the parser's span begins behind its first dash.
             Event::SequenceStart(StructureStyle::Block, ..) if open > 0 => {
                 self.seq(token(self.tree.text, open)..end, Style::Block, patch)?
             }
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         Ok(id)
     }
 
-    /// Where the anchor of a node stands, which the parser tells behind it.
+    /// The range of a node's anchor, which the parser reports after the node.
     fn anchor(&mut self, event: &Event<'a>, id: Id) -> Read<Option<Range<usize>>> {
         let Some(anchor) = event.anchor_id().filter(|anchor| *anchor > 0) else {
             return Ok(None);
@@ -143,8 +143,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The whole of a scalar: an empty one stands behind what opens it, a block scalar begins with its
-    /// header and ends behind its last line that is not blank.
+    /// The full range of a scalar. An empty scalar is behind its opening. A block scalar begins
+    /// with its header and ends behind its last non-blank line.
     fn scalar(&self, range: Range<usize>, open: usize, style: ScalarStyle) -> Range<usize> {
         let text = self.tree.text;
         if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
         header..end + line_break(text, end).len()
     }
 
-    /// Passes over what is below a collection, and tells where it ends.
+    /// Skips the content of a collection, and returns its end.
     fn pass(&mut self, mut end: usize) -> Read<usize> {
         let mut depth = 1_usize;
         while depth > 0 {
@@ -206,8 +206,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where a value may begin: behind the colon that follows a key. In a block, a colon with text behind
-    /// it begins another key.
+    /// The offset behind the colon that follows a key, where a value may begin. In a block, a colon
+    /// with text behind it begins another key.
     fn colon(&self, key_end: usize, style: Style) -> Option<usize> {
         let behind = token(self.tree.text, key_end) + 1;
         let is_colon = self.tree.slice(behind - 1..behind) == ":";
@@ -248,8 +248,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a patch wants of a child. A value that is no map is compared whole, and what is merged may
-/// hold any key.
+/// The part of a patch for a child. A value other than a map is compared whole, and a merge may
+/// contain any key.
 fn below<'p>(patch: &'p Value, key: &str) -> Option<&'p Value> {
     match patch {
         Value::Object(_) if key == "<<" => Some(&Value::Null),

@@ -1,4 +1,4 @@
-//! What a document says already, as its readers understand it.
+//! Looks up the present content of a document, as its readers understand it.
 
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
@@ -7,10 +7,10 @@ use super::Doubt;
 use super::tree::{Body, Id, Tree};
 use crate::scan::is_text;
 
-/// Merges of merges, before somebody plays tricks.
+/// Most merges of merges; deeper ones are hostile.
 const DEEPEST: usize = 16;
 
-/// Which entry of a map has a key; one that stands twice is refused, since readers disagree on it.
+/// The index of a key's entry. A duplicate key is refused, since readers disagree on it.
 pub(super) fn entry(tree: &Tree<'_>, map: Id, key: &str) -> Result<Option<usize>, Doubt> {
     let mut found = None;
     for (index, entry) in tree.entries(map).iter().enumerate() {
@@ -24,12 +24,12 @@ pub(super) fn entry(tree: &Tree<'_>, map: Id, key: &str) -> Result<Option<usize>
     Ok(found)
 }
 
-/// The value of a key that a map has by a merge key alone.
+/// The value of a key that a map has only from a merge.
 pub(super) fn merged(tree: &Tree<'_>, map: Id, key: &str) -> Option<Id> {
     lent(tree, map, key, &mut Vec::new(), DEEPEST)
 }
 
-/// No map is looked at twice: maps that merge each other several times would take for ever.
+/// Visits no map twice: maps that merge each other many times would take for ever.
 fn lent(tree: &Tree<'_>, map: Id, key: &str, seen: &mut Vec<Id>, depth: usize) -> Option<Id> {
     let depth = depth.checked_sub(1).filter(|_| !seen.contains(&map))?;
     seen.push(map);
@@ -52,7 +52,7 @@ fn lent(tree: &Tree<'_>, map: Id, key: &str, seen: &mut Vec<Id>, depth: usize) -
     })
 }
 
-/// Whether a patch would change nothing below a node.
+/// True if a patch changes nothing below a node.
 pub(super) fn is_so(tree: &Tree<'_>, id: Id, patch: &Value) -> bool {
     let Value::Object(wants) = patch else {
         return equals(tree, id, patch);
@@ -81,7 +81,7 @@ pub(super) fn is_so(tree: &Tree<'_>, id: Id, patch: &Value) -> bool {
     })
 }
 
-/// Whether a node is exactly this value, for every reader.
+/// True if a node is exactly this value, for every reader.
 fn equals(tree: &Tree<'_>, id: Id, value: &Value) -> bool {
     let node = tree.node(tree.resolved(id));
     let tag = node.tag.clone().map(|tag| tree.slice(tag));
@@ -115,7 +115,7 @@ fn equals(tree: &Tree<'_>, id: Id, value: &Value) -> bool {
     }
 }
 
-/// A patch as the value that it makes of nothing, if it makes one.
+/// The value that a patch creates from nothing, if any.
 pub(super) fn pruned(patch: &Value) -> Option<Value> {
     match patch {
         Value::Null => None,

@@ -1,4 +1,4 @@
-//! Aliases of what is edited: they keep the meaning that they had.
+//! Aliases of edited nodes keep their meaning.
 
 use super::Doubt;
 use super::copy::copy;
@@ -6,7 +6,7 @@ use super::patch::Patcher;
 use super::tree::{Body, Id, token};
 
 impl Patcher<'_, '_> {
-    /// Where a node changes that aliases stand for, the first of them becomes the definition.
+    /// If a node with aliases changes, the first alias becomes the definition.
     pub(super) fn lend(&mut self) -> Result<(), Doubt> {
         let anchored = |id: &Id| self.tree.node(*id).anchor.is_some();
         let lenders: Vec<Id> = (0..self.tree.nodes.len())
@@ -51,7 +51,7 @@ impl Patcher<'_, '_> {
         let to = self.tree.node(alias);
         self.splice(to.start..to.end, text);
         if !self.is_gone(lender) {
-            // What follows must stay apart from what is in front, and indented on a line of its own.
+            // Text in front and behind must stay apart, and a line of its own must stay indented.
             let before = self
                 .tree
                 .slice(0..anchor.start)

@@ -1,7 +1,7 @@
-//! The tree of most documents, from their lines alone: twenty times faster than from events.
+//! Builds the tree of most documents from their lines alone: twenty times faster than from events.
 //!
-//! It holds the metadata and nothing else, which is all that most patches touch. Wherever a line could
-//! mean something else than it seems to, there is no tree, and the events tell.
+//! The tree has only the metadata, which is all that most patches touch. If a line could have
+//! another meaning, there is no tree, and the events decide.
 
 use std::ops::Range;
 
@@ -13,13 +13,13 @@ use crate::odd::{OddPlaces, has_other_ends};
 use crate::scan::{Scan, Sure, Unsure, key, value};
 use crate::{Document, METADATA};
 
-/// As many nodes as metadata with a dozen labels and annotations has.
+/// Usual number of nodes of metadata with a dozen labels and annotations.
 const MANY: usize = 32;
 
-/// Reads a document for a patch of its metadata.
+/// Reads a document for a patch of its metadata. `None` if its lines are not certain.
 pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a>> {
     let (text, wants) = (document.text, patch.as_object()?);
-    // Nothing else in it can be a second `metadata`, however it is written, or a merge.
+    // The rest of the document can then contain no second `metadata` in any notation, and no merge.
     if !is_unmistakable(text) || wants.len() != 1 || !wants.get(METADATA)?.is_object() {
         return None;
     }
@@ -33,8 +33,8 @@ pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Option<Tree<'a
     lines.document().ok()
 }
 
-/// Whether every reader ends the lines of a text at the same places; and each line at its margin is blank, a comment or
-/// an item, or begins with a letter, and one only with `metadata`.
+/// True if all readers break lines at the same places, and exactly one line begins with `metadata`.
+/// Lines without indentation are blank, comments or items, or begin with a letter.
 fn is_unmistakable(text: &str) -> bool {
     let mut metadata = 0;
     for line in text.split_inclusive('\n') {
@@ -64,7 +64,7 @@ impl<'a> Lines<'a> {
         Ok(self.tree)
     }
 
-    /// Where the line of the metadata begins. Before it, only entries of one line each.
+    /// The start of the metadata line. All lines before it are entries of one line each.
     fn head(&mut self) -> Sure<usize> {
         loop {
             let line = self.scan.peek();
@@ -83,7 +83,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The entry of the next line, if it is at this column.
+    /// The entry of the next line, if the line is at this column.
     fn entry(&mut self, column: usize) -> Sure<Option<Entry>> {
         let line = self.scan.peek();
         if line.content.is_empty() || line.indent < column {
@@ -113,7 +113,7 @@ impl<'a> Lines<'a> {
         }))
     }
 
-    /// What stands below a key: a map, or nothing.
+    /// The node below a key: a map, or null.
     fn below(&mut self, open: usize, column: usize) -> Sure<Id> {
         let line = self.scan.peek();
         if line.indent == column && line.content.starts_with('-') {
@@ -155,7 +155,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether a line in front of the metadata is a marker alone, or an entry with its value.
+/// True if a line before the metadata is a bare marker, or an entry with its value.
 fn is_entry(content: &str) -> Sure<bool> {
     match content.strip_prefix("---") {
         Some(rest) => Ok(value(rest)?.is_none()),

@@ -1,11 +1,11 @@
 //! Edits a document in place: finds spans, plans, and splices bytes.
 //!
-//! What is wanted is a JSON merge patch (RFC 7396), with one thing more: laid on a sequence, its keys
-//! are indices, and `-` stands for the item behind the last. Every byte that the patch gives no reason to touch stays: comments, quoting, order,
-//! line ends, anchors. What is written reads the same under YAML 1.1 and 1.2, and where another node
-//! takes its meaning from the one that is edited (an alias, a merge), that other node keeps it.
+//! A patch is a JSON merge patch (RFC 7396) with an extension for sequences: keys are indices, and
+//! `-` appends an item. Every byte without a reason to change stays: comments, quoting, order, line
+//! ends, anchors. The written text reads the same under YAML 1.1 and 1.2. Another node may take its
+//! meaning from the edited node, by an alias or a merge; that node keeps its meaning.
 //!
-//! A patch that is laid on again changes nothing, unless it appends.
+//! Applying a patch twice changes nothing more, unless the patch appends.
 
 mod copy;
 mod events;
@@ -27,21 +27,21 @@ use serde_json::Value;
 
 use super::{Document, Unread};
 
-/// One piece of text in the place of another.
+/// A replacement of a range of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splice {
-    /// The bytes that go, by their offset in the stream.
+    /// The replaced bytes, as offsets in the stream.
     pub range: Range<usize>,
-    /// What comes instead.
+    /// The new text.
     pub text: String,
 }
 
-/// What has to be written, so that the document is as the patch wants it. Ordered, never overlapping;
-/// none where it is so already.
+/// The splices that apply the patch to the document, in order and without overlap. Empty if the
+/// document already matches.
 ///
 /// # Errors
-/// When the document is not YAML, when a key that the patch names stands twice, when a map that the
-/// patch names is something else, and when the meaning of another node would change.
+/// If the document is not YAML, if a key of the patch is duplicated, if a map of the patch is
+/// another type, or if the meaning of another node would change.
 pub fn edit(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
     let mut splices = match lines::read(document, patch) {
         Some(tree) => patch::splices(&tree, patch).map_err(|doubt| doubt.at(document))?,
@@ -53,8 +53,8 @@ pub fn edit(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unrea
     Ok(splices)
 }
 
-/// The splices of a document that takes a parser to understand. What they make of it is read once more:
-/// a way of writing that nobody thought of is refused, not broken.
+/// The splices of a document that needs a parser. The result is read again, so an unforeseen
+/// notation is refused, not broken.
 fn unmistakable(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
     let plan = |document: &Document<'_>| {
         patch::splices(&events::read(document, patch)?, patch).map_err(|doubt| doubt.at(document))
@@ -75,14 +75,14 @@ fn unmistakable(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, U
     ))
 }
 
-/// Whether a patch adds an item each time.
+/// True if a patch adds an item each time.
 fn appends(patch: &Value) -> bool {
     patch
         .as_object()
         .is_some_and(|wants| wants.iter().any(|(key, want)| key == "-" || appends(want)))
 }
 
-/// The pieces of a text with its splices in place, one after another: nothing is copied.
+/// The pieces of a text with its splices, in order and without copying.
 pub fn pieces<'a>(text: &'a [u8], splices: &'a [Splice]) -> impl Iterator<Item = &'a [u8]> {
     let piece = move |(range, written): (Range<usize>, &'a str)| {
         [text.get(range).unwrap_or_default(), written.as_bytes()]
@@ -90,7 +90,7 @@ pub fn pieces<'a>(text: &'a [u8], splices: &'a [Splice]) -> impl Iterator<Item =
     spliced(text.len(), splices).flat_map(piece)
 }
 
-/// A text with its splices in place.
+/// A text with its splices applied.
 #[must_use]
 pub fn splice(text: &str, splices: &[Splice]) -> String {
     let pieces = spliced(text.len(), splices);
@@ -99,7 +99,7 @@ pub fn splice(text: &str, splices: &[Splice]) -> String {
         .collect()
 }
 
-/// What is kept of so many bytes, and what is written behind it.
+/// The kept ranges of `length` bytes, each with the text that follows the range.
 fn spliced(length: usize, splices: &[Splice]) -> impl Iterator<Item = (Range<usize>, &str)> {
     let ends = splices.iter().map(|splice| splice.range.end);
     let starts = splices
@@ -118,7 +118,7 @@ fn spliced(length: usize, splices: &[Splice]) -> impl Iterator<Item = (Range<usi
     )
 }
 
-/// Why a patch cannot be laid on, and where.
+/// The reason why a patch cannot be applied, and the offset.
 #[derive(Debug)]
 struct Doubt {
     at: usize,

@@ -1,4 +1,4 @@
-//! Lays a patch on a tree: which bytes go, and what comes instead.
+//! Applies a patch to a tree: finds the bytes to remove and the text to write.
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,10 @@ use super::find::{entry, is_so, merged, pruned};
 use super::tree::{Body, Entry, Id, Style, Tree, line_start};
 use super::{Doubt, Splice, copy, write};
 
-/// Longer keys need another notation, and no Kubernetes object may have them.
+/// Longest key; longer keys need another notation, and no Kubernetes object may have them.
 const LONGEST_KEY: usize = 512;
 
-/// What has to be written into the document's text. Ordered, never overlapping.
+/// The splices of the document's text, in order and without overlap.
 pub(super) fn splices(tree: &Tree<'_>, patch: &Value) -> Result<Vec<Splice>, Doubt> {
     let mut patcher = Patcher {
         tree,
@@ -44,28 +44,28 @@ pub(super) fn splices(tree: &Tree<'_>, patch: &Value) -> Result<Vec<Splice>, Dou
     }
 }
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Of the collection that it is in.
+    /// Style of the collection that contains the value.
     pub(super) style: Style,
-    /// At which that collection's entries begin.
+    /// Column of that collection's entries.
     pub(super) column: usize,
-    /// Behind the colon or dash in front of it.
+    /// Offset behind the colon or dash before the value.
     pub(super) open: Option<usize>,
 }
 
 pub(super) struct Patcher<'t, 'a> {
     pub(super) tree: &'t Tree<'a>,
     pub(super) splices: Vec<Splice>,
-    /// The nodes below which something changes.
+    /// The nodes with a change below them.
     pub(super) changed: Vec<Id>,
-    /// The nodes that are not there any more, with all below them.
+    /// The nodes that are removed, with all nodes below them.
     pub(super) gone: Vec<Id>,
 }
 
 impl Patcher<'_, '_> {
-    /// Makes a node what the patch wants. Tells whether anything changes.
+    /// Makes a node match the patch. Returns true if anything changes.
     fn node(&mut self, id: Id, patch: &Value, place: Place) -> Result<bool, Doubt> {
         let changes = match (&self.tree.node(id).body, patch) {
             (Body::Alias(_), _) => self.alias(id, patch)?,
@@ -84,7 +84,7 @@ impl Patcher<'_, '_> {
         Ok(changes)
     }
 
-    /// An alias gives way to what it stands for, patched.
+    /// Replaces an alias by a patched copy of its node.
     fn alias(&mut self, id: Id, patch: &Value) -> Result<bool, Doubt> {
         if is_so(self.tree, id, patch) {
             return Ok(false);
@@ -148,7 +148,7 @@ impl Patcher<'_, '_> {
         self.node(value, want, place).map(drop)
     }
 
-    /// Of a key that stands before a merge key with the same one, readers disagree which counts.
+    /// Refuses a key before a merge that has the same key: readers disagree on which counts.
     fn is_last(&self, map: Id, index: usize, lender: Option<Id>) -> Result<(), Doubt> {
         let merges_behind = self
             .tree
@@ -170,7 +170,7 @@ impl Patcher<'_, '_> {
         Ok(())
     }
 
-    /// A key that a merge lends is written behind the merge, where it counts for every reader.
+    /// Writes a merged key behind the merge, where the key counts for every reader.
     fn behind_merge(&mut self, map: Id, key: &str, lender: Id, want: &Value) -> Result<(), Doubt> {
         let Some(merge) = self.tree.merges(map).last() else {
             return Ok(());
@@ -222,7 +222,7 @@ impl Patcher<'_, '_> {
                 .get(index)
                 .ok_or_else(|| Doubt::new(at, format!("the sequence has no item {index}")))?;
             let start = self.tree.start(item);
-            // The dash stands somewhere before the item on its line, or on one above.
+            // The dash may be before the item on its line, or on a line above.
             let place = Place {
                 style: *style,
                 column: start - line_start(self.tree.text, start),
@@ -233,7 +233,7 @@ impl Patcher<'_, '_> {
         Ok(changes)
     }
 
-    /// A map comes where nothing is.
+    /// Writes a map in place of null.
     fn fill(&mut self, id: Id, patch: &Value, place: Place) -> Result<bool, Doubt> {
         if !self.tree.is_null(id) {
             return Err(Doubt::new(self.tree.start(id), "it is not a map"));

@@ -1,4 +1,4 @@
-//! Where in the text an entry comes or goes.
+//! Positions at which entries are written or removed.
 
 use std::ops::Range;
 
@@ -20,13 +20,13 @@ impl Patcher<'_, '_> {
         start - line_start(self.tree.text, start)
     }
 
-    /// Writes a value over a node, its anchor and tag included.
+    /// Overwrites a node, including its anchor and tag.
     pub(super) fn replace(&mut self, id: Id, value: &Value, place: Place) {
         let node = self.tree.node(id);
         if let (Body::Map(Style::Block, _) | Body::Seq(Style::Block, _), Some(open)) =
             (&node.body, place.open)
         {
-            // Where its entries stand, a sequence may be and a scalar may not.
+            // A scalar may not stand at the column of a sequence's items.
             self.splice(open..node.end, format!(" {}", write::inline(value)));
             return self.gone.push(id);
         }
@@ -41,7 +41,7 @@ impl Patcher<'_, '_> {
                 text + last_break(self.tree.slice(range.clone()))
             }
             _ if !range.is_empty() => text,
-            // Nothing stands behind the colon, and perhaps no colon either.
+            // A bare key has no value, and possibly no colon.
             _ if place.open.is_some() || place.style == Style::Block => format!(" {text}"),
             _ => format!(": {text}"),
         };
@@ -49,10 +49,10 @@ impl Patcher<'_, '_> {
         self.gone.push(id);
     }
 
-    /// Writes lines behind the one that an offset is on.
+    /// Writes lines behind the line of an offset.
     pub(super) fn line_behind(&mut self, at: usize, lines: &[String]) {
         let text = self.tree.text;
-        // The text of a block scalar ends where the next line begins.
+        // The text of a block scalar ends at the start of the next line.
         let at = text
             .get(..at)
             .map_or(at, |before| before.trim_end_matches(['\n', '\r']).len());
@@ -75,8 +75,8 @@ impl Patcher<'_, '_> {
         }
     }
 
-    /// Where what stands in front of a map's first entry ends: colon or dash, anchor, tag. None where
-    /// the entry stands on the same line.
+    /// The end of a map's opening: colon or dash, anchor, tag. `None` if the first entry is on the
+    /// same line.
     fn opening(&self, map: Id, place: Place) -> Option<usize> {
         let node = self.tree.node(map);
         let open = node
@@ -89,7 +89,7 @@ impl Patcher<'_, '_> {
         (open < line_start(self.tree.text, node.start)).then_some(open)
     }
 
-    /// Writes new entries in front of the others.
+    /// Writes new entries before the others.
     pub(super) fn insert(
         &mut self,
         id: Id,
@@ -133,7 +133,7 @@ impl Patcher<'_, '_> {
         } else {
             let end = self.usual_break();
             let lines = lines.join(end);
-            // The first of them stands where the old first entry did.
+            // The first new entry takes the place of the old first entry.
             let text = format!(
                 "{}{end}{}",
                 lines.trim_start_matches(' '),
@@ -144,7 +144,7 @@ impl Patcher<'_, '_> {
         Ok(())
     }
 
-    /// With the blanks that stand between the brace and the first entry.
+    /// Repeats the blanks between the brace and the first entry.
     fn insert_flow(&mut self, id: Id, new: &Map<String, Value>, others: bool) {
         let brace = self.tree.node(id).start + 1;
         let first = self
@@ -188,7 +188,7 @@ impl Patcher<'_, '_> {
         }
     }
 
-    /// Takes entries away; `{}` stays where nothing else does.
+    /// Removes entries; an emptied map becomes `{}`.
     pub(super) fn remove(&mut self, id: Id, removed: &[usize], alone: bool, place: Place) {
         let Body::Map(style, entries) = &self.tree.node(id).body else {
             return;
@@ -215,7 +215,7 @@ impl Patcher<'_, '_> {
         }
     }
 
-    /// The whole line where nothing else stands on it, its comment included.
+    /// Removes the whole line with its comment, if the entry is alone on the line.
     fn remove_block(&mut self, range: Range<usize>) {
         let text = self.tree.text;
         let start = line_start(text, range.start);
@@ -236,8 +236,8 @@ impl Patcher<'_, '_> {
         );
     }
 
-    /// An entry and one comma: the one behind it at the front of the map, else the one before. Blanks
-    /// go along, comments stay.
+    /// Removes an entry with one comma: the comma behind at the front of the map, else the comma
+    /// before. Blanks are removed, comments stay.
     fn remove_flow(
         &mut self,
         range: Range<usize>,
@@ -266,7 +266,7 @@ impl Patcher<'_, '_> {
         self.splice(range, String::new());
     }
 
-    /// Where an entry begins, the question mark of an explicit key included.
+    /// The start of an entry, including the question mark of an explicit key.
     fn entry_start(&self, entry: Entry) -> usize {
         let start = self.tree.start(entry.key);
         let before = self
@@ -290,7 +290,7 @@ impl Patcher<'_, '_> {
     }
 }
 
-/// The line end that a text ends with.
+/// The line end at the end of a text; empty without one.
 fn last_break(text: &str) -> &str {
     ["\r\n", "\n", "\r"]
         .into_iter()

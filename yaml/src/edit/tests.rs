@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{edit, events, lines, patch, splice};
 use crate::documents;
 
-/// The text with the patch laid on each of its documents, twice: the second time nothing changes.
+/// Applies the patch to each document of the text, twice: the second time changes nothing.
 fn patched(text: &str, patch: &Value) -> Result<String, String> {
     let once = laid(text, patch)?;
     assert_eq!(
@@ -25,12 +25,12 @@ fn laid(text: &str, patch: &Value) -> Result<String, String> {
     Ok(splice(text, &splices))
 }
 
-/// An annotation that has to be there.
+/// An annotation that must be present.
 fn keep() -> Value {
     json!({"metadata": {"annotations": {"keep": "keep"}}})
 }
 
-/// A label that has to go.
+/// A label that must go.
 fn removal() -> Value {
     json!({"metadata": {"labels": {"old": null}}})
 }
@@ -166,7 +166,7 @@ fn a_value_that_some_reader_takes_for_something_else_stands_in_quotes() {
             &format!("metadata:\n  labels:\n    a: {written}\n"),
         );
     }
-    // It stands there already, and means something else.
+    // An unquoted `on` is already there, but is a boolean.
     let patch = json!({"metadata": {"labels": {"a": "on"}}});
     becomes(
         "metadata:\n  labels:\n    a: on\n",
@@ -336,9 +336,9 @@ fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place()
     );
 }
 
-/// Metadata as it might be written by anybody, for the scanner of lines and the parser alike.
+/// Metadata in many notations, for the line scanner and the parser.
 fn metadata() -> impl Strategy<Value = String> {
-    // Without quotes `yes` is `true` to Go.
+    // Go reads an unquoted `yes` as `true`.
     let key = "(old|app|keep|a\\.b/c|labels|metadata|\"q\"|'old'|\"yes\")";
     let value =
         "( (keep|x|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
@@ -389,7 +389,7 @@ fn parse(text: &str) -> Result<Value, crate::Unread> {
     crate::Document::of(text).read_paths(&crate::Paths::Whole)
 }
 
-/// Lays a patch on a value that was read.
+/// Applies a patch to a value that was read.
 fn merged(value: Value, patch: &Value) -> Value {
     let Value::Object(wants) = patch else {
         return patch.clone();
@@ -414,7 +414,7 @@ fn merged(value: Value, patch: &Value) -> Value {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-    /// But for what is not YAML further down, which only the events tell.
+    /// Documents that only the events find invalid are skipped.
     #[test]
     fn lines_and_events_tell_the_same(text in metadata(), patch in patches()) {
         for document in documents(&text) {

@@ -5,24 +5,24 @@ use std::ops::Range;
 
 use granit_parser::ScalarStyle;
 
-/// The number of a node in its tree.
+/// The index of a node in its tree.
 pub(super) type Id = usize;
 
-/// A document's nodes in the order of the text: what is below a node follows it.
+/// A document's nodes in text order: children follow their parent.
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
     pub(super) text: &'a str,
     pub(super) nodes: Vec<Node<'a>>,
 }
 
-/// One node. Offsets are bytes of the document's text.
+/// A node. Offsets are bytes of the document's text.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
-    /// Where it begins, behind anchor and tag; of an empty value, where it would.
+    /// The start, behind anchor and tag. For an empty value, its possible start.
     pub(super) start: usize,
-    /// Where its last token ends; of the text of a block scalar, behind its last line.
+    /// The end of the last token; for a block scalar, the end of its last line.
     pub(super) end: usize,
-    /// The number of the last node below it, or its own.
+    /// The index of the last node below, or the node's own.
     pub(super) last: Id,
     /// `&name`.
     pub(super) anchor: Option<Range<usize>>,
@@ -36,9 +36,9 @@ pub(super) enum Body<'a> {
     Scalar(Cow<'a, str>, ScalarStyle),
     Map(Style, Vec<Entry>),
     Seq(Style, Vec<Id>),
-    /// Which node it stands for.
+    /// The node of the alias.
     Alias(Id),
-    /// Not under any key of the patch.
+    /// A node outside the patch's keys.
     Passed,
 }
 
@@ -52,7 +52,7 @@ pub(super) enum Style {
 pub(super) struct Entry {
     pub(super) key: Id,
     pub(super) value: Id,
-    /// Behind the colon, if it has one.
+    /// The offset behind the colon, if there is a colon.
     pub(super) open: Option<usize>,
 }
 
@@ -66,19 +66,19 @@ const NOWHERE: Node<'static> = Node {
 };
 
 impl<'a> Tree<'a> {
-    /// The node with this number. Every number comes from the tree itself.
+    /// The node with this index. Every index comes from the tree itself.
     pub(super) fn node(&self, id: Id) -> &Node<'a> {
         self.nodes.get(id).unwrap_or(const { &NOWHERE })
     }
 
-    /// Where a node begins, its anchor and tag included.
+    /// The start of a node, including its anchor and tag.
     pub(super) fn start(&self, id: Id) -> usize {
         let node = self.node(id);
         let properties = node.anchor.iter().chain(&node.tag).map(|range| range.start);
         properties.min().unwrap_or(node.start).min(node.start)
     }
 
-    /// The node that an alias stands for, or the node itself.
+    /// The node of an alias, or the node itself.
     pub(super) fn resolved(&self, id: Id) -> Id {
         if let Body::Alias(target) = self.node(id).body {
             target
@@ -87,7 +87,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The text of a scalar, behind an alias too.
+    /// The text of a scalar, or of an alias of a scalar.
     pub(super) fn scalar(&self, id: Id) -> Option<&str> {
         if let Body::Scalar(text, _) = &self.node(self.resolved(id)).body {
             Some(text)
@@ -96,7 +96,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The entries of a map, behind an alias too; none for anything else.
+    /// The entries of a map, or of an alias of a map; empty for any other node.
     pub(super) fn entries(&self, id: Id) -> &[Entry] {
         if let Body::Map(_, entries) = &self.node(self.resolved(id)).body {
             entries
@@ -105,12 +105,12 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What the text holds between two offsets.
+    /// The text between two offsets.
     pub(super) fn slice(&self, range: Range<usize>) -> &'a str {
         self.text.get(range).unwrap_or_default()
     }
 
-    /// Whether a node is nothing: empty, `~` or `null`.
+    /// True if a node is null: empty, `~` or `null`.
     pub(super) fn is_null(&self, id: Id) -> bool {
         let Body::Scalar(_, ScalarStyle::Plain) = &self.node(id).body else {
             return false;
@@ -125,14 +125,14 @@ impl<'a> Tree<'a> {
             .is_none_or(|tag| self.slice(tag.clone()).ends_with("null"))
     }
 
-    /// The entries `<<: …` of a map: a quoted `<<` is a key as any other.
+    /// The entries `<<: …` of a map. A quoted `<<` is an ordinary key.
     pub(super) fn merges(&self, id: Id) -> impl Iterator<Item = Entry> {
         let is_merge = |entry: &&Entry| matches!(&self.node(entry.key).body, Body::Scalar(text, ScalarStyle::Plain) if text == "<<");
         self.entries(id).iter().filter(is_merge).copied()
     }
 }
 
-/// The first byte behind an offset that is neither blank nor part of a comment.
+/// The offset of the first byte from `at` that is neither blank nor part of a comment.
 pub(super) fn token(text: &str, mut at: usize) -> usize {
     while let Some(byte) = text.as_bytes().get(at) {
         match byte {
@@ -144,19 +144,19 @@ pub(super) fn token(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// Where the line of an offset ends, before its line end.
+/// The end of an offset's line, before its line break.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     let rest = text.as_bytes().get(at..).unwrap_or_default();
     memchr::memchr2(b'\n', b'\r', rest).map_or(text.len(), |found| at + found)
 }
 
-/// Where the line of an offset begins.
+/// The start of an offset's line.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or_default();
     memchr::memrchr2(b'\n', b'\r', before).map_or(0, |found| found + 1)
 }
 
-/// The line end that stands at an offset; empty where the text ends or goes on.
+/// The line break at an offset; empty at the end of the text or within a line.
 pub(super) fn line_break(text: &str, at: usize) -> &str {
     let rest = text.get(at..).unwrap_or_default();
     ["\r\n", "\n", "\r"]

@@ -1,4 +1,4 @@
-//! Text that every reader reads alike, of YAML 1.1 and 1.2.
+//! Writes text that all readers of YAML 1.1 and 1.2 read alike.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::scan::is_text;
 
-/// Whether a text can stand without quotes, wherever it is put.
+/// True if a text needs no quotes in any place.
 fn is_plain(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte);
     is_text(text)
@@ -14,7 +14,7 @@ fn is_plain(text: &str) -> bool {
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
-/// A text in double quotes, as JSON and YAML read it alike.
+/// A text in double quotes, which JSON and YAML read alike.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -24,7 +24,7 @@ pub(super) fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            // Not printable in YAML, or a line end for some reader; none of them needs more than 16 bits.
+            // Not printable in YAML, or a line break for some reader; each fits into 16 bits.
             '\0'..' '
             | '\u{7f}'..='\u{9f}'
             | '\u{2028}'
@@ -32,7 +32,6 @@ pub(super) fn quoted(text: &str) -> String {
             | '\u{feff}'
             | '\u{fffe}'
             | '\u{ffff}' => {
-                // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(one));
             }
             _ => out.push(one),
@@ -42,7 +41,7 @@ pub(super) fn quoted(text: &str) -> String {
     out
 }
 
-/// A value inside braces or brackets: JSON, on one line.
+/// A value inside braces or brackets: JSON on one line.
 pub(super) fn flow(value: &Value) -> String {
     let joined = |items: Vec<String>| items.join(", ");
     match value {
@@ -61,14 +60,14 @@ pub(super) fn flow_entries(map: &Map<String, Value>) -> String {
         .join(", ")
 }
 
-/// The lines of a map in a block, each at this column and without a line end.
+/// The lines of a block map, each at this column and without a line end.
 pub(super) fn block(map: &Map<String, Value>, column: usize) -> Vec<String> {
     map.iter()
         .flat_map(|(key, value)| entry(&word(key), value, column))
         .collect()
 }
 
-/// A scalar on its own, or as a key.
+/// A scalar as a value or as a key.
 pub(super) fn word(text: &str) -> String {
     if is_plain(text) {
         text.to_owned()
@@ -77,7 +76,7 @@ pub(super) fn word(text: &str) -> String {
     }
 }
 
-/// A value behind a colon or a dash, on the same line.
+/// A value behind a colon or dash on the same line.
 pub(super) fn inline(value: &Value) -> String {
     if let Value::String(text) = value {
         word(text)
@@ -114,7 +113,7 @@ fn entry(head: &str, value: &Value, column: usize) -> Vec<String> {
     }
 }
 
-/// The lines of an item; those of a map or a sequence begin behind the dash.
+/// The lines of an item. A map or sequence begins behind the dash.
 pub(super) fn item(value: &Value, column: usize) -> Vec<String> {
     let indent = " ".repeat(column);
     let mut lines = match value {
@@ -131,8 +130,8 @@ pub(super) fn item(value: &Value, column: usize) -> Vec<String> {
     lines
 }
 
-/// Whether a text of several lines can stand as it is: it ends with one line end, begins with a
-/// letter or a sign, and holds nothing that has to be escaped.
+/// True if a text can be a literal block scalar: several lines of printable ASCII, a single line
+/// end at the end, and no space or empty line at the start.
 fn is_literal(text: &str) -> bool {
     let Some(lines) = text.strip_suffix('\n') else {
         return false;
