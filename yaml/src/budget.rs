@@ -1,13 +1,13 @@
-//! A bound on what is read.
+//! A bound on the amount of YAML that is read.
 
-/// How much may still be read: of one document, or of all documents of a stream together.
+/// The remaining budget of a document, or of all documents of a stream together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     events: usize,
     is_spent: bool,
 }
 
-/// A hundred times what the largest CRD of Flux takes; about a second of work.
+/// A hundred times the size of Flux's largest CRD; about a second of work.
 const USUAL: usize = 2_000_000;
 
 impl Default for Budget {
@@ -17,7 +17,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// So many nodes, counting the starts and ends of maps and lists, and every node again for each alias of it.
+    /// A budget of nodes. Starts and ends of collections count; an alias counts its nodes again.
     #[must_use]
     pub const fn of(events: usize) -> Self {
         Self {
@@ -26,13 +26,13 @@ impl Budget {
         }
     }
 
-    /// True if a document was refused because nothing is left, not because of what it says.
+    /// True if a document was refused for lack of budget, not for its content.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         self.is_spent
     }
 
-    /// Takes so much. False if there is not enough left.
+    /// Takes this many nodes. Returns false if too few are left.
     pub(crate) fn take(&mut self, events: usize) -> bool {
         match self.events.checked_sub(events) {
             Some(left) => self.events = left,

@@ -1,4 +1,4 @@
-//! JSON, read by the parts that a caller wants.
+//! Reads the fields of JSON that a caller wants.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +8,11 @@ use serde_json::{Map, Number, Value};
 
 use crate::paths::Paths;
 
-/// Reads the parts of one JSON value. Of two equal keys the later one counts, as in Go.
+/// Reads the fields of a JSON value. The later of two equal keys counts, like in Go.
 ///
 /// # Errors
-/// When it is not JSON, when anything follows the value, and when a part is nested deeper than 127 levels. Parts that
-/// nobody reads may be nested to any depth.
+/// If the text is not JSON, if text follows the value, or if a read field is nested deeper than 127
+/// levels. Skipped fields may be nested to any depth.
 pub fn json(text: &[u8], paths: &'static Paths) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Seed { paths }.deserialize(&mut deserializer)?;
@@ -20,7 +20,7 @@ pub fn json(text: &[u8], paths: &'static Paths) -> Result<Value, serde_json::Err
     Ok(value)
 }
 
-/// Tells what is wrong with JSON and where, without the value: serde's own text can repeat a Secret.
+/// Describes a JSON error with its place but without the value: serde's text can repeat a Secret.
 #[must_use]
 pub fn shape(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -33,7 +33,7 @@ pub fn shape(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-/// Builds the parts of one value.
+/// Builds the fields of a value.
 #[derive(Clone, Copy)]
 struct Seed {
     paths: &'static Paths,

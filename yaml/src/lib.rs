@@ -1,8 +1,8 @@
 //! Streams of documents, YAML or JSON, read in part; and edits of YAML in place.
 //!
-//! YAML is read as Kubernetes' Go programs read it: a document gives the JSON that sigs.k8s.io/yaml gives, or it is
-//! refused; never another value. The suite compares both over mutated documents. What is said about a document that is
-//! not readable never repeats a value of it: it may be a Secret.
+//! YAML is read like in Kubernetes' Go programs: a document gives the JSON of sigs.k8s.io/yaml, or
+//! is refused, but never gives another value. The test suite compares both over mutated documents.
+//! Error messages never repeat a value of the document: it may be a Secret.
 
 mod budget;
 pub mod edit;
@@ -31,34 +31,34 @@ use serde_json::Value;
 use crate::odd::OddPlaces;
 use crate::reader::Broken;
 
-/// A document that is read whole, by a caller that does not name its parts.
+/// A document that is read whole, by a caller that does not name its fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Lean<'a> {
     document: Document<'a>,
 }
 
-/// The key of an object's metadata, which is what is edited most.
+/// The key of an object's metadata, the most edited field.
 const METADATA: &str = "metadata";
 
-/// One document of a stream.
+/// A document of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Document<'a> {
-    /// Its text, a leading `---` included.
+    /// The document's text, including a leading `---`.
     pub text: &'a str,
-    /// The byte of the stream at which its text begins.
+    /// The offset of the text in the stream, in bytes.
     pub offset: usize,
-    /// The line of the stream, from 1, at which its text begins.
+    /// The line in the stream, from 1, at which the text begins.
     pub line: u32,
-    /// The line of the stream at which its content begins, behind markers and comments.
+    /// The line in the stream at which the content begins, behind markers and comments.
     pub content: u32,
-    /// Whether it is JSON.
+    /// True for JSON.
     pub is_json: bool,
-    /// The byte of its text at which begins what Go's reader is given: behind the line of the marker, unless the stream
-    /// or another marker stands in front of that, and behind a byte order mark.
+    /// The offset in the text at which Go's reader begins. The reader skips a marker line, but not
+    /// at the start of the stream or behind another marker. It also skips a byte order mark.
     body: usize,
 }
 
-/// Why a document is not readable, and where in the stream.
+/// The reason why a document is unreadable, and its place in the stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct Unread {
@@ -66,12 +66,12 @@ pub struct Unread {
     pub line: u32,
     /// Column, from 1.
     pub column: u32,
-    /// What is wrong, without a value.
+    /// The defect, without a value.
     pub message: String,
 }
 
 impl<'a> Document<'a> {
-    /// A text that is one document of YAML, wherever else a stream would be cut.
+    /// A text that is a single YAML document, even if a stream would be cut within.
     #[must_use]
     pub const fn of(text: &'a str) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The same document in a stream that has so many bytes and lines more in front.
+    /// The same document with this many more bytes and lines before it in the stream.
     #[must_use]
     pub fn behind(self, bytes: usize, lines: u32) -> Self {
         let Self {
@@ -101,19 +101,19 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Reads the parts of the document. A document that holds nothing is null.
+    /// Reads fields of the document. An empty document is null.
     ///
     /// # Errors
-    /// When it is neither YAML nor JSON, when a part that is read is nested deeper than 127 levels, and when it is longer
-    /// or more aliased than the usual [`Budget`]. The place is that in the stream.
+    /// If the document is neither YAML nor JSON, if a read field is nested deeper than 127 levels,
+    /// or if the document exceeds the usual [`Budget`]. The place is that in the stream.
     pub fn read_paths(&self, paths: &'static Paths) -> Result<Value, Unread> {
         self.read_within(paths, &mut Budget::default())
     }
 
-    /// As [`read_paths`](Self::read_paths), and takes what it reads from a budget that other documents may share.
+    /// Like [`read_paths`](Self::read_paths), within a budget that other documents may share.
     ///
     /// # Errors
-    /// As [`read_paths`](Self::read_paths); and when the budget does not suffice, which [`Budget::is_spent`] tells.
+    /// Like [`read_paths`](Self::read_paths), and if the budget is spent: see [`Budget::is_spent`].
     pub fn read_within(&self, paths: &'static Paths, budget: &mut Budget) -> Result<Value, Unread> {
         if self.is_json {
             return json(self.text.as_bytes(), paths).map_err(|error| self.not_json(&error));
@@ -150,12 +150,12 @@ impl<'a> Document<'a> {
         Lean { document: self }
     }
 
-    /// Says that the document, JSON, is not readable.
+    /// The error for a JSON document that is unreadable.
     fn not_json(&self, error: &serde_json::Error) -> Unread {
         self.unread(error.line() as u64, error.column() as u64, shape(error))
     }
 
-    /// Says that the document is not readable, at a line and column of its text, from 1.
+    /// The error for an unreadable document, at a line and column of its text, from 1.
     fn unread(&self, line: u64, column: u64, message: String) -> Unread {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let line = self.line.saturating_add(narrow(line)).saturating_sub(1);
@@ -167,7 +167,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A text whose last line ends: Go's reader of streams ends it, too.
+/// A text with an ended last line, as Go's reader of streams makes it.
 fn ended(text: &str) -> Cow<'_, str> {
     if text.is_empty() || text.ends_with('\n') {
         Cow::Borrowed(text)
@@ -183,7 +183,7 @@ impl<'a> Lean<'a> {
         self.document.text
     }
 
-    /// Whether the document is JSON.
+    /// True for JSON.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.document.is_json
@@ -192,7 +192,7 @@ impl<'a> Lean<'a> {
     /// Reads the document.
     ///
     /// # Errors
-    /// As [`Document::read_paths`]; and when a value has another type than `T` wants.
+    /// Like [`Document::read_paths`]. Also if a value has another type than `T` expects.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
         let Document { text, is_json, .. } = self.document;
         if is_json {
@@ -206,7 +206,7 @@ impl<'a> Lean<'a> {
         T::deserialize(value).map_err(wrong)
     }
 
-    /// Says that an item of the document, a list, is not readable.
+    /// The error for an unreadable item of the document, which is a list.
     #[must_use]
     pub fn unread(&self, index: usize, error: &serde_json::Error) -> Unread {
         let message = format!("item {index} of the list: {}", shape(error));

@@ -1,30 +1,30 @@
-//! Characters that mean something else to Go's reader than to a reader of YAML 1.2.
+//! Characters with another meaning to Go's reader than to a YAML 1.2 reader.
 
 use std::ops::Range;
 
-/// Places of the line ends of YAML 1.1 alone (NEL, LS, PS) and of byte order marks behind the start.
+/// Places of line breaks of YAML 1.1 alone (NEL, LS, PS), and of byte order marks after the start.
 ///
-/// Go ends a line at the former, and keeps the latter as a part of a plain scalar. Both are text inside of quotes, and
-/// a mark also in a block scalar, so a place there is no reason to refuse a document.
+/// Go breaks a line at the former, and keeps the latter in a plain scalar. Both are text inside
+/// quotes, and a mark also in a block scalar, so a place alone is no refusal.
 #[derive(Debug, Default)]
 pub(crate) struct OddPlaces {
-    /// Offsets, in the order of the text, of what was not found to be text yet.
+    /// Offsets, in text order, of places that are not yet known to be text.
     open: Vec<usize>,
 }
 
-/// Whether a carriage return stands alone: it ends a line, too.
+/// True if a carriage return stands alone, which also ends a line.
 pub(crate) fn has_other_ends(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'\r', bytes).any(|at| bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// Whether a text holds nothing but LF, tabs and printable ASCII.
+/// True if a text contains only LF, tabs and printable ASCII.
 fn is_simple(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t'))
 }
 
-/// A character that Go's reader refuses wherever it stands.
+/// True for a character that Go's reader refuses everywhere.
 fn is_refused(character: char) -> bool {
     match character {
         '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' => false,
@@ -34,7 +34,7 @@ fn is_refused(character: char) -> bool {
 }
 
 impl OddPlaces {
-    /// Finds them. Errors: the offset of a character that Go refuses.
+    /// Finds the places. As an error, returns the offset of a character that Go refuses.
     pub(crate) fn of(text: &str) -> Result<Self, usize> {
         let mut open = Vec::new();
         if is_simple(text) {
@@ -51,17 +51,17 @@ impl OddPlaces {
         Ok(Self { open })
     }
 
-    /// Whether there are none left.
+    /// True if no place is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Where the first one stands that was not found to be text.
+    /// The first place that is not yet known to be text.
     pub(crate) fn first(&self) -> Option<usize> {
         self.open.first().copied()
     }
 
-    /// Takes out those in a range, which is text. True if there were any.
+    /// Removes the places in a range of text. Returns true if there were any.
     pub(crate) fn take(&mut self, range: &Range<usize>) -> bool {
         let before = self.open.len();
         self.open.retain(|at| !range.contains(at));

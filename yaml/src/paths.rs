@@ -1,27 +1,27 @@
-//! Names the parts of a document that a caller reads.
+//! Names the fields of a document that a caller reads.
 
 use serde_json::{Map, Value};
 
-/// The parts of a document that a caller reads. The rest is parsed for its structure and dropped.
+/// The fields of a document that a caller reads. The rest is parsed for its structure and dropped.
 ///
-/// A value of another type than the tree expects is kept as a value of that type, without what is in it: an empty
-/// list or map, or the scalar itself. So the typed layer above can refuse it.
+/// A value of an unexpected type keeps its type but not its content: an empty list or map, or the
+/// scalar itself. So the typed layer above can refuse the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paths {
-    /// The value, whole.
+    /// The whole value.
     Whole,
-    /// The value, whole to this depth, at most 16: a map or list that is nested deeper is empty. `Nested(0)` is a scalar.
+    /// The value to this depth, at most 16; deeper maps and lists are empty. 0 is a scalar.
     Nested(u8),
-    /// A map: these keys, each read as told. Other keys are dropped; a key whose value is null is absent.
+    /// A map with these keys and their paths. Other keys are dropped; a null value means absent.
     Keys(&'static [(&'static str, Paths)]),
-    /// A map of texts: the keys that begin with one of these prefixes ("" keeps every key). A null value is an empty
-    /// text, as Go decodes it into `map[string]string`.
+    /// A map of strings: the keys that begin with one of these prefixes ("" keeps every key). A
+    /// null value is an empty string, as Go decodes it into `map[string]string`.
     Prefixed(&'static [&'static str]),
-    /// A list, each item read as told. A null item is an empty map or list, as Go decodes it.
+    /// A list, its items read by these paths. A null item is an empty map or list, like in Go.
     Items(&'static Paths),
 }
 
-/// One level less of [`Paths::Nested`] for each index.
+/// [`Paths::Nested`] of each depth, by index.
 static NESTED: [Paths; 16] = [
     Paths::Nested(0),
     Paths::Nested(1),
@@ -41,26 +41,26 @@ static NESTED: [Paths; 16] = [
     Paths::Nested(15),
 ];
 
-/// The parts of what is one level deeper. `None`: nothing of it is kept.
+/// The paths of the next level. `None` if nothing of it is kept.
 fn below(depth: u8) -> Option<&'static Paths> {
     NESTED.get(usize::from(depth).checked_sub(1)?)
 }
 
-/// What becomes of the value of a key.
+/// The treatment of a key's value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part {
-    /// It is dropped.
+    /// The value is dropped.
     Dropped,
-    /// It is read; where it is null, the key is absent.
+    /// The value is read; a key with null is absent.
     Read(&'static Paths),
-    /// It is kept as a text; where it is null, an empty one.
+    /// The value is kept as a string; null becomes an empty string.
     Text,
-    /// It is kept as deep as told, as is a null.
+    /// The value is kept to its depth; null is kept, too.
     Kept(&'static Paths),
 }
 
 impl Paths {
-    /// What becomes of a key's value, where this is a map.
+    /// The treatment of a key's value in a map.
     pub(crate) fn key(&'static self, key: &str) -> Part {
         match self {
             Self::Whole => Part::Kept(self),
@@ -76,7 +76,7 @@ impl Paths {
         }
     }
 
-    /// How each item is read, where this is a list. `None`: the items are dropped.
+    /// The paths of a list's items. `None` if the items are dropped.
     pub(crate) fn item(&'static self) -> Option<&'static Self> {
         match self {
             Self::Whole => Some(self),
@@ -86,7 +86,7 @@ impl Paths {
         }
     }
 
-    /// An item in the place of a null one.
+    /// The replacement of a null item.
     pub(crate) fn empty(&self) -> Value {
         match self {
             Self::Whole | Self::Nested(_) => Value::Null,
@@ -97,17 +97,17 @@ impl Paths {
 }
 
 impl Part {
-    /// How the value is read. `None`: it is dropped.
+    /// The paths of the value. `None` if the value is dropped.
     pub(crate) fn paths(self) -> Option<&'static Paths> {
         match self {
             Self::Dropped => None,
             Self::Read(paths) | Self::Kept(paths) => Some(paths),
-            // A text is a scalar: of a map or a list in its place, the type is enough.
+            // A string is a scalar. A map or list in its place keeps only its type.
             Self::Text => Some(&Paths::Prefixed(&[])),
         }
     }
 
-    /// Puts a value that was read under its key. Of two equal keys the later one counts.
+    /// Stores a value under its key. The later of two equal keys counts.
     pub(crate) fn put(self, map: &mut Map<String, Value>, key: String, value: Value) {
         match (self, value) {
             (Self::Dropped, _) => {}
@@ -124,7 +124,7 @@ impl Part {
     }
 }
 
-/// The parts of a value that is there already.
+/// The fields of a value that was already read.
 pub(crate) fn project(value: Value, paths: &'static Paths) -> Value {
     match value {
         Value::Array(items) => {
@@ -187,7 +187,7 @@ mod tests {
                 r#"{"lists": [[1, null], null, []]}"#,
                 json!({"lists": [[1, null], [], []]}),
             ),
-            // A null is an absent key, an empty text, or a null in what is whole.
+            // Null is an absent key, an empty string, or null in a whole value.
             (
                 r#"{"kind": null, "metadata": null, "versions": null}"#,
                 json!({}),
@@ -200,7 +200,7 @@ mod tests {
                 r#"{"nested": {"a": {"b": {"c": 1}, "d": null}, "e": [[1], 2, null]}}"#,
                 json!({"nested": {"a": {"b": {}, "d": null}, "e": [[], 2, null]}}),
             ),
-            // Another type than the tree expects stays one.
+            // A value of an unexpected type keeps its type.
             (
                 r#"{"metadata": [{"labels": 1}], "versions": {"name": "x"}}"#,
                 json!({"metadata": [], "versions": {}}),
@@ -219,7 +219,7 @@ mod tests {
                 expected,
                 "JSON: {text}"
             );
-            // A space keeps it from being JSON.
+            // A question mark and a space make the text YAML but not JSON.
             let yaml = text.replacen('{', "{? ", 1);
             for text in [text, &yaml] {
                 let read = documents(text).first().unwrap().read_paths(&OBJECT);

@@ -1,7 +1,7 @@
-//! One document of YAML, as sigs.k8s.io/yaml turns it into JSON: the same value, or refused.
+//! Reads a YAML document with the JSON value of sigs.k8s.io/yaml, or refuses the document.
 //!
-//! granit-parser reads YAML 1.2, go-yaml v2 reads 1.1. What both take for the same comes through; the few texts that
-//! mean something else to each are refused here. The suite compares both over mutated documents.
+//! granit-parser reads YAML 1.2, go-yaml v2 reads 1.1. Texts with the same meaning in both pass;
+//! the few others are refused here. The test suite compares both over mutated documents.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,12 +17,12 @@ use crate::odd::OddPlaces;
 use crate::paths::{Paths, project};
 use crate::scalar::{Key, KeyKind, Refused, is_merge, resolve};
 
-/// Nested deeper, a part that is read is refused. serde_json holds JSON to the same.
+/// Deepest nesting of a field that is read. serde_json has the same limit for JSON.
 const DEEPEST: usize = 127;
-/// go-yaml's own limit, for what nobody reads.
+/// Deepest nesting of a skipped field: go-yaml's own limit.
 const DEEPEST_UNREAD: usize = 10_000;
 
-/// Why a document is refused, and where: line and column from 1.
+/// The reason for a refused document, with line and column from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) line: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Broken {
 type Read<T> = Result<T, Broken>;
 type Token<'a> = (Event<'a>, Span);
 
-/// Reads the first document of a text, as Go does. One that holds nothing is null.
+/// Reads the first document of a text, like Go. An empty document is null.
 pub(crate) fn read(
     text: &str,
     odd: OddPlaces,
@@ -66,11 +66,11 @@ struct Reader<'a, 'b> {
     events: Parser<'a, StrInput<'a>>,
     budget: &'b mut Budget,
     odd: OddPlaces,
-    /// What each anchor stands for.
+    /// The node of each anchor.
     anchors: BTreeMap<usize, Node>,
-    /// How many flow collections are open.
+    /// The number of open flow collections.
     flows: usize,
-    /// How many collections are open that are read.
+    /// The number of open collections that are read.
     depth: usize,
 }
 
@@ -78,9 +78,9 @@ struct Reader<'a, 'b> {
 #[derive(Debug, Clone)]
 struct Node {
     value: Value,
-    /// How many nodes it is made of.
+    /// The number of nodes in the value.
     size: usize,
-    /// Whether a map of it has a key that is no text in Go.
+    /// True if a map in the value has a key that is not a string in Go.
     has_other_keys: bool,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Go reads no further than the first document.
+    /// Ends the document: Go reads no further than the first.
     fn end(&self, value: Value) -> Read<Value> {
         match self.odd.first() {
             None => Ok(value),
@@ -149,7 +149,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Whether a tag goes on for Go where it ends for the parser.
+    /// True if a tag continues for Go where it ends for the parser.
     fn has_odd_tag(&self, span: &Span) -> bool {
         let behind = span
             .tag_span()
@@ -157,7 +157,7 @@ impl<'a> Reader<'a, '_> {
         behind.is_some_and(|behind| behind.starts_with([',', '[', ']', '{', '}']))
     }
 
-    /// The node that begins with an event. One that has an anchor is read whole, whoever asks for which part of it.
+    /// The node that begins with this event. A node with an anchor is read whole, for any paths.
     fn node(&mut self, (event, span): Token<'a>, paths: &'static Paths) -> Read<Node> {
         let anchor = event.anchor_id().filter(|anchor| *anchor > 0);
         let Some(anchor) = anchor else {
@@ -210,7 +210,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// The name of an anchor, behind the node that has it.
+    /// Reads an anchor's name, which follows its node.
     fn anchor(&mut self) -> Read<()> {
         match self.next()? {
             (Event::Anchor(_, name), _) if is_name(&name) => Ok(()),
@@ -235,7 +235,7 @@ impl<'a> Reader<'a, '_> {
         self.flows -= usize::from(style == StructureStyle::Flow);
     }
 
-    /// A copy of what an anchor stands for.
+    /// A copy of an anchor's node.
     fn alias(&mut self, anchor: usize, span: &Span) -> Read<Node> {
         let name = self
             .text
@@ -326,7 +326,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// A key. `None`: what follows is merged.
+    /// A key. `None` for a merge key.
     fn key(&mut self, event: Event<'a>, span: &Span) -> Read<Option<Key<'a>>> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -367,7 +367,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Lays the maps behind a merge key over what the map holds so far: in Go, whatever stands later wins. Returns the
+    /// Merges the maps of a merge key into the map so far: in Go, a later value wins. Returns the
     /// number of nodes that were read.
     fn merge(&mut self, map: &mut Map<String, Value>, paths: &'static Paths) -> Read<usize> {
         let (event, span) = self.next()?;
@@ -385,7 +385,7 @@ impl<'a> Reader<'a, '_> {
                 maps.push(self.merged(token)?);
             }
             self.close(style);
-            // Of the maps in a list, the first one wins.
+            // In a list of maps, the first map wins.
             maps.reverse();
         } else {
             maps.push(self.merged((event, span))?);
@@ -403,7 +403,7 @@ impl<'a> Reader<'a, '_> {
         Ok(size)
     }
 
-    /// One map to merge, and the number of its nodes.
+    /// A map to merge, and the number of its nodes.
     fn merged(&mut self, token: Token<'a>) -> Read<(Map<String, Value>, usize)> {
         let span = token.1;
         let node = self.node(token, &Paths::Whole)?;
@@ -413,7 +413,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Passes over a node that nobody reads. What has an anchor is read, since an alias may be.
+    /// Skips a node. Nodes with an anchor are read, since an alias may need them.
     fn pass(&mut self, (event, span): Token<'a>) -> Read<()> {
         let (flows, mut token) = (self.flows, (event, span));
         let mut open = Vec::new();
@@ -444,7 +444,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Refuses a scalar that means something else to Go. True if it holds a line end that Go alone sees as one.
+    /// Refuses a scalar with another meaning to Go. True if only Go sees a line break in it.
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: &Span) -> Read<bool> {
         if style == ScalarStyle::Plain && self.flows > 0 {
             let behind = self.text.get(bytes(span).end..).unwrap_or_default();
@@ -482,14 +482,14 @@ impl<'a> Reader<'a, '_> {
 
 const TOO_MUCH: &str = "long, or aliased, beyond all measure";
 
-/// Whether Go refuses a scalar as the root, or takes it for nothing: a block scalar, whose text may stand at the margin
-/// in YAML 1.2; and nothing, without a marker.
+/// True if Go refuses the root scalar or reads it as nothing. A block scalar's text may be without
+/// indentation in YAML 1.2. An empty scalar without a marker is nothing.
 fn is_odd_root(style: ScalarStyle, has_marker: bool, span: &Span) -> bool {
     matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
         || !has_marker && bytes(span).is_empty()
 }
 
-/// Whether the first line that says anything is `...`.
+/// True if the first line with content is `...`.
 fn begins_with_an_end(text: &str) -> bool {
     let is_idle = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let behind = text
@@ -499,7 +499,7 @@ fn begins_with_an_end(text: &str) -> bool {
     behind.is_some_and(|behind| behind.is_empty() || behind.starts_with([' ', '\t', '\r']))
 }
 
-/// Whether Go takes it for the name of an anchor.
+/// True if Go accepts the name of an anchor.
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -507,7 +507,7 @@ fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
-/// Whether quotes hold an escape that go-yaml does not know: `\/`, and halves of a character.
+/// True if a quoted text has an escape unknown to go-yaml: `\/`, or half of a surrogate pair.
 fn has_other_escapes(text: &str) -> bool {
     let mut rest = text;
     while let Some((_, behind)) = rest.split_once('\\') {
@@ -530,7 +530,7 @@ fn no_key(span: &Span) -> Broken {
     broken(span, "a key that JSON cannot hold")
 }
 
-/// The text of a scalar. The parser writes nothing as `~`.
+/// The text of a scalar. The parser reports an empty scalar as `~`.
 fn written<'a>(text: Cow<'a, str>, style: ScalarStyle, span: &Span) -> Cow<'a, str> {
     if style == ScalarStyle::Plain && bytes(span).is_empty() {
         Cow::Borrowed("")
@@ -560,7 +560,7 @@ fn not_yaml(error: &ScanError) -> Broken {
     }
 }
 
-/// Says that a character stands at an offset that Go refuses everywhere.
+/// The error for a character that Go refuses everywhere.
 pub(crate) fn refused_character(text: &str, at: usize) -> Broken {
     broken_at(text, at, "a character that YAML does not allow")
 }

@@ -1,6 +1,7 @@
-//! What go-yaml v2 makes of a scalar, and how sigs.k8s.io/yaml writes it in JSON.
+//! Resolves a scalar like go-yaml v2, and converts it to JSON like sigs.k8s.io/yaml.
 //!
-//! Source: `resolve.go`, `decode.go` of go.yaml.in/yaml/v2; `convertToJSONableObject` of sigs.k8s.io/yaml.
+//! Source: `resolve.go`, `decode.go` of go.yaml.in/yaml/v2; sigs.k8s.io/yaml's
+//! `convertToJSONableObject`.
 
 use std::borrow::Cow;
 
@@ -13,13 +14,13 @@ pub(crate) enum Scalar<'a> {
     Null,
     Bool(bool),
     Int(i64),
-    /// Above the largest `i64`.
+    /// A number above the largest `i64`.
     Uint(u64),
     Float(f64),
     Text(Cow<'a, str>),
 }
 
-/// The text of a key, and its type in Go: there `1` and `"1"` are different keys of one map.
+/// The text of a key and its type in Go, where `1` and `"1"` are different keys of a map.
 pub(crate) struct Key<'a> {
     pub(crate) name: Cow<'a, str>,
     pub(crate) kind: KeyKind,
@@ -35,13 +36,13 @@ pub(crate) enum KeyKind {
     Float,
 }
 
-/// Go refuses the scalar, or what it would make of it cannot be told.
+/// Go refuses the scalar, or Go's result is not predictable.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// The scalar that a text stands for.
+/// Resolves a text to its scalar.
 pub(crate) fn resolve<'a>(
     text: Cow<'a, str>,
     style: ScalarStyle,
@@ -58,7 +59,7 @@ pub(crate) fn resolve<'a>(
     };
     match &*name {
         "binary" => binary(&text),
-        // Which dates there are is not known here.
+        // Go's set of valid dates is not known here.
         "timestamp" => Err(Refused),
         "null" | "bool" | "int" | "float" => typed(&name, text),
         // `!!str`, and tags that Go does not know.
@@ -66,7 +67,7 @@ pub(crate) fn resolve<'a>(
     }
 }
 
-/// Whether a key merges what stands behind it.
+/// True for a merge key.
 pub(crate) fn is_merge(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
     text == "<<"
         && match tag {
@@ -88,13 +89,13 @@ fn typed<'a>(name: &str, text: Cow<'a, str>) -> Result<Scalar<'a>, Refused> {
         ("int", Scalar::Int(value)) => Ok(Scalar::Int(value)),
         ("int", Scalar::Uint(value)) => Ok(Scalar::Uint(value)),
         ("float", Scalar::Float(value)) => Ok(Scalar::Float(value)),
-        #[allow(clippy::cast_precision_loss)] // As Go converts it.
+        #[allow(clippy::cast_precision_loss)] // Go converts in the same way.
         ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
         _ => Err(Refused),
     }
 }
 
-/// A scalar without a tag and quotes.
+/// Resolves a scalar without a tag and quotes.
 fn plain(text: Cow<'_, str>) -> Scalar<'_> {
     match &*text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
@@ -122,7 +123,7 @@ fn plain(text: Cow<'_, str>) -> Scalar<'_> {
     number.unwrap_or(Scalar::Text(text))
 }
 
-/// A number as Go's `strconv.ParseInt` reads it with base 0.
+/// Reads an integer like Go's `strconv.ParseInt` with base 0.
 fn integer(text: &str) -> Option<Scalar<'static>> {
     let (is_negative, digits) = match text.strip_prefix(['+', '-']) {
         Some(digits) => (text.starts_with('-'), digits),
@@ -135,7 +136,7 @@ fn integer(text: &str) -> Option<Scalar<'static>> {
         [b'0', _, ..] => (8, digits.get(1..)?),
         _ => (10, digits),
     };
-    // Rust takes a second sign here.
+    // Rust would accept a second sign here.
     if digits.starts_with(['+', '-']) {
         return None;
     }
@@ -145,12 +146,12 @@ fn integer(text: &str) -> Option<Scalar<'static>> {
     }
     match i64::try_from(size) {
         Ok(value) => Some(Scalar::Int(value)),
-        // `ParseUint` takes no sign.
+        // `ParseUint` accepts no sign.
         Err(_) => (!text.starts_with('+')).then_some(Scalar::Uint(size)),
     }
 }
 
-/// A number of `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$` that is not beyond all measure.
+/// Reads a finite number of the form `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`.
 fn float(text: &str) -> Option<Scalar<'static>> {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (mantissa, exponent) = match body.split_once(['e', 'E']) {
@@ -171,7 +172,7 @@ fn float(text: &str) -> Option<Scalar<'static>> {
     value.is_finite().then_some(Scalar::Float(value))
 }
 
-/// Base64, with line ends anywhere. Go writes another sign for each byte that is no UTF-8.
+/// Decodes base64 with line ends anywhere. Go replaces bytes that are not UTF-8; here they fail.
 fn binary(text: &str) -> Result<Scalar<'static>, Refused> {
     let digits: Vec<u8> = text
         .bytes()
@@ -221,7 +222,7 @@ impl<'a> Scalar<'a> {
         })
     }
 
-    /// The text of a key. Go takes neither nothing nor a number above the largest `i64`.
+    /// The text of a key. Go accepts neither null nor a number above the largest `i64`.
     pub(crate) fn key(self) -> Result<Key<'a>, Refused> {
         let (name, kind) = match self {
             Self::Text(name) => (name, KeyKind::Text),
@@ -234,7 +235,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// A float as it is read from the JSON that Go writes: below 1e21, one without a fraction is written as an integer.
+/// A float as read from Go's JSON: below 1e21, a float without a fraction is an integer.
 fn written(value: f64) -> Option<Number> {
     if value.fract() == 0.0 && value.abs() < 1e21 && !(value == 0.0 && value.is_sign_negative()) {
         let digits = format!("{value:.0}");
@@ -248,8 +249,8 @@ fn written(value: f64) -> Option<Number> {
     Number::from_f64(value)
 }
 
-/// As Go's `FormatFloat(value, 'g', -1, 32)`.
-#[allow(clippy::cast_possible_truncation)] // To 32 bits, as Go does.
+/// Formats like Go's `FormatFloat(value, 'g', -1, 32)`.
+#[allow(clippy::cast_possible_truncation)] // To 32 bits, like Go.
 fn short(value: f64) -> String {
     let value = value as f32;
     if value.is_nan() {
@@ -279,7 +280,7 @@ mod tests {
             .unwrap_or_else(|_| json!("refused"))
     }
 
-    /// Each pair was told by sigs.k8s.io/yaml v1.6.0; the suite asks it again about many more.
+    /// Each result is from sigs.k8s.io/yaml v1.6.0. The test suite compares many more.
     #[test]
     fn a_plain_scalar_is_what_go_takes_it_for() {
         for (text, expected) in [

@@ -1,37 +1,37 @@
-//! Lines that can mean one thing only, to whatever reader of YAML.
+//! Lines with a single meaning for all readers of YAML.
 //!
-//! What could mean something else is left to a parser of all of YAML, which takes ten times as long.
+//! All other lines are left to a full YAML parser, which takes ten times as long.
 
 use std::ops::Range;
 
 use granit_parser::ScalarStyle;
 
-/// A line could mean something else than it seems to.
+/// A line could have another meaning.
 pub(super) struct Unsure;
 
 pub(super) type Sure<T> = Result<T, Unsure>;
 
-/// The text of a scalar and where it stands, its quotes included, in what it was read from.
+/// A scalar: its range with quotes in the text that was read, its content, and its style.
 pub(super) type Scalar<'a> = (Range<usize>, &'a str, ScalarStyle);
 
-/// The lines of a text, one after another.
+/// The lines of a text, in order.
 pub(super) struct Scan<'a> {
     text: &'a str,
-    /// Where the next line begins.
+    /// The offset of the next line.
     pub(super) at: usize,
 }
 
-/// One line, without its end and the carriage return before.
+/// A line without its line end.
 pub(super) struct Line<'a> {
-    /// Where its content begins.
+    /// The offset of the content.
     pub(super) start: usize,
     pub(super) indent: usize,
     pub(super) content: &'a str,
-    /// Where the next line begins.
+    /// The offset of the next line.
     pub(super) next: usize,
 }
 
-/// How many spaces a text begins with, and what follows.
+/// The number of leading spaces of a text, and the rest.
 pub(super) fn spaces(text: &str) -> (usize, &str) {
     // Three times as fast as `trim_start_matches`.
     let spaces = text.bytes().take_while(|byte| *byte == b' ').count();
@@ -43,12 +43,12 @@ impl<'a> Scan<'a> {
         Self { text, at: 0 }
     }
 
-    /// Goes on with the line that begins at an offset.
+    /// Continues with the line at an offset.
     pub(super) const fn go(&mut self, at: usize) {
         self.at = at;
     }
 
-    /// The next line that is neither blank nor a comment; the text's end is an empty one.
+    /// The next line that is neither blank nor a comment. The end of the text is an empty line.
     pub(super) fn peek(&mut self) -> Line<'a> {
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
@@ -72,7 +72,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A key without quotes, and what stands behind its colon.
+/// A key without quotes, and the text behind its colon.
 pub(super) fn key(content: &str) -> Option<(&str, &str)> {
     let end = content.bytes().position(|byte| !is_part(byte))?;
     let (key, rest) = content.split_at_checked(end)?;
@@ -83,12 +83,12 @@ pub(super) fn key(content: &str) -> Option<(&str, &str)> {
         .then_some((key, behind))
 }
 
-/// Whether a key without quotes may hold this byte, and still be one to every reader.
+/// True if every reader accepts this byte within an unquoted key.
 fn is_part(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'/' | b'_' | b'-')
 }
 
-/// What stands behind a colon on its line: a scalar, or nothing.
+/// The value behind a colon on its line: a scalar, or `None`.
 pub(super) fn value(rest: &str) -> Sure<Option<Scalar<'_>>> {
     let (start, content) = spaces(rest);
     if content.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
@@ -122,7 +122,7 @@ fn plain(content: &str, start: usize) -> Option<Scalar<'_>> {
     is_sure.then_some((start..start + text.len(), text, ScalarStyle::Plain))
 }
 
-/// A scalar in quotes that holds nothing to be resolved, with a comment behind it at most.
+/// A quoted scalar without escapes, followed by at most a comment.
 fn quoted(content: &str, start: usize, quote: char, style: ScalarStyle) -> Option<Scalar<'_>> {
     let (text, behind) = content.get(1..)?.split_once(quote)?;
     let is_alone =
@@ -131,15 +131,15 @@ fn quoted(content: &str, start: usize, quote: char, style: ScalarStyle) -> Optio
     is_sure.then_some((start..start + text.len() + 2, text, style))
 }
 
-/// Whether every reader takes a plain scalar for the text that it is: numbers, dates, merge keys and
-/// the like all begin with one of these.
+/// True if every reader takes a plain scalar for a string. Numbers, dates, merge keys and the like
+/// all begin with one of these characters.
 pub(super) fn is_text(plain: &str) -> bool {
     let special = |first: u8| first.is_ascii_digit() || b"+-.~=<".contains(&first);
     !plain.bytes().next().is_none_or(special)
         && !WORDS.iter().any(|word| plain.eq_ignore_ascii_case(word))
 }
 
-/// Words that some reader takes for a boolean or for nothing.
+/// Words that some reader takes for a boolean or null.
 const WORDS: [&str; 10] = [
     "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~",
 ];

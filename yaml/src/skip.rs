@@ -1,31 +1,31 @@
-//! Leaves out the blocks that nobody reads: of a CustomResourceDefinition, the schemas.
+//! Leaves out blocks that are not read: the schemas of a CustomResourceDefinition.
 //!
-//! A block is left out by its path in the tree of what is read, and only where its lines can mean one thing: this
-//! knows the column of every key and dash, and which lines continue a scalar. At the first line of which it does not
-//! (an anchor, a tag, a flow collection that goes on, a tab), everything from there on stays.
+//! A block's path decides, if its lines have a single meaning: the column of every key and dash is
+//! known, and the lines that continue a scalar. From the first uncertain line on (an anchor, a tag,
+//! a flow collection over several lines, a tab), everything stays.
 
 mod line;
 
 use self::line::{Entry, Line, Shape};
 use crate::paths::Paths;
 
-/// A text without the blocks that nobody reads.
+/// A text without the blocks that are not read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Skipped {
     pub(crate) text: String,
-    /// For each block that was left out: the line of `text`, from 1, behind which it stood, and how many lines it has.
+    /// For each removed block: the line of `text` before it, from 1, and its number of lines.
     gaps: Vec<(usize, usize)>,
 }
 
 impl Skipped {
-    /// The line of the whole text that a line of what is left was, both from 1.
+    /// Converts a line of the remaining text to a line of the whole text, both from 1.
     pub(crate) fn line(&self, line: usize) -> usize {
         let gaps = self.gaps.iter().filter(|(at, _)| *at < line);
         line + gaps.map(|(_, lines)| lines).sum::<usize>()
     }
 }
 
-/// Leaves the blocks out. The text holds no line end but LF and CRLF, and no byte order mark.
+/// Removes the blocks. The text has only LF and CRLF as line ends, and no byte order mark.
 pub(crate) fn skip(text: &str, paths: &'static Paths) -> Skipped {
     let mut skip = Skip {
         text,
@@ -46,15 +46,15 @@ pub(crate) fn skip(text: &str, paths: &'static Paths) -> Skipped {
 
 struct Skip<'a> {
     text: &'a str,
-    /// Everything in front was kept or left out.
+    /// The offset up to which text was kept or removed.
     at: usize,
     kept: String,
-    /// How many lines of `kept` end.
+    /// The number of line ends in `kept`.
     lines: usize,
     gaps: Vec<(usize, usize)>,
 }
 
-/// `None`: from here on, a line may mean something else than it seems to.
+/// `None`: from here on, a line may have another meaning.
 type Sure<T> = Option<T>;
 
 impl<'a> Skip<'a> {
@@ -67,7 +67,7 @@ impl<'a> Skip<'a> {
         self.map(line.indent, paths)
     }
 
-    /// The next line that is neither blank nor a comment; what stands in front of it is kept. `None` at the end.
+    /// The next line neither blank nor a comment; keeps the lines before. `None` at the end.
     fn peek(&mut self) -> Option<Line<'a>> {
         loop {
             let line = Line::at(self.text, self.at)?;
@@ -93,7 +93,7 @@ impl<'a> Skip<'a> {
         self.at = end;
     }
 
-    /// The entries of a map whose keys stand at this column.
+    /// The entries of a map with keys at this column.
     fn map(&mut self, column: usize, paths: &'static Paths) -> Sure<()> {
         while let Some(line) = self.peek() {
             if line.indent < column {
@@ -108,10 +108,10 @@ impl<'a> Skip<'a> {
         Some(())
     }
 
-    /// A key, and what stands behind and below it.
+    /// A key with its value, on its line and below.
     fn entry(&mut self, line: &Line<'a>, entry: &Entry<'a>, paths: &'static Paths) -> Sure<()> {
         let key = entry.key?;
-        // What it merges may hold any key.
+        // A merge may contain any key.
         if key == "<<" {
             return None;
         }
@@ -136,7 +136,7 @@ impl<'a> Skip<'a> {
         self.below(entry.column, paths)
     }
 
-    /// What stands below a key at this column: a map, a list, or nothing.
+    /// The value below a key at this column: a map, a list, or nothing.
     fn below(&mut self, column: usize, paths: &'static Paths) -> Sure<()> {
         let Some(next) = self.peek() else {
             return Some(());
@@ -156,7 +156,7 @@ impl<'a> Skip<'a> {
         }
     }
 
-    /// The items of a list whose dashes stand at this column.
+    /// The items of a list with dashes at this column.
     fn items(&mut self, column: usize, paths: &'static Paths) -> Sure<()> {
         while let Some(line) = self.peek() {
             if line.indent < column || line.indent == column && !line.has_dash() {
@@ -172,7 +172,7 @@ impl<'a> Skip<'a> {
                 self.map(entry.column, paths)?;
                 continue;
             }
-            // Whatever else the item is, all of it stays.
+            // Any other item stays complete.
             let start = entry.end(self.text, &line)?;
             let awaits = (entry.shape == Shape::Empty).then_some(entry.column);
             let end = block(self.text, start, Under::Dash { column, awaits })?;
@@ -186,24 +186,24 @@ fn lines(text: &str) -> usize {
     memchr::memchr_iter(b'\n', text.as_bytes()).count()
 }
 
-/// What a block belongs to.
+/// The owner of a block.
 #[derive(Clone, Copy)]
 enum Under {
-    /// A key at this column, without a value on its line. A list may stand at the same column.
+    /// A key at this column without a value on its line. A list may be at the same column.
     Key(usize),
-    /// The rest of an item, whose dash stands at this column. `awaits`: the column of the key or dash on its first line
-    /// that has no value there.
+    /// The rest of an item with its dash at this column. `awaits`: the column of a key or dash on
+    /// the first line without a value there.
     Dash {
         column: usize,
         awaits: Option<usize>,
     },
 }
 
-/// Where the block ends that begins at an offset. `None` if a line of it may mean something else than it seems to, or if
-/// a scalar goes on to the left of the column.
+/// The end of the block at an offset. `None` if a line may have another meaning, or if a scalar
+/// continues to the left of the column.
 fn block(text: &str, start: usize, under: Under) -> Sure<usize> {
     let mut at = start;
-    // The column of the key or dash whose value may stand on the next line.
+    // The column of the key or dash that expects its value on the next line.
     let (column, mut awaiting, is_below_key) = match under {
         Under::Key(column) => (column, Some(column), true),
         Under::Dash { column, awaits } => (column, awaits, false),
@@ -219,7 +219,7 @@ fn block(text: &str, start: usize, under: Under) -> Sure<usize> {
         }
         let mut entry = line.entry()?;
         if entry.key.is_none() && entry.dash.is_none() {
-            // A value on a line of its own; anything else would continue a scalar that is over.
+            // A value on its own line; any other text would continue a finished scalar.
             entry.column = awaiting.filter(|column| *column < line.indent)?;
         }
         awaiting = (entry.shape == Shape::Empty).then_some(entry.column);
@@ -232,7 +232,7 @@ fn block(text: &str, start: usize, under: Under) -> Sure<usize> {
     Some(at)
 }
 
-/// Whether each line of a text is blank, or begins behind a column.
+/// True if each line of a text is blank or indented beyond a column.
 fn is_deeper(text: &str, column: usize) -> bool {
     let is_inside = |line: &str| {
         let content = line.trim_start_matches(' ');

@@ -1,22 +1,22 @@
-//! Where one document ends and the next begins, as Kubernetes' reader of streams sees it.
+//! Splits a stream into documents, like Kubernetes' reader of streams.
 //!
-//! Source: `NewYAMLOrJSONDecoder` of k8s.io/apimachinery/pkg/util/yaml, which kubectl and Helm read manifests with.
+//! Source: `NewYAMLOrJSONDecoder` of k8s.io/apimachinery/pkg/util/yaml, used by kubectl and Helm.
 
 use serde_json::value::RawValue;
 
 use super::Document;
 
-/// The documents of a stream, in their order. What holds only blanks, comments or directives is left out.
+/// The documents of a stream, in order, without those of only blanks, comments or directives.
 ///
-/// A line that begins with `---` separates: inside a document such a line can only be indented. What follows a line
-/// `...` belongs to the document in front of it, and no reader reads it. A stream that begins with JSON may hold more
-/// JSON objects, one after another without a separator.
+/// A line that begins with `---` separates documents: inside a document, it is always indented.
+/// Text behind a line `...` belongs to the document before and is never read. A stream that begins
+/// with JSON may have more JSON objects without separators.
 #[must_use]
 pub fn documents(text: &str) -> Vec<Document<'_>> {
     split(text).0
 }
 
-/// As [`documents`], and how many lines end in the text.
+/// Like [`documents`], with the number of line ends in the text.
 #[must_use]
 pub fn split(text: &str) -> (Vec<Document<'_>>, u32) {
     let begin = Part {
@@ -24,14 +24,14 @@ pub fn split(text: &str) -> (Vec<Document<'_>>, u32) {
         offset: 0,
         line: 1,
     };
-    // A stream that begins with JSON is JSON, as far as it goes.
+    // A stream that begins with JSON is read as JSON as far as possible.
     let (mut found, mut rest) = begin.objects();
     rest = if found.is_empty() {
         begin
     } else {
         rest.behind_blanks()
     };
-    // Go's reader hands a marker on if it has nothing of the document yet, and else takes it for the end of that.
+    // Go's reader keeps a marker at the start of a document; a later marker ends the document.
     let mut has_nothing = true;
     loop {
         let end = next_marker(rest.text).unwrap_or(rest.text.len());
@@ -46,14 +46,14 @@ pub fn split(text: &str) -> (Vec<Document<'_>>, u32) {
     }
 }
 
-/// The offset of the next line, but for the first one, that is a marker.
+/// The offset of the next marker line behind the first line.
 fn next_marker(text: &str) -> Option<usize> {
     let mut lines = memchr::memmem::find_iter(text.as_bytes(), b"\n---").map(|end| end + 1);
     lines.find(|at| text.get(*at..).is_some_and(is_marker))
 }
 
-/// How many bytes of a stream, of which this is the beginning, are whole documents: those before the last `---`
-/// that is seen to be a marker, and stands behind the first `from` bytes.
+/// The number of leading bytes that are whole documents: those before the last certain `---`
+/// marker, if that is behind the first `from` bytes. `text` is the start of a stream.
 #[must_use]
 pub fn whole(text: &[u8], from: usize) -> Option<usize> {
     let is_cut = |at: &usize| {
@@ -61,7 +61,7 @@ pub fn whole(text: &[u8], from: usize) -> Option<usize> {
             .is_some_and(|next| b" \t\r\n".contains(next))
     };
     let (from, mut end) = (from.saturating_sub(MARKER.len()), text.len());
-    // Forwards, but the last ones first: that is ten times faster than backwards.
+    // Searches forwards in steps, last step first: ten times faster than backwards.
     while end > from {
         let begin = end.saturating_sub(STEP).max(from);
         let step = text.get(begin..text.len().min(end + MARKER.len() - 1))?;
@@ -77,22 +77,22 @@ pub fn whole(text: &[u8], from: usize) -> Option<usize> {
 }
 
 const MARKER: &[u8] = b"\n---";
-/// How many bytes are searched at a time.
+/// Bytes of a search step.
 const STEP: usize = 8 << 10;
 
-/// Whether a text begins with a marker.
+/// True if a text begins with a marker.
 fn is_marker(text: &str) -> bool {
     let rest = text.strip_prefix("---");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
-/// How many lines end in a text.
+/// The number of line ends in a text.
 #[must_use]
 pub fn newlines(text: &str) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
 }
 
-/// A part of the stream, and where in it.
+/// A part of the stream with its position.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     text: &'a str,
@@ -101,7 +101,7 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// The first so many bytes, and what follows them.
+    /// Splits after `length` bytes.
     fn cut(self, length: usize) -> (Self, Self) {
         let (text, rest) = self
             .text
@@ -115,7 +115,7 @@ impl<'a> Part<'a> {
         (Self { text, ..self }, behind)
     }
 
-    /// The length of the line of its marker, if nothing else stands on that.
+    /// The length of the marker's line. 0 if the line has other content.
     fn marker_line(self) -> usize {
         let line = self.text.split_inclusive('\n').next().unwrap_or_default();
         if is_marker(line) && is_idle(line) {
@@ -125,9 +125,9 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Adds its documents. Go's reader is given what stands behind `body`.
+    /// Adds the part's documents. Go's reader begins behind `body`.
     fn add(self, body: usize, found: &mut Vec<Document<'a>>) {
-        // At the start of a stream the mark belongs to nothing.
+        // At the start of a stream the mark belongs to no document.
         let is_marked = self.offset == 0 && self.text.starts_with(MARK);
         let part = if is_marked {
             self.cut(MARK.len_utf8()).1
@@ -158,7 +158,7 @@ impl<'a> Part<'a> {
         found.push(part.document(false, body));
     }
 
-    /// The JSON objects that it begins with, one after another, and what follows them.
+    /// The JSON objects at the start, one after another, and the rest.
     fn objects(self) -> (Vec<Document<'a>>, Self) {
         let mut values = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
         let (mut rest, mut objects) = (self, Vec::new());
@@ -177,7 +177,7 @@ impl<'a> Part<'a> {
         (objects, rest)
     }
 
-    /// What follows the blanks that it begins with, up to the end of a line.
+    /// The part behind its leading blanks, up to the end of a line.
     fn behind_blanks(self) -> Self {
         let blanks = self.text.len() - self.text.trim_start().len();
         let line = self.text.find('\n').map_or(blanks, |end| end + 1);
@@ -204,10 +204,10 @@ impl<'a> Part<'a> {
 /// A byte order mark.
 const MARK: char = '\u{feff}';
 
-/// Where Go's reader of YAML ends a line, and that of JSON does not.
+/// Characters at which Go's YAML reader breaks a line, but a JSON reader does not.
 const ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
-/// A line that says nothing: blank, a comment, a directive or a bare marker.
+/// True for a line without content: blank, a comment, a directive or a bare marker.
 fn is_idle(line: &str) -> bool {
     let text = line
         .get(3..)
@@ -274,7 +274,7 @@ mod tests {
         };
         let (a, b) = (Some(json!({"a": 1})), Some(json!({"b": 2})));
         assert_eq!(read("\u{feff}a: 1\n---\n\u{feff}b: 2\n"), [a, b.clone()]);
-        // These begin with the marker, the mark stands in front of a key.
+        // These parts begin with the marker, so the mark is in front of a key.
         assert_eq!(read("---\n\u{feff}b: 2\n"), [None]);
         assert_eq!(read("a: 1\n---\n---\n\u{feff}b: 2\n").last(), Some(&None));
         assert_eq!(read("a: 1\n---\nb: 2\n").last(), Some(&b));
@@ -334,7 +334,7 @@ mod tests {
         }
     }
 
-    /// Elsewhere the reader is one of YAML, which ends with the first object.
+    /// Elsewhere a YAML reader reads, which ends with the first object.
     #[test]
     fn only_a_stream_that_begins_with_json_holds_several_objects_in_a_row() {
         for text in [

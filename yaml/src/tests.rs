@@ -1,4 +1,4 @@
-//! One document as Go reads it, without Go: the suite asks Go itself.
+//! Reads documents like Go, without Go: the test suite asks Go itself.
 
 #![allow(
     clippy::format_collect,
@@ -39,7 +39,7 @@ fn whatever_stands_later_in_a_map_wins_over_what_stands_before() {
 #[test]
 fn what_means_something_else_to_go_is_refused() {
     for text in [
-        // Go ends a line where YAML 1.2 does not.
+        // Go breaks a line where YAML 1.2 does not.
         "kind: A #\u{2028}kind: B\n",
         "kind: A\u{85}\n",
         "a: |\n  b\u{2029}c\n",
@@ -49,7 +49,7 @@ fn what_means_something_else_to_go_is_refused() {
         "{?kind: A}\n",
         "{a: b?c}\n",
         "{a:, b: c}\n",
-        // Go knows no number of these names, and no order among them.
+        // Go has no number with these names, and no order among them.
         "1: a\n\"1\": b\n",
         "1.0: a\n1: b\n",
         "~: a\n",
@@ -101,7 +101,7 @@ fn what_is_strange_and_the_same_to_go_is_read() {
     }
 }
 
-/// PATHS of a made-up object, for what is read in part.
+/// Paths of a made-up object, for partial reads.
 const TREE: Paths = Paths::Keys(&[
     ("kind", Paths::Whole),
     (
@@ -215,7 +215,7 @@ fn an_error_stands_where_it_stands_in_the_stream() {
     );
 }
 
-/// A node in a block: what stands behind its key or dash, and the lines below, indented from zero.
+/// A node in a block: the text behind its key or dash, and the lines below, indented from zero.
 type Node = (String, Vec<String>);
 
 fn node() -> impl Strategy<Value = Node> {
@@ -261,7 +261,7 @@ fn node() -> impl Strategy<Value = Node> {
 fn entry(key: &str, (head, lines): &Node, idle: &str) -> Vec<String> {
     let idle = if head.is_empty() { idle } else { "" };
     let mut all = vec![format!("{key}:{head}{idle}")];
-    // A sequence may stand at its key's column.
+    // A sequence may be at its key's column.
     all.extend(lines.iter().map(|line| {
         line.strip_prefix('\u{8}')
             .map_or_else(|| format!("  {line}"), str::to_owned)
@@ -315,7 +315,7 @@ proptest! {
     }
 }
 
-/// A minute and more if the rest of the text were looked through for each.
+/// Takes a minute and more if each entry searches the rest of the text.
 #[test]
 fn many_of_a_kind_are_passed_in_one_go() {
     for open in [

@@ -1,11 +1,11 @@
-//! One line of a block, and what of it goes on in the next lines.
+//! A line of a block, and the lines that continue it.
 
 /// A line of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a> {
-    /// How many spaces it begins with.
+    /// The number of leading spaces.
     pub(super) indent: usize,
-    /// What follows them, without blanks and line end.
+    /// The text behind the spaces, without trailing blanks and line end.
     content: &'a str,
     /// The offset of the content.
     start: usize,
@@ -13,33 +13,33 @@ pub(super) struct Line<'a> {
     pub(super) end: usize,
 }
 
-/// What a line begins: dashes, a key, a value.
+/// The start of a line: dashes, a key, a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     /// The column of the first dash.
     pub(super) dash: Option<usize>,
     /// The text of the key.
     pub(super) key: Option<&'a str>,
-    /// The column of the key or, without one, of the last dash. Deeper lines belong to the value.
+    /// The column of the key or, without a key, of the last dash. Deeper lines belong to the value.
     pub(super) column: usize,
     pub(super) shape: Shape,
 }
 
-/// How a value goes on.
+/// The extent of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// There is none on this line.
+    /// No value on this line.
     Empty,
-    /// It ends on this line.
+    /// The value ends on this line.
     Closed,
-    /// A plain scalar or the text of a block scalar: every deeper line belongs to it, whatever it looks like.
+    /// A plain scalar or the text of a block scalar: every deeper line belongs to it.
     Text,
-    /// Quotes that do not close on this line; the offset is behind the opening one.
+    /// Quotes that do not close on this line; the offset is behind the opening quote.
     Quote { quote: u8, from: usize },
 }
 
 impl<'a> Line<'a> {
-    /// The line that begins at an offset. `None` at the end of the text.
+    /// The line at an offset. `None` at the end of the text.
     pub(super) fn at(text: &'a str, at: usize) -> Option<Self> {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
         let length = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
@@ -54,12 +54,12 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// Blank, or nothing but a comment.
+    /// True if the line is blank or only a comment.
     pub(super) fn is_idle(&self) -> bool {
         self.content.is_empty() || self.content.starts_with('#')
     }
 
-    /// `---`, with a comment behind it at most.
+    /// True for `---`, followed by at most a comment.
     pub(super) fn is_bare_marker(&self) -> bool {
         let behind = self.content.strip_prefix("---");
         behind.is_some_and(|behind| {
@@ -72,7 +72,7 @@ impl<'a> Line<'a> {
         self.content == "-" || self.content.starts_with("- ")
     }
 
-    /// What the line begins. `None` where it may mean something else than it seems to.
+    /// The start of the line. `None` if the line may have another meaning.
     pub(super) fn entry(&self) -> Option<Entry<'a>> {
         let (mut content, mut column) = (self.content, self.indent);
         if self.indent == 0 && content.starts_with(['-', '.', '%']) && !self.has_dash() {
@@ -100,14 +100,14 @@ impl<'a> Line<'a> {
 }
 
 impl Entry<'_> {
-    /// The offset behind the last line of what the line begins, without maps and lists below it.
+    /// The offset behind the last line of the entry, without maps and lists below it.
     pub(super) fn end(&self, text: &str, line: &Line<'_>) -> Option<usize> {
         match self.shape {
             Shape::Empty | Shape::Closed => Some(line.end),
             Shape::Text => Some(deeper(text, line.end, self.column)),
             Shape::Quote { quote, from } => {
                 let close = from + closing(quote, text.get(from..)?.as_bytes())?;
-                // Behind its last line: nothing, or a comment.
+                // Behind the closing quote: nothing, or a comment.
                 let rest = text.get(close + 1..)?;
                 let length =
                     memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
@@ -117,7 +117,7 @@ impl Entry<'_> {
     }
 }
 
-/// The offset behind the lines from an offset on that are blank, or begin behind a column.
+/// The offset behind the following lines that are blank or indented beyond a column.
 fn deeper(text: &str, mut at: usize, column: usize) -> usize {
     while let Some(line) = Line::at(text, at) {
         if line.indent <= column && !line.content.is_empty() {
@@ -128,7 +128,7 @@ fn deeper(text: &str, mut at: usize, column: usize) -> usize {
     at
 }
 
-/// The key that a content begins with, and the rest behind its colon; without a key, all of it.
+/// The key at the start, and the rest behind its colon. Without a key, the rest is everything.
 fn key(content: &str) -> Option<(Option<&str>, &str)> {
     let mut start = content.bytes();
     if matches!(start.next(), Some(b'-' | b'?' | b':'))
@@ -144,12 +144,12 @@ fn key(content: &str) -> Option<(Option<&str>, &str)> {
             let behind = content.get(end + 2..)?.trim_start_matches(' ');
             match behind.strip_prefix(':') {
                 None => return Some((None, content)),
-                // A key whose text takes more to tell.
+                // A quoted key with escapes or quotes is not resolved here.
                 Some(_) if content.get(1..=end)?.contains(['\\', '\'', '"']) => return None,
                 Some(behind) => (content.get(1..=end)?, behind),
             }
         }
-        // These begin something else than a plain scalar.
+        // These characters begin a value other than a plain scalar.
         Some(b'{' | b'[' | b'|' | b'>' | b'#' | b'*') | None => return Some((None, content)),
         Some(b'&' | b'!' | b'%' | b'@' | b'`' | b',' | b']' | b'}' | b'\t') => return None,
         Some(_) => {
@@ -167,7 +167,7 @@ fn key(content: &str) -> Option<(Option<&str>, &str)> {
     (is_sure && !name.ends_with('\t')).then_some((Some(name), value))
 }
 
-/// Where the colon stands that ends a plain key, in front of any comment.
+/// The offset of the colon that ends a plain key, before any comment.
 fn colon(content: &str) -> Option<usize> {
     let bytes = content.as_bytes();
     let is_blank = |at: usize| bytes.get(at).is_none_or(|byte| b" \t".contains(byte));
@@ -178,7 +178,7 @@ fn colon(content: &str) -> Option<usize> {
     (bytes.get(found) == Some(&b':')).then_some(found)
 }
 
-/// How a value goes on that stands at an offset.
+/// The extent of a value at an offset.
 fn shape(value: &str, at: usize) -> Option<Shape> {
     let bytes = value.as_bytes();
     match bytes.first() {
@@ -199,13 +199,13 @@ fn shape(value: &str, at: usize) -> Option<Shape> {
                 .then_some(Shape::Closed)
         }
         Some(b'&' | b'!' | b'%' | b'@' | b'`' | b',' | b']' | b'}' | b'\t') => None,
-        // Items and keys that would need a line of their own.
+        // Items and keys that would need their own line.
         Some(b'-' | b'?' | b':') if bytes.get(1).is_none_or(|byte| b" \t".contains(byte)) => None,
         Some(_) => Some(Shape::Text),
     }
 }
 
-/// Whether what follows `|` or `>` is the rest of a header.
+/// True if the rest behind `|` or `>` is a header.
 fn is_header(rest: &str) -> bool {
     let behind = rest.trim_start_matches(|character: char| {
         character.is_ascii_digit() || "+-".contains(character)
@@ -213,14 +213,14 @@ fn is_header(rest: &str) -> bool {
     rest.len() - behind.len() <= 2 && is_nothing(behind)
 }
 
-/// Whether what follows a value is blank or a comment.
+/// True if the rest behind a value is blank or a comment.
 fn is_nothing(rest: &str) -> bool {
     let content = rest.trim_ascii();
     content.is_empty() || rest.starts_with(' ') && content.starts_with('#')
 }
 
-/// Whether a flow collection ends on its line. Not where that takes more to tell: at an anchor, an alias, a tag, a
-/// comment, and at a quote in the middle of a word.
+/// True if a flow collection certainly ends on its line. False at an anchor, an alias, a tag, a
+/// comment, or a quote within a word.
 fn is_closed(value: &[u8]) -> bool {
     let mut depth = 0_usize;
     let (mut rest, mut before) = (value, b' ');
@@ -244,7 +244,7 @@ fn is_closed(value: &[u8]) -> bool {
     false
 }
 
-/// Where the quote stands that closes a scalar, whose text this begins with.
+/// The offset of the closing quote of a scalar; `text` begins behind the opening quote.
 fn closing(quote: u8, text: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {

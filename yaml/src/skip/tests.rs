@@ -27,7 +27,7 @@ fn left(text: &str) -> String {
     skip(text, &TREE).text
 }
 
-/// A version of a definition whose schema holds these lines.
+/// A version of a definition with these lines as its schema.
 fn with_schema(lines: &str) -> String {
     let schema: String = lines
         .split_inclusive('\n')
@@ -45,7 +45,7 @@ const WITHOUT_SCHEMA: &str =
 fn a_schema_is_left_out_whatever_stands_in_it() {
     for lines in [
         "type: object\nproperties:\n  a:\n    type: string\n",
-        // A rule that controller-gen folds goes on with anything.
+        // A rule that controller-gen folds continues with any text.
         "rule: has(self.a)\n  && has(self.b)\n",
         "rule: self.a\n  != 'x'\n",
         "rule: self.a\n  ? self.b\n  : self.c\n",
