@@ -1,5 +1,5 @@
-//! `fluxkeep adopt` on a real apiserver: a Helm that takes over nothing by itself installs over what was
-//! adopted, and what is undone is as it was.
+//! `fluxkeep adopt` on a real apiserver: a Helm without takeover installs over adopted objects, and
+//! an undo restores the former state.
 
 #![allow(
     clippy::expect_used,
@@ -19,9 +19,9 @@ use fluxkeep_tests::control_plane::{
 use fluxkeep_tests::flux::{Flux, HOME, Names};
 use serde_json::{Value, json};
 
-/// Flux 2.4.0 as kubectl installs it, and a folder for what is written.
+/// Flux 2.4.0 as kubectl installs it, and a folder for files.
 struct Stage {
-    // First, so that a failed test's picture of it is taken before the plane ends.
+    // Dropped first, so that a failed test's state is written before the control plane ends.
     cluster: Cluster,
     plane: ControlPlane,
     folder: PathBuf,
@@ -33,7 +33,7 @@ fn running() -> Flux {
 }
 
 impl Stage {
-    /// With these labels and annotations on the engine's Services.
+    /// Installs Flux with these labels and annotations on the engine's Services.
     async fn set(test: &str, labels: &Value, annotations: &Value) -> Self {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
@@ -65,7 +65,7 @@ impl Stage {
         Self::set(test, &json!({}), &json!({})).await
     }
 
-    /// A definition's status is written until it is established.
+    /// Waits for the CRDs, whose status changes until they are established.
     async fn established(&self) {
         for definition in self
             .installed
@@ -109,7 +109,7 @@ impl Stage {
         command
     }
 
-    /// As `admin`, for release `flux`.
+    /// `fluxkeep adopt` as `admin`, for release `flux`.
     fn adopting(&self, more: &[&str]) -> Command {
         self.adopting_as(&self.cluster.kubeconfig, more)
     }
@@ -144,8 +144,8 @@ impl Stage {
             .expect("fluxkeep")
     }
 
-    /// Every object of the engine, but for what each write moves: of a Deployment the generation counts
-    /// what is written on its annotations, too.
+    /// The engine's objects without the metadata that every write changes. A Deployment's
+    /// generation also counts writes of its annotations.
     async fn objects(&self) -> BTreeMap<String, Value> {
         let mut found = BTreeMap::new();
         for object in &self.installed {
@@ -162,7 +162,7 @@ impl Stage {
         found
     }
 
-    /// What differs from what was, is said of the objects that do.
+    /// Asserts equality with `before`; a failure shows the differing objects.
     async fn is_as(&self, before: &BTreeMap<String, Value>) {
         let after = self.objects().await;
         let differing = before
@@ -183,7 +183,7 @@ impl Stage {
         self.cluster.inventory(&[]).await
     }
 
-    /// Whether each of the engine's objects is stamped, by `Kind name`.
+    /// The engine's objects by `Kind name`, each with true if it carries the release's marks.
     async fn adopted(&self) -> BTreeMap<String, bool> {
         let is_stamped = |live: Value| {
             let metadata = &live["metadata"];
@@ -209,7 +209,7 @@ impl Stage {
         assert!(missing.is_empty(), "{missing:?}");
     }
 
-    /// A kubeconfig of whoever may write everything but Deployments and what is in the groups after theirs.
+    /// A kubeconfig that may write core objects and CRDs only, so not Deployments.
     async fn half_entitled(&self) -> PathBuf {
         let about = json!({"name": "half", "namespace": "default"});
         let group = "rbac.authorization.k8s.io";
@@ -256,7 +256,7 @@ fn succeeds(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Labels and annotations by which other tools would prune, and one that Helm wants otherwise.
+/// Marks by which other tools would prune, and a label that Helm needs with another value.
 fn tied() -> (Value, Value) {
     let labels =
         json!({"argocd.argoproj.io/instance": "flux", "app.kubernetes.io/managed-by": "somebody"});
@@ -359,7 +359,7 @@ async fn helm_3_installs_over_what_was_adopted_without_taking_ownership_itself()
     assert_eq!(stage.inventory().await, before, "nothing is left to do");
 }
 
-/// Helm 4 applies server-side: what somebody else owns and the chart writes differently is a conflict.
+/// Helm 4 applies server-side: a field of another manager with another value is a conflict.
 #[tokio::test]
 async fn helm_4_stops_at_a_field_of_somebody_else_and_goes_on_with_the_flag_that_is_printed() {
     let stage = Stage::plain("adopt-helm-4").await;
@@ -384,7 +384,7 @@ async fn helm_4_stops_at_a_field_of_somebody_else_and_goes_on_with_the_flag_that
     Helm::Four.runs(&stage.cluster, &flag);
 }
 
-/// What `keep` leaves behind of a release that was uninstalled still names that as its owner.
+/// Objects kept after an uninstall still name that release as their owner.
 #[tokio::test]
 async fn what_a_release_that_is_gone_left_behind_is_taken_over_by_the_flag_that_is_printed() {
     let gone =
@@ -413,7 +413,7 @@ async fn what_a_release_that_is_gone_left_behind_is_taken_over_by_the_flag_that_
     );
 }
 
-/// A release that is rendered takes over what it holds; what it lacks is told and left alone.
+/// A rendered release takes over its own objects; others are named and left alone.
 #[tokio::test]
 async fn what_the_release_does_not_hold_is_left_alone() {
     let stage = Stage::plain("adopt-held").await;
@@ -447,7 +447,7 @@ async fn what_the_release_does_not_hold_is_left_alone() {
     );
 }
 
-/// Whoever may not write Deployments gets as far as those; whoever may does the rest and no more.
+/// Without rights on Deployments the adoption stops there; with them, another run does the rest.
 #[tokio::test]
 async fn an_adoption_that_was_refused_half_way_goes_on_and_is_undone_to_the_byte() {
     let (labels, annotations) = tied();
@@ -567,7 +567,7 @@ async fn what_somebody_wrote_since_is_told_and_not_undone() {
     );
 }
 
-/// A Kustomization that applies the engine would write its labels anew, and prune by them.
+/// An active Kustomization would rewrite its labels on the engine, and prune by them.
 #[tokio::test]
 async fn what_a_kustomization_applies_is_taken_over_once_that_is_suspended() {
     let labels = json!({"kustomize.toolkit.fluxcd.io/name": "flux", "kustomize.toolkit.fluxcd.io/namespace": HOME});

@@ -1,4 +1,4 @@
-//! The post-renderer under real Helm 3 and 4: what is stored is kept, and what is refused is not stored.
+//! The post-renderer under real Helm 3 and 4: stored objects stay, refused ones are not stored.
 
 #![allow(
     clippy::expect_used,
@@ -75,7 +75,7 @@ metadata:
     helm.sh/hook: pre-install
 ";
 
-/// One Helm, with a home of its own and a chart.
+/// A Helm with its own home and a chart.
 struct Helm {
     program: &'static str,
     home: PathBuf,
@@ -166,7 +166,7 @@ fn succeeds(output: &Output) {
     );
 }
 
-/// What kubectl prints, without a line end.
+/// kubectl's output, trimmed.
 fn shown(cluster: &Cluster, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&cluster.kubectl(arguments).stdout)
         .trim()
@@ -196,7 +196,7 @@ async fn cluster(plane: &ControlPlane, test: &str) -> Cluster {
     cluster
 }
 
-/// Install, upgrade, rollback, uninstall: the engine stands, the stranger is gone.
+/// Install, upgrade, rollback, uninstall: the engine remains, the stranger is deleted.
 async fn survives(program: &'static str) {
     let plane = ControlPlane::start().await;
     let cluster = cluster(&plane, program).await;
@@ -245,7 +245,7 @@ async fn survives(program: &'static str) {
     );
 }
 
-/// A CRD that drops what is stored: Helm shows why, and nothing is written.
+/// A CRD that drops a stored version: Helm shows the reason, and nothing is written.
 async fn refuses(program: &'static str) {
     let plane = ControlPlane::start().await;
     let cluster = cluster(&plane, &format!("{program}-refuses")).await;
@@ -266,7 +266,7 @@ async fn refuses(program: &'static str) {
     assert_eq!(cluster.inventory(&[]).await, before, "nothing was written");
 }
 
-/// A chart that renames a label of the pods, by which a Service beside the release finds them.
+/// The chart renames a pod label that a Service outside of the release selects by.
 #[tokio::test]
 async fn a_label_that_a_live_service_relies_on_stays_on_the_pods() {
     let plane = ControlPlane::start().await;
@@ -342,7 +342,7 @@ async fn helm_4_shows_a_refusal_and_stores_nothing() {
     refuses("helm-4").await;
 }
 
-/// An empty manifest is refused before Helm would delete everything for it.
+/// An empty manifest is refused before Helm deletes everything for it.
 #[tokio::test]
 async fn a_chart_that_renders_nothing_deletes_nothing() {
     let plane = ControlPlane::start().await;

@@ -1,5 +1,5 @@
-//! What installs Flux besides Helm: a FluxInstance of flux-operator, and the Kustomization that
-//! applies Flux. What takes Flux along, and what has to stay possible.
+//! Flux installed without Helm: by a FluxInstance of flux-operator or by a Kustomization. Tests
+//! which changes would remove Flux, and which must stay possible.
 
 #![allow(
     clippy::unwrap_used,
@@ -47,7 +47,7 @@ fn paused(object: Value) -> Value {
     annotated(object, "fluxcd.controlplane.io/reconcile", "Disabled")
 }
 
-/// A cluster that runs this Flux.
+/// A cluster that runs this Flux version.
 fn running(version: &str) -> Facts {
     let flux = fluxkeep_tests::flux::Flux::release(version);
     let installed = flux.installed(fluxkeep_tests::flux::Names::Install);
@@ -55,7 +55,7 @@ fn running(version: &str) -> Facts {
     Facts::of(objects(&list.to_string(), None))
 }
 
-/// What is found, as `outcome rule path`.
+/// The findings, as `outcome rule path`.
 fn found(operation: &str, old: Value, new: Value, facts: &Facts) -> Vec<String> {
     let about = if new.is_null() { &old } else { &new };
     let (version, kind) = (about["apiVersion"].as_str(), about["kind"].as_str());
@@ -199,7 +199,7 @@ fn a_first_instance_over_a_newer_flux_is_judged_as_a_change_of_its_version_is() 
 
 #[test]
 fn what_says_nothing_of_the_version_is_not_judged_by_it() {
-    // Somebody patched the images to what runs.
+    // The images were patched by hand to the running version.
     let facts = running("2.4.0");
     let old = instance(of_version("2.3.0"));
     let mut new = old.clone();
@@ -300,7 +300,7 @@ fn a_kustomization_of_applications_goes_in_silence() {
         &["apps_shop_apps_Deployment"],
     );
     assert!(deleted(apps, &applied(json!({}))).is_empty());
-    // It lists Flux still, and another one applies that now.
+    // The Kustomization still lists Flux, but another one applies Flux now.
     let former = kustomization("former", json!({"prune": true}), &FLUX);
     assert!(deleted(former, &applied(json!({}))).is_empty());
 }

@@ -1,4 +1,4 @@
-//! Whatever is sent, there is an answer with the right uid, or a 4xx with a reason.
+//! Any input gets an answer with the right uid, or a 4xx with a reason.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +31,7 @@ fn rejection(body: &[u8]) -> String {
     text.trim_end().to_owned()
 }
 
-/// What is said of a refused body that is no review, and has a uid.
+/// The refusal of a body that is no review but has a uid.
 fn cut_off(body: &[u8]) -> String {
     let answer = ask(body);
     assert!(matches!(answer.outcome, Outcome::Unread(_)), "{answer:?}");

@@ -1,4 +1,4 @@
-//! What one review may take. What exceeds it is not read: a stranger passes with a warning, the engine does not.
+//! The limits of a review. Over them, a stranger passes with a warning; the engine is refused.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
@@ -42,7 +42,7 @@ fn answer(budget: Budget, body: &[u8]) -> Answer {
     answer_within(budget, body, &facts(), &Policy::default(), now())
 }
 
-/// The decision, and why something was not read.
+/// The decision, and the reason why something was not read.
 fn unread(answer: &Answer) -> (Decision, String) {
     let Outcome::Judged(decision) = answer.outcome else {
         panic!("{:?}", answer.outcome)
@@ -124,7 +124,7 @@ fn a_review_that_is_not_read_at_all_passes_where_it_is_about_a_stranger() {
     }
 }
 
-/// Each was compared with all before it, which took minutes.
+/// Schemas are skipped in linear time; a comparison with all earlier ones once took minutes.
 #[test]
 fn many_different_schemas_are_passed_over_in_one_go() {
     let schemas: Vec<_> = (0..100_000)

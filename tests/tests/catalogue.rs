@@ -1,4 +1,4 @@
-//! A catalogue that is given: a Flux that fluxkeep was not built with is called by its name.
+//! A given catalogue names a Flux version that fluxkeep was not built with.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -11,7 +11,7 @@ use fluxkeep_cluster::{Snapshot, Source};
 use fluxkeep_tests::{Review, now, owned, record, stored};
 use serde_json::json;
 
-/// Flux 2.99.0, which the chart flux2 2.99.1 carries.
+/// Flux 2.99.0, carried by the chart flux2 2.99.1.
 const NEW: &str = r#"[{"version": "2.99.0", "helm": "4.9.9", "charts": ["2.99.1"], "controllers":
     {"helm-controller": "1.99.0"}}]"#;
 
@@ -21,7 +21,7 @@ fn policy(text: &str) -> Policy {
     policy
 }
 
-/// What is said of a review in a cluster with Flux 2.4.0.
+/// The answer to a review in a cluster with Flux 2.4.0.
 fn told(review: &Review<'_>, policy: &Policy) -> String {
     let facts = Snapshot::built_in().unwrap().facts();
     let answer = answer(&review.bytes(), &facts, policy, now());

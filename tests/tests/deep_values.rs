@@ -1,5 +1,5 @@
-//! A tenant's HelmRelease whose values nest deeper than a parser would go, on a real apiserver: it blinds
-//! nobody, before the server starts or while it runs.
+//! A tenant's HelmRelease with values nested too deep for usual parsers, on a real apiserver.
+//! fluxkeep keeps following, whether the HelmRelease comes before or after the server's start.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ async fn installed(plane: &ControlPlane, test: &str) -> Cluster {
     let objects = Flux::release("2.4.0").installed(Names::Install);
     cluster.apply_all(&objects).await;
     cluster.namespace("tenant").await;
-    // The resource is served from a moment after its CRD on.
+    // Waits until the CRD's resource is served.
     drop(cluster.api(&helm_release("any")).await);
     cluster
 }
@@ -32,8 +32,8 @@ fn helm_release(name: &str) -> Value {
         "metadata": {"name": name, "namespace": "tenant"}, "spec": {"suspend": true, "releaseName": name}})
 }
 
-/// Creates a suspended HelmRelease with values of this depth. Its text is made here: whoever walks down such a
-/// value needs a stack as deep.
+/// Creates a suspended HelmRelease with values of this depth. The text is built by hand, because a
+/// nested value would need a deep stack.
 async fn nested(cluster: &Cluster, name: &str, depth: usize) {
     let values = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
     let whole = helm_release(name).to_string();
@@ -56,7 +56,7 @@ async fn delete(cluster: &Cluster, name: &str) {
     cluster.client.request_text(request).await.unwrap();
 }
 
-/// Waits until the server counts so much.
+/// Waits until a metric has this value.
 async fn counts(webhook: &Webhook, sample: &str, expected: f64) {
     eventually(sample, async || {
         let counted = webhook.counted(sample).await;
@@ -74,7 +74,7 @@ const ADDED: &str = r#"fluxkeep_changes_seen_total{resource="helmreleases",chang
 
 const DELETED: &str = r#"fluxkeep_changes_seen_total{resource="helmreleases",change="deleted"}"#;
 
-/// What the server says to a record of Flux 2.3.0 over the Flux 2.4.0 that runs.
+/// The server's answer to a record of Flux 2.3.0 over the running Flux 2.4.0.
 async fn judged(webhook: &Webhook) -> String {
     let client = Browser::trusting(&webhook.authority, Http::One).unwrap();
     let older = owned("helm-controller", "ghcr.io/fluxcd/helm-controller:v1.0.1");

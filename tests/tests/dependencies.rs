@@ -1,4 +1,4 @@
-//! The dependency law, read off the real graph.
+//! The dependency law, checked against the real graph.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
@@ -10,7 +10,7 @@ fn metadata() -> Metadata {
     MetadataCommand::new().exec().expect("cargo metadata")
 }
 
-/// What a package depends on outside of its tests and build scripts, directly.
+/// The direct dependencies of each package, without those for tests and build scripts.
 fn direct(metadata: &Metadata) -> BTreeMap<&PackageId, Vec<&PackageId>> {
     let nodes = &metadata.resolve.as_ref().expect("a resolved graph").nodes;
     let normal = |node: &cargo_metadata::NodeDep| {

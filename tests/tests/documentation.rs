@@ -1,4 +1,4 @@
-//! Generated pages agree with the code. `make docs` writes them anew.
+//! Generated pages agree with the code. `make docs` rewrites them.
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -19,7 +19,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Writes the page when asked to, else compares it.
+/// Writes the page if `FLUXKEEP_WRITE_DOCS` is set, and compares it.
 fn is_page(name: &str, text: &str) {
     let path = root().join("docs").join(name);
     if std::env::var_os("FLUXKEEP_WRITE_DOCS").is_some() {
@@ -311,7 +311,7 @@ fn own((left, right): (&str, &str)) -> (String, String) {
     (left.to_owned(), right.trim_end_matches('.').to_owned())
 }
 
-/// Commands in the README are those that the Makefile and CI call.
+/// The README's commands are those that the Makefile and CI call.
 #[test]
 fn the_readme_names_the_commands_that_ci_runs() {
     let read = |name: &str| std::fs::read_to_string(root().join(name)).expect("the file is there");
@@ -351,7 +351,7 @@ fn every_link_between_pages_leads_somewhere() {
     }
 }
 
-/// The threat model shows each answer by tests; a test that is renamed has to be renamed there.
+/// The threat model names tests; a renamed test must be renamed there too.
 #[test]
 fn every_test_that_the_threat_model_names_is_there() {
     let page = root().join("docs/threat-model.md");
@@ -371,7 +371,7 @@ fn every_test_that_the_threat_model_names_is_there() {
     }
 }
 
-/// Gathers every Rust file below a folder, but for what was built.
+/// Reads every Rust file below a folder, except for build output.
 fn read_sources(folder: &Path, sources: &mut String) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

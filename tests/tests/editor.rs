@@ -1,4 +1,4 @@
-//! The editor over nasty documents: what it writes means what was asked for, and nothing else.
+//! The editor on nasty documents: the result has exactly the requested meaning.
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -12,7 +12,7 @@ use fluxkeep::yaml::{Unread, documents};
 use fluxkeep_tests::nasty::DOCUMENTS;
 use serde_json::{Value, json};
 
-/// What the tests ask for, each under a name.
+/// The requested patches by name.
 fn patches() -> Vec<(&'static str, Value)> {
     let all = json!({"metadata": {
         "annotations": {"keep": "keep"},
@@ -45,7 +45,7 @@ fn splices(text: &str, patch: &Value) -> Result<Vec<Splice>, Unread> {
     Ok(found)
 }
 
-/// Every document with every patch that fits: what was, what is asked for, what came out.
+/// All documents with all fitting patches: name, text before, text after, patch.
 fn edited() -> Vec<(String, &'static str, String, Value)> {
     let mut found = Vec::new();
     for (name, text) in DOCUMENTS {
@@ -99,7 +99,7 @@ fn an_empty_patch_changes_nothing_and_a_refused_one_says_where() {
     }
 }
 
-/// What is refused, and why: a change here is a change of what users see.
+/// Records the reasons of refusals: a change here changes the texts that users see.
 #[test]
 fn what_is_refused_is_refused_for_a_reason() {
     let mut told = String::new();
@@ -130,7 +130,7 @@ fn what_is_written_means_what_was_asked_for_as_yaml_1_1() {
     );
 }
 
-/// Real manifests, where a folder of them is given.
+/// Edits real manifests, if a folder of them is given.
 #[test]
 fn real_manifests_keep_their_meaning_and_all_other_bytes() {
     let Some(folder) = std::env::var_os("FLUXKEEP_MANIFESTS") else {
@@ -169,7 +169,7 @@ fn real_manifests_keep_their_meaning_and_all_other_bytes() {
     }));
 }
 
-/// The result without what was written.
+/// The result without the written text.
 fn without(after: &str, splices: &[Splice]) -> String {
     let (mut rest, mut shift, mut found) = (0, 0_isize, String::new());
     for splice in splices {
@@ -185,7 +185,7 @@ fn without(after: &str, splices: &[Splice]) -> String {
     found + after.get(rest..).expect("bytes that stayed")
 }
 
-/// The text without what was taken away.
+/// The text without the removed ranges.
 fn without_removed(before: &str, splices: &[Splice]) -> String {
     let removed: Vec<_> = splices
         .iter()
@@ -255,7 +255,7 @@ fn compare<'a>(cases: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a Value
     );
 }
 
-/// Says past the test harness, which hides what a passing test prints, that something was not looked at.
+/// Reports a skipped check on stderr, because the test harness hides a passing test's output.
 fn skip(why: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {why}").expect("stderr is open");
 }

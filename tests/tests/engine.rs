@@ -1,4 +1,4 @@
-//! The engine's objects: what takes them away, and what has to stay possible.
+//! The engine's objects: changes that remove them, and changes that must stay possible.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -43,7 +43,7 @@ fn written(field_manager: &str, old: Value, new: Value) -> Vec<String> {
         .collect()
 }
 
-/// A Deployment that only its label tells.
+/// A Deployment that only its label identifies.
 fn renamed(metadata: &Value) -> Value {
     let mut deployment = deployment(metadata);
     deployment["metadata"]["name"] = json!("helm-controller-shard-1");
@@ -328,14 +328,14 @@ fn an_update_of_a_controller_is_judged_by_what_it_stops_and_ordinary_work_passes
     }
 }
 
-/// Flux as it was freshly installed.
+/// The facts of a freshly installed Flux.
 fn installed(version: &str) -> Facts {
     let objects_of = Flux::release(version).installed(Names::Install);
     let texts: Vec<_> = objects_of.iter().map(ToString::to_string).collect();
     Facts::of(objects(&texts.join("\n---\n"), None))
 }
 
-/// The Deployment of a release's source-controller, with its image changed by this.
+/// The source-controller Deployment of a release, with a changed image.
 fn source_controller(version: &str, change: impl Fn(&str) -> String) -> Value {
     let objects_of = Flux::release(version).installed(Names::Install);
     let is_wanted = |one: &&Value| {
@@ -383,7 +383,7 @@ fn account(namespace: &str, name: &str) -> Value {
     json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
 }
 
-/// What is said of an update of this kind of RBAC.
+/// The findings for an update of this RBAC kind.
 fn rights(kind: &str, field_manager: &str, old: &Value, new: &Value) -> Vec<String> {
     let resource = format!("{}s", kind.to_lowercase());
     let review = Review {

@@ -1,5 +1,5 @@
-//! What a cluster goes through: servers die, stand still and are flooded. The engine stays guarded,
-//! nothing is lost, and what is known of the cluster is followed on.
+//! Faults of a cluster: servers die, hang and are flooded. The engine stays guarded, nothing is
+//! lost, and following continues.
 
 #![allow(
     clippy::expect_used,
@@ -18,9 +18,9 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-/// A cluster in which Flux runs, and fluxkeep in front of it.
+/// A cluster in which Flux runs, guarded by fluxkeep.
 struct Stage {
-    // First, so that a failed test's picture of it is taken before the plane ends.
+    // Dropped first, so that a failed test's state is written before the control plane ends.
     cluster: Cluster,
     plane: ControlPlane,
     webhook: Webhook,
@@ -44,7 +44,7 @@ impl Stage {
         }
     }
 
-    /// Waits until the server's log says this.
+    /// Waits until the server's log contains a text.
     async fn told(&self, what: &str) {
         eventually(&format!("the log says {what:?}"), async || {
             let log = std::fs::read_to_string(&self.webhook.process.log).unwrap();
@@ -53,7 +53,7 @@ impl Stage {
         .await;
     }
 
-    /// The engine is guarded, nothing of it was touched, and what happens in the cluster is seen.
+    /// Asserts that the engine is guarded and untouched, and that changes are noticed.
     async fn is_as_before(&self) {
         asked(&self.cluster).await;
         assert_eq!(self.cluster.inventory(&[]).await, self.before);
@@ -120,13 +120,13 @@ async fn an_apiserver_that_dies_and_starts_anew_finds_the_engine_guarded_and_is_
     stage.is_as_before().await;
 }
 
-/// In the program's own log: whoever reads it finds two lines, not two for each collection.
+/// The program's own log has two lines about an outage, not two for each collection.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_apiserver_is_told_once_and_so_is_its_end() {
     let mut stage = Stage::set("outage").await;
     stage.plane.apiserver.kill();
     stage.told("the cluster cannot be followed").await;
-    // Until every collection has failed often enough to be told of.
+    // Every collection has then failed often enough to be logged.
     tokio::time::sleep(Duration::from_secs(5)).await;
     stage.plane.restart_apiserver().await;
     stage.told("the cluster is followed again").await;
@@ -140,7 +140,7 @@ async fn an_outage_of_the_apiserver_is_told_once_and_so_is_its_end() {
     );
 }
 
-/// As on a node whose disk is full.
+/// As on a node with a full disk.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn a_server_whose_log_cannot_be_written_goes_on() {
@@ -158,7 +158,7 @@ async fn a_server_whose_log_cannot_be_written_goes_on() {
         &observe,
     ]);
     let mut server = Process::start(command, Path::new("/dev/full"));
-    // It has told that it serves before it answers.
+    // The server logs that it serves before it answers.
     eventually("it answers", async || {
         server.is_running();
         fetch(&format!("http://{observe}/livez")).await
@@ -176,7 +176,7 @@ async fn an_etcd_that_stands_still_for_ten_seconds_is_survived() {
     stage.is_as_before().await;
 }
 
-/// Half of them lose a stored version: those, and only those, are refused, each with its own reason.
+/// Half of the CRDs lose a stored version: only these are refused, each with its own reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_five_hundred_definitions_that_are_applied_at_once_each_is_judged_by_itself() {
     const MANY: usize = 500;
@@ -220,7 +220,7 @@ async fn of_five_hundred_definitions_that_are_applied_at_once_each_is_judged_by_
     }
 }
 
-/// One of Flux's by its group, so that nothing of it is let through unseen.
+/// A name in a group of Flux, so that no write passes unseen.
 fn name(number: usize) -> String {
     format!("things{number}.test.toolkit.fluxcd.io")
 }

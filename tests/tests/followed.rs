@@ -1,5 +1,5 @@
-//! A real cluster that is followed: all of it is read, its changes are seen, with no right too many,
-//! and what stops it is lived through.
+//! Following a real cluster: everything is read, changes are noticed, the rights are minimal, and
+//! interruptions are survived.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,10 +25,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// So many as a cluster with every well-known operator has.
+/// As many CRDs as in a cluster with every well-known operator.
 const MANY: usize = 500;
 
-/// A CRD of these plural names, which stores the last of its versions.
+/// A CRD with this plural name, which stores its last version.
 fn definition(plural: &str, versions: &[&str]) -> Value {
     let group = "example.org";
     let last = versions.last().unwrap();
@@ -227,7 +227,7 @@ async fn helm_releases_are_followed_from_the_moment_they_are_served() {
     .await;
 }
 
-/// The client of fluxkeep's account, with these rights in all of the cluster and in the engine's namespace.
+/// A client of fluxkeep's account, with these rights cluster-wide and in the engine's namespace.
 async fn account(
     plane: &ControlPlane,
     cluster: &Cluster,

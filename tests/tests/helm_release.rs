@@ -1,4 +1,4 @@
-//! The HelmRelease door: what is judged, and what has to stay possible.
+//! The HelmRelease door: judged changes, and changes that must stay possible.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -39,14 +39,14 @@ fn judged(facts: &Facts, old: Value, new: Value) -> Answer {
     review.answer(facts)
 }
 
-/// The built-in cluster, its engine owned by Helm release `flux`.
+/// The built-in cluster, with an engine owned by Helm release `flux`.
 fn owned() -> Facts {
     let owner = "metadata:\n  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
     let text = BUILT_IN.replace("metadata:\n", owner);
     Facts::of(objects(&text, None))
 }
 
-/// A harmless HelmRelease with the chart from another place.
+/// A harmless HelmRelease with this chart.
 fn from(chart: &Value) -> Value {
     release(&json!({"chart": chart, "install": {}}))
 }
@@ -205,7 +205,7 @@ fn a_chart_in_a_git_repository_has_whatever_version_lies_there() {
     );
 }
 
-/// A change of a HelmRelease over a cluster whose controllers are newer than any in the catalogue.
+/// A HelmRelease in a cluster whose controllers are newer than any in the catalogue.
 fn ahead(version: &str) -> Answer {
     let text = BUILT_IN.replace("-controller:v", "-controller:v9");
     let chart = json!({"spec": {"chart": "flux2", "version": version}});

@@ -1,4 +1,4 @@
-//! One reading of a list: whatever has `items` that are a list, as Go's reader decides.
+//! Lists: any object whose `items` is a list counts, as in Go's reader.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -7,7 +7,7 @@ use fluxkeep::finding::Outcome;
 use fluxkeep::manifest::{Reading, read, sift};
 use fluxkeep_tests::{record, stored};
 
-/// Kind, name and apiVersion of each object.
+/// The apiVersion, kind and name of each object.
 fn told(text: &str) -> Vec<String> {
     let objects = read(text, Reading::default()).unwrap();
     let told = objects
@@ -104,7 +104,7 @@ fn a_list_inside_a_list_is_no_list_to_helm_and_is_told() {
     );
     let answer = stored(record(text, &[])).answer(&Facts::default());
     assert_eq!(answer.outcome.name(), "refuse", "in the engine's namespace");
-    // An object with items of its own, as the apiserver lists it.
+    // An object with `items` of its own, in the apiserver's listing.
     assert_eq!(told(text), ["v1 List/"]);
 }
 

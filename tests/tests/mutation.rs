@@ -1,4 +1,4 @@
-//! What admission adds to a HelmRelease that holds the engine, and to which it adds nothing.
+//! The mutation of HelmReleases that hold the engine, and the HelmReleases left unchanged.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -20,7 +20,7 @@ fn policy() -> Policy {
     }
 }
 
-/// A HelmRelease whose chart hides what it carries.
+/// A HelmRelease whose chart hides its content.
 fn release(name: &str, namespace: &str, spec: &Value) -> Value {
     let mut object = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": name, "namespace": namespace},
@@ -64,7 +64,7 @@ fn response(answer: &Answer) -> Value {
     review["response"].take()
 }
 
-/// What becomes of an object that is created; none where it stays.
+/// The mutated object at its creation; `None` if it stays unchanged.
 fn becomes(object: &Value, facts: &Facts) -> Option<Value> {
     let answer = amended(&review(Value::Null, object.clone()), facts);
     let response = response(&answer);
@@ -82,7 +82,7 @@ fn becomes(object: &Value, facts: &Facts) -> Option<Value> {
     Some(object)
 }
 
-/// A cluster whose Flux nobody owns.
+/// A cluster whose Flux has no owner.
 fn unowned() -> Facts {
     Facts::of(objects(BUILT_IN, None))
 }
@@ -285,7 +285,7 @@ fn what_is_added_is_added_once_behind_what_is_there() {
     );
 }
 
-/// kustomize-controller sends its file again at each interval, and tries it before without keeping it.
+/// kustomize-controller resends its file at each interval, after a dry run.
 #[test]
 fn what_an_update_takes_away_comes_back_whether_the_spec_changed_or_not_and_in_a_dry_run_too() {
     let facts = controller_of("flux-system/flux");

@@ -1,7 +1,7 @@
-//! Odd manifests of strangers: what Go's reader takes passes the record door, and is read as Go reads it.
+//! Strangers' odd manifests: those that Go accepts pass the record door, and are read like Go.
 //!
-//! `data/odd.json` holds them with what k8s.io/apimachinery 0.34 answered, as Helm asks it: `Kind/name` of each
-//! object, or null where it refuses the text.
+//! `data/odd.json` holds the manifests with the answers of k8s.io/apimachinery 0.34, asked as Helm
+//! does: `Kind/name` of each object, or null for a refused text.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -22,7 +22,7 @@ struct Odd {
     text: String,
 }
 
-/// Those that are too long to be written down.
+/// Manifests that are too long to write down.
 fn long() -> Vec<Odd> {
     let odd = |name: &str, text: String, go: &[&str]| Odd {
         name: name.to_owned(),
@@ -85,7 +85,7 @@ fn corpus() -> Vec<Odd> {
     written.into_iter().chain(long()).collect()
 }
 
-/// What is answered to a stranger's record with this manifest.
+/// The answer to a stranger's record with this manifest.
 fn asked(text: &str) -> Answer {
     let mut record = secret(&packed("app", "apps", text, &[], Driver::Secret));
     record["metadata"]["namespace"] = json!("apps");
@@ -110,7 +110,7 @@ fn what_go_takes_passes() {
             outcome, verdict, ..
         } = asked(&odd.text);
         assert_ne!(outcome.name(), "error", "{}: {outcome:?}", odd.name);
-        // Go reads a CRD without a schema or a stored version; no apiserver takes it.
+        // Go reads a CRD without a schema or a stored version, but no apiserver accepts one.
         let refused = verdict
             .standing()
             .filter(|finding| finding.level == Level::Enforce && finding.rule != "crd-invalid");
@@ -138,7 +138,7 @@ fn what_is_read_is_what_go_reads_and_what_is_not_is_told() {
         };
         let told = |object: &fluxkeep::object::Object| format!("{}/{}", object.kind, object.name);
         let read: Vec<_> = release.objects.iter().map(told).collect();
-        // Go reads nothing of a name that is no text, and takes a list without items for an object of none.
+        // Go skips a name that is no string, and reads a list without items as an object.
         let differs = [
             "number-name",
             "null-list",
@@ -151,5 +151,5 @@ fn what_is_read_is_what_go_reads_and_what_is_not_is_told() {
     assert!(unread.len() <= MOST_UNREAD, "{unread:?}");
 }
 
-/// Text that some readers of YAML take for another than others do, and what is beyond all measure.
+/// Limit on unread texts: those ambiguous among YAML readers, and oversized ones.
 const MOST_UNREAD: usize = 12;

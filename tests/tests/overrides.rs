@@ -1,4 +1,4 @@
-//! Overrides: what counts, for how long, and on whose word.
+//! Overrides: their conditions, duration and authors.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -15,7 +15,7 @@ fn allowing(rules: &str, reason: &str, until: &str) -> Value {
     json!({"fluxkeep.io/allow": rules, "fluxkeep.io/reason": reason, "fluxkeep.io/until": until})
 }
 
-/// The review of a CRD that drops what is stored, the live one and the new one with these marks.
+/// The review of a CRD update that drops the stored version, with annotations on both sides.
 fn dropped(live: &Value, new: &Value) -> Review<'static> {
     let (mut old, mut other) = (
         definition(&[("v1", true, true)], &["v1"]),

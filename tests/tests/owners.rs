@@ -1,4 +1,4 @@
-//! Who owns what lives, at the doors that ask: a release that takes over what another tool applies.
+//! Owners of live objects: releases that take over objects of other tools, at each door.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
 
@@ -20,7 +20,7 @@ fn service(metadata: &Value) -> Value {
     object
 }
 
-/// What a release `flux` is told that brings the Service which lives so.
+/// The `foreign-owner` refusals of a release `flux` with this live Service.
 fn taken_over(live: &Value) -> Vec<String> {
     let facts = Facts::of(objects(&live.to_string(), None));
     let brought = service(&json!({"annotations": {"helm.sh/resource-policy": "keep"}}));

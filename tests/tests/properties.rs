@@ -1,4 +1,4 @@
-//! What holds for every request, tried on many.
+//! Properties of all requests, tested on many.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -32,7 +32,7 @@ fn manifest(documents: &[Value]) -> String {
         .join("\n---\n")
 }
 
-/// As a chart renders it: a snapshot is without schemas.
+/// Adds schemas, which charts render and snapshots lack.
 fn with_schemas(mut object: Value) -> Value {
     for version in object["spec"]["versions"]
         .as_array_mut()
@@ -68,7 +68,7 @@ fn definition() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Some of the engine as a release might render it: other images, other versions of the CRDs.
+/// Parts of the engine as a release might render them: other images, other versions of CRDs.
 fn rendered() -> impl Strategy<Value = Vec<Value>> {
     let all = installed();
     let changes = prop::collection::vec(
@@ -107,7 +107,7 @@ fn refused(answer: &Answer, rule: &str) -> bool {
         .any(|finding| finding.rule == rule)
 }
 
-/// Reviews of each door, one of which nobody may answer otherwise because its keys come in another order.
+/// Reviews for each door, whose answers must not depend on the order of keys.
 fn reviews() -> Vec<Review<'static>> {
     let live = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "helm-controller", "namespace": "flux-system"}});
@@ -134,7 +134,7 @@ fn reviews() -> Vec<Review<'static>> {
     ]
 }
 
-/// The review with the keys of its request, and its own, in this order.
+/// The review with its request's keys, and its own, in this order.
 fn ordered(review: &Review<'_>, order: &[usize]) -> Vec<u8> {
     let whole: Value = serde_json::from_slice(&review.bytes()).unwrap();
     let request = whole["request"].as_object().unwrap();
@@ -178,7 +178,7 @@ proptest! {
 }
 
 proptest! {
-    // A review of a whole engine takes 10 ms in a build for tests.
+    // A review of a whole engine takes 10 ms in a test build.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
@@ -205,7 +205,7 @@ proptest! {
         for sub_resource in ["", "status"] {
             let review = Review { sub_resource, user: "jane", ..redefined(same.clone(), same.clone()) };
             let verdict = review.answer(&Facts::default()).verdict;
-            // What is stored and not offered was so before; the apiserver refuses every write of it.
+            // The old CRD already lacked that version; the apiserver refuses all its writes.
             let others: Vec<_> = verdict.findings.iter().filter(|one| one.rule != "stored-version-dropped").collect();
             prop_assert!(others.is_empty(), "{sub_resource}: {others:?}");
         }

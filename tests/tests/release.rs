@@ -1,4 +1,4 @@
-//! The record door: what a release does to the cluster that it comes to.
+//! The record door: effects of a release on its cluster.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -40,8 +40,8 @@ fn what_helm_applies_with_the_rest_is_no_hook_whatever_it_is_marked_as() {
     assert_eq!(rules(&older("helm.sh/hook: pre-install"), &[]), marked);
 }
 
-/// What becomes of a release with this document in its manifest, or among its hooks, where it is
-/// installed or upgraded.
+/// The findings for a release with this document in its manifest or among its hooks, on install or
+/// upgrade.
 fn hooked(document: &str, applied: bool, operation: &str) -> Vec<String> {
     let event = json!({"manifest": document, "events": ["pre-install"]});
     let release = json!({
@@ -136,7 +136,7 @@ fn upgraded(manifest: &str) -> Review<'static> {
     stored(secret(&write(&release, Driver::Secret).unwrap()))
 }
 
-/// What is said of a release with other images than its HelmRelease declares.
+/// The findings for a release with other images than its HelmRelease declares.
 fn belied(chart: &str) -> Vec<String> {
     let declared = format!(
         "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\n\
@@ -221,8 +221,8 @@ fn a_backup_may_be_restored_with_its_records_and_only_what_begins_is_judged() {
     assert_eq!(judged(None), "refuse");
 }
 
-/// What refuses a release of this controller image into a namespace, with two engines in the cluster:
-/// Flux 2.4.0 in `flux-system`, an older one in `flux-b`.
+/// The rules that refuse a release of this controller image into a namespace. The cluster has two
+/// engines: Flux 2.4.0 in `flux-system`, an older one in `flux-b`.
 fn beside_two(namespace: &str, image: &str) -> Vec<&'static str> {
     let policy = policy_file::read("engine: {namespaces: [flux-system, flux-b]}", now()).unwrap();
     let place = |text: String| text.replace("namespace: flux-system", "namespace: flux-b");
@@ -396,7 +396,7 @@ fn a_controller_that_the_release_itself_ran_before_is_missing_when_it_brings_it_
     ));
 }
 
-/// A Deployment without marks.
+/// A Deployment without labels or annotations.
 fn deployment(namespace: &str, name: &str, image: &str) -> String {
     format!(
         "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
@@ -404,7 +404,7 @@ fn deployment(namespace: &str, name: &str, image: &str) -> String {
     )
 }
 
-/// What is found in a release over the built-in cluster, as `outcome rule`, and what abstains.
+/// The findings for a release over the built-in cluster, as `outcome rule`, and the abstentions.
 fn over_built_in(manifest: &str) -> (Vec<String>, Vec<&'static str>) {
     let facts = Facts::of(objects(BUILT_IN, None));
     let verdict = stored(record(manifest, &[])).answer(&facts).verdict;
@@ -526,7 +526,7 @@ fn the_first_install_over_adopted_objects_is_still_an_adoption() {
     assert!(!mismatched(upgraded(&newer)));
 }
 
-/// Deployments of the core controllers, as `kubectl` left them; those named here have no replicas.
+/// Deployments of the core controllers as `kubectl` left them; `stopped` ones have no replicas.
 fn core(without: &str, stopped: &[&str]) -> String {
     let names =
         ["helm", "kustomize", "notification", "source"].map(|name| format!("{name}-controller"));
@@ -563,7 +563,7 @@ fn a_controller_scaled_to_zero_is_missing_unless_flux_runs_without_it_already() 
     }
 }
 
-/// What is refused of a record with Flux's running version, whose HelmRelease remediates.
+/// The refusals of a record with the running version, whose HelmRelease remediates.
 fn remediated(spec: &str, review: &Review<'_>) -> Vec<String> {
     let behind = format!(
         "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\n\

@@ -1,5 +1,5 @@
-//! The post-renderer with `--kubeconfig`: what it writes, keeps and refuses follows from what a real
-//! apiserver says.
+//! The post-renderer with `--kubeconfig`: its output and refusals follow from a real apiserver's
+//! answers.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
@@ -18,7 +18,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// Flux 2.4.0 as kubectl installs it, which nobody owns but where it is said below; no test writes to it.
+/// Flux 2.4.0 as kubectl installs it, with owners only as `lives` sets them; tests only read.
 struct Stage {
     cluster: Cluster,
     plane: &'static ControlPlane,
@@ -40,8 +40,8 @@ fn owned(object: &mut Value, release: &str) {
         json!({"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": HOME});
 }
 
-/// What lives: of the Services one is another release's and one this one's; the pods of two controllers have
-/// a label that no chart knows, and a Service beside Flux selects one of them by it.
+/// The live objects. One Service belongs to another release, one to this one. The pods of two
+/// controllers have an unknown label, by which a Service beside Flux selects one of them.
 fn lives() -> Vec<Value> {
     let mut objects = flux().installed(Names::Install);
     owned(
@@ -63,7 +63,7 @@ fn lives() -> Vec<Value> {
     objects
 }
 
-/// Applies what lives; and has one CRD tell that objects are stored in an older version, too.
+/// Applies the live objects, and gives one CRD an older stored version.
 async fn install(cluster: &Cluster) {
     let mut objects = lives();
     cluster.apply_all(&objects).await;
@@ -99,7 +99,7 @@ impl Stage {
         }
     }
 
-    /// Renders these objects for release `flux`, asking the cluster as `admin`.
+    /// Renders these objects for release `flux`, with the cluster read as `admin`.
     fn render(&self, objects: &[Value]) -> Output {
         self.render_as(&self.cluster.kubeconfig, objects, &[])
     }
@@ -133,7 +133,7 @@ impl Stage {
         self.folder.join("report.json")
     }
 
-    /// What the report says of an object.
+    /// The report's entry for an object.
     fn told(&self, kind: &str, name: &str) -> Value {
         let report: Value =
             serde_json::from_slice(&read(self.report()).expect("a report")).expect("JSON");
@@ -145,7 +145,7 @@ impl Stage {
     }
 }
 
-/// An object of what came out.
+/// An object of the output.
 fn written(output: &Output, kind: &str, name: &str) -> Value {
     assert_eq!(output.status.code(), Some(0), "{}", said(output));
     let text = String::from_utf8_lossy(&output.stdout);
@@ -163,7 +163,7 @@ fn written(output: &Output, kind: &str, name: &str) -> Value {
     .expect("JSON")
 }
 
-/// A refusal or a failure: nothing comes out, and what is said.
+/// Asserts this exit code and an empty stdout; returns the message.
 fn without_output(output: &Output, code: i32) -> String {
     assert_eq!(
         (output.status.code(), output.stdout.len()),

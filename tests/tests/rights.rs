@@ -1,5 +1,5 @@
-//! What the server may do is what its documentation names: the incident is guarded with no more. Here,
-//! what becomes of a right that is missing.
+//! The server's rights are exactly the documented ones, which suffice against the incident. These
+//! tests cover missing rights.
 
 #![allow(
     clippy::expect_used,
@@ -12,7 +12,7 @@ use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually};
 use fluxkeep_tests::flux::HOME;
 use serde_json::{Value, json};
 
-/// Takes the rights for a resource with these verbs away from fluxkeep.
+/// Removes fluxkeep's rights for a resource with these verbs.
 async fn without(cluster: &Cluster, resource: &str, verbs: &Value) {
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "fluxkeep"}});
     let live = cluster.get(&role).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_policy_that_may_not_be_written_keeps_no_webhook_away_and_the_log_name
     .await;
 }
 
-/// Whoever takes fluxkeep's token may change what fluxkeep has registered, and nothing beside.
+/// A stolen token of fluxkeep can change fluxkeep's registration and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_rights_by_name_it_keeps_its_registration_and_nothing_else_can_be_registered() {
     let plane = ControlPlane::start().await;

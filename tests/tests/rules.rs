@@ -1,7 +1,7 @@
 //! Every rule over every fixture: `tests/rules/<rule>/{flagged,clean,fixed}`.
 //!
-//! The snapshots hold the whole answer, so that a rule that starts to meet another's fixture, and a
-//! change of wording, show in a diff. They are written anew with `INSTA_UPDATE=always`.
+//! The snapshots hold the whole answer. A rule that begins to hit another's fixture shows in a
+//! diff, as does a changed wording. `INSTA_UPDATE=always` rewrites the snapshots.
 
 #![allow(
     clippy::unwrap_used,
@@ -173,7 +173,7 @@ fn a_finding_names_rule_object_value_and_remedy() {
                     "{text}\nlacks {part:?}"
                 );
             }
-            // Of an object that is gone, or of what is missing in it, there is no value to name.
+            // For a deleted object or a missing field, there is no value to name.
             let gone = finding.path.is_empty() || finding.message.contains(" is missing");
             assert!(
                 gone || has_value(&finding.message, &fixture.text),
@@ -188,7 +188,7 @@ fn a_finding_names_rule_object_value_and_remedy() {
     }
 }
 
-/// Whether a message repeats something that no prose is made of and the fixture is, or a version.
+/// True if the message repeats a word of the fixture that prose would not contain, or a version.
 fn has_value(message: &str, fixture: &str) -> bool {
     let words = message
         .split([' ', ',', ':', '(', ')', ';', '=', '/'])
@@ -230,7 +230,7 @@ fn texts_stay_short_enough_for_those_who_show_them() {
     }
 }
 
-/// A CRD of its own group for each number, with one version.
+/// CRDs with one version, each in a group of its own.
 fn definitions(count: usize, version: &str) -> String {
     let one = |number| {
         format!(
@@ -272,7 +272,7 @@ fn sixty_refused_objects_fit_into_one_message_that_counts_the_rest() {
     assert_eq!(last, "More: fluxkeep explain stored-version-dropped");
 }
 
-/// CRDs whose storage version moved on, and the same without the version that was stored before.
+/// CRDs whose storage version has changed, and the same CRDs without the former storage version.
 fn migrated(names: [(&str, &str); 3]) -> (String, String) {
     let schema = "schema: {openAPIV3Schema: {type: object}}";
     let one = |(name, old): (&str, &str), versions: &str, stored: &str| {
@@ -293,8 +293,8 @@ fn migrated(names: [(&str, &str); 3]) -> (String, String) {
     (live.concat(), new.concat())
 }
 
-/// Three CRDs of Flux dropped stored versions at once: who hears of one alone mends it, and the next
-/// release fails at the second.
+/// Three CRDs of Flux drop stored versions at once. If only one were named, the next release would
+/// fail at the second.
 #[test]
 fn three_definitions_that_drop_versions_are_named_in_one_message_with_the_first_ones_command() {
     let (live, new) = migrated([
@@ -322,7 +322,7 @@ fn three_definitions_that_drop_versions_are_named_in_one_message_with_the_first_
     assert_eq!(more, "More: fluxkeep explain stored-version-dropped");
 }
 
-/// What the apiserver refuses first stands before what would have followed.
+/// The earliest breakage, which the apiserver would refuse, stands before its consequences.
 #[test]
 fn a_refusal_begins_with_what_breaks_first_and_json_stays_sorted_by_rule() {
     let fixture = fixture(fluxkeep::rules::find("flux-downgraded").unwrap(), "flagged");

@@ -1,5 +1,5 @@
-//! Nothing of a Secret, a value or a record's configuration shows: not in logs at the most talkative
-//! level, not in an answer, not in an error.
+//! No part of a Secret, a value or a record's configuration appears in logs at any level, in
+//! answers or in errors.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 const PLANTED: &str = "hunter2";
 
-/// Everything that was logged in this process.
+/// The log of this process.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -45,7 +45,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Reviews that hold the planted value where a person would keep a secret, read well or badly.
+/// Reviews with the planted value in places where people keep secrets, valid or not.
 fn reviews() -> Vec<Vec<u8>> {
     let packed = |release: Value| stored(secret(&write(&release, Driver::Secret).unwrap())).bytes();
     let plain = |manifest: &str| stored(record(manifest, &[])).bytes();

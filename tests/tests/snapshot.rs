@@ -1,4 +1,4 @@
-//! A snapshot of a cluster as large as real ones are, in every form that kubectl prints.
+//! A snapshot of realistic size, in every format that kubectl prints.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -1,5 +1,5 @@
-//! Facts that are too old: what is about the engine is refused, what is not is let through with a
-//! word, and what needs no facts is judged as ever.
+//! Stale facts: requests about the engine are refused, others pass with a warning, and requests
+//! that need no facts are judged as usual.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -18,7 +18,7 @@ const DEPLOYMENT: &str =
     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: helm-controller}\n";
 const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: apps}\n";
 
-/// The incident's cluster, heard 20 minutes ago.
+/// The incident's cluster, last heard 20 minutes ago.
 fn stale() -> Facts {
     let facts = Facts::clone(&Snapshot::built_in().unwrap().facts());
     facts.as_heard(heard(Some(now() - SignedDuration::from_mins(20))))
@@ -45,7 +45,7 @@ fn deletion(kind: &'static str, namespace: &str, name: &str) -> Review<'static> 
     }
 }
 
-/// The outcome, and which rules had something to say.
+/// The outcome, and the rules with findings.
 fn said(answer: &Answer) -> (&'static str, Vec<&'static str>) {
     (
         answer.outcome.name(),
@@ -71,7 +71,7 @@ fn what_needs_facts_is_refused_where_it_is_about_the_engine_and_warned_of_elsewh
     }
 }
 
-/// What is asked, the decision, and whether `facts-stale` is among the findings.
+/// The review, its decision, and whether `facts-stale` is among the findings.
 #[allow(clippy::too_many_lines)] // A table.
 fn cases() -> [(&'static str, Review<'static>, &'static str, bool); 9] {
     let engine =

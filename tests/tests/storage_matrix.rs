@@ -1,4 +1,4 @@
-//! The rule behind `stored-version-dropped`, and the catalogue it predicts with, against what a real apiserver answered.
+//! Compares `stored-version-dropped`'s rule and catalogue with a real apiserver's answers.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
@@ -10,7 +10,7 @@ const MATRIX: &str = include_str!("../data/storage-matrix.tsv");
 /// The columns before the answers: case, definition, from, spec, stored.
 const KEYS: usize = 5;
 
-/// The releases of the matrix, as its header lists them.
+/// The matrix's releases, from its header.
 fn path() -> Vec<&'static Release> {
     let header = lines().next().expect("the matrix has a header");
     header.into_iter().skip(KEYS).map(release).collect()
@@ -32,7 +32,7 @@ fn release(number: &str) -> &'static Release {
         .expect("the catalogue knows every release of the matrix")
 }
 
-/// A definition as a cluster holds it.
+/// A definition in a cluster.
 #[derive(Default)]
 struct Held {
     spec: Option<&'static Release>,
@@ -40,7 +40,7 @@ struct Held {
 }
 
 impl Held {
-    /// Applies a release's definition: refused, nothing changes; accepted, its storage version joins the stored ones.
+    /// Applies a release's definition unless refused; its storage version joins the stored ones.
     fn apply(mut self, crd: &str, release: &'static Release) -> Self {
         let Some(definition) = offered(crd, release) else {
             return self;
@@ -64,7 +64,7 @@ impl Held {
         }
     }
 
-    /// The answer to a release's definition in the matrix's words.
+    /// The answer to a release's definition, in the matrix's words.
     fn answer(&self, crd: &str, release: &Release) -> String {
         match (self.spec, offered(crd, release)) {
             (None, None) => "ABSENT".into(),
@@ -87,7 +87,7 @@ fn offered(crd: &str, release: &Release) -> Option<Definition> {
     release.crd(crd).map(fluxkeep::catalogue::Offer::definition)
 }
 
-/// The definition on a cluster that reached `from` in one of the matrix's two ways.
+/// The definition in a cluster that reached `from` in one of the matrix's two ways.
 fn held(case: &str, crd: &str, from: &'static Release) -> Held {
     let passed = path().into_iter().filter(|release| match case {
         "fresh" => *release == from,
@@ -97,7 +97,7 @@ fn held(case: &str, crd: &str, from: &'static Release) -> Held {
     passed.fold(Held::default(), |held, release| held.apply(crd, release))
 }
 
-/// A line of the matrix as the catalogue and the rule predict it.
+/// The matrix's line as the catalogue and the rule predict it.
 fn predicted(case: &str, crd: &str, from: &str) -> Vec<String> {
     let held = held(case, crd, release(from));
     let spec = held

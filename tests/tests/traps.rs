@@ -1,4 +1,4 @@
-//! What a real control plane does and nobody expects: each of its traps is a test here.
+//! Surprising behaviour of real control planes, a test for each.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -27,7 +27,7 @@ fn rules(answer: &Answer, outcome: Outcome) -> Vec<&'static str> {
         .collect()
 }
 
-/// The same review with its `dryRun` the other way.
+/// The same review with the opposite `dryRun`.
 fn dry(review: &Review<'_>) -> Vec<u8> {
     String::from_utf8(review.bytes())
         .unwrap()

@@ -1,5 +1,5 @@
-//! Objects of the cluster that could not be read: what is about them is not passed in silence, and what is
-//! not about them is judged as ever.
+//! Unreadable objects of the cluster: requests about them do not pass silently, and other requests
+//! are judged as usual.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -35,7 +35,7 @@ fn helm_release(name: &str) -> Object {
     }
 }
 
-/// A CRD that offers v2 alone.
+/// A CRD that serves only v2.
 fn offering_v2(name: &str, group: &str) -> String {
     let mut crd = definition(&[("v2", true, true)], &[]);
     crd["metadata"]["name"] = format!("{name}.{group}").into();
@@ -48,7 +48,7 @@ fn installed(manifest: &str, facts: &Facts) -> Answer {
     stored(record(manifest, &[])).answer(facts)
 }
 
-/// The rules that abstained, each with what it lacked.
+/// The rules that abstained, each with the missing fact.
 fn abstained(answer: &Answer) -> Vec<String> {
     let abstained = answer.verdict.abstained.iter();
     abstained

@@ -1,4 +1,4 @@
-//! What fluxkeep cannot read is a finding: it refuses for the engine and warns a stranger.
+//! Unreadable input is a finding: it refuses for the engine and warns for a stranger.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -29,7 +29,7 @@ fn created(name: &str, namespace: &str, manifest: &str) -> Review<'static> {
     kept_in(namespace, name, namespace, manifest)
 }
 
-/// The creation of a record in this namespace.
+/// The creation of a record in the namespace `storage`.
 fn kept_in(storage: &str, name: &str, namespace: &str, manifest: &str) -> Review<'static> {
     let data = packed(name, namespace, manifest, &[], Driver::Secret);
     named(storage, name, secret(&data))

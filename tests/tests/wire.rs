@@ -1,4 +1,4 @@
-//! What is read of an object: the table of its kind, in YAML and in JSON alike. A null is an absent key.
+//! The fields read of an object, by its kind's table, alike in YAML and JSON. Null means absent.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +45,7 @@ const KINDS: [(Kind, &str, &str); 9] = [
     (Kind::Other, "v1", "ConfigMap"),
 ];
 
-/// An object in which every path of a table holds something.
+/// An object with a value at every path of a table.
 fn filled(paths: &Paths, key: &str) -> Value {
     match paths {
         Paths::Nested(0) => match key {
@@ -85,7 +85,7 @@ fn example((kind, api_version, name): (Kind, &str, &str)) -> Value {
     object
 }
 
-/// A JSON pointer to everything in a value, the value itself left out.
+/// The JSON pointers of all values inside a value.
 fn pointers(value: &Value) -> Vec<String> {
     let escaped = |key: &String| key.replace('~', "~0").replace('/', "~1");
     let children: Vec<(String, &Value)> = match value {
@@ -122,15 +122,15 @@ fn without(object: &Value, pointer: &str) -> Value {
     object
 }
 
-/// A document as each way of writing reads.
+/// A document parsed from JSON and from YAML.
 fn read_both(object: &Value) -> [Vec<Object>; 2] {
     [object.to_string(), yaml(object, 0)].map(|text| {
         read(&text, Reading::default()).unwrap_or_else(|unread| panic!("{unread} in\n{text}"))
     })
 }
 
-/// Whether a label or annotation may be empty and is there all the same, as Go decodes a null in
-/// `map[string]string`.
+/// True for a label or annotation, which stays present when null: Go decodes null in
+/// `map[string]string` as an empty string.
 fn is_text_of_a_map(pointer: &str) -> bool {
     let maps = [
         "/labels/",
@@ -147,7 +147,7 @@ fn a_null_anywhere_reads_as_what_is_left_out() {
     for kind in KINDS {
         let object = example(kind);
         let own = pointers(&object);
-        // What values hold is looked up by the policy's paths, where a null names no version.
+        // Values are looked up by the policy's paths, where null names no version.
         let own = own
             .iter()
             .filter(|pointer| !pointer.starts_with("/spec/values/"));
@@ -164,9 +164,9 @@ fn a_null_anywhere_reads_as_what_is_left_out() {
     }
 }
 
-/// What is cluster-scoped has no namespace, of a kubeConfig and a schema it counts that there is one, and
-/// `spec.version` is the only version of apiextensions v1beta1 alone. What a Kustomization would delete does not
-/// count while it is suspended, as here.
+/// True for fields without effect: a cluster-scoped object's namespace, anything inside a
+/// kubeConfig or a schema (only their presence counts), and `spec.version`, which only
+/// apiextensions v1beta1 uses. A suspended Kustomization's deletion, as here, prunes nothing.
 fn is_unread((kind, _, _): &(Kind, &str, &str), pointer: &str) -> bool {
     let is_cluster_scoped = matches!(kind, Kind::Definition | Kind::Binding);
     is_cluster_scoped && pointer == "/metadata/namespace"
@@ -279,7 +279,7 @@ fn what_is_no_text_where_one_belongs_is_none() {
     }
 }
 
-/// Empties are worth as much as what is left out, so that a map of nulls is a map.
+/// An empty map equals a map of nulls.
 #[test]
 fn an_empty_map_is_read_as_one_of_nulls() {
     let with = |metadata: Value| {

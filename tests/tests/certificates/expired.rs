@@ -1,4 +1,4 @@
-//! Certificates that end while nobody looks: before the program starts, and while it stands still.
+//! Certificates that expire unnoticed: before the program starts, or while it is paused.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -12,16 +12,16 @@ use crate::load::{ask_each, ask_one};
 use crate::replica::is_issued_by;
 use crate::stage::{NAMESPACE, SECRET, Stage};
 
-/// So long lives what is about to end: far longer than the program takes until it serves it, on a busy machine.
+/// An expiring certificate's remaining life: far more than a start takes on a busy machine.
 const LEFT: Duration = Duration::from_secs(45);
 
-/// An authority that ends at this time.
+/// An authority that expires at `end`.
 fn ending_at(end: SystemTime) -> Authority {
     let terms = Terms::default();
     Authority::new(end - terms.authority, &terms).unwrap()
 }
 
-/// The program, as the replica that is asked.
+/// The program, as the replica that the apiserver asks.
 struct Program(Process);
 
 impl Program {
@@ -101,8 +101,8 @@ async fn the_program_replaces_what_expired_while_nobody_looked() {
     assert!(!program.0.tail(99).contains("PRIVATE KEY"));
 }
 
-/// What a machine finds that was suspended, or whose clock jumped: all that it serves has ended. What was
-/// connected before is cut, or the apiserver would look at no certificate.
+/// Simulates a suspended machine or a clock jump: everything that it serves has expired. Existing
+/// connections are cut, since the apiserver would not check a certificate on them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stood_still_until_all_that_it_served_had_ended_is_trusted_again() {
     let plane = ControlPlane::start().await;
@@ -123,7 +123,7 @@ async fn a_server_that_stood_still_until_all_that_it_served_had_ended_is_trusted
     program.0.pause();
     let refused = ask_one(&stage).await.unwrap_err();
     assert!(refused.contains("failed calling webhook"), "{refused}");
-    // A certificate's end is told in whole seconds.
+    // Certificates expire at whole seconds.
     let left = (end + Duration::from_secs(1))
         .duration_since(SystemTime::now())
         .expect("it ends while it stands still");

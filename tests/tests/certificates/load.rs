@@ -1,4 +1,4 @@
-//! Clients that create objects all the time; each creation is asked about twice.
+//! Clients that constantly create objects; each creation causes two reviews.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::stage::{NAMESPACE, Stage, WEBHOOKS};
 
-/// How many ask at once.
+/// Concurrent clients.
 const CLIENTS: usize = 4;
 
 pub(crate) struct Load {
@@ -53,7 +53,7 @@ impl Load {
         }
     }
 
-    /// Waits until every webhook was asked some more times.
+    /// Waits until every webhook was asked a few more times.
     pub(crate) async fn grows(&self) {
         let wanted = self.done.load(Ordering::Relaxed) + 5 * WEBHOOKS * CLIENTS;
         eventually("admissions are asked for", async || {
@@ -67,7 +67,7 @@ impl Load {
         .await;
     }
 
-    /// What failed.
+    /// Stops the load and returns all failures.
     pub(crate) async fn end(self) -> Vec<String> {
         self.stop.send_replace(true);
         for client in self.clients {
@@ -94,8 +94,8 @@ fn config_maps(stage: &Stage) -> Api<ConfigMap> {
     Api::namespaced(stage.cluster.client.clone(), NAMESPACE)
 }
 
-/// Creates what the webhooks of this number are asked about. Nothing is stored, so that the same
-/// names can be created again and again.
+/// Creates the object that the webhooks of this number match. A dry run stores nothing, so that
+/// names can be reused.
 async fn asked(api: &Api<ConfigMap>, index: usize) -> Result<(), String> {
     let metadata = ObjectMeta {
         name: Some(format!("load-{index}")),

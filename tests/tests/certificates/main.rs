@@ -1,4 +1,4 @@
-//! The built-in authority at a real apiserver, which is the one that judges certificates.
+//! The built-in authority against a real apiserver, which verifies the certificates.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,13 +23,13 @@ use crate::load::{Load, ask_each};
 use crate::replica::{Replica, is_issued_by};
 use crate::stage::{Stage, WEBHOOKS};
 
-/// Short lives, so that leaves follow each other while a test runs. What a test itself waits for is
-/// never one of these.
+/// Short lifetimes, so that leaves rotate during a test. No test waits for exactly one of these
+/// periods.
 const TERMS: Terms = Terms {
     authority: Duration::from_hours(24),
     leaf: Duration::from_secs(36),
     skew: Duration::ZERO,
-    // The apiserver learns of a bundle within this also where the machine is busy.
+    // The apiserver learns of a bundle within this time, even on a busy machine.
     settle: Duration::from_secs(8),
 };
 

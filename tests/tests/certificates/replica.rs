@@ -33,7 +33,7 @@ impl Replica {
         Self::with(stage, terms, |_| {}).await
     }
 
-    /// With other settings.
+    /// Starts a replica with changed settings.
     pub(crate) async fn with(
         stage: &Stage,
         terms: Terms,
@@ -79,7 +79,7 @@ impl Replica {
         .await;
     }
 
-    /// A sample of its metrics, by name and labels.
+    /// The value of a metric with these labels.
     pub(crate) async fn counted(&self, sample: &str) -> u64 {
         let text = self.observe("/metrics").await;
         let value = text
@@ -105,7 +105,7 @@ impl Drop for Replica {
     }
 }
 
-/// Whether a client that trusts this authority alone accepts what is served there.
+/// Succeeds if a client that trusts only this authority accepts the server's certificate.
 pub(crate) async fn is_issued_by(
     server: SocketAddr,
     authority: &Certificate,

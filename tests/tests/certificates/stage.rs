@@ -1,4 +1,4 @@
-//! A cluster that asks replicas for admission, and replicas with no more rights than the README names.
+//! A cluster that asks replicas for admission, and replicas with only the README's rights.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,17 +18,17 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How many webhooks are registered in each configuration. The apiserver has a client with its own
-/// connections for each, and new ones whenever a bundle changes: that makes many handshakes.
+/// Webhooks per configuration. The apiserver opens connections for each webhook, and new ones after
+/// each change of a bundle, which causes many handshakes.
 pub(crate) const WEBHOOKS: usize = 12;
 pub(crate) const NAMESPACE: &str = "fluxkeep";
 pub(crate) const SECRET: &str = "authority";
 
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
-    /// The kubeconfig of a replica.
+    /// A replica's kubeconfig.
     pub(crate) kubeconfig: PathBuf,
-    /// Where reviews are sent on, in turn; telling it cuts what is connected.
+    /// The addresses that get connections in turn; a change cuts existing connections.
     pub(crate) behind: watch::Sender<Vec<SocketAddr>>,
     ports: Vec<u16>,
 }
@@ -66,7 +66,7 @@ impl Stage {
         stage
     }
 
-    /// Applies both configurations, with so many webhooks, as whoever registers would.
+    /// Applies both configurations with this number of webhooks, as a registering user would.
     pub(crate) async fn register(&self, webhooks: usize) {
         for (kind, path) in [
             ("MutatingWebhookConfiguration", "mutate"),
@@ -94,7 +94,7 @@ impl Stage {
         }
     }
 
-    /// What the apiserver trusts, by webhook of the validating configuration.
+    /// The trusted bundles, one per webhook of the validating configuration.
     pub(crate) async fn bundles(&self) -> Vec<Bundle> {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
         let found = api.get_opt(REGISTRATION).await.unwrap();
@@ -127,7 +127,7 @@ impl Stage {
         authorities
     }
 
-    /// Keeps these in the Secret, as a replica would.
+    /// Stores the authorities in the Secret, as a replica would.
     pub(crate) async fn keep(&self, authorities: &Authorities) {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "fluxkeep.io/authority",
             "metadata": {"name": SECRET, "namespace": NAMESPACE}, "stringData": authorities.data()});
@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-/// What the README asks for: one Secret, two configurations.
+/// The README's rights: one Secret, two configurations.
 fn rights() -> Vec<Value> {
     let may = |group: &str, resources: &[&str], name: Option<&str>, verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs, "resourceNames": name.as_slice()});
     let configurations = [
@@ -188,7 +188,7 @@ async fn token(client: &Client) -> String {
     made.status.unwrap().token
 }
 
-/// Each connection goes to the next replica, until others are told.
+/// Forwards each connection to the next replica, until the addresses change.
 async fn send_on(listener: TcpListener, mut moved: watch::Receiver<Vec<SocketAddr>>) {
     for turn in 0.. {
         let (mut near, _) = listener.accept().await.unwrap();

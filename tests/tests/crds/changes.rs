@@ -1,14 +1,14 @@
-//! The definition that lives, and what is changed in it.
+//! The live definition, and changes of it.
 
 use serde_json::{Value, json};
 
-/// A definition with one thing changed.
+/// A definition with a single change.
 pub(crate) struct Change {
     pub(crate) name: &'static str,
     pub(crate) definition: Value,
 }
 
-/// `things.example.org` with the versions `v1beta1` and `v1`, of which this one is stored.
+/// `things.example.org` with the versions `v1beta1` and `v1`; `storage` names the stored one.
 pub(crate) fn base(storage: &str) -> Value {
     let version = |name: &str| {
         json!({"name": name, "served": true, "storage": name == storage,
@@ -22,8 +22,8 @@ pub(crate) fn base(storage: &str) -> Value {
             "versions": [version("v1beta1"), version("v1")]}})
 }
 
-/// Changes as `(what, place, value)`; a place is a JSON pointer whose parents are there.
-// A table.
+/// Changes as `(name, place, value)`; a place is a JSON pointer with existing parents.
+// Long because it is a table.
 #[allow(clippy::too_many_lines)]
 fn values() -> Vec<(&'static str, &'static str, Value)> {
     let webhook = |client: Value| json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": client}});

@@ -1,5 +1,6 @@
-//! Changes of a CRD that no apiserver takes, and their look-alikes: asked of a real kube-apiserver and of
-//! the judge. docs/crds.md is the table of both answers; `make docs` writes it anew.
+//! CRD changes that every apiserver refuses, and harmless look-alikes, asked of a real
+//! kube-apiserver and of the judge. docs/crds.md is the table of both answers; `make docs` rewrites
+//! it.
 
 #![allow(
     clippy::expect_used,
@@ -35,7 +36,7 @@ that column is empty, fluxkeep does not foretell it: it reads no schemas.
 |---|---|---|
 ";
 
-/// Sends a definition as server-side apply does, or as a new one. What the apiserver says against it.
+/// The apiserver's refusal of a definition, sent by server-side apply or as a new one.
 async fn refusal(cluster: &Cluster, definition: &Value, is_new: bool, dry: bool) -> String {
     let name = definition["metadata"]["name"].as_str().unwrap();
     let dry = if dry { "&dryRun=All" } else { "" };
@@ -114,12 +115,12 @@ fn is_page(text: &str) {
     assert_eq!(found, text, "docs/crds.md is out of date; run `make docs`");
 }
 
-/// A new definition is asked more than one that lives.
+/// The apiserver checks new definitions more strictly than changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_definition_is_refused_only_where_the_apiserver_refuses_it() {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("new_crds").await;
-    // Facts without any definition know nothing of what lives.
+    // Without any definition, the facts would count as unknown.
     let other = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "others.example.org"}, "spec": {"group": "example.org", "scope": "Cluster",
             "names": {"kind": "Other", "plural": "others"},
@@ -137,7 +138,7 @@ async fn a_new_definition_is_refused_only_where_the_apiserver_refuses_it() {
     assert!(foretold > 15, "{foretold}");
 }
 
-/// etcd takes 1.5 MiB, the apiserver 3 MiB in one request; a dry run asks neither.
+/// etcd takes 1.5 MiB, the apiserver 3 MiB per request; a dry run tests neither limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_that_is_too_large_to_be_stored_is_foretold() {
     let plane = ControlPlane::start().await;
@@ -177,7 +178,7 @@ async fn a_definition_that_is_too_large_to_be_stored_is_foretold() {
     }
 }
 
-/// CRDs that others wrote, where Go's module cache has some: the apiserver takes them.
+/// CRDs in Go's module cache, if present, must be valid: the apiserver accepts them.
 #[test]
 fn no_definition_in_the_module_cache_is_called_invalid() {
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! What Go's readers make of many texts: `tests/control-plane/go-yaml` reads them in one process.
+//! Go's readings of many texts: `tests/control-plane/go-yaml` reads them in one process.
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::process::{Command, Stdio};
@@ -7,10 +7,10 @@ use std::thread;
 use fluxkeep_tests::control_plane::program;
 use serde_json::Value;
 
-/// The JSON of a document, or why there is none.
+/// The JSON of a document, or the reason for none.
 pub(crate) type Answer = Result<Value, String>;
 
-/// What sigs.k8s.io/yaml makes of each document.
+/// sigs.k8s.io/yaml's reading of each document.
 pub(crate) fn answers(mode: &str, texts: &[String]) -> Vec<Answer> {
     let answer = |mut told: Value| match told.get_mut("json") {
         Some(value) => Ok(value.take()),
@@ -19,7 +19,7 @@ pub(crate) fn answers(mode: &str, texts: &[String]) -> Vec<Answer> {
     ask(mode, texts).into_iter().map(answer).collect()
 }
 
-/// What Kubernetes' reader of manifests makes of each stream.
+/// The readings of each stream by Kubernetes' reader of manifests.
 pub(crate) fn streams(texts: &[String]) -> Vec<Result<Vec<Value>, String>> {
     let answer = |told: Value| match told.get("error") {
         Some(error) => Err(error.to_string()),

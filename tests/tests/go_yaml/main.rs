@@ -1,6 +1,6 @@
-//! The reader of YAML beside Go's: the same JSON as sigs.k8s.io/yaml gives, or refused; never another value.
+//! Compares the YAML reader with Go's: equal JSON or a refusal, never another value.
 //!
-//! `FLUXKEEP_YAML_DOCUMENTS` says how many documents are compared, `FLUXKEEP_YAML_SEED` from which seed on.
+//! `FLUXKEEP_YAML_DOCUMENTS` sets the number of documents, `FLUXKEEP_YAML_SEED` the first seed.
 
 #![allow(
     clippy::expect_used,
@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::mutate::{Random, made_up, mutated};
 
-/// A tree with everything that a tree can hold, over the keys of Kubernetes' objects.
+/// A tree with every kind of node, over the keys of Kubernetes' objects.
 const TREE: Paths = Paths::Keys(&[
     ("apiVersion", Paths::Whole),
     ("kind", Paths::Whole),
@@ -60,11 +60,11 @@ const METADATA: Paths = Paths::Keys(&[
     ("annotations", Paths::Prefixed(&["helm.sh/", "k", "a"])),
 ]);
 
-/// Why a document is refused that Go reads. Nothing else may be said of one.
+/// The permitted reasons for refusing a document that Go reads.
 const REFUSALS: [&str; 20] = [
-    // YAML 1.2 differs, or granit-parser is stricter: directives, text behind the document or a comment, tabs in flow.
+    // granit-parser is stricter: YAML 1.2, directives, trailing text, comments, tabs in flow.
     "it is not YAML",
-    // Characters at which the two readers part.
+    // Characters that the two readers treat differently.
     "a line end of YAML 1.1, or a byte order mark; write it as an escape",
     "a line end of YAML 1.1; write it as an escape",
     "a line end of YAML 1.1 in a block scalar",
@@ -72,12 +72,12 @@ const REFUSALS: [&str; 20] = [
     "`?` or `:` in flow, without a space or quotes",
     "an escape of JSON alone",
     "a character that YAML does not allow",
-    // What Go makes of these depends on an order, or takes a calendar to know.
+    // Go's reading depends on the order of keys, or needs a calendar.
     "a key stands twice, as a text and as something else",
     "a key that JSON cannot hold",
     "a key that takes more than a line",
     "a value that JSON cannot hold",
-    // Written by nobody.
+    // Documents that no tool writes.
     "an anchor of merged maps",
     "a tag without a space behind it",
     "something follows the document",
@@ -88,13 +88,13 @@ const REFUSALS: [&str; 20] = [
     "what is merged is no map with texts as keys",
 ];
 
-/// Why Go refuses a document that is read: nothing of it is ever applied. Each with what stands in such a text.
+/// The permitted reasons for reading texts that Go refuses and so never applies.
 const READ: [(&str, &str); 9] = [
     ("found character that cannot start any token", "\t"),
     ("found a tab character", "\t"),
-    // Of a tag.
+    // In a tag.
     ("did not find expected whitespace or line break", "!"),
-    // Behind the end of the document.
+    // After the end of the document.
     ("found invalid Unicode character escape code", "\\"),
     ("found unknown escape character", "\\"),
     ("did not find expected alphabetic or numeric character", "&"),
@@ -122,7 +122,7 @@ fn a_document_is_what_go_reads_or_it_is_refused() {
     );
 }
 
-/// Compares what both make of a text, and says what that was.
+/// Compares both readings of a text, and returns a description.
 fn compare(text: &str, go: &go::Answer) -> String {
     let document = Document::of(text);
     match (go, document.read_paths(&Paths::Whole)) {
@@ -188,7 +188,7 @@ fn a_stream_is_cut_where_go_cuts_it() {
     }
     let mut compared = 0;
     for (text, answer) in texts.iter().zip(go::streams(&texts)) {
-        // A stream of which Go refuses a part is not applied.
+        // A stream that Go refuses in part is not applied.
         let Ok(go) = answer else { continue };
         let read: Result<Vec<_>, _> = documents(text)
             .iter()
@@ -204,7 +204,7 @@ fn a_stream_is_cut_where_go_cuts_it() {
     assert!(compared * 4 > texts.len(), "{compared}");
 }
 
-/// Nasty documents and the fixtures of the rules.
+/// The nasty documents and the rules' fixtures.
 fn seeds() -> Vec<String> {
     let mut seeds: Vec<_> = DOCUMENTS
         .iter()
@@ -238,7 +238,7 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The seeds themselves, and so many more: half of them the same in each run.
+/// The seeds and `count` further texts, of which half are the same in each run.
 fn texts(seeds: &[String], count: usize) -> Vec<String> {
     let mut texts = seeds.to_vec();
     for seed in [1, first_seed()] {
@@ -255,8 +255,8 @@ fn texts(seeds: &[String], count: usize) -> Vec<String> {
     texts
 }
 
-/// The first seed: the same in each run, so that a change is what makes a run fail. `make yaml` and
-/// `FLUXKEEP_YAML_SEED` try others.
+/// The first seed. It is fixed, so that only code changes make a run fail. `make yaml` and
+/// `FLUXKEEP_YAML_SEED` choose others.
 fn first_seed() -> u64 {
     let given = number("FLUXKEEP_YAML_SEED").and_then(|seed| u64::try_from(seed).ok());
     given.unwrap_or(2)
@@ -266,7 +266,7 @@ fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Go writes a float without a fraction as an integer, JSON does not care.
+/// Compares values; Go writes a float without a fraction as an integer, which JSON treats alike.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {

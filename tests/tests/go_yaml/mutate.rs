@@ -1,6 +1,6 @@
-//! Texts that nobody would write: real and nasty documents, mutated; and documents made up from the grammar.
+//! Unusual texts: mutations of real and nasty documents, and documents generated from the grammar.
 
-/// A generator of numbers that gives the same ones for the same seed (SplitMix64).
+/// A reproducible random number generator (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -12,7 +12,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one.
+    /// A number below `most`.
     pub(crate) fn below(&mut self, most: usize) -> usize {
         usize::try_from(self.next() % most.max(1) as u64).unwrap_or(0)
     }
@@ -106,7 +106,7 @@ const NOISE: [&str; 42] = [
     "\u{2028}", "\u{2029}", "\u{feff}", "é", "\u{1}", "---\n", "...\n", "\n\n", "  ",
 ];
 
-/// One document made of one of these, with a few changes.
+/// A seed document with a few changes.
 pub(crate) fn mutated(seeds: &[String], random: &mut Random) -> String {
     let mut text = random.pick(seeds).clone();
     for _ in 0..=random.below(4) {
@@ -175,7 +175,7 @@ fn change(lines: &mut Vec<String>, at: usize, seeds: &[String], random: &mut Ran
     }
 }
 
-/// The line with a sign more or less, or broken where a space stands.
+/// The line with a character removed or inserted, or broken at a space.
 fn noise(line: &str, random: &mut Random) -> String {
     let (before, behind) = line.split_at(boundary(line, random));
     match random.below(4) {
@@ -201,7 +201,7 @@ fn noise(line: &str, random: &mut Random) -> String {
     }
 }
 
-/// The line with something else than its value.
+/// The line with another value.
 fn value(line: &str, random: &mut Random) -> String {
     let Some((key, value)) = line.split_once(':') else {
         return format!(
@@ -260,7 +260,7 @@ fn boundary(line: &str, random: &mut Random) -> usize {
     *random.pick(&places)
 }
 
-/// A document made up: maps, lists and scalars in the styles that there are.
+/// A generated document of maps, lists and scalars in all styles.
 pub(crate) fn made_up(random: &mut Random) -> String {
     let mut text = random
         .pick::<&str>(&["", "", "", "---\n", "# c\n", "\n"])

@@ -1,4 +1,4 @@
-//! What deletes the engine is refused, whoever asks; until a person says that it is meant.
+//! Deletions of the engine are refused for all users, until a person grants an override.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, gone, running};
 
-/// Flux runs without them: of these only the CRDs are kept.
+/// Optional controllers, of which only the CRDs are protected.
 const OPTIONAL: [&str; 2] = ["image-automation-controller", "image-reflector-controller"];
 
-/// Flux runs without these, too.
+/// NetworkPolicies, without which Flux also runs.
 const POLICIES: [&str; 3] = ["allow-egress", "allow-scraping", "allow-webhooks"];
 
-/// The objects of a release that Flux does not run without, at least.
+/// The least number of a release's objects that Flux needs.
 const REFUSED: f64 = 29.0;
 
-/// What the refusal says to do first.
+/// The first command of the refusal's remedy.
 const SUSPEND: [&str; 8] = [
     "patch",
     "helmrelease",
@@ -170,7 +170,7 @@ async fn a_reason_and_an_end_on_the_engines_namespace_let_the_uninstall_through_
         .cluster
         .kubectl(&[&["annotate", "namespace", HOME][..], &why].concat());
     assert!(annotated.status.success(), "{}", said(&annotated));
-    // The server and the apiserver's policy each see it by themselves.
+    // The server and the apiserver's policy each notice the override separately.
     eventually("the override is seen", async || {
         let (deployment, dry) = (deployments(&stage).await, DeleteParams::default().dry_run());
         deployment
@@ -191,7 +191,7 @@ async fn a_reason_and_an_end_on_the_engines_namespace_let_the_uninstall_through_
     assert!(excused >= REFUSED, "only {excused} were counted");
 }
 
-/// One request (DELETECOLLECTION) for all of them.
+/// Deletes all core controllers in one request (DELETECOLLECTION).
 async fn delete_core_controllers_at_once(stage: &Stage) -> kube::Result<()> {
     let core = format!(
         "app.kubernetes.io/part-of=flux,app.kubernetes.io/component notin ({})",
@@ -220,7 +220,7 @@ async fn counted(webhook: &Webhook, outcome: &str) -> f64 {
         .await
 }
 
-/// Whether Flux runs on without it: its deletion warns.
+/// True if Flux runs on without the object, so that its deletion only warns.
 fn is_spare(object: &Value) -> bool {
     let is_optional = OPTIONAL
         .iter()

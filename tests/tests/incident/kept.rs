@@ -1,5 +1,5 @@
-//! With the stanza that `fluxkeep-postrenderer hook` writes, and nothing else of fluxkeep: the incident takes its
-//! course, and everything that was there stays.
+//! With only the stanza that `fluxkeep-postrenderer hook` writes, the incident runs its course, but
+//! all objects stay.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, older, running};
 
-/// With the names of bootstrap everything goes otherwise.
+/// With bootstrap's names, everything would otherwise be deleted.
 #[tokio::test]
 async fn with_the_hooks_post_renderer_three_remediations_delete_nothing() {
     let stage = Stage::set("incident-kept", Names::Bootstrap).await;
@@ -25,7 +25,7 @@ async fn with_the_hooks_post_renderer_three_remediations_delete_nothing() {
     assert_eq!(identities(&stage).await, before);
 }
 
-/// The uid of every object of the engine: one that was deleted and made again has another.
+/// The uid of every object of the engine, which shows a deletion and recreation.
 pub(crate) async fn identities(stage: &Stage) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for object in running().installed(Names::Bootstrap) {

@@ -1,5 +1,5 @@
 //! The incident on real components: kube-apiserver, etcd, helm-controller with its own service
-//! account, Helm 3 and Helm 4. Without fluxkeep as it happened; with it, nothing is touched.
+//! account, Helm 3 and Helm 4. It happens without fluxkeep, and with fluxkeep nothing is touched.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,4 @@
-//! With the server's mutation, and nothing else of fluxkeep: the incident takes its course, and everything that
-//! was there stays.
+//! With only the server's mutation, the incident runs its course, but all objects stay.
 
 use fluxkeep::helm::post_renderer::stanza;
 use fluxkeep::rules::RULES;
@@ -11,8 +10,8 @@ use serde_json::{Value, json};
 use crate::kept::identities;
 use crate::stage::{Stage, older};
 
-/// The server refuses nothing, so that all that stands between Flux and the uninstall is what it adds. With the
-/// names of bootstrap everything goes otherwise.
+/// The server refuses nothing, so only its mutation protects Flux from the uninstall. With
+/// bootstrap's names, everything would otherwise be deleted.
 #[tokio::test]
 async fn with_the_mutation_alone_three_remediations_delete_nothing() {
     let stage = Stage::set("incident-mutated", Names::Bootstrap).await;
@@ -36,13 +35,13 @@ async fn with_the_mutation_alone_three_remediations_delete_nothing() {
     assert!(seen > 0.0, "the release was seen, and not stopped");
 }
 
-/// The remediation of the incident. The chart hides its Flux, so the values name it.
+/// The incident's remediation. The chart hides its Flux, so the values name the version.
 fn risky(spec: &mut Value) {
     spec["install"]["remediation"] = json!({"retries": 3});
     spec["values"] = json!({"flux": {"version": older().version()}});
 }
 
-/// A server that adds the post-renderer and only counts what it finds, asked from when this returns.
+/// A registered server that adds the post-renderer and only counts its findings.
 async fn mutating(stage: &Stage) -> Webhook {
     let levels: Vec<_> = RULES
         .iter()

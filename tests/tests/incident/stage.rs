@@ -1,4 +1,4 @@
-//! The cluster of the incident, and what is looked at in it.
+//! The incident's cluster, and views of it.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 /// A cluster in which Flux 2.4.0 runs.
 pub(crate) struct Stage {
-    // First, so that a failed test's picture of it is taken before the plane ends.
+    // Dropped first, so that a failed test's state is written before the control plane ends.
     pub(crate) cluster: Cluster,
     pub(crate) plane: ControlPlane,
 }
 
 impl Stage {
-    /// Flux 2.4.0 as `install.yaml` or `flux bootstrap` names it.
+    /// Installs Flux 2.4.0 with the names of `install.yaml` or `flux bootstrap`.
     pub(crate) async fn set(test: &str, names: Names) -> Self {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
@@ -26,17 +26,17 @@ impl Stage {
         Self { cluster, plane }
     }
 
-    /// fluxkeep in front of it, asked by the apiserver from when this returns.
+    /// Starts fluxkeep, which the apiserver asks once this returns.
     pub(crate) async fn guarded(&self) -> Webhook {
         Webhook::guarding(&self.plane, &self.cluster).await
     }
 
-    /// Every object. What helm-controller writes to tell of itself is left out.
+    /// All objects except those in which helm-controller reports its state.
     pub(crate) async fn inventory(&self) -> Inventory {
         self.cluster.inventory(&["HelmRelease", "HelmChart"]).await
     }
 
-    /// A release of the Flux that runs takes it over.
+    /// A release with the running version takes over the engine.
     pub(crate) fn adopt(&self, helm: Helm) {
         helm.runs(
             &self.cluster,
@@ -62,7 +62,7 @@ impl Stage {
             .await;
     }
 
-    /// Waits until a condition of the HelmRelease has this reason, and gives its message.
+    /// Waits until a condition of the HelmRelease has this reason, and returns its message.
     pub(crate) async fn told(&self, condition: &str, reason: &str) -> String {
         let release = helm_release(&running());
         eventually(
@@ -89,8 +89,8 @@ impl Stage {
         .await
     }
 
-    /// Waits for so many Warning events of the HelmRelease with this reason, the message of each with this
-    /// part: an event that repeats counts as often as it did.
+    /// Waits for Warning events of the HelmRelease with this reason and `part` in the message. A
+    /// repeated event counts by its number of repeats.
     pub(crate) async fn warned(&self, reason: &str, part: &str, times: u64) {
         let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"namespace": HOME}});
         let about = format!("involvedObject.kind=HelmRelease,type=Warning,reason={reason}");
@@ -116,7 +116,7 @@ impl Stage {
         .await;
     }
 
-    /// Waits until the release's records are in these states, by revision.
+    /// Waits until the release's records have these states, by revision.
     pub(crate) async fn recorded(&self, states: &[&str]) {
         eventually(
             &format!("the release's records are {states:?}"),
@@ -144,7 +144,7 @@ impl Stage {
             .collect()
     }
 
-    /// The images of the engine's Deployments that live.
+    /// The images of the engine's live Deployments.
     pub(crate) async fn images(&self) -> BTreeSet<String> {
         let mut images = BTreeSet::new();
         for deployment in running()
@@ -160,7 +160,7 @@ impl Stage {
     }
 }
 
-/// Takes over whatever is there. What another wrote, Helm 4 asks to be told to write anew.
+/// Arguments that take over existing objects. Helm 4 needs a flag to change other managers' fields.
 pub(crate) fn upgrade(helm: Helm, chart: &str) -> Vec<&str> {
     let conflicts = (helm == Helm::Four).then_some("--force-conflicts");
     ["upgrade", "--install", "--take-ownership", "flux", chart]
@@ -169,7 +169,7 @@ pub(crate) fn upgrade(helm: Helm, chart: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The images that a release of Flux brings.
+/// The images of a Flux release.
 pub(crate) fn images(flux: &Flux) -> BTreeSet<String> {
     flux.charted()
         .iter()
@@ -185,22 +185,22 @@ fn image(deployment: &Value) -> String {
         .to_owned()
 }
 
-/// What runs in the cluster.
+/// The Flux that runs in the cluster.
 pub(crate) fn running() -> Flux {
     Flux::release("2.4.0").for_newer_controller()
 }
 
-/// What a healthy upgrade carries.
+/// The Flux of a healthy upgrade.
 pub(crate) fn newer() -> Flux {
     Flux::release("2.5.1").for_newer_controller()
 }
 
-/// What the incident's chart carries.
+/// The Flux of the incident's chart.
 pub(crate) fn older() -> Flux {
     Flux::release("2.3.0")
 }
 
-/// What is gone, as `Kind namespace/name`.
+/// The deleted objects, as `Kind namespace/name`.
 pub(crate) fn gone(before: &Inventory, after: &Inventory) -> BTreeSet<String> {
     before
         .keys()
@@ -209,7 +209,7 @@ pub(crate) fn gone(before: &Inventory, after: &Inventory) -> BTreeSet<String> {
         .collect()
 }
 
-/// Without its group.
+/// The key without its API group.
 fn short(key: &str) -> String {
     key.split_once('/').map_or(key, |(_, rest)| rest).to_owned()
 }

@@ -1,4 +1,4 @@
-//! With fluxkeep: nothing is touched, and whoever asked reads why.
+//! With fluxkeep: nothing is touched, and the user reads the reason.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ async fn the_release_is_refused_before_anything_is_touched_says_why_and_recovers
     assert_eq!(stage.images().await, images(&running()));
 }
 
-/// What breaks first stands first: the definition that the apiserver would refuse half-way.
+/// The earliest breakage stands first: the definition that the apiserver would refuse half-way.
 const CAUSE: &str = "denied the request: stored-version-dropped: CustomResourceDefinition buckets.source.toolkit.fluxcd.io";
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn helm_upgrades(test: &str, helm: Helm) {
         &upgrade(helm, &umbrella(&newer()).to_string_lossy()),
     );
     before.upgraded(&stage, &webhook).await;
-    // The older release offers every version that anything is stored in.
+    // The older release serves every stored version.
     helm.runs(&stage.cluster, &["rollback", "flux", "1"]);
     stage
         .recorded(&["superseded", "superseded", "deployed"])
@@ -109,7 +109,7 @@ async fn a_healthy_upgrade_by_helm_controller_passes() {
     before.upgraded(&stage, &webhook).await;
 }
 
-/// What there was, and how often each door had refused.
+/// The objects, and each door's refusals, at one moment.
 struct Before {
     objects: Inventory,
     refusals: Vec<f64>,
@@ -136,7 +136,7 @@ impl Before {
         Self { objects, refusals }
     }
 
-    /// The engine is whole and newer, and nothing was refused.
+    /// Asserts that the engine is whole and newer, and that nothing was refused.
     async fn upgraded(&self, stage: &Stage, webhook: &Webhook) {
         stage.recorded(&["superseded", "deployed"]).await;
         let after = Self::now(stage, webhook).await;

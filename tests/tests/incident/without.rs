@@ -1,4 +1,4 @@
-//! Without fluxkeep: what happened.
+//! Without fluxkeep: the incident as it happened.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ async fn with_the_names_of_install_yaml_it_deletes_the_controllers_until_it_has_
         &running().installed(Names::Install),
         &["Service", "Deployment", "ClusterRoleBinding"],
     );
-    // Whether a ClusterRole still goes is a race between the deletes and the rights.
+    // Whether a ClusterRole is still deleted is a race between the deletions and the lost rights.
     lost(&stage, &before, &deleted, &["ClusterRole "]).await;
     stage.recorded(&["uninstalling"]).await;
 }
@@ -34,7 +34,7 @@ async fn with_the_names_of_bootstrap_its_rights_last_and_everything_goes() {
         "NetworkPolicy",
     ];
     let mut deleted = named(&running().installed(Names::Bootstrap), &kinds);
-    // The CRD of the HelmRelease that did it waits for that one's finalizer.
+    // The CRD of the HelmRelease waits for that HelmRelease's finalizer.
     let own = "CustomResourceDefinition helmreleases.helm.toolkit.fluxcd.io";
     assert!(deleted.remove(own));
     lost(&stage, &before, &deleted, &[own]).await;
@@ -60,7 +60,7 @@ async fn without_retries_it_deletes_nothing_and_leaves_the_controllers_at_the_ol
     assert_eq!(stage.images().await, images(&older()));
 }
 
-/// Lets a release of the older Flux fail with the remediation of the incident; gives what was there before.
+/// Runs the incident with its remediation, and returns the controller and the former inventory.
 async fn remediated(stage: &Stage) -> (HelmController, Inventory) {
     let controller = HelmController::start(&stage.plane, &stage.cluster).await;
     let before = stage.inventory().await;
@@ -73,7 +73,7 @@ async fn remediated(stage: &Stage) -> (HelmController, Inventory) {
     (controller, before)
 }
 
-/// Waits until exactly these are gone; of the others, which begin so, any may be.
+/// Waits until exactly these objects are gone; objects that start with one of `any` do not count.
 async fn lost(stage: &Stage, before: &Inventory, deleted: &BTreeSet<String>, any: &[&str]) {
     eventually(&format!("deleted are {deleted:?}"), async || {
         let mut seen = gone(before, &stage.inventory().await);
@@ -83,7 +83,7 @@ async fn lost(stage: &Stage, before: &Inventory, deleted: &BTreeSet<String>, any
     .await;
 }
 
-/// The names of those of these kinds, as an inventory has them.
+/// The names of objects of these kinds, in the inventory's form.
 fn named(objects: &[Value], kinds: &[&str]) -> BTreeSet<String> {
     let text = |object: &Value, pointer: &str| {
         object

@@ -1,4 +1,4 @@
-//! What is written one after another.
+//! Histories: definitions of a CRD that are written one after another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use fluxkeep::catalogue::Catalogue;
 use serde_json::{Value, json};
 
-/// The distinct definitions of each CRD, by its name.
+/// The distinct definitions of each CRD, by name.
 pub(crate) type Shapes = BTreeMap<String, Shape>;
 
-/// Distinct definitions of one CRD.
+/// The distinct definitions of one CRD.
 #[derive(Default)]
 pub(crate) struct Shape {
-    /// Those that somebody published.
+    /// Published definitions.
     found: Vec<Value>,
-    /// What a careless change would make of them: a version less, another version stored.
+    /// Careless variants of these: a version removed, another version stored.
     careless: Vec<Value>,
 }
 
-/// Definitions of one CRD in the order in which they are written.
+/// Definitions of one CRD in the order of writing.
 pub(crate) type History = Vec<Value>;
 
-/// What Flux's releases ever offered.
+/// All definitions in Flux's releases.
 pub(crate) fn flux() -> Shapes {
     let mut shapes = Shapes::new();
     for crd in Catalogue::built_in()
@@ -43,7 +43,7 @@ pub(crate) fn flux() -> Shapes {
     shapes
 }
 
-/// The CRDs of a folder of manifests.
+/// The CRDs in a folder of manifests.
 pub(crate) fn found_in(folder: &Path) -> Shapes {
     let mut shapes = Shapes::new();
     for path in manifests(folder) {
@@ -82,12 +82,12 @@ pub(crate) fn found_in(folder: &Path) -> Shapes {
     shapes
 }
 
-/// With schemas that take everything: the answer does not hang on them, and the apiserver takes seconds
-/// for a definition with all of its own.
+/// The CRD with schemas that accept everything. Schemas do not affect the answer, and the apiserver
+/// takes seconds to process real ones.
 fn without_schemas(mut crd: Value) -> Value {
     for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
         version["schema"] = schema();
-        // They name fields of the schema.
+        // Selectable fields refer to fields of the schema.
         version
             .as_object_mut()
             .expect("a version")
@@ -96,7 +96,7 @@ fn without_schemas(mut crd: Value) -> Value {
     crd
 }
 
-/// A schema that takes everything.
+/// A schema that accepts everything.
 fn schema() -> Value {
     json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}})
 }
@@ -146,7 +146,7 @@ fn careless(crd: &Value) -> Vec<Value> {
     less.chain(moved).collect()
 }
 
-/// Every ordered pair of different definitions, and every three steps among the published ones.
+/// Every ordered pair of different definitions, and every triple of published ones.
 pub(crate) fn histories(shapes: &Shapes) -> Vec<History> {
     let of_one = |Shape { found, careless }: &Shape| {
         let all = [found.clone(), careless.clone()].concat();
@@ -166,7 +166,7 @@ pub(crate) fn histories(shapes: &Shapes) -> Vec<History> {
     shapes.values().flat_map(of_one).collect()
 }
 
-/// Each history with each definition behind it that its last one differs from.
+/// Each history extended by each definition that differs from its last.
 fn grown(histories: &[History], all: &[Value]) -> Vec<History> {
     let next = |history: &History| {
         let others = all.iter().filter(|shape| history.last() != Some(shape));
@@ -177,7 +177,7 @@ fn grown(histories: &[History], all: &[Value]) -> Vec<History> {
     histories.iter().flat_map(next).collect()
 }
 
-/// The names of a definition's versions, the stored one starred.
+/// The names of a definition's versions, with `*` for the stored one.
 pub(crate) fn offer(crd: &Value) -> String {
     let star = |version: &Value| if version["storage"] == true { "*" } else { "" };
     let name = |version: &Value| {

@@ -1,8 +1,8 @@
-//! The judge and a real kube-apiserver, asked the same: may this CRD be written over that one?
+//! Asks the judge and a real kube-apiserver whether a CRD may replace another.
 //!
-//! A history is a list of definitions of one CRD, written one after another. `cargo test` asks a
-//! sample of what Flux's releases make possible; `make oracle` asks all of it, and with `CRDS=folder`
-//! the definitions of a folder of manifests instead.
+//! A history is a list of definitions of a CRD, written one after another. `cargo test` tries a
+//! sample of the histories of Flux's releases; `make oracle` tries all of them, or with
+//! `CRDS=folder` those of a folder of manifests.
 
 #![allow(
     clippy::expect_used,
@@ -26,10 +26,10 @@ use serde_json::{Value, json};
 
 use crate::histories::{History, flux, found_in, histories, offer};
 
-/// How many histories run side by side; the apiserver has more to do than the test.
+/// Concurrent histories; the apiserver has more work than the test.
 const AT_ONCE: usize = 8;
 
-/// A question on which the two do not agree.
+/// A question with different answers.
 struct Disagreement {
     crd: String,
     from: String,
@@ -40,7 +40,7 @@ struct Disagreement {
 
 #[tokio::test]
 async fn the_apiserver_and_the_judge_agree_on_a_sample_of_fluxs_histories() {
-    // A prime: the sample falls on all kinds and lengths.
+    // A prime step makes the sample cover all kinds and lengths.
     let sample = histories(&flux()).into_iter().step_by(11).collect();
     let refused = agreement(sample).await;
     assert!(refused > 0, "nothing was refused: this asks nothing");
@@ -69,7 +69,7 @@ fn definitions_with_one_version_leave_nothing_to_ask() {
     assert_eq!(histories(&found_in(folder.path())).len(), 0);
 }
 
-/// Asks all of it; how many questions the apiserver refused. Panics where the two disagree.
+/// Plays all histories and returns the number of refusals. Panics on a disagreement.
 async fn agreement(histories: Vec<History>) -> usize {
     let cluster = ControlPlane::shared().await.cluster("oracle").await;
     let count = histories.len();
@@ -95,8 +95,8 @@ async fn agreement(histories: Vec<History>) -> usize {
     refused
 }
 
-/// Writes a history to a CRD of its own. How many questions that asked, how many the apiserver
-/// refused, and where the judge said something else.
+/// Plays a history on a CRD of its own. Returns the numbers of questions and refusals, and the
+/// disagreements.
 async fn play(
     cluster: &Cluster,
     number: usize,
@@ -127,7 +127,7 @@ async fn play(
     (asked, refused, differ)
 }
 
-/// The same definition in a group of its own, so that no two histories meet.
+/// The definition in a group of its own, so that histories stay apart.
 fn renamed(shape: &Value, number: usize) -> Value {
     let mut shape = shape.clone();
     let group = format!(
@@ -143,7 +143,7 @@ fn renamed(shape: &Value, number: usize) -> Value {
     shape
 }
 
-/// What the judge finds, at the seam that the apiserver would call.
+/// The judge's findings for a replacement.
 fn judged(live: &Value, shape: &Value) -> Vec<String> {
     let mut new = live.clone();
     new["spec"]["versions"] = shape["spec"]["versions"].clone();
@@ -156,7 +156,7 @@ fn judged(live: &Value, shape: &Value) -> Vec<String> {
     found.map(|finding| finding.message.clone()).collect()
 }
 
-/// The definition as it lives afterwards, or why it was refused.
+/// The definition after a write, or the refusal.
 async fn written(api: &Api<DynamicObject>, shape: &Value) -> Result<Value, String> {
     let name = shape["metadata"]["name"]
         .as_str()

@@ -1,4 +1,4 @@
-//! Callers that must present a certificate: the apiserver does, a pod does not.
+//! Required client certificates: the apiserver presents one, a pod does not.
 
 use std::fs::{read_to_string, write};
 use std::path::Path;
@@ -55,7 +55,7 @@ async fn an_apiserver_that_presents_a_certificate_is_answered_and_a_pod_without_
     );
 }
 
-/// Waits until the deletion of a controller, which is never done, is answered with this.
+/// Waits until a dry-run deletion of a controller has this answer.
 async fn until(cluster: &Cluster, part: &str) {
     let controller = controller(&json!({}));
     let dry = DeleteParams::default().dry_run();
@@ -74,7 +74,7 @@ async fn until(cluster: &Cluster, part: &str) {
     .await;
 }
 
-/// An authority, and the certificate and key that the apiserver presents.
+/// Writes an authority, and the certificate and key that the apiserver presents.
 fn write_certificates(files: &Path) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -88,7 +88,7 @@ fn write_certificates(files: &Path) {
     write(files.join("client.key"), key.serialize_pem()).unwrap();
 }
 
-/// The apiserver's flag, behind which stand the files of docs/client-certificates.md.
+/// The apiserver's flag, with the files that docs/client-certificates.md describes.
 fn admission_configuration(files: &Path, webhook: &Webhook) -> String {
     let host = webhook.url.trim_start_matches("https://");
     let user = json!({"client-certificate": files.join("client.crt"), "client-key": files.join("client.key")});

@@ -1,5 +1,5 @@
-//! What takes Flux without Helm and without a deletion: an older manifest, and rights that move to a
-//! second Flux.
+//! Losing Flux without Helm and without a deletion: an older manifest, and rights moved to a second
+//! Flux.
 
 use fluxkeep::helm::record::Driver;
 use fluxkeep_tests::control_plane::{eventually, validated};
@@ -14,7 +14,7 @@ const OLDER: &str = "denied the request: engine-disabled: ";
 const RIGHTS: &str = "denied the request: engine-rights-lost: ";
 
 impl Stage {
-    /// A cluster with Flux 2.4.0, which the server has seen.
+    /// A guarded cluster with Flux 2.4.0.
     async fn with_flux(test: &str) -> Self {
         let stage = Self::set(test).await;
         let flux = Flux::release("2.4.0").installed(Names::Install);
@@ -25,7 +25,7 @@ impl Stage {
         stage
     }
 
-    /// What the apiserver says to a merge patch of source-controller, or of its scale.
+    /// The answer to a merge patch of source-controller or its scale.
     async fn patched(&self, subresource: &str, patch: &Value) -> String {
         let deployments = self.cluster.api(&named("apps/v1", "Deployment")).await;
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));

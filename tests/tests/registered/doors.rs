@@ -1,4 +1,4 @@
-//! What is sent, and what becomes of it while the server is down.
+//! The requests that are sent, and their fate while the server is down.
 
 use fluxkeep_tests::control_plane::validated;
 use fluxkeep_tests::deletes::deletions;
@@ -9,15 +9,15 @@ use crate::objects::{
 };
 use crate::stage::{BY_WEBHOOK, DOWN, Stage, written};
 
-/// Something written, and what that is to the registration.
+/// A write, with its door and share.
 pub(crate) struct Write {
     pub(crate) door: &'static str,
     pub(crate) object: Value,
-    /// Whether it is the engine's.
+    /// True for the engine's share, which fails closed.
     pub(crate) closed: bool,
 }
 
-/// Writes that each door has to see once, in an order in which each is possible.
+/// Writes that each door must see once, in a feasible order.
 pub(crate) fn writes() -> Vec<Write> {
     let write = |door, object, closed| Write {
         door,
@@ -55,7 +55,7 @@ pub(crate) fn writes() -> Vec<Write> {
     ]
 }
 
-/// Writes that no rule finds anything in.
+/// Writes in which no rule finds anything.
 fn quiet() -> Vec<Value> {
     let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flux-system"}});
     let noted = renamed(
@@ -73,7 +73,7 @@ fn quiet() -> Vec<Value> {
     ]
 }
 
-/// What the writes find: definitions with one version, a renamed controller with its label, a release.
+/// The objects before the writes: CRDs with one version, a renamed labelled controller, a release.
 pub(crate) fn before() -> Vec<Value> {
     let definitions = [THINGS, BUCKETS, "helmreleases.helm.toolkit.fluxcd.io"].map(one_version);
     let labelled = renamed(&json!({"labels": {"app.kubernetes.io/part-of": "flux"}}));

@@ -1,4 +1,4 @@
-//! HelmReleases that are all kept beside Flux, while the server is down.
+//! HelmReleases that all live beside Flux, while the server is down.
 
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, asked, eventually};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn changed(mut release: Value) -> Value {
     release
 }
 
-/// Waits until the record gate knows of a Helm release.
+/// Waits until the record gate's conditions name a Helm release.
 async fn knows(cluster: &Cluster, release: &str) {
     let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "fluxkeep"}});
@@ -69,7 +69,7 @@ async fn what_brings_the_network_back_passes_and_whatever_may_be_flux_does_not()
     }
     asked(&cluster).await;
     webhook.process.kill();
-    // The incident: the first adoption of Flux by a HelmRelease that is kept beside it.
+    // The incident: Flux is adopted for the first time, by a HelmRelease beside it.
     let adoption = release_record("flux", "flux-system");
     down(&cluster, &adoption).await;
     let pass = [
@@ -99,7 +99,7 @@ async fn what_brings_the_network_back_passes_and_whatever_may_be_flux_does_not()
     closed_again(&cluster).await;
 }
 
-/// The documented way out for what is refused wrongly.
+/// The documented remedy for a wrong refusal.
 async fn opened_by_hand(cluster: &Cluster) {
     let patch = r#"{"webhooks": [{"name": "release-record.engine.fluxkeep.io", "failurePolicy": "Ignore"}]}"#;
     let opened = cluster.kubectl(&[
@@ -122,7 +122,7 @@ async fn opened_by_hand(cluster: &Cluster) {
     .await;
 }
 
-/// The server undoes it.
+/// Waits until the server reverts the manual change.
 async fn closed_again(cluster: &Cluster) {
     eventually("the server closes it again", async || {
         let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1",

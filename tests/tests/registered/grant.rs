@@ -1,4 +1,4 @@
-//! Who may grant an override, asked of the apiserver's own RBAC.
+//! The right to grant an override, asked of the apiserver's own RBAC.
 
 use fluxkeep_tests::control_plane::{Cluster, eventually};
 use serde_json::json;
@@ -12,7 +12,7 @@ const GRANTED: [&str; 3] = [
     "fluxkeep.io/until=2026-12-20T18:00:00Z",
 ];
 
-/// What jane is told when she annotates the engine's Namespace; nothing where it is done.
+/// The refusal when jane annotates the engine's Namespace; empty for a success.
 fn annotated(cluster: &Cluster, annotations: &[&str], more: &[&str]) -> String {
     let annotate = [
         "annotate",
@@ -84,7 +84,7 @@ async fn whoever_may_write_the_namespace_grants_no_override_until_rbac_says_so()
     granted_no_longer(cluster).await;
 }
 
-/// Helm grants nothing though jane may, and jane nothing once she may not.
+/// Helm may never grant, even for jane; without her right, jane may not either.
 async fn granted_no_longer(cluster: &Cluster) {
     let by_helm = ["fluxkeep.io/reason=other"];
     let told = annotated(cluster, &by_helm, &["--field-manager=helm"]);

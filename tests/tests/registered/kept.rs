@@ -1,4 +1,4 @@
-//! The registration, compared whole and kept by one server of several.
+//! The registration is compared whole, and one of several servers keeps it.
 
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually, folder};
 use kube::api::{Patch, PatchParams};
@@ -18,7 +18,7 @@ async fn live(cluster: &Cluster, kind: &str, name: &str) -> Value {
     .await
 }
 
-/// What decides, of a live object.
+/// The decisive parts of a live object.
 fn decisive(live: &Value) -> Value {
     json!([live["webhooks"], live["spec"]])
 }
@@ -46,7 +46,7 @@ async fn patched(cluster: &Cluster, object: &Value, path: &str, value: Value) {
         .unwrap();
 }
 
-/// How a person opens the guard without deleting anything.
+/// Manual changes that open the guard without deleting an object.
 fn loosened() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     let selector = json!({"matchLabels": {"guarded": "never"}});
     let (mutating, policy) = ("MutatingWebhookConfiguration", "ValidatingAdmissionPolicy");
@@ -132,7 +132,7 @@ async fn whatever_loosens_the_registration_is_taken_out_within_a_tick_and_after_
     assert!(webhook.counted(gauge).await.abs() < 0.5);
 }
 
-/// Writes of this server so far.
+/// The server's writes so far.
 async fn writes(webhook: &Webhook) -> f64 {
     let mut sum = 0.0;
     for change in ["created", "configured", "deleted"] {
@@ -142,7 +142,7 @@ async fn writes(webhook: &Webhook) -> f64 {
     sum
 }
 
-/// Requests about these kinds that the apiserver has answered, watches left out.
+/// The apiserver's answered reads of these kinds, without watches.
 async fn reads(cluster: &Cluster) -> f64 {
     let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
     let text = cluster.client.request_text(request).await.unwrap();
@@ -187,7 +187,7 @@ async fn of_two_servers_with_other_policies_one_leaves_it_to_the_other_and_both_
         writes(&first).await + writes(&second).await,
         reads(&cluster).await,
     );
-    // No event tells that nothing will happen.
+    // Waits a fixed time, since no event marks the absence of writes.
     tokio::time::sleep(std::time::Duration::from_secs(25)).await;
     let more = writes(&first).await + writes(&second).await - written;
     assert!(more < 5.0, "{more} writes after both have seen it");

@@ -1,4 +1,4 @@
-//! What becomes of a write whose answer the server dies with.
+//! Writes during which the server dies.
 
 use fluxkeep_tests::control_plane::validated;
 

@@ -1,5 +1,5 @@
-//! The registration in a real kube-apiserver: taken as it is, reached through each door, closed for
-//! the engine and open for strangers while the server is down.
+//! The registration in a real kube-apiserver: accepted as it is, asked at each door, closed for the
+//! engine and open for strangers while the server is down.
 
 #![allow(
     clippy::expect_used,

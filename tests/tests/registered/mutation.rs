@@ -1,4 +1,4 @@
-//! What becomes of a HelmRelease that GitOps applies again and again while the server adds to it.
+//! A HelmRelease that GitOps applies repeatedly while the server mutates it.
 
 use fluxkeep::helm::post_renderer::stanza;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually, folder};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::objects::{helm_release, one_version};
 
-/// kustomize-controller's way of writing.
+/// The patch parameters of kustomize-controller.
 fn applying() -> PatchParams {
     PatchParams::apply("kustomize-controller").force()
 }
@@ -55,7 +55,7 @@ fn own() -> Value {
     json!({"kustomize": {"images": [{"name": "a", "newTag": "b"}]}})
 }
 
-/// A cluster that serves HelmReleases, and a server that adds to them.
+/// A cluster that serves HelmReleases, and a server that mutates them.
 async fn stage(test: &str) -> (ControlPlane, Cluster, Webhook) {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster(test).await;

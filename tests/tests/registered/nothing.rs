@@ -1,4 +1,4 @@
-//! Charts of which Helm renders nothing: their records have no manifest.
+//! Charts that render nothing: their records have no manifest.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::doors::before;
 use crate::objects::{THINGS, one_version};
 use crate::stage::Stage;
 
-/// A chart with one file.
+/// A chart with a single file.
 fn chart(name: &str, file: &str, content: &str) -> PathBuf {
     let chart = folder("chart").join(name);
     let path = chart.join(file);
@@ -23,7 +23,7 @@ fn chart(name: &str, file: &str, content: &str) -> PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn charts_of_which_nothing_is_rendered_are_installed_by_helm_3_and_4_in_every_namespace() {
     let stage = Stage::set("nothing_rendered").await;
-    // What shows that the apiserver asks; the CRD of a chart is left to Helm.
+    // These objects show when the apiserver asks. Helm itself installs the chart's CRD.
     let mut engine = before();
     engine.retain(|object| object["metadata"]["name"] != THINGS);
     stage.cluster.apply_all(&engine).await;

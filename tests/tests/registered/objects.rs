@@ -1,4 +1,4 @@
-//! What is written in the tests.
+//! The objects that the tests write.
 
 use fluxkeep_tests::{definition, record};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub(crate) fn controller(metadata: &Value) -> Value {
     deployment("helm-controller", metadata)
 }
 
-/// A controller that only its label tells.
+/// A controller that only its label identifies.
 pub(crate) fn renamed(metadata: &Value) -> Value {
     deployment("helm-controller-shard-1", metadata)
 }

@@ -1,4 +1,4 @@
-//! A cluster with the server, and what is said in it.
+//! A cluster with the server, and the answers in that cluster.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::objects::controller;
 
-/// A cluster, the server, and what is registered.
+/// A cluster, the server, and the registration.
 pub(crate) struct Stage {
-    // First, so that a failed test's picture of it is taken before the plane ends.
+    // Dropped first, so that a failed test's state is written before the control plane ends.
     pub(crate) cluster: Cluster,
     pub(crate) plane: ControlPlane,
     pub(crate) webhook: Webhook,
@@ -60,7 +60,7 @@ impl Stage {
         )
     }
 
-    /// How many reviews came through a door, whatever was decided.
+    /// The number of reviews at a door, with any decision.
     pub(crate) async fn reviews(&self, door: &str) -> u32 {
         let mut sum = 0.0;
         for decision in ["allow", "warn", "refuse", "error"] {
@@ -73,7 +73,7 @@ impl Stage {
         format!("{sum}").parse().expect("a whole number")
     }
 
-    /// What the apiserver says to a deletion that it would not do: nothing where it would.
+    /// The refusal of a dry-run deletion; empty if the deletion would succeed.
     pub(crate) async fn deleted(&self, object: &Value) -> String {
         let name = object
             .pointer("/metadata/name")
@@ -83,7 +83,7 @@ impl Stage {
         said(self.cluster.api(object).await.delete(name, &dry).await)
     }
 
-    /// What the apiserver says to the deletion of all Deployments beside the engine.
+    /// The refusal of a dry-run deletion of all Deployments in the engine's namespace.
     pub(crate) async fn all_deleted(&self) -> String {
         let deployments = self.cluster.api(&controller(&json!({}))).await;
         let dry = DeleteParams::default().dry_run();
@@ -94,7 +94,7 @@ impl Stage {
         )
     }
 
-    /// Waits until the deletion of a controller is answered with this.
+    /// Waits until a controller's deletion has this answer.
     pub(crate) async fn until(&self, part: &str) {
         let controller = json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "source-controller", "namespace": "flux-system"}});
@@ -113,7 +113,7 @@ impl Stage {
     }
 }
 
-/// What the apiserver says to a write of an object, or of its status alone where it has one.
+/// The refusal of a write of an object, or of its status if it has one.
 pub(crate) async fn written(cluster: &Cluster, object: &Value) -> String {
     match object.get("status") {
         Some(status) => said(cluster.patch_status(object, status).await),

@@ -1,4 +1,4 @@
-//! How the registration comes into the cluster, stays there, and goes.
+//! The registration's arrival in the cluster, its upkeep and its removal.
 
 use std::process::Command;
 
@@ -42,7 +42,7 @@ async fn registering_twice_changes_nothing_and_unregistering_leaves_nothing() {
     assert_eq!(stage.run("unregister", &[]), "nothing is registered\n");
 }
 
-/// The configuration as another field manager writes its certificates.
+/// The configuration's bundles as another field manager applies them.
 fn with_bundles(configuration: &Value) -> Value {
     let gates = [
         "crd.engine",
@@ -167,7 +167,7 @@ async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_chang
     );
 }
 
-/// Server-side apply takes away what this field manager wanted before and does not want any more.
+/// Server-side apply removes fields that the same manager applied earlier but omits now.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_earlier_version_registered_beside_is_taken_away() {
     let stage = Stage::set("an_earlier_version").await;
@@ -200,7 +200,7 @@ async fn what_an_earlier_version_registered_beside_is_taken_away() {
     );
 }
 
-/// The registration brings no certificate along, and the authority no webhooks: each owns its part.
+/// The registration carries no certificate and the authority no webhooks: each owns its part.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_with_its_own_authority_is_trusted_again_after_its_registration_was_deleted() {
     let plane = ControlPlane::start().await;

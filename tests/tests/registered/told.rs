@@ -1,4 +1,4 @@
-//! What people see after a refusal.
+//! Events after a refusal, as people see them.
 
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually};
 use kube::api::DeleteParams;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::objects::{BUCKETS, controller, helm_release, one_version};
 use crate::stage::{BY_WEBHOOK, said};
 
-/// The Deployment of a Flux that Helm release `flux` owns, and the HelmRelease that makes that.
+/// The Deployment of a Flux owned by Helm release `flux`, and that release's HelmRelease.
 fn owned() -> [Value; 2] {
     let owner = json!({"meta.helm.sh/release-name": "flux", "meta.helm.sh/release-namespace": "flux-system"});
     [
@@ -16,7 +16,7 @@ fn owned() -> [Value; 2] {
     ]
 }
 
-/// What is said in `kubectl describe` of an object.
+/// The output of `kubectl describe` for an object.
 fn described(cluster: &Cluster, object: &str) -> String {
     String::from_utf8(
         cluster

@@ -1,4 +1,4 @@
-//! The twin, in the apiserver itself.
+//! The twin in the apiserver itself.
 
 use fluxkeep_tests::control_plane::{eventually, folder};
 use fluxkeep_tests::deletes::{Deletion, deletions};
@@ -17,7 +17,7 @@ fn objects() -> Vec<Value> {
 }
 
 impl Stage {
-    /// Leaves of the registration what needs no server.
+    /// Kills the server and deletes the webhook configurations; the policies remain.
     async fn without_webhooks(&mut self) {
         self.webhook.process.kill();
         for kind in [
@@ -31,8 +31,8 @@ impl Stage {
         }
     }
 
-    /// Waits until the twin keeps the engine's labels: the apiserver takes up each policy by itself, so one
-    /// that refuses deletions says nothing about the other.
+    /// Waits until the twin protects the engine's labels. The apiserver loads each policy
+    /// separately, so a refused deletion does not show that this policy is active.
     async fn until_labels_stay(&self) {
         eventually("a label of the engine stays", async || {
             let labelled = role(&json!({"app.kubernetes.io/part-of": "flux"}));
@@ -115,7 +115,7 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
     }
 }
 
-/// A policy's conditions come after its parameter: refusing for want of it would refuse everybody.
+/// The apiserver reads a policy's parameter before its conditions: `Deny` would refuse everyone.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_engines_namespace_the_twin_refuses_no_deletion() {
     let mut stage = Stage::set("without_the_namespace").await;
@@ -123,7 +123,7 @@ async fn without_the_engines_namespace_the_twin_refuses_no_deletion() {
     std::fs::write(&policy, "engine: {namespaces: [nowhere]}\n").unwrap();
     stage.register(&["--policy", policy.to_str().unwrap()]);
     stage.without_webhooks().await;
-    // The policy that needs no Namespace tells when both are registered.
+    // The policy that needs no Namespace shows when both are active.
     stage.until_labels_stay().await;
     stage.cluster.apply_all(&[one_version(BUCKETS)]).await;
     for object in [role(&json!({})), one_version(BUCKETS)] {

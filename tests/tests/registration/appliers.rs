@@ -1,4 +1,4 @@
-//! What installs Flux besides Helm: what of it is sent, what the twin refuses, and what neither sees.
+//! Requests about FluxInstances and Kustomizations: sent, refused by the twin, or unseen.
 
 use fluxkeep::policy::Policy;
 use fluxkeep_tests::Review;
@@ -28,7 +28,7 @@ fn paused(mut object: Value) -> Value {
     object
 }
 
-/// Which webhook is asked, and by how many policies it is refused.
+/// The webhook that is asked, and the number of policies that refuse.
 fn sent((version, kind, resource): (&str, &str, &str), old: Value, new: Value) -> (String, usize) {
     let operation = match (old.is_null(), new.is_null()) {
         (true, _) => "CREATE",

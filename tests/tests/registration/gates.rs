@@ -1,4 +1,4 @@
-//! What is sent to which webhook, and what to none.
+//! The webhook that each review is sent to, if any.
 
 use fluxkeep::helm::release::HelmRelease;
 use fluxkeep::policy::Policy;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{apiserver, apiserver_knowing};
 
-/// Each review is sent to this webhook, or to none.
+/// Asserts that each review is sent to this webhook, or to none.
 fn are_sent_to(cases: &[(&str, Review<'_>, &str)]) {
     let apiserver = apiserver(&Policy::default());
     for (told, review, webhook) in cases {
@@ -144,7 +144,7 @@ fn releases_into_the_engines_namespaces_fail_closed_wherever_they_are_kept_and_f
     ]);
 }
 
-/// Whether the HelmRelease of this name and target, and the record of its Helm release, fail open.
+/// True for the HelmRelease, and for the record of its Helm release, if they fail open.
 fn fail_open(releases: &[&str], name: &str, target: &str) -> [bool; 2] {
     let mut registration = crate::registration();
     registration.releases = releases.iter().map(|&name| name.to_owned()).collect();
@@ -337,7 +337,7 @@ fn suspending_a_release_asks_nobody_unless_it_becomes_another_one_on_the_way() {
     );
 }
 
-/// Changes of which no part can stop a controller.
+/// Changes that cannot stop a controller.
 const UNASKED: [&str; 12] = [
     "kubectl rollout restart",
     "limits",
@@ -362,7 +362,7 @@ fn ordinary_work_on_a_controller_asks_nobody_and_only_what_may_be_refused_fails_
             "refuse" => &["engine-disabled.engine.fluxkeep.io"],
             "warn" => &["engine-disabled.others.fluxkeep.io"],
             _ if UNASKED.contains(&update.told) || asked.is_empty() => &[],
-            // An upgrade must not wait for fluxkeep.
+            // Upgrades must not wait for fluxkeep.
             _ => &["engine-disabled.others.fluxkeep.io"],
         };
         assert_eq!(asked, expected, "{}", update.told);
@@ -371,7 +371,7 @@ fn ordinary_work_on_a_controller_asks_nobody_and_only_what_may_be_refused_fails_
 
 const BINDING: &str = "rbac.authorization.k8s.io/v1/ClusterRoleBinding";
 
-// Each caller makes the value for it.
+// Each caller builds the value for this call.
 #[allow(clippy::needless_pass_by_value)]
 fn rbac(kind: &str, name: &str, key: &str, value: Value) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, key: value})
@@ -449,7 +449,7 @@ fn kept(name: &str, namespace: &str) -> Review<'static> {
     stored(secret)
 }
 
-/// The layout in which all HelmReleases are kept beside Flux, and one that keeps Flux's elsewhere.
+/// One layout keeps all HelmReleases beside Flux, the other keeps Flux's own elsewhere.
 #[test]
 fn records_fail_closed_by_what_is_known_of_their_releases() {
     let known = Known {

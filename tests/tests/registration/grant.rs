@@ -1,4 +1,4 @@
-//! Who may grant an override, by what, and on what.
+//! The right to grant an override, by user, manager and object.
 
 use fluxkeep::policy::Policy;
 use fluxkeep_tests::Review;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::apiserver;
 
-/// A write that sets these annotations on an object that had those: kind, resource, name, namespace.
+/// A write that replaces `old` annotations by `new`; `about` is kind, resource, name, namespace.
 struct Write {
     about: [&'static str; 4],
     old: Value,
@@ -52,7 +52,7 @@ fn write(about: [&'static str; 4], old: Value, new: Value) -> Write {
     }
 }
 
-/// What refuses it, where RBAC lets the user grant overrides and where it does not.
+/// True for each refusal: once with the right to grant overrides, once without.
 fn refused(write: &Write) -> [bool; 2] {
     let [kind, resource, name, space] = write.about;
     let object = |annotations: &Value| {
@@ -146,7 +146,7 @@ fn what_grants_nothing_is_free() {
     );
 }
 
-/// helm-controller and kustomize-controller may do everything, and do as others tell them.
+/// helm-controller and kustomize-controller have all rights, but write for others.
 #[test]
 fn a_chart_grants_nothing_and_a_repository_only_what_stands_on_a_helm_release_or_a_strangers_definition()
  {

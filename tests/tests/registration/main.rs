@@ -1,5 +1,5 @@
-//! What is registered: everything that a rule would find is sent, strangers are told apart, and the
-//! twin refuses what the webhook refuses.
+//! The registration: everything that a rule could find is sent, strangers are kept apart, and the
+//! twin refuses as the webhook does.
 
 #![allow(
     clippy::expect_used,

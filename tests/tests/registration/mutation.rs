@@ -1,4 +1,4 @@
-//! Which HelmReleases are sent to be changed.
+//! The HelmReleases that are sent to the mutation.
 
 use fluxkeep::helm::post_renderer::stanza;
 use fluxkeep::policy::Policy;
@@ -18,7 +18,7 @@ fn policy() -> Policy {
     }
 }
 
-/// Whether a HelmRelease of this name and spec, in a namespace that is nobody's, is sent when it is created.
+/// True if the creation of a HelmRelease in a stranger's namespace is sent.
 fn is_sent(name: &str, spec: &Value) -> bool {
     asked(&release(name, "a", spec)).contains(&MUTATION.to_owned())
 }
@@ -113,7 +113,7 @@ fn a_release_that_may_lack_the_stanza_is_sent_wherever_it_stands_and_fluxkeeps_o
     }
 }
 
-/// kustomize-controller may send a file that changes nothing, and the release may own Flux by now.
+/// kustomize-controller may resend an unchanged file, and the release may own Flux by now.
 #[test]
 fn an_update_is_sent_though_it_changes_nothing_until_the_release_is_deleted() {
     let new = release("a", "a", &json!({}));

@@ -1,4 +1,4 @@
-//! What the judge, the webhook and the twin refuse alike.
+//! The agreement of the judge, the webhook and the twin.
 
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::{Level, Outcome};
@@ -80,7 +80,7 @@ fn the_twins_message_begins_as_the_judges_and_names_the_way_out() {
     );
 }
 
-/// Annotations of an override, and whether the deletion is refused beside them.
+/// Annotations of an override, and whether the deletion is still refused.
 fn noted() -> [(Value, bool); 10] {
     let day = "2026-11-25T12:00:00Z";
     [
@@ -124,7 +124,7 @@ fn noted() -> [(Value, bool); 10] {
     ]
 }
 
-/// The server writes into the twin until when overrides are over, as it sees it.
+/// The server writes the time before which overrides are void into the twin.
 #[test]
 fn an_override_counts_for_the_twin_as_for_the_judge_its_end_included() {
     let deletion = deletions()
@@ -160,7 +160,7 @@ fn an_override_counts_for_the_twin_as_for_the_judge_its_end_included() {
 
 const PART_OF: &str = "app.kubernetes.io/part-of";
 
-/// Objects of the engine, and whether their label alone tells what they are.
+/// Objects of the engine, and whether only their label identifies them.
 const KNOWN: [(&str, &str, &str, bool); 6] = [
     (
         "apps/v1/Deployment",
@@ -190,7 +190,7 @@ const KNOWN: [(&str, &str, &str, bool); 6] = [
     ),
 ];
 
-/// The marks that an object may have: none, the engine's label, another's, that of a hook, both.
+/// Marks of an object: none, the engine's label, another label, a hook's annotation, both.
 fn marks() -> [Value; 5] {
     [
         json!({}),
@@ -201,8 +201,8 @@ fn marks() -> [Value; 5] {
     ]
 }
 
-/// Each change of marks, by hand and by Helm: what the judge refuses is sent to the webhook that fails
-/// closed and refused by the twin; what it warns of is sent to the other; and so on the other way.
+/// Changes of marks, by hand and by Helm. The judge's refusals go to the webhook that fails closed,
+/// and the twin refuses too; warnings go to the other webhook. The converse holds as well.
 #[test]
 fn judge_webhook_and_twin_agree_on_every_change_of_the_engines_marks() {
     let (facts, apiserver) = (facts(), apiserver(&Policy::default()));
@@ -257,7 +257,7 @@ fn applying_fluxs_definitions_without_the_label_is_refused_by_nobody() {
     assert_eq!(decision(&review.bytes(), &facts()), Decision::Allow);
 }
 
-/// What the judge refuses by a rule that has a twin, and knows without facts of its own.
+/// The fixtures that the judge refuses without facts, by a rule that has a twin.
 #[test]
 fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_rules() {
     let policy = Policy::default();
@@ -283,7 +283,7 @@ fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_r
     assert!(refused >= 2, "{refused}");
 }
 
-/// The engine's Namespace as the fixture's facts hold it, with what excuses a finding.
+/// The engine's Namespace in the fixture's facts, with its override annotations.
 fn home(fixture: &Fixture) -> Value {
     let mut annotations = json!({});
     for object in fixture.facts.objects() {

@@ -1,4 +1,4 @@
-//! The engine: how it is removed on purpose, and how its release is let go of.
+//! Removing the engine on purpose, and letting go of its release.
 
 use fluxkeep_tests::control_plane::eventually;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -17,7 +17,7 @@ async fn dry_deleted(stage: &Stage, object: &Value) -> String {
     said(stage.cluster.api(object).await.delete(name, &dry).await)
 }
 
-/// Waits until a deletion that was answered so is answered in another way.
+/// Repeats a dry-run deletion until its answer differs from `before`.
 async fn dry_deleted_after(stage: &Stage, object: &Value, before: &str) -> String {
     eventually("the server has seen the change", async || {
         let now = dry_deleted(stage, object).await;

@@ -1,6 +1,5 @@
-//! Remedies, carried out as they are printed: in a shell, with kubectl, on a real apiserver that asks the
-//! registered server about every step, with objects in place. Afterwards every object is read back,
-//! and what was refused goes through.
+//! Runs the printed remedies in a shell, with kubectl, on a real apiserver that asks the registered
+//! server about every step. Afterwards every object is read back, and the refused request succeeds.
 
 #![allow(
     clippy::expect_used,
@@ -20,7 +19,7 @@ use std::collections::BTreeSet;
 use fluxkeep::rules::RULES;
 use fluxkeep_tests::fixture::{Fixture, root};
 
-/// The rules whose remedies hold a command, each with a test here that carries it out.
+/// The rules whose remedies contain a command, each with a test that runs the command.
 const CARRIED_OUT: [&str; 4] = [
     "engine-deleted",
     "foreign-owner",
@@ -41,7 +40,7 @@ fn every_rule_that_prints_a_command_is_known_here() {
             printing.insert(rule.id);
         }
     }
-    // Only some cases of this rule print one, and not that of its fixture.
+    // These rules print a command in some cases only, and not for their fixtures.
     printing.insert("stored-version-dropped");
     printing.insert("foreign-owner");
     assert_eq!(printing, CARRIED_OUT.into());

@@ -1,11 +1,11 @@
-//! Commands as a person pastes them.
+//! Runs commands as a person pastes them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use fluxkeep_tests::control_plane::{Cluster, folder, program};
 
-/// A shell in a folder of its own, in which `kubectl` means the cluster of a kubeconfig.
+/// A shell in a folder of its own, with `kubectl` bound to the kubeconfig's cluster.
 pub(crate) struct Shell {
     programs: PathBuf,
     kubeconfig: PathBuf,
@@ -21,7 +21,7 @@ impl Shell {
         }
     }
 
-    /// The same, in which `kubectl get` fails, as where the right to list is missing.
+    /// A shell in which `kubectl get` fails, as without the right to list.
     pub(crate) fn that_cannot_read(cluster: &Cluster) -> Self {
         let programs = folder("shell");
         let real = program("kubectl");
@@ -52,7 +52,7 @@ impl Shell {
         running.output().unwrap()
     }
 
-    /// Runs a command that has to succeed.
+    /// Runs a command that must succeed.
     pub(crate) fn succeeds(&self, shell: &str, command: &str) -> String {
         let output = self.run(shell, command);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -67,7 +67,7 @@ fn executable(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The command in a text that fluxkeep shows: a line of its own.
+/// The line with a command in fluxkeep's text.
 pub(crate) fn command(text: &str) -> Option<&str> {
     let begins = |line: &&str| line.starts_with("kubectl ") || line.starts_with("c=");
     text.lines().find(begins)

@@ -1,4 +1,4 @@
-//! A cluster with Flux and the server, and what is asked of both.
+//! A cluster with Flux and the server, and requests to both.
 
 use fluxkeep::helm::record::Driver;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually};
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::shell::Shell;
 
-/// The cluster, and a shell that speaks to it.
+/// The cluster, and a shell connected to it.
 pub(crate) struct Stage {
-    // First, so that a failed test's picture of it is taken before the plane ends.
+    // Dropped first, so that a failed test's state is written before the control plane ends.
     pub(crate) cluster: Cluster,
     pub(crate) shell: Shell,
     plane: ControlPlane,
@@ -19,7 +19,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With Flux 2.4.0, and nobody who guards it yet.
+    /// Starts a cluster with Flux 2.4.0, still unguarded.
     pub(crate) async fn set(test: &str) -> Self {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
@@ -38,12 +38,12 @@ impl Stage {
         }
     }
 
-    /// Has the server guard the cluster from now on.
+    /// Starts the server, which guards the cluster from now on.
     pub(crate) async fn guard(&mut self) {
         self.webhook = Some(Webhook::guarding(&self.plane, &self.cluster).await);
     }
 
-    /// What Helm hears when it is about to store a release with these objects: nothing where all is well.
+    /// The refusal when Helm stores a release with these objects; empty for a success.
     pub(crate) async fn stored(&self, release: &str, namespace: &str, objects: &[Value]) -> String {
         let documents: Vec<String> = objects.iter().map(ToString::to_string).collect();
         let manifest = documents.join("\n---\n");
@@ -60,7 +60,7 @@ impl Stage {
         said(self.cluster.api(&record).await.create(&dry, &object).await)
     }
 
-    /// The same as soon as the server has seen what changed: another answer than this one.
+    /// As [`Self::stored`], repeated until the answer differs from `before`.
     pub(crate) async fn stored_after(&self, before: &str, objects: &[Value]) -> String {
         eventually("the server has seen the change", async || {
             let now = self.stored("stranger", "one", objects).await;
@@ -70,7 +70,7 @@ impl Stage {
     }
 }
 
-/// What the apiserver says to a refused request.
+/// The message of a refused request; empty for a success.
 pub(crate) fn said<T>(answer: kube::Result<T>) -> String {
     match answer {
         Ok(_) => String::new(),

@@ -1,4 +1,4 @@
-//! Stored versions: as the CRDs of strangers had them, rebuilt with schemas that take everything.
+//! Stored versions, with the CRD histories of known projects and schemas that accept everything.
 
 use fluxkeep::crd::dropped;
 use fluxkeep_tests::control_plane::eventually;
@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 use crate::shell::{Shell, command};
 use crate::stage::{Stage, said};
 
-/// A CRD in its history, and the definition that is to replace the last one.
+/// A CRD's history, and the definition that is to replace the last one.
 struct Story {
-    /// Its group's first label.
+    /// The first label of the CRD's group.
     name: &'static str,
     scope: &'static str,
-    /// Each definition's versions, the stored one starred; objects are made under each.
+    /// The versions of each definition, with `*` for the stored one; objects are made under each.
     history: &'static [&'static str],
     new: &'static str,
-    /// `storedVersions` as somebody left it by hand, before fluxkeep was there.
+    /// `storedVersions` as pruned by hand before fluxkeep came.
     pruned: Option<&'static [&'static str]>,
     objects: bool,
-    /// How many commands the refusals print one after another.
+    /// The number of commands that the refusals print in turn.
     commands: usize,
 }
 
@@ -32,7 +32,7 @@ const PLAIN: Story = Story {
     commands: 1,
 };
 
-/// All that `stored-version-dropped` prints.
+/// All remedies of `stored-version-dropped`.
 const STORIES: [Story; 8] = [
     PLAIN,
     Story {
@@ -45,14 +45,14 @@ const STORIES: [Story; 8] = [
         objects: false,
         ..PLAIN
     },
-    // strimzi from 0.49 to 1.x: the old version is the one that is stored.
+    // strimzi from 0.49 to 1.x: the old version is the stored one.
     Story {
         name: "strimzi",
         history: &["v1beta2* v1"],
         commands: 2,
         ..PLAIN
     },
-    // knative from 1.8 to 1.18: the other order, and a third version.
+    // knative from 1.8 to 1.18: the reverse order, and a third version.
     Story {
         name: "knative",
         history: &["v1alpha1*", "v1beta1 v1alpha1*"],
@@ -69,7 +69,7 @@ const STORIES: [Story; 8] = [
         commands: 2,
         ..PLAIN
     },
-    // The new storage version is not there yet, another one is on both sides.
+    // The new storage version is not served yet; another version is in both definitions.
     Story {
         name: "third",
         history: &["v1alpha1* v1beta1"],
@@ -77,7 +77,7 @@ const STORIES: [Story; 8] = [
         commands: 2,
         ..PLAIN
     },
-    // What a wrong prune leaves: nothing lists the storage version any more.
+    // After a wrong prune, `storedVersions` lacks the storage version.
     Story {
         name: "pruned",
         history: &["v1beta2* v1"],
@@ -92,7 +92,7 @@ impl Story {
         format!("{}.example.org", self.name)
     }
 
-    /// The definition with these versions, the stored one starred.
+    /// The definition with these versions, `*` marking the stored one.
     fn definition(&self, versions: &str) -> Value {
         let version = |word: &str| {
             json!({"name": word.trim_end_matches('*'), "served": true, "storage": word.ends_with('*'),
@@ -105,7 +105,7 @@ impl Story {
                 "names": {"kind": "Thing", "listKind": "ThingList", "plural": "things", "singular": "thing"}}})
     }
 
-    /// The objects that are made under one definition, in its storage version.
+    /// The objects made under a definition, in its storage version.
     fn things(&self, versions: &str) -> Vec<Value> {
         let stored = versions.split(' ').find(|word| word.ends_with('*'));
         let version = stored.unwrap().trim_end_matches('*');
@@ -120,7 +120,7 @@ impl Story {
         ["one", "two"].map(thing).to_vec()
     }
 
-    /// Plays the history. The last definition, and the objects.
+    /// Plays the history; returns the last definition and the objects.
     async fn play(&self, stage: &Stage) -> (Value, Vec<Value>) {
         let mut things = Vec::new();
         for versions in self.history {
@@ -164,7 +164,7 @@ async fn established(stage: &Stage, definition: &Value) {
     .await;
 }
 
-/// Every object as the new definition serves it.
+/// Asserts that the new definition serves every object.
 async fn all_are_there(stage: &Stage, story: &Story, things: &[Value]) {
     let stored = story.new.split(' ').find(|word| word.ends_with('*'));
     let version = stored.unwrap().trim_end_matches('*');
@@ -228,7 +228,7 @@ async fn a_command_whose_read_fails_prunes_nothing() {
     assert_eq!(after["status"]["storedVersions"], json!(["v1beta1", "v1"]));
 }
 
-/// The storage flag went back meanwhile, as a tool that applies the live definition puts it.
+/// The storage flag was reset meanwhile, as by a tool that reapplies the live definition.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_prunes_nothing_once_another_version_is_stored() {
     let mut stage = Stage::set("a_flag_that_went_back").await;
@@ -249,7 +249,7 @@ async fn a_command_prunes_nothing_once_another_version_is_stored() {
     all_are_there(&stage, &story, &things).await;
 }
 
-/// No version is on both sides, and no release between: what the text says is done by hand.
+/// Without a common version and a release in between, the text's advice is followed by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_no_version_is_on_both_sides_the_new_one_is_added_first() {
     let mut stage = Stage::set("no_common_version").await;
@@ -284,7 +284,7 @@ async fn where_no_version_is_on_both_sides_the_new_one_is_added_first() {
     all_are_there(&stage, &story, &things).await;
 }
 
-/// Flux's own CRDs: the catalogue names the release, and what it says of it holds.
+/// Flux's own CRDs: the catalogue names a release in between that has the promised versions.
 #[test]
 fn the_release_between_stores_what_stays_and_offers_what_is_stored() {
     use fluxkeep::catalogue::Catalogue;
@@ -325,7 +325,7 @@ fn the_release_between_stores_what_stays_and_offers_what_is_stored() {
     assert!(named > 10, "{named}");
 }
 
-/// What the judge says to do where this definition is to replace that one.
+/// The judge's remedy if `new` is to replace `live`.
 fn remedy(
     live: &fluxkeep::crd::Definition,
     new: &fluxkeep::crd::Definition,
@@ -346,7 +346,7 @@ fn remedy(
     found.map(|finding| finding.remedy)
 }
 
-/// Whoever prunes the storage version hears how to take it out, and nothing on that way is refused.
+/// After a refused prune, the printed steps remove the storage version without a further refusal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_version_is_taken_off_the_list_once_another_is_stored() {
     let mut stage = Stage::set("a_pruned_storage_version").await;

@@ -1,5 +1,5 @@
-//! A tenant: a user with rights in one namespace only, who sends everything that he may, many at once.
-//! Meanwhile fluxkeep answers for the engine, stays small, and Flux stays as it is.
+//! A tenant with rights in one namespace floods the server with every request that he may send.
+//! Meanwhile fluxkeep answers for the engine and stays small, and Flux stays unchanged.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
@@ -15,11 +15,11 @@ use futures::future::join;
 
 use crate::tenant::{NAMESPACE, Tenant};
 
-/// The most memory that the server may ever have held, in bytes. fluxkeep's chart asks for this limit.
+/// Limit on the server's peak memory in bytes. fluxkeep's chart requests this limit.
 const MOST_MEMORY: u64 = 128 << 20;
 
-/// HelmReleases are so deep that this test's own client cannot list them; the engine has none. The
-/// registration follows the HelmReleases that there are.
+/// This test's client cannot list the tenant's deep HelmReleases, and the engine has none. The
+/// registration follows the existing HelmReleases.
 const LEFT_OUT: [&str; 5] = [
     "HelmRelease",
     "MutatingWebhookConfiguration",
@@ -56,7 +56,7 @@ async fn whatever_a_tenant_sends_the_engines_doors_answer_and_flux_stays_as_it_i
     assert_eq!(before, after, "nothing outside of the tenant's namespace");
 }
 
-/// Objects that the tenant may not write. He may write everything in his own namespace.
+/// The objects outside of the tenant's namespace, in which he may write everything.
 fn apart_from_the_tenant(inventory: Inventory) -> Inventory {
     let own = format!(" {NAMESPACE}/");
     inventory

@@ -1,4 +1,4 @@
-//! Asks the engine's doors again and again, as an administrator, in dry runs.
+//! Asks the engine's doors repeatedly as an administrator, in dry runs.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +11,17 @@ use fluxkeep_tests::{owned, packed};
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};
 
-/// What begins the answer of a webhook that judged, and not of an apiserver that could not reach it.
+/// Start of a webhook's refusal; an unreachable webhook gives another message.
 const JUDGED: &str = "admission webhook";
 
-/// What the probe met.
+/// The results of the probe.
 #[derive(Debug, Default)]
 pub(crate) struct Probed {
-    /// Requests that the webhook refused, as it should.
+    /// Requests that the webhook refused, as expected.
     pub(crate) answered: usize,
-    /// What was said to the others.
+    /// The answers to all other requests.
     pub(crate) unanswered: Vec<String>,
-    /// The longest time that an answer took.
+    /// The longest time for an answer.
     pub(crate) longest: Duration,
 }
 
@@ -46,7 +46,7 @@ struct Asked {
     took: Duration,
 }
 
-/// The deletion of a controller.
+/// Deletes a controller.
 async fn deleted(cluster: &Cluster) -> Asked {
     let controller = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "source-controller", "namespace": HOME}});
@@ -58,7 +58,7 @@ async fn deleted(cluster: &Cluster) -> Asked {
     asked(start, answer.err())
 }
 
-/// The record of a release of Flux 2.3.0 over the one that runs.
+/// Stores the record of a release of Flux 2.3.0 over the running Flux.
 async fn installed(cluster: &Cluster) -> Asked {
     let manifest = owned("helm-controller", "ghcr.io/fluxcd/helm-controller:v1.0.1");
     let data = packed("flux", HOME, &manifest, &[], Driver::Secret);

@@ -1,4 +1,4 @@
-//! Everything that a tenant may send to a door of fluxkeep: hostile, odd and ordinary objects.
+//! The tenant's requests: hostile, odd and ordinary objects.
 
 use std::sync::LazyLock;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::tenant::NAMESPACE;
 
-/// Deeper than any reader with a stack of its own for each level bears by default.
+/// A nesting depth that overflows recursive readers with a default stack.
 const DEPTH: usize = 1_000;
-/// Documents of a small record that unfolds.
+/// Documents in a small record that unpacks to many.
 const DOCUMENTS: usize = 9_900;
 
-/// The objects; `NUMBER` in a name stands for the number of the request.
+/// The objects; `NUMBER` in a name is replaced by the request's number.
 pub(crate) fn sends() -> &'static [Value] {
     static SENDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
         let manifests = [
@@ -31,7 +31,7 @@ pub(crate) fn sends() -> &'static [Value] {
     &SENDS
 }
 
-/// Thousands of documents, none of which can be read from its lines alone.
+/// Thousands of documents that the line scanner cannot read and the parser must.
 fn many_documents() -> String {
     let document = "---\n{kind: A, apiVersion: v1, metadata: {name: &a x, labels: {b: *a}}}\n";
     document.repeat(DOCUMENTS)
@@ -46,7 +46,7 @@ fn ordinary() -> String {
     "kind: ConfigMap\napiVersion: v1\nmetadata: {name: ordinary}\ndata: {a: b}\n".to_owned()
 }
 
-/// Flux 2.3.0 for the tenant's own namespace: not the engine, and a second Flux all the same.
+/// Flux 2.3.0 for the tenant's own namespace: a second Flux, but not the engine.
 fn older_flux() -> String {
     let image = "ghcr.io/fluxcd/helm-controller:v1.0.1";
     format!(
@@ -70,7 +70,7 @@ fn metadata() -> Value {
     json!({"name": "sh.helm.release.v1.x-NUMBER.v1", "namespace": NAMESPACE, "labels": {"owner": "helm"}})
 }
 
-/// HelmReleases whose values are deep, which are suspended, or which want into the engine's namespace.
+/// HelmReleases with deep values, suspended ones, and one for the engine's namespace.
 fn helm_releases() -> Vec<Value> {
     let deep = (0..DEPTH).fold(json!(1), |inner, _| json!({"a": inner}));
     let chart =

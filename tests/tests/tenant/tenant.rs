@@ -1,4 +1,4 @@
-//! The tenant: his namespace, his rights, and his flood.
+//! The tenant with his namespace, rights and flood.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 
 use crate::sends::sends;
 
-/// The tenant's namespace, and the name of his account.
+/// The tenant's namespace and the name of his account.
 pub(crate) const NAMESPACE: &str = "tenant";
 
-/// Requests in flight at a time.
+/// Concurrent requests.
 const AT_ONCE: usize = 200;
-/// How long the flood lasts: long enough for queues to fill and for memory to grow.
+/// The flood's duration: long enough for queues to fill and memory to grow.
 const LASTS: Duration = Duration::from_mins(1);
 
-/// Speaks as the tenant.
+/// A client with the tenant's account.
 pub(crate) struct Tenant {
     cluster: Cluster,
 }
 
 impl Tenant {
-    /// Makes the namespace, the account, and its rights: everything, in that namespace alone.
+    /// Creates the namespace and an account with all rights in that namespace only.
     pub(crate) async fn settle(plane: &ControlPlane, cluster: &Cluster) -> Self {
         cluster.namespace(NAMESPACE).await;
         cluster.apply_all(&rights()).await;
@@ -35,7 +35,7 @@ impl Tenant {
         Self { cluster }
     }
 
-    /// Sends for as long as the flood lasts, and returns the number of requests.
+    /// Sends requests during the flood's duration and returns their number.
     pub(crate) async fn floods(&self) -> usize {
         let (sent, end) = (AtomicUsize::new(0), Instant::now() + LASTS);
         let sender = async || {
@@ -49,8 +49,8 @@ impl Tenant {
     }
 }
 
-/// One request; every other one is a dry run, which stores nothing and costs the server as much. What
-/// the apiserver says to it is not the question here.
+/// Sends one request. Every other request is a dry run, which stores nothing but costs the server
+/// as much. The answer does not matter here.
 async fn send(cluster: &Cluster, number: usize) {
     let sends = sends();
     let mut object = sends[number % sends.len()].clone();
