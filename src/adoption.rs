@@ -1,8 +1,8 @@
 //! The labels and annotations with which Helm takes over the engine and never deletes it.
 //!
 //! Helm reads `helm.sh/resource-policy: keep` from the manifest that it stored, and ownership from
-//! the live object. Both must be in the manifest before Helm sees it. The plan guesses nothing: it
-//! leaves alone what neither the facts nor the caller tell.
+//! the live object. Both must be in the manifest before Helm sees it. The plan guesses nothing:
+//! keys that neither the facts nor the caller name stay as they are.
 
 mod pods;
 

@@ -143,10 +143,10 @@ impl Definition {
     }
 }
 
-/// The versions in which the cluster holds objects and that a new definition lacks. If one is in
-/// `storedVersions`, the apiserver refuses the update, as every case of the storage matrix shows.
-/// If a prune took the live storage version off the list, the apiserver accepts a definition
-/// without it. Every object then becomes unreadable.
+/// The versions in which the cluster holds objects and that a new definition lacks. The apiserver
+/// refuses the update if `storedVersions` has a dropped version, as every case of the storage
+/// matrix shows. After a prune of the live storage version, the apiserver accepts a definition
+/// without that version. Every object then becomes unreadable.
 pub fn dropped<'a>(live: &'a Definition, new: &'a Definition) -> impl Iterator<Item = &'a str> {
     live.held().filter(|version| !new.offers(version))
 }

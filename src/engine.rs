@@ -217,7 +217,7 @@ pub fn controller(name: &str) -> Option<&'static str> {
     CONTROLLERS.into_iter().find(|known| *known == name)
 }
 
-/// The controller whose name this name contains, for example that of a shard. `None` without one.
+/// The controller whose name this contains, for example that of a shard. `None` without a match.
 #[must_use]
 pub fn controller_in(name: &str) -> Option<&'static str> {
     CONTROLLERS.into_iter().find(|known| name.contains(known))

@@ -4,10 +4,10 @@
 //! without a cluster. Observed facts always count more. A Flux outside the catalogue still works.
 //!
 //! `releases.json` has an entry for each release, oldest first. An entry has the Helm SDK of its
-//! helm-controller, the versions of the community's chart `flux2` with this release, its
-//! controllers, and the CRDs that differ from the release before. A CRD has its kind, then its
-//! versions: `*` marks the stored version, `-` a version that is not served. A removed CRD has an
-//! empty list. `make catalogue` adds new releases. Sources: the Go modules of Flux, the release
+//! helm-controller, the `flux2` chart versions of the community that contain it, and its
+//! controllers. It also has the CRDs that differ from the release before. A CRD has its kind, then
+//! its versions: `*` marks the stored version, `-` a version that is not served. A removed CRD has
+//! an empty list. `make catalogue` adds new releases. Sources: the Go modules of Flux, the release
 //! manifests of fluxcd/flux2, and the index of fluxcd-community/helm-charts.
 
 use std::collections::BTreeMap;

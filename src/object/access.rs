@@ -62,7 +62,7 @@ impl Role {
     }
 }
 
-/// `kubectl --serviceaccount` names it alike, but with a colon: `flux-system/helm-controller`.
+/// Writes kubectl's `--serviceaccount` form with a slash: `flux-system/helm-controller`.
 impl fmt::Display for Account {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.namespace, self.name)

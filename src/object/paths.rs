@@ -124,7 +124,7 @@ const RELEASE: Paths = Paths::Keys(&[
             )]),
         )])),
     ),
-    // The policy names the values that hold a Flux version. None lies deeper.
+    // The policy names the values that hold a Flux version. Deeper values are not read.
     ("values", Paths::Nested(12)),
 ]);
 

@@ -65,8 +65,8 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
     Finding::about(object, "", message, remedy(home(case.engine(), object))).at_most(level)
 }
 
-/// One hour from now in UTC, for every shell. No two `date` programs add hours in the same way, but
-/// all of them accept a time zone that is one hour ahead.
+/// One hour from now in UTC, for every shell. `date` programs differ in adding hours, but all
+/// accept a time zone that is one hour ahead.
 const IN_AN_HOUR: &str = "$(TZ=UTC-1 date +%FT%TZ)";
 
 /// Says how to proceed instead, and how to remove this namespace's engine on purpose.

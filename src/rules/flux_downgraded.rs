@@ -102,7 +102,7 @@ fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
 }
 
 /// The CRDs of a Flux that ships none with the request. `None` if the catalogue cannot place the
-/// Flux. An unknown patch release has the CRDs of its minor.
+/// Flux. Controllers of an unknown patch release have the CRDs of their minor.
 pub(crate) fn known(flux: &Flux, catalogue: &Catalogue) -> Option<Vec<(String, Definition)>> {
     let is_of_minor = |release: &&Release| {
         let same = |name: &String, version: &Version| {

@@ -1,8 +1,8 @@
 //! A HelmRelease that owns the engine and changes its release's identity.
 //!
-//! After a change of chart name, release name, target or storage namespace, helm-controller
-//! uninstalls the old release before it installs the new one. A suspended HelmRelease does the same
-//! when resumed. Its earlier identity is no longer visible then, so the change itself is refused.
+//! A new chart name, release name, target or storage namespace starts a new release.
+//! helm-controller uninstalls the old release first. A suspended HelmRelease does the same when
+//! resumed. Its earlier identity is no longer visible then, so the change itself is refused.
 
 use crate::finding::{Finding, Level};
 use crate::helm::release::HelmRelease;

@@ -1,10 +1,10 @@
 //! A false list in `status.storedVersions`.
 //!
 //! The apiserver accepts any list. A list without the storage version, or with a version that the
-//! spec lacks, blocks every later write of the CRD. If a version is taken off while objects are
-//! stored in it, those become unreadable (GET 500, LIST of the whole kind 429). The rule trusts
-//! only the apiserver. A version may be taken off *after* its objects were rewritten, which the
-//! rule cannot see. That alone only warns: every storage migration ends this way.
+//! spec lacks, blocks every later write of the CRD. Objects stored in a version that was taken off
+//! become unreadable (GET 500, LIST of the whole kind 429). The rule trusts only the apiserver. A
+//! version may be taken off *after* its objects were rewritten, which the rule cannot see. Every
+//! storage migration ends this way, so the missing version alone only warns.
 
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};

@@ -11,8 +11,8 @@ use crate::paths::Paths;
 /// Reads the fields of a JSON value. The later of two equal keys counts, like in Go.
 ///
 /// # Errors
-/// If the text is not JSON, if text follows the value, or if a read field is nested deeper than 127
-/// levels. Skipped fields may be nested to any depth.
+/// If the text is not JSON, or if more text follows the value. Also if a read field is nested
+/// deeper than 127 levels. Skipped fields may be nested to any depth.
 pub fn json(text: &[u8], paths: &'static Paths) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Seed { paths }.deserialize(&mut deserializer)?;

@@ -104,8 +104,8 @@ impl<'a> Document<'a> {
     /// Reads fields of the document. An empty document is null.
     ///
     /// # Errors
-    /// If the document is neither YAML nor JSON, if a read field is nested deeper than 127 levels,
-    /// or if the document exceeds the usual [`Budget`]. The place is that in the stream.
+    /// If the document is neither YAML nor JSON, or exceeds the usual [`Budget`]. Also if a read
+    /// field is nested deeper than 127 levels. The place is that in the stream.
     pub fn read_paths(&self, paths: &'static Paths) -> Result<Value, Unread> {
         self.read_within(paths, &mut Budget::default())
     }

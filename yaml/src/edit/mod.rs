@@ -40,8 +40,8 @@ pub struct Splice {
 /// document already matches.
 ///
 /// # Errors
-/// If the document is not YAML, if a key of the patch is duplicated, if a map of the patch is
-/// another type, or if the meaning of another node would change.
+/// If the document is not YAML, has a key of the patch twice, or another type in place of a map.
+/// Also if the meaning of another node would change.
 pub fn edit(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, Unread> {
     let mut splices = match lines::read(document, patch) {
         Some(tree) => patch::splices(&tree, patch).map_err(|doubt| doubt.at(document))?,
