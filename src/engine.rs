@@ -29,7 +29,7 @@ pub const GROUPS: [&str; 2] = ["toolkit.fluxcd.io", "source.extensions.fluxcd.io
 /// Name prefixes of ClusterRoles that grant others Flux's resources. They carry no label.
 pub const AGGREGATED: [&str; 2] = ["flux-edit", "flux-view"];
 
-/// A kind of the engine's objects, with the marks that identify them.
+/// A kind of the engine's objects, and how to identify them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// API group, empty for the core group.
@@ -38,13 +38,13 @@ pub struct Member {
     pub kind: &'static str,
     /// The plural in API paths, for example `deployments`.
     pub resource: &'static str,
-    /// The marks that identify the engine's objects of this kind.
+    /// How to identify the engine's objects of this kind.
     pub known: Known,
     /// The part, unless the object's name says otherwise.
     part: Part,
 }
 
-/// The marks that identify an object as the engine's.
+/// How an object is identified as the engine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
     /// A CRD: its group.

@@ -17,7 +17,7 @@ use crate::object::{Body, Object};
 /// controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flux {
-    /// The releases that ship exactly these controllers, oldest first; empty if unknown.
+    /// The releases that ship all these controllers at these versions, oldest first; may be empty.
     pub versions: Vec<Version>,
     /// Version by controller name.
     pub controllers: BTreeMap<String, Version>,

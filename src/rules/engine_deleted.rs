@@ -4,7 +4,7 @@
 //! bindings. Deleting a CRD deletes its custom resources without a review. A `helm.sh/hook` is
 //! never guarded: a refused deletion fails the install and starts remediation. Three owners take
 //! the engine along when they are deleted: its HelmRelease unless suspended, its FluxInstance
-//! unless paused, and the Kustomization that applies and prunes it.
+//! unless paused, and its pruning Kustomization unless suspended.
 
 use crate::applier::{FluxInstance, Kustomization, is_paused};
 use crate::engine::{Engine, Part};
