@@ -5,8 +5,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=FLUXKEEP_COMMIT");
-    // Git appends to this file whenever HEAD moves. A missing file would cause a rebuild every
-    // time.
+    // Git appends to this file whenever HEAD moves. A missing file would always cause a rebuild.
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists());
     println!(
         "cargo::rerun-if-changed={}",

@@ -2,9 +2,9 @@
 //! the authorities of callers' certificates ([`Clients`]).
 //!
 //! An [`Identity`] is a certificate chain with its matching key. It comes from an [`Authority`] or
-//! from [`Files`], and is served through [`Current`], which takes a new one at any time. Replicas
-//! that share [`Authorities`] ask [`plan`] for the next step, perform it, and look again. The
-//! caller provides the clock, the storage and the bundles.
+//! from [`Files`]. [`Current`] serves it and takes a new one at any time. Replicas that share
+//! [`Authorities`] ask [`plan`] for the next step, perform it, and look again. The caller provides
+//! the clock, the storage and the bundles.
 
 mod authorities;
 mod authority;

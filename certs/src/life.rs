@@ -24,8 +24,8 @@ impl Life {
         self.not_after < now
     }
 
-    /// True if the certificate needs renewal: two thirds of its life are over, or its life has not
-    /// begun yet, as after a clock jump.
+    /// True if the certificate needs renewal: two thirds of its life are over. Also true before its
+    /// life begins, as after a clock jump.
     #[must_use]
     pub fn is_due(self, now: SystemTime) -> bool {
         let (life, age) = (

@@ -22,8 +22,8 @@ pub enum Unconnected {
     Client(String),
 }
 
-/// A client by kubectl's rules: the given kubeconfig or else the user's own, with the given context
-/// or else the current one.
+/// A client by kubectl's rules. The given kubeconfig and context take precedence over the user's
+/// kubeconfig and its current context.
 ///
 /// # Errors
 /// If the kubeconfig, or a file that it names, is missing or unusable.

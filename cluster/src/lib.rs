@@ -2,8 +2,7 @@
 //!
 //! A snapshot has the form of `kubectl get … -o yaml` or `-o json`. [`gather`] takes one from a
 //! cluster, without Secrets, schemas and values; [`Snapshot`] loads one. [`Live`] follows a
-//! cluster. The table in [`collections`] lists the resources that are read and gives the rights for
-//! that.
+//! cluster. The table in [`collections`] lists the resources to read and gives the RBAC rights.
 
 pub mod collections;
 pub mod connect;

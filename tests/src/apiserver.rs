@@ -1,5 +1,5 @@
-//! The apiserver's choice of whom to ask: the webhooks that receive a review and the answers of the
-//! policies, both read from the registered manifests.
+//! The apiserver's choice of whom to ask, read from the registered manifests. It covers the
+//! webhooks that receive a review, and the policies' answers.
 
 #![allow(clippy::panic, clippy::indexing_slicing)]
 

@@ -1,10 +1,9 @@
 //! Rule fixtures: a folder with a request and the facts of a cluster.
 //!
-//! `request.yaml` is either a change of one object (`operation`, `user`, `fieldManager`,
-//! `subResource`, `old`, `new`) or a `release` by name and namespace, with its rendered manifest in
-//! `manifest.yaml`. `facts.yaml` is merged over the built-in snapshot, or stands alone with `base:
-//! none`. With `heard`, the facts come from a cluster last heard at that time, and are stale after
-//! five minutes.
+//! `request.yaml` is a change of one object or a release. A change has `operation`, `user`,
+//! `fieldManager`, `subResource`, `old` and `new`. A `release` has a name and a namespace, and its
+//! manifest in `manifest.yaml`. `facts.yaml` extends the built-in snapshot, or stands alone with
+//! `base: none`. With `heard`, facts date from that time and are stale after five minutes.
 
 #![allow(clippy::indexing_slicing, clippy::panic)]
 

@@ -1,7 +1,7 @@
 //! Strangers' odd manifests: those that Go accepts pass the record door, and are read like Go.
 //!
 //! `data/odd.json` holds the manifests with the answers of k8s.io/apimachinery 0.34, asked as Helm
-//! does: `Kind/name` of each object, or null for a refused text.
+//! does. An answer is `Kind/name` of each object, or null for a refused text.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 

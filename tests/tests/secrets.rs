@@ -1,5 +1,5 @@
-//! No part of a Secret, a value or a record's configuration appears in logs at any level, in
-//! answers or in errors.
+//! No content of a Secret, a value or a record's configuration leaks into logs of any level,
+//! answers or errors.
 
 #![allow(
     clippy::unwrap_used,

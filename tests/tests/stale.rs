@@ -1,4 +1,4 @@
-//! Stale facts: requests about the engine are refused, others pass with a warning, and requests
+//! Stale facts: requests about the engine are refused, and others pass with a warning. Requests
 //! that need no facts are judged as usual.
 
 #![allow(clippy::unwrap_used, missing_docs)]

@@ -164,9 +164,9 @@ fn a_null_anywhere_reads_as_what_is_left_out() {
     }
 }
 
-/// True for fields without effect: a cluster-scoped object's namespace, anything inside a
-/// kubeConfig or a schema (only their presence counts), and `spec.version`, which only
-/// apiextensions v1beta1 uses. A suspended Kustomization's deletion, as here, prunes nothing.
+/// True for fields without effect: a cluster-scoped object's namespace, and the content of a
+/// kubeConfig or a schema. Also true for `spec.version`, which only apiextensions v1beta1 uses. A
+/// suspended Kustomization, as here, prunes nothing.
 fn is_unread((kind, _, _): &(Kind, &str, &str), pointer: &str) -> bool {
     let is_cluster_scoped = matches!(kind, Kind::Definition | Kind::Binding);
     is_cluster_scoped && pointer == "/metadata/namespace"

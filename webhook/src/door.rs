@@ -34,7 +34,7 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 /// The reason given when a large review about a stranger passes unread.
 const BUSY: &str = "other large reviews took its time";
 
-/// True if a review is long, or creates a Helm release record, which unpacks to ten times its
+/// True if a review is long or creates a Helm release record. A record unpacks to ten times its
 /// length or more.
 fn is_large(body: &[u8]) -> bool {
     if body.len() > AT_ONCE {

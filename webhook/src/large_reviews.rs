@@ -1,8 +1,8 @@
 //! Large reviews are judged one after the other, on one thread per lane.
 //!
-//! A release record unpacks to ten times its length or more, up to 32 MiB, and its manifest is as
-//! long again. The thread keeps these buffers for the next review. With many threads, each would
-//! keep buffers of its own.
+//! A release record unpacks to ten times its length or more, up to 32 MiB. Its manifest is as long
+//! again. The thread keeps these buffers for the next review; many threads would each keep their
+//! own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;

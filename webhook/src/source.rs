@@ -54,8 +54,8 @@ pub struct From {
     /// the cluster.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
     snapshot: Option<PathBuf>,
-    /// The seconds without news of the cluster after which facts count as stale: releases of the
-    /// engine are then refused, others pass with a warning.
+    /// The seconds without news of the cluster after which facts count as stale. Releases of the
+    /// engine are then refused, and others pass with a warning.
     // A watch is renewed each minute. Four failures in a row are no hiccup, and a restarting
     // apiserver is back sooner.
     #[arg(

@@ -1,5 +1,5 @@
-//! Periodic reloads: policy file, certificate files, callers' authorities, and the leaf before it
-//! expires.
+//! Periodic work: reloading policy file, certificate files and callers' authorities, and renewing
+//! the self-made leaf.
 //!
 //! A look is a plain call; the caller chooses its time.
 

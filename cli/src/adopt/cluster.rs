@@ -259,8 +259,8 @@ fn rests(live: &DynamicObject, by: Rest) -> bool {
     }
 }
 
-/// Managers that own fields besides Helm and fluxkeep. Those that own only metadata or status do
-/// not count: adoption itself writes the chart's labels, and charts apply no status.
+/// Managers that own fields besides Helm and fluxkeep. Owners of only metadata or status do not
+/// count, since adoption writes the chart's labels and charts apply no status.
 fn managers(live: &ObjectMeta) -> Vec<String> {
     let mut managers = Vec::new();
     for entry in live.managed_fields.iter().flatten() {

@@ -63,8 +63,8 @@ pub struct Args {
     /// Restores the state recorded in this file; without --yes, only shows it.
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     undo: Option<PathBuf>,
-    /// An owner that is gone or lets go of these objects, named as in the refusal: a Helm release,
-    /// an Argo CD application or a kapp app.
+    /// An owner that is gone or lets go of these objects, as the refusal names it. It is a Helm
+    /// release, an Argo CD application or a kapp app.
     #[arg(long, value_name = "OWNER", conflicts_with = "undo")]
     take_over: Vec<String>,
     /// The release's rendered manifests: files, folders, or - for stdin. Other objects are left

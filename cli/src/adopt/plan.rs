@@ -68,8 +68,8 @@ impl Planner<'_> {
     }
 }
 
-/// The live objects that the release takes over: all of the engine, or the engine's objects and the
-/// CRDs among `held`.
+/// The live objects that the release takes over: the whole engine, or among `held` the engine's
+/// objects and CRDs.
 pub fn taken<'a>(
     facts: &'a Facts,
     engine: &Engine,

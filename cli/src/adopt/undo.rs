@@ -106,8 +106,8 @@ impl Undo {
     }
 }
 
-/// Adds an earlier run's changes of an object. A key that already has the wanted value gets its
-/// former value from there; a key still to be changed was not changed by that run.
+/// Adds an earlier run's changes. A key that already has the wanted value gets its former value
+/// from there. A key still to be changed was not changed by that run.
 fn merge(changes: &mut Vec<Change>, earlier: Vec<Change>) {
     for old in earlier {
         let same = changes

@@ -23,8 +23,8 @@ use crate::failure::Failure;
 use crate::item::Item;
 use crate::pages::list;
 
-/// Duration of a watch in seconds. An idle cluster may send nothing, so facts can become this old,
-/// and a dead connection stays unnoticed for this long.
+/// Duration of a watch in seconds. Facts of an idle cluster can become this old, and a dead
+/// connection stays unnoticed for this long.
 const WATCH: u32 = 60;
 /// Extra time for the end of a watch to arrive, and for its start.
 const MARGIN: Duration = Duration::from_secs(10);

@@ -13,8 +13,8 @@ use super::{Cluster, eventually};
 /// prove that nothing was written in between.
 pub type Inventory = BTreeMap<String, String>;
 
-/// Kinds that change by themselves or that the apiserver derives from other objects, such as an
-/// APIService from a CRD or an IPAddress from a Service.
+/// Kinds that change by themselves, and kinds that the apiserver derives, such as an APIService
+/// from a CRD.
 const RESTLESS: [&str; 6] = [
     "Event",
     "Lease",

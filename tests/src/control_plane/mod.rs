@@ -1,5 +1,5 @@
-//! A real control plane for a test: etcd and kube-apiserver on free loopback ports, ready in
-//! seconds, with further programs on demand.
+//! A real control plane for a test: etcd and kube-apiserver on free loopback ports. It is ready in
+//! seconds, and starts further programs on demand.
 //!
 //! A test that touches cluster-scoped objects starts its own control plane. Others share their test
 //! binary's control plane and use a namespace each. Without nodes, Deployments get no pods, and

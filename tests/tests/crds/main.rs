@@ -1,6 +1,5 @@
-//! CRD changes that every apiserver refuses, and harmless look-alikes, asked of a real
-//! kube-apiserver and of the judge. docs/crds.md is the table of both answers; `make docs` rewrites
-//! it.
+//! CRD changes that every apiserver refuses, and harmless look-alikes. A real kube-apiserver and
+//! the judge answer both. docs/crds.md is the table of answers; `make docs` rewrites it.
 
 #![allow(
     clippy::expect_used,

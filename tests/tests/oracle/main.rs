@@ -1,8 +1,8 @@
 //! Asks the judge and a real kube-apiserver whether a CRD may replace another.
 //!
 //! A history is a list of definitions of a CRD, written one after another. `cargo test` tries a
-//! sample of the histories of Flux's releases; `make oracle` tries all of them, or with
-//! `CRDS=folder` those of a folder of manifests.
+//! sample of the histories of Flux's releases, `make oracle` all of them. `CRDS=folder` makes it
+//! try those of a folder of manifests.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! The registration in a real kube-apiserver: accepted as it is, asked at each door, closed for the
-//! engine and open for strangers while the server is down.
+//! The registration in a real kube-apiserver: accepted as it is, and asked at each door. While the
+//! server is down, it is closed for the engine and open for strangers.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! The registration: everything that a rule could find is sent, strangers are kept apart, and the
-//! twin refuses as the webhook does.
+//! The registration sends everything that a rule could find and keeps strangers apart. The twin
+//! refuses as the webhook does.
 
 #![allow(
     clippy::expect_used,

@@ -201,8 +201,8 @@ fn marks() -> [Value; 5] {
     ]
 }
 
-/// Changes of marks, by hand and by Helm. The judge's refusals go to the webhook that fails closed,
-/// and the twin refuses too; warnings go to the other webhook. The converse holds as well.
+/// Changes of marks, by hand and by Helm. Refusals go to the webhook that fails closed, and the
+/// twin refuses too. Warnings go to the other webhook. The converse holds as well.
 #[test]
 fn judge_webhook_and_twin_agree_on_every_change_of_the_engines_marks() {
     let (facts, apiserver) = (facts(), apiserver(&Policy::default()));

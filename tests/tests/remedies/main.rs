@@ -1,5 +1,5 @@
-//! Runs the printed remedies in a shell, with kubectl, on a real apiserver that asks the registered
-//! server about every step. Afterwards every object is read back, and the refused request succeeds.
+//! Runs the printed remedies in a shell on a real apiserver, which asks the registered server about
+//! every step. Afterwards every object is read back, and the refused request succeeds.
 
 #![allow(
     clippy::expect_used,

@@ -1,8 +1,8 @@
 //! Events after a refusal. They are needed because `helm uninstall` hides the refusal, and
 //! helm-controller shows it in a single event.
 //!
-//! An answer never waits for Events. Notes go into a bounded queue, and repeated notes become one
-//! Event with a count, written at most every ten seconds.
+//! An answer never waits for Events. Notes go into a bounded queue. Repeated notes become one Event
+//! with a count, written at most every ten seconds.
 
 mod ledger;
 mod plan;

@@ -1,9 +1,9 @@
 //! Settles which of two servers keeps the registration if they want different ones.
 //!
-//! A policy file reaches a Deployment's pods up to 90 s apart, and a rollout may stop with two
-//! versions running. Both servers would then undo each other's writes forever. So the registration
-//! carries its writer's mark. An older version yields to a newer one; at equal versions the earlier
-//! writer yields to the later.
+//! A policy file reaches a Deployment's pods up to 90 s apart. A rollout may stop with two versions
+//! running. Both servers would then undo each other's writes forever. So the registration carries
+//! its writer's mark. An older version yields to a newer one; at equal versions the earlier writer
+//! yields to the later.
 
 use std::fmt::Write;
 

@@ -120,7 +120,7 @@ fn grants() -> String {
 }
 
 /// Allows users that RBAC permits. Controllers, mostly permitted, write for others: Helm's
-/// overrides never count, and kustomize-controller's only on HelmReleases and on CRDs of strangers.
+/// overrides count on strangers' CRDs only, kustomize-controller's there and on HelmReleases.
 fn validation(policy: &Policy) -> Validation {
     let engine = format!("({})", is_engine_as(NEW, &policy.engine));
     let kustomize = any([

@@ -57,7 +57,7 @@ pub(crate) struct Keeper {
     wanted: Vec<Manifest>,
     /// True if this server has written its current mark.
     claimed: bool,
-    /// Objects of earlier policies that are no longer wanted. They are deleted once.
+    /// Objects of earlier policies that may exist but are not wanted. They are deleted once.
     outdated: Vec<Reference>,
     /// Resource versions at which the apiserver kept a difference despite a write. A newer
     /// apiserver may add defaults that this version does not know.

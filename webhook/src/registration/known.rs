@@ -21,8 +21,7 @@ pub struct Known {
     /// Prefixes of records, `NAMESPACE/NAME` without the version, kept in the engine's namespaces
     /// for releases installed elsewhere.
     pub elsewhere: Vec<String>,
-    /// Prefixes of records kept elsewhere, of releases that install into these namespaces or own
-    /// Flux.
+    /// Prefixes of records elsewhere, of releases that own or install into the engine.
     pub engines: Vec<String>,
     /// HelmReleases that own the engine but install elsewhere, as `NAMESPACE/NAME`.
     pub owners: Vec<String>,

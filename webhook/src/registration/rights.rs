@@ -6,8 +6,8 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use super::manifest::kinds;
 use super::references;
 
-/// RBAC checks all verbs against the object's name: a watch by its field selector, a create because
-/// server-side apply sends the name.
+/// RBAC checks all verbs against the object's name. A watch sends the name in its field selector, a
+/// create by server-side apply in its path.
 const VERBS: [&str; 5] = ["get", "watch", "create", "patch", "delete"];
 
 /// The rules of a ClusterRole, for the engine's namespaces of a policy.
