@@ -13,8 +13,8 @@ use super::{Cluster, eventually};
 /// prove that nothing was written in between.
 pub type Inventory = BTreeMap<String, String>;
 
-/// Kinds that change by themselves, and kinds that the apiserver derives, such as an APIService
-/// from a CRD.
+/// Kinds that change by themselves, and kinds that the apiserver derives. It derives an APIService
+/// from a CRD, and an IPAddress from a Service.
 const RESTLESS: [&str; 6] = [
     "Event",
     "Lease",

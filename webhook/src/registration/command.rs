@@ -31,8 +31,8 @@ pub struct What {
     /// The certificates to trust, in PEM; without it, the system's or another program's.
     #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Helm releases that pass while the server is down: fluxkeep's own, and others that the server
-    /// needs to start. Repeat the flag, or use commas.
+    /// Helm releases that pass while the server is down: fluxkeep's own, and prerequisites of the
+    /// server such as the network's. Repeat the flag, or use commas.
     #[arg(
         long,
         env = "FLUXKEEP_RELEASE",
