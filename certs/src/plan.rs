@@ -1,4 +1,16 @@
-//! Chooses the next step as a pure function of state and time.
+//! Chooses the next step as a pure function of state and time. The first step that is due wins:
+//!
+//! 1. Make: there is no next authority, and the current one is invalid or two thirds of its life
+//!    are over. The caller stores a next authority.
+//! 2. Publish: a bundle differs from the wanted one. The caller writes the bundles.
+//! 3. Issue: clients do not accept the served leaf. The caller serves a leaf of the current
+//!    authority.
+//! 4. Switch: the next authority has settled in every bundle, or clients do not accept the served
+//!    leaf. Next becomes current; of the former current one, only the certificate stays.
+//! 5. Issue: the leaf's authority is a former one and the current one has settled, or two thirds
+//!    of the leaf's life are over.
+//! 6. Forget: a previous authority has expired. The caller stores the others.
+//! 7. Rest: nothing is due.
 //!
 //! Two rules make every order of replicas' steps safe. Leaves are issued from `current` only, and
 //! an authority becomes `current` only after every bundle holds it. Bundles drop only expired and

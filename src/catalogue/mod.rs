@@ -2,6 +2,7 @@
 //!
 //! The catalogue maps names (controller image ↔ Flux release ↔ community chart) and predicts
 //! without a cluster. Observed facts always count more. A Flux outside the catalogue still works.
+//! The policy holds the catalogue, so a newer file needs no new fluxkeep.
 //!
 //! `releases.json` has an entry for each release, oldest first. An entry has the Helm SDK of its
 //! helm-controller, the `flux2` chart versions of the community that contain it, and its

@@ -1,7 +1,8 @@
 //! Helm's version ranges, with the semantics of Masterminds/semver 3, which Helm uses.
 //!
 //! `~1.2`, `^2`, `>=2.13.0 <2.15`, `1.2 - 1.4`, `2.x || 3.x`. A pre-release matches only if a
-//! comparator of the same alternative names a pre-release. Build metadata never counts.
+//! comparator of the same alternative names a pre-release. Build metadata never counts. No crate
+//! answers like Masterminds/semver; `range/cases.tsv` holds its answers.
 
 use std::cmp::Ordering;
 

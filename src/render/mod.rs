@@ -1,4 +1,7 @@
 //! Renders a verdict for people and programs. Every format has the same findings.
+//!
+//! Text orders findings by the [`Moment`](crate::rule::Moment) of the breakage, earliest first.
+//! JSON, SARIF and JUnit stay sorted by rule, object and path.
 
 mod json;
 mod junit;

@@ -96,7 +96,8 @@ struct Redefined<'a> {
 }
 
 /// The CRDs that are written over live CRDs. A change carries its own old definition; a release
-/// with CRDs needs the definitions of the cluster.
+/// with CRDs needs the definitions of the cluster. Only the live `status.storedVersions` counts:
+/// the written copy proves nothing.
 fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>, Need> {
     let release = case
         .release()

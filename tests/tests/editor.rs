@@ -1,4 +1,5 @@
-//! The editor on nasty documents: the result has exactly the requested meaning.
+//! The editor on nasty documents: the result has exactly the requested meaning, as PyYAML reads it.
+//! `FLUXKEEP_MANIFESTS` names a folder of real manifests to edit, too.
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs)]
 

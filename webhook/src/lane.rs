@@ -1,4 +1,8 @@
 //! A lane per scope: reviews of one scope never wait for the other's.
+//!
+//! The request's path names the lane, and any caller can choose the path. So each lane is safe by
+//! its own limits alone. If the queue for large reviews is full, the engine's lane answers 429 and
+//! the apiserver tries again. The other lane passes the review unread, also when its time is up.
 
 use std::io;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //!
 //! A block's path decides, if its lines have a single meaning: the column of every key and dash is
 //! known, and the lines that continue a scalar. From the first uncertain line on (an anchor, a tag,
-//! a flow collection over several lines, a tab), everything stays.
+//! a flow collection over several lines, a tab), everything stays. `tests/tests/go_yaml` reads each
+//! document with the skip and without.
 
 mod line;
 

@@ -3,6 +3,11 @@
 //!
 //! Without `--yes`, the command only shows the plan. The former state is on disk before the first
 //! write; after an interruption, another run does the rest.
+//!
+//! Facts → the objects to take over → their live metadata → the plan of [`fluxkeep::adoption`] → a
+//! stamp per object. The stamps are the table, the undo file and the work; undo applies the same
+//! stamps in the other direction. After an undo, only a Deployment's `generation` differs: it also
+//! counts writes of annotations.
 
 pub mod cluster;
 pub mod holds;

@@ -3,6 +3,21 @@
 //! Each collection has its own follower. All followers share a desk with the facts and the times at
 //! which each was last heard. Changes go into the facts at once; a review's view shares all
 //! unchanged parts.
+//!
+//! - A watch ends or is cut: the next continues from the last version, at once. After further
+//!   failures the pauses grow from 0.5 to 30 s.
+//! - The version or a page token has expired (410): a new list, at once even after an outage.
+//!   Objects that the list lacks are gone.
+//! - A collection is refused or silent: logged once per outage, with the reason. The server is not
+//!   ready until every collection was read once.
+//! - The cluster does not serve a custom resource, or in another version: followed as its CRD says.
+//! - The policy changes the engine's namespaces: new followers on a new desk. Facts that the new
+//!   followers do not cover are dropped.
+//! - An object is unreadable: its name is known, the log names it once, a metric counts it. The
+//!   rules that need the object abstain.
+//! - An event is no object: the watch fails. Opening it again does not confirm the facts.
+//! - A collection has no list, event, bookmark or opened watch within the bound: the facts are
+//!   stale, which rule `facts-stale` reports.
 
 mod desk;
 mod follower;

@@ -1,8 +1,10 @@
 //! Events after a refusal. They are needed because `helm uninstall` hides the refusal, and
 //! helm-controller shows it in a single event.
 //!
-//! An answer never waits for Events. Notes go into a bounded queue. Repeated notes become one Event
-//! with a count, written at most every ten seconds.
+//! An answer never waits for Events. A pure plan derives notes from it; a dry run gives none. Notes
+//! go into a bounded queue; those that find no room are dropped and counted. Repeated notes become
+//! one Event with a count, written at most every ten seconds. At most 20 Events are written per
+//! second, each with its object's uid, by which `kubectl describe` finds Events.
 
 mod ledger;
 mod plan;

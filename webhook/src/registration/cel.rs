@@ -2,7 +2,8 @@
 //!
 //! A condition that fails to evaluate refuses the request if the webhook fails closed. So `has()`
 //! guards each optional field, and `request.namespace` stands behind a namespaced resource. Names
-//! come from the object: requests about a namespace's content carry none.
+//! come from the object: requests about a namespace's content carry none. The test suite evaluates
+//! every condition over every rule's fixtures.
 
 /// The live object, on UPDATE and DELETE.
 pub(super) const OLD: &str = "oldObject";

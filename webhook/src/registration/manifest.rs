@@ -1,4 +1,7 @@
 //! Objects to register, of any kind.
+//!
+//! Live objects are compared whole, except for certificates that another program writes. So a
+//! wanted object spells out every default of the apiserver.
 
 use std::fmt;
 

@@ -1,5 +1,12 @@
 //! The registration: webhook configurations and policies, generated from the table of rules and the
 //! engine's profile. They make the apiserver ask the server.
+//!
+//! - `gate`: the requests that are sent, by door; at the engine's door by rule.
+//! - `webhook`: two webhooks per gate, with a CEL condition and its negation. So there is no gap
+//!   and no overlap. The engine's share fails closed, the rest fails open.
+//! - `twin`, `grant`: policies that refuse in the apiserver itself, without the server.
+//! - `known`: facts in the conditions, so that the apiserver can decide while the server is down.
+//! - `keeper`, `claim`: the server that keeps the registration as wanted.
 
 mod applier;
 mod apply;
