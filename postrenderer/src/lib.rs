@@ -1,8 +1,9 @@
-//! The post-renderer: manifest in, manifest out, and the engine stays whatever becomes of the release.
+//! The post-renderer: manifest in, manifest out. The engine survives an uninstall of the release.
 //!
-//! It edits the text in place and writes nothing anew: what it has no reason to touch comes out byte
-//! for byte. Exit codes: 0 rendered, 1 refused, 2 the work could not be done; only with 0 is there
-//! anything on stdout, but for `--refusal document`.
+//! The text is edited in place: every byte without a reason to change comes out as it came in.
+//! Nothing is written before the whole manifest is judged: Helm would apply a part. Exit codes:
+//! 0 rendered, 1 refused, 2 the work could not be done. Only exit code 0 comes with text on stdout;
+//! with `--refusal document`, a refusal is such a text.
 
 pub mod facts;
 pub mod hook;

@@ -1,4 +1,6 @@
 //! The post-renderer as a program: for Helm 3 an executable, for Helm 4 a plugin.
+//!
+//! It uses the system's allocator: mimalloc takes 0.2 of 1.4 ms to start, and a megabyte.
 
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
