@@ -8,7 +8,7 @@ pub use gather::{PIECE, Unfit, gather};
 use serde_json::Value;
 
 use crate::helm::RESOURCE_POLICY;
-use crate::object::{Flaw, Head, Kind, List, Object, Source, body_kind, object};
+use crate::object::{Flaw, Head, Kind, List, Object, Source, object};
 use crate::threads::Crew;
 use crate::yaml::{self, Document, Unread, json, shape};
 
@@ -215,7 +215,7 @@ fn content(document: &Document<'_>) -> Sifted {
 /// API version, kind and the fields that are read of this kind. `None` without a kind: Helm and
 /// kubectl refuse such a document before the cluster sees it.
 fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
-    let guess = kind_of(&guess(document.text));
+    let guess = guess(document.text).body_kind();
     let mut parts = document.read_paths(guess.paths())?;
     let head = head(&parts);
     if parts.is_null() || parts.is_object() && head.kind.is_empty() {
@@ -224,7 +224,7 @@ fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
     if !parts.is_object() {
         return Err(unread(document, "it is no object"));
     }
-    let kind = kind_of(&head);
+    let kind = head.body_kind();
     if kind != guess {
         parts = document.read_paths(kind.paths())?;
     }
@@ -252,7 +252,7 @@ fn is_list(parts: &Value) -> bool {
 
 /// The only object of a document. If its body does not fit its kind, only its metadata counts.
 fn one(document: &Document<'_>, head: &Head, parts: Value) -> Sifted {
-    let misshapen = match object(kind_of(head), parts) {
+    let misshapen = match object(head.body_kind(), parts) {
         Ok(object) => return Sifted::of(weighed(object, document.text)),
         Err(misshapen) => unread(document, &misshapen.to_string()),
     };
@@ -329,14 +329,6 @@ fn head(parts: &Value) -> Head {
     }
 }
 
-fn kind_of(head: &Head) -> Kind {
-    let group = head
-        .api_version
-        .split_once('/')
-        .map_or("", |(group, _)| group);
-    body_kind(group, &head.kind)
-}
-
 fn unread(document: &Document<'_>, message: &str) -> Unread {
     Unread {
         line: document.content,
@@ -350,7 +342,7 @@ fn unread(document: &Document<'_>, message: &str) -> Unread {
 /// # Errors
 /// If the object is unreadable: the place and the reason, without the value.
 pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
-    let kind = kind_of(&head);
+    let kind = head.body_kind();
     let parts = json(text.as_bytes(), kind.paths()).map_err(|error| shape(&error))?;
     let object = object(kind, parts).map_err(|misshapen| misshapen.to_string())?;
     Ok(Object {

@@ -6,17 +6,16 @@
 mod access;
 mod lenient;
 mod marks;
+mod parts;
 pub(crate) mod paths;
 mod read;
 mod selector;
-mod shallow;
 
 pub use access::{Account, Binding, Grantee, Role};
 pub use marks::Marks;
 pub(crate) use read::object;
 pub use read::{Head, Kind, Misshapen, body_kind};
 pub use selector::{Selector, Term};
-pub use shallow::Shallow;
 
 use std::collections::BTreeMap;
 use std::fmt;

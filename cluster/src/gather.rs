@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::collections::{Collection, Place, is_wanted, needed, served};
 use crate::failure::Failure;
-use crate::item::{Item, parsed};
-use crate::lean::lean;
+use crate::item::Item;
 use crate::pages::list;
 
 /// A snapshot failed: a list was refused, or the apiserver was unreachable.
@@ -121,7 +120,7 @@ async fn whole(client: &Client, engine: &Engine, place: &Place) -> Result<Gather
 fn leaned(text: &str, item: &Item, place: &Place, engine: &Engine) -> Result<Value, String> {
     match &item.unread {
         Some(why) => Err(why.clone()),
-        None => Ok(lean(&parsed(text)?, &place.head(), &engine.values_paths)),
+        None => place.head().parts(text, &engine.values_paths),
     }
 }
 

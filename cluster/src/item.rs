@@ -5,13 +5,11 @@
 
 use fluxkeep::engine::Engine;
 use fluxkeep::manifest;
-use fluxkeep::object::{Body, Object, Shallow};
+use fluxkeep::object::{Body, Object};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::collections::Place;
 use crate::failure::Failure;
-use crate::lean::lean;
 
 /// An object from the apiserver.
 #[derive(Debug)]
@@ -74,22 +72,12 @@ impl Item {
     }
 }
 
+/// Reads an object. A HelmRelease's values are dropped but for the paths that may name a Flux version.
 fn object(text: &str, place: &Place, engine: &Engine) -> Result<Object, String> {
+    let head = place.head();
     if place.collection.kind != "HelmRelease" {
-        return manifest::read_as(text, place.head());
+        return manifest::read_as(text, head);
     }
-    // Drops the values here: rules later find a spec's parts by path.
-    let item = parsed(text)?;
-    let text = lean(&item, &place.head(), &engine.values_paths).to_string();
-    manifest::read_as(&text, place.head())
-}
-
-/// The object, cut at a depth below which nothing is read.
-///
-/// # Errors
-/// The location and reason of the syntax error, without any value.
-pub(crate) fn parsed(text: &str) -> Result<Value, String> {
-    // Any JSON fits `Value`, so only syntax can fail, and syntax errors quote no value.
-    let Shallow(value) = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(value)
+    let parts = head.parts(text, &engine.values_paths)?;
+    manifest::read_as(&parts.to_string(), head)
 }

@@ -9,7 +9,6 @@ pub mod connect;
 mod failure;
 pub mod gather;
 mod item;
-mod lean;
 mod live;
 mod pages;
 pub mod policy;

@@ -34,8 +34,8 @@ pub struct Answer {
     pub status: u16,
     /// An `admission.k8s.io/v1` AdmissionReview, or with 400 a line of text.
     pub body: Vec<u8>,
-    /// The door of the request. `None` if the envelope is unreadable.
-    pub door: Option<Door>,
+    /// The review without its objects; `None` if the body had no uid to answer to.
+    pub envelope: Option<Envelope>,
     /// The decision.
     pub outcome: Outcome,
     /// The findings and the abstentions.
@@ -43,6 +43,25 @@ pub struct Answer {
     /// The judged request. `None` if nothing had to be judged. It may contain values of a release,
     /// which are never printed.
     pub request: Option<Request>,
+}
+
+impl Answer {
+    /// The door at which the review came in; `None` if the body had no uid to answer to.
+    #[must_use]
+    pub fn door(&self) -> Option<Door> {
+        self.envelope.as_ref().map(Envelope::door)
+    }
+
+    fn of(envelope: Envelope, body: Vec<u8>, outcome: Outcome) -> Self {
+        Self {
+            status: 200,
+            body,
+            envelope: Some(envelope),
+            outcome,
+            verdict: Verdict::default(),
+            request: None,
+        }
+    }
 }
 
 /// The decision about a review.
@@ -85,7 +104,7 @@ pub fn answer_within(
 ) -> Answer {
     let body = &*lean::of_definition(body);
     match Envelope::read(body) {
-        Ok(envelope) => judged(budget, body, &envelope, facts, policy, now),
+        Ok(envelope) => judged(budget, body, envelope, facts, policy, now),
         Err(malformed) => rejected(&malformed),
     }
 }
@@ -104,8 +123,8 @@ pub fn answer_unread(
         Err(malformed) => return rejected(&malformed),
     };
     match review::enveloped_alone(&envelope, why) {
-        Some(request) => decided(request, &envelope, facts, policy, now),
-        None => passed(&envelope, None),
+        Some(request) => decided(request, envelope, facts, policy, now),
+        None => passed(envelope, None),
     }
 }
 
@@ -132,12 +151,12 @@ pub fn amend_within(
         Err(malformed) => return rejected(&malformed),
     };
     if !policy.mutates_helm_releases || envelope.door() != Door::HelmRelease {
-        return judged(budget, body, &envelope, facts, policy, now);
+        return judged(budget, body, envelope, facts, policy, now);
     }
     let request = match review::changed(body, &envelope, budget) {
         Ok(Some(request)) => request,
-        Ok(None) => return passed(&envelope, None),
-        Err(reason) => return unread(&envelope, reason),
+        Ok(None) => return passed(envelope, None),
+        Err(reason) => return unread(envelope, reason),
     };
     let case = Case {
         request: &request,
@@ -146,16 +165,16 @@ pub fn amend_within(
         now,
     };
     if !request.gaps.is_empty() {
-        return decided(request, &envelope, facts, policy, now);
+        return decided(request, envelope, facts, policy, now);
     }
     if !mutation::is_due(&case) {
-        return passed(&envelope, Some(request));
+        return passed(envelope, Some(request));
     }
-    match patched(body) {
-        Ok(patch) => amended(&envelope, &patch, request),
+    match patched(body, &envelope) {
+        Ok(patch) => amended(envelope, &patch, request),
         Err(why) => {
             let request = review::with_gap(request, &envelope, why);
-            decided(request, &envelope, facts, policy, now)
+            decided(request, envelope, facts, policy, now)
         }
     }
 }
@@ -163,12 +182,12 @@ pub fn amend_within(
 fn judged(
     budget: Budget,
     body: &[u8],
-    envelope: &Envelope,
+    envelope: Envelope,
     facts: &Facts,
     policy: &Policy,
     now: Timestamp,
 ) -> Answer {
-    match review::read(body, envelope, budget) {
+    match review::read(body, &envelope, budget) {
         Ok(None) => passed(envelope, None),
         Ok(Some(request)) => decided(request, envelope, facts, policy, now),
         Err(reason) => unread(envelope, reason),
@@ -177,66 +196,46 @@ fn judged(
 
 fn decided(
     request: Request,
-    envelope: &Envelope,
+    envelope: Envelope,
     facts: &Facts,
     policy: &Policy,
     now: Timestamp,
 ) -> Answer {
     let verdict = judge(&request, facts, policy, now);
-    let body = response::judged(envelope, &verdict);
+    let body = response::judged(&envelope, &verdict);
     let outcome = Outcome::Judged(verdict.decision());
     Answer {
-        status: 200,
-        body,
-        door: Some(request.door),
-        outcome,
         verdict,
         request: Some(request),
+        ..Answer::of(envelope, body, outcome)
     }
 }
 
-/// The patch with the due addition. A failure is reported: a HelmRelease that looks kept but is not
-/// is worse than a refused one.
-fn patched(body: &[u8]) -> Result<Patch, String> {
-    mutation::patch(&review::object(body)?).map_err(|why| review::unpatched(&why))
+/// The patch with the due addition. A failure is reported: a HelmRelease that only looks
+/// kept is worse than a refused one.
+fn patched(body: &[u8], envelope: &Envelope) -> Result<Patch, String> {
+    mutation::patch(&review::object(body, envelope)?).map_err(|why| review::unpatched(&why))
 }
 
-fn amended(envelope: &Envelope, patch: &Patch, request: Request) -> Answer {
+fn amended(envelope: Envelope, patch: &Patch, request: Request) -> Answer {
+    let body = response::amended(&envelope, patch);
     Answer {
-        status: 200,
-        body: response::amended(envelope, patch),
-        door: Some(envelope.door()),
-        outcome: Outcome::Amended,
-        verdict: Verdict::default(),
         request: Some(request),
+        ..Answer::of(envelope, body, Outcome::Amended)
     }
 }
 
-fn passed(envelope: &Envelope, request: Option<Request>) -> Answer {
-    let verdict = Verdict::default();
-    let body = response::judged(envelope, &verdict);
-    let outcome = Outcome::Judged(Decision::Allow);
+fn passed(envelope: Envelope, request: Option<Request>) -> Answer {
+    let body = response::judged(&envelope, &Verdict::default());
     Answer {
-        status: 200,
-        body,
-        door: Some(envelope.door()),
-        outcome,
-        verdict,
         request,
+        ..Answer::of(envelope, body, Outcome::Judged(Decision::Allow))
     }
 }
 
-fn unread(envelope: &Envelope, reason: String) -> Answer {
-    let body = response::unread(envelope, &reason);
-    let (door, verdict) = (Some(envelope.door()), Verdict::default());
-    Answer {
-        status: 200,
-        body,
-        door,
-        outcome: Outcome::Unread(reason),
-        verdict,
-        request: None,
-    }
+fn unread(envelope: Envelope, reason: String) -> Answer {
+    let body = response::unread(&envelope, &reason);
+    Answer::of(envelope, body, Outcome::Unread(reason))
 }
 
 fn rejected(malformed: &Malformed) -> Answer {
@@ -244,7 +243,7 @@ fn rejected(malformed: &Malformed) -> Answer {
     Answer {
         status: 400,
         body: format!("{reason}\n").into_bytes(),
-        door: None,
+        envelope: None,
         outcome: Outcome::Unread(reason),
         verdict: Verdict::default(),
         request: None,

@@ -9,7 +9,7 @@ use super::envelope::Envelope;
 use super::record;
 use crate::applier::is_paused;
 use crate::mutation::{FIELD, Unpatched};
-use crate::object::{self, Kind, Object, Shallow};
+use crate::object::{self, Kind, Object};
 use crate::request::{Change, Door, Gap, Operation, Release, Request, Subject};
 use crate::yaml::{Paths, json, shape};
 
@@ -133,25 +133,13 @@ pub(super) fn cannot(why: &str) -> String {
     format!("fluxkeep cannot read it: {why}")
 }
 
-/// The written object, down to the depth that rules read.
+/// The parts of the object that a HelmRelease's review writes.
 ///
 /// # Errors
-/// If the object is unreadable, in words.
-pub(super) fn object(body: &[u8]) -> Result<Value, String> {
-    let review: Raw<Shallow> = serde_json::from_slice(body).map_err(|error| shape(&error))?;
-    Ok(review.request.object.unwrap_or_default().0)
-}
-
-#[derive(Deserialize)]
-struct Raw<T> {
-    request: RawObjects<T>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawObjects<T> {
-    object: Option<T>,
-    old_object: Option<T>,
+/// In words, when the body is no JSON.
+pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> {
+    let asked = parsed(body, envelope, Kind::HelmRelease.review())?;
+    Ok(asked.object.unwrap_or_default())
 }
 
 /// The reason why nothing could be added to an object.
@@ -303,17 +291,35 @@ fn is_same_instance(request: &Request) -> bool {
     })
 }
 
-/// Compares a HelmRelease's whole spec, beyond the fields that rules read: the chart may differ.
+/// A HelmRelease's review, with each spec as its text.
+#[derive(Deserialize)]
+struct Specs<'a> {
+    #[serde(borrow)]
+    request: SpecPair<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpecPair<'a> {
+    #[serde(borrow)]
+    object: Option<SpecText<'a>>,
+    #[serde(borrow)]
+    old_object: Option<SpecText<'a>>,
+}
+
+#[derive(Deserialize)]
+struct SpecText<'a> {
+    #[serde(borrow)]
+    spec: Option<&'a RawValue>,
+}
+
+/// Compares the whole spec, beyond the paths that rules read: a new value anywhere can render another chart.
 fn is_same_spec(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Spec<'a> {
-        #[serde(borrow)]
-        spec: Option<&'a RawValue>,
-    }
-    let Ok(review) = serde_json::from_slice::<Raw<Spec<'_>>>(body) else {
+    let Ok(Specs { request }) = serde_json::from_slice(body) else {
         return false;
     };
-    let RawObjects { object, old_object } = review.request;
-    let both = object.zip(old_object);
-    both.is_some_and(|(new, old)| new.spec.map(RawValue::get) == old.spec.map(RawValue::get))
+    match (request.object, request.old_object) {
+        (Some(new), Some(old)) => new.spec.map(RawValue::get) == old.spec.map(RawValue::get),
+        _ => false,
+    }
 }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{MOST_ITEMS, Sifted, head, is_list, kind_of, unread};
+use super::{MOST_ITEMS, Sifted, head, is_list, unread};
 use crate::object::{Kind, List, Object, object, paths};
 use crate::yaml::{Document, json, shape};
 
@@ -93,7 +93,7 @@ fn item(text: &str, list: &List) -> Result<Item, String> {
         ..object
     };
     let is_nested = is_list(&metadata);
-    let kind = kind_of(&own);
+    let kind = own.body_kind();
     let whole = match kind {
         Kind::Other => None,
         kind => Some(object(kind, read(kind)?)),

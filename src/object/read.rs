@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::lenient::Lenient;
 use super::selector::{self, Selector};
-use super::{Binding, Body, Flaw, Grantee, Marks, Object, Role, Service, Shallow, Start, Workload};
+use super::{Binding, Body, Flaw, Grantee, Marks, Object, Role, Service, Start, Workload};
 use crate::applier::{ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec};
 use crate::crd::{Conversion, Definition, Version};
 use crate::helm::release::HelmRelease;
@@ -25,6 +25,18 @@ pub struct Head {
     pub api_version: String,
     /// For example `Deployment`; empty if missing.
     pub kind: String,
+}
+
+impl Head {
+    /// The way to read an object of this head.
+    #[must_use]
+    pub fn body_kind(&self) -> Kind {
+        let group = self
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        body_kind(group, &self.kind)
+    }
 }
 
 /// The kinds of document that fluxkeep reads beyond their metadata.
@@ -352,12 +364,9 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
     }
 }
 
-impl FromWire for Wire<Shallow> {
+impl FromWire for Wire<Value> {
     fn object(self) -> Object {
-        self.with(|spec, _| {
-            let spec = spec.map(|Shallow(spec)| spec);
-            Body::HelmRelease(Box::new(HelmRelease::new(spec)))
-        })
+        self.with(|spec, _| Body::HelmRelease(Box::new(HelmRelease::new(spec))))
     }
 }
 
@@ -487,12 +496,11 @@ impl FromWire for RoleWire {
 mod wire {
     use super::{
         ApplierStatus, BindingWire, DefinitionSpec, DefinitionStatus, InstanceSpec,
-        KustomizationSpec, PolicySpec, RoleWire, ScaleSpec, ServiceSpec, Shallow, Wire,
-        WorkloadSpec,
+        KustomizationSpec, PolicySpec, RoleWire, ScaleSpec, ServiceSpec, Value, Wire, WorkloadSpec,
     };
 
     pub(super) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
-    pub(super) type HelmRelease = Wire<Shallow>;
+    pub(super) type HelmRelease = Wire<Value>;
     pub(super) type FluxInstance = Wire<InstanceSpec, ApplierStatus>;
     pub(super) type Kustomization = Wire<KustomizationSpec, ApplierStatus>;
     pub(super) type Workload = Wire<WorkloadSpec>;

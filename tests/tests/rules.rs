@@ -73,7 +73,7 @@ fn every_fixture_is_judged_by_its_rule() {
     for rule in RULES {
         for case in CASES {
             let answer = fixture(rule, case).answer();
-            let door = answer.door.unwrap();
+            let door = answer.door().unwrap();
             assert!(
                 rule.doors.contains(&door),
                 "{} {case} comes in at {door}",

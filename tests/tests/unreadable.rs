@@ -59,7 +59,7 @@ fn a_strangers_document_that_cannot_be_read_is_a_warning_with_uid_door_and_decis
     let answer = created("app", "apps", &format!("{GOOD}---\n{BROKEN}")).answer(&facts());
     assert_eq!(found(&answer, RULE), [Outcome::Warned]);
     assert_eq!(answer.outcome.name(), "warn");
-    assert_eq!(answer.door, Some(Door::ReleaseRecord));
+    assert_eq!(answer.door(), Some(Door::ReleaseRecord));
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     let response = &body["response"];
     assert_eq!(

@@ -125,7 +125,7 @@ impl Door {
         let budget = lane.budget;
         if !is_large(&body.bytes) {
             let answer = self.answer(phase, budget, &body.bytes);
-            return Ok(self.answered(&body.bytes, answer, since));
+            return Ok(self.answered(answer, since));
         }
         let body = Arc::new(body);
         let (door, read) = (self.clone(), body.clone());
@@ -142,7 +142,7 @@ impl Door {
                 Some((self.abstaining)(BUSY, &body.bytes))
             }
         };
-        Ok(self.answered(&body.bytes, answer, since))
+        Ok(self.answered(answer, since))
     }
 
     /// The answer; `None` if judging panicked. A panic costs only this review, not the server.
@@ -151,12 +151,12 @@ impl Door {
     }
 
     /// Counts an answer with the time since its arrival, logs it, and passes it on for Events.
-    fn answered(&self, body: &[u8], answer: Option<Answer>, since: Instant) -> Response<Body> {
+    fn answered(&self, answer: Option<Answer>, since: Instant) -> Response<Body> {
         let Some(answer) = answer else {
             return self.failed();
         };
         self.metrics.count(&answer, since.elapsed());
-        log::review(body, &answer);
+        log::review(&answer);
         (self.telling)(&answer);
         response(answer)
     }

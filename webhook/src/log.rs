@@ -8,40 +8,32 @@ use fluxkeep::request::Door;
 use crate::metrics::NO_DOOR;
 
 /// Logs one line about a review that has findings, was amended or could not be read.
-pub(crate) fn review(body: &[u8], answer: &Answer) {
-    let door = answer.door.map_or(NO_DOOR, Door::name);
+pub(crate) fn review(answer: &Answer) {
+    let door = answer.door().map_or(NO_DOOR, Door::name);
+    let envelope = answer.envelope.as_ref();
+    // The apiserver's audit log names the review by the same uid.
+    let uid = envelope.map_or("", |envelope| &envelope.uid);
+    let user = envelope.map_or("", Envelope::user);
     match &answer.outcome {
         Outcome::Unread(reason) => {
-            tracing::warn!(door, uid = uid(body), reason, "review not readable");
+            tracing::warn!(door, uid, reason, "review not readable");
         }
         Outcome::Amended => {
-            let envelope = Envelope::read(body).unwrap_or_default();
-            let (uid, user, added) = (&envelope.uid, envelope.user(), FIELD);
-            tracing::info!(door, uid, user, added, object = %envelope, "review amended");
+            let object = envelope.map(ToString::to_string);
+            tracing::info!(door, uid, user, added = FIELD, object, "review amended");
         }
         Outcome::Judged(decision) => {
             let decision = decision.name();
-            if let Some(first) = answer.verdict.findings.first() {
-                let envelope = Envelope::read(body).unwrap_or_default();
-                let (uid, user, rules) = (
-                    &envelope.uid,
-                    envelope.user(),
-                    rules(&answer.verdict.findings),
-                );
-                let (object, findings) = (&first.object, answer.verdict.findings.len());
-                tracing::info!(door, decision, uid, user, rules, %object, findings, "review judged");
-            } else {
+            let findings = &answer.verdict.findings;
+            let Some(first) = findings.first() else {
                 tracing::debug!(door, decision, "review judged");
-            }
+                return;
+            };
+            let (rules, count) = (rules(findings), findings.len());
+            let object = &first.object;
+            tracing::info!(door, decision, uid, user, rules, %object, findings = count, "review judged");
         }
     }
-}
-
-/// The uid, which leads from the log line to the apiserver's audit log.
-fn uid(body: &[u8]) -> String {
-    Envelope::read(body)
-        .map(|envelope| envelope.uid)
-        .unwrap_or_default()
 }
 
 /// The ids of the rules, each once; findings are sorted by rule.
@@ -89,17 +81,17 @@ mod tests {
             &Policy::default(),
             crate::state::now(),
         );
-        told(body.as_bytes(), &answer)
+        told(&answer)
     }
 
-    fn told(body: &[u8], answer: &Answer) -> String {
+    fn told(answer: &Answer) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
         let log = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false);
         let log = log.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(log, || review(body, answer));
+        tracing::subscriber::with_default(log, || review(answer));
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -174,7 +166,7 @@ mod tests {
             &policy,
             crate::state::now(),
         );
-        let line = told(body.as_bytes(), &answer);
+        let line = told(&answer);
         assert_eq!(line.lines().count(), 1, "{line}");
         for part in [
             "INFO",

@@ -185,7 +185,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts an answered review.
     pub fn count(&self, answer: &Answer, took: Duration) {
-        let door = answer.door.map_or(NO_DOOR, Door::name);
+        let door = answer.door().map_or(NO_DOOR, Door::name);
         let decision = answer.outcome.name();
         self.reviews.get_or_create(&Review { door, decision }).inc();
         self.seconds

@@ -270,7 +270,7 @@ fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_r
         let by_twin = apiserver.refuses(&fixture.body(), &home(&fixture));
         let by_judge = answer.verdict.with(Outcome::Refused).filter(|finding| {
             let has_twin = ["engine-deleted", "engine-label-removed"].contains(&finding.rule);
-            answer.door == Some(Door::Engine) && has_twin && finding.object.kind != "HelmRelease"
+            answer.door() == Some(Door::Engine) && has_twin && finding.object.kind != "HelmRelease"
         });
         assert_eq!(
             by_twin.len(),

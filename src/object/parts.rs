@@ -1,0 +1,156 @@
+//! The parts of a live object that the judge reads: the content of a snapshot.
+
+use serde_json::{Map, Value, json};
+
+use super::read::Head;
+use crate::owners::is_kept;
+use crate::yaml::{json as read_json, shape};
+
+impl Head {
+    /// Reads the parts of a live object of this head from JSON: those of [`Kind::paths`](super::Kind::paths),
+    /// with only the annotations that name an owner or a grant. Of a HelmRelease's `spec.values`, only
+    /// scalars at the dotted paths `values` stay: values may hold secrets.
+    ///
+    /// # Errors
+    /// Why the text is not readable as JSON, without a value of it.
+    pub fn parts(&self, text: &str, values: &[String]) -> Result<Value, String> {
+        let mut parts =
+            read_json(text.as_bytes(), self.body_kind().paths()).map_err(|error| shape(&error))?;
+        let Some(object) = parts.as_object_mut() else {
+            return Err("it is not a map".to_owned());
+        };
+        // The apiserver leaves both out of the items of a list.
+        object.insert("apiVersion".to_owned(), json!(self.api_version));
+        object.insert("kind".to_owned(), json!(self.kind));
+        if let Some(metadata) = object.get_mut("metadata") {
+            keep_owners(metadata);
+        }
+        if let Some(spec) = object.get_mut("spec") {
+            keep_values(spec, values);
+        }
+        Ok(parts)
+    }
+}
+
+fn keep_owners(metadata: &mut Value) {
+    let annotations = metadata
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut);
+    if let Some(annotations) = annotations {
+        annotations.retain(|key, _| is_kept(key));
+    }
+}
+
+/// Only a HelmRelease has `values` among its parts.
+fn keep_values(spec: &mut Value, paths: &[String]) {
+    let Some(spec) = spec.as_object_mut() else {
+        return;
+    };
+    let Some(values) = spec.remove("values") else {
+        return;
+    };
+    let mut kept = Map::new();
+    for path in paths {
+        let keys: Vec<&str> = path.split('.').collect();
+        if let Some(scalar) = scalar_at(&values, &keys) {
+            put(&mut kept, &keys, scalar.clone());
+        }
+    }
+    if !kept.is_empty() {
+        spec.insert("values".to_owned(), Value::Object(kept));
+    }
+}
+
+/// Returns the text or number at a path. A map there is no version, and may hold anything.
+fn scalar_at<'a>(values: &'a Value, keys: &[&str]) -> Option<&'a Value> {
+    let mut value = values;
+    for key in keys {
+        value = value.get(key)?;
+    }
+    (value.is_string() || value.is_number()).then_some(value)
+}
+
+fn put(map: &mut Map<String, Value>, keys: &[&str], value: Value) {
+    match keys {
+        [] => {}
+        [last] => {
+            map.insert((*last).to_owned(), value);
+        }
+        [first, rest @ ..] => {
+            let below = map.entry(*first).or_insert_with(|| json!({}));
+            if let Some(below) = below.as_object_mut() {
+                put(below, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parts(api_version: &str, kind: &str, object: &Value, values: &[&str]) -> Value {
+        let head = Head {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+        };
+        let values: Vec<String> = values.iter().map(|path| (*path).to_owned()).collect();
+        head.parts(&object.to_string(), &values).unwrap()
+    }
+
+    #[test]
+    fn schemas_environments_and_copies_stay_behind() {
+        let crd = json!({"metadata": {"name": "a", "managedFields": [1], "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": "s3cr3t", "fluxkeep.io/allow": "x"}},
+            "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"x": 1}}]},
+            "status": {"storedVersions": ["v1"], "conditions": []}});
+        assert_eq!(
+            parts(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                &crd,
+                &[]
+            ),
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": "x"}},
+                "spec": {"group": "g", "versions": [
+                    {"name": "v1", "served": true, "storage": true, "schema": {}}]},
+                "status": {"storedVersions": ["v1"]}})
+        );
+        let deployment = json!({"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "a"}},
+            "template": {"metadata": {"labels": {"app": "a", "role": "r"}, "annotations": {"b": "s3cr3t"}},
+                "spec": {"containers": [{"name": "m", "image": "i", "env": [{"value": "s3cr3t"}]}]}}}});
+        let text = parts("apps/v1", "Deployment", &deployment, &[]).to_string();
+        assert!(
+            text.contains("\"image\":\"i\"") && text.contains("\"role\":\"r\""),
+            "{text}"
+        );
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+
+    #[test]
+    fn a_helm_releases_values_stay_behind_but_for_a_version() {
+        let release = json!({"metadata": {"name": "a"}, "spec": {"suspend": true, "values": {
+            "password": "s3cr3t", "flux": {"version": "2.4.0", "token": "s3cr3t"},
+            "map": {"password": "s3cr3t"}, "cli": {"tag": ["s3cr3t"]}}}});
+        let paths = ["flux.version", "map", "cli.tag", "none"];
+        let parts = parts("helm.toolkit.fluxcd.io/v2", "HelmRelease", &release, &paths);
+        assert_eq!(
+            parts.pointer("/spec"),
+            Some(&json!({"suspend": true, "values": {"flux": {"version": "2.4.0"}}}))
+        );
+    }
+
+    #[test]
+    fn an_item_that_is_no_map_is_refused_without_its_value() {
+        let head = Head {
+            api_version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+        };
+        for text in ["\"s3cr3t\"", "[\"s3cr3t\"]", "{\"s3cr3t\": "] {
+            let why = head.parts(text, &[]).unwrap_err();
+            assert!(!why.contains("s3cr3t"), "{why}");
+        }
+    }
+}
