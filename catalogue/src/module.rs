@@ -84,7 +84,7 @@ fn go(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
         .current_dir(std::env::temp_dir())
         .env("GOFLAGS", "-mod=mod");
     let output = command.output().context("running go; is it installed?")?;
-    if output.stdout.is_empty() && arguments.first() == Some(&"mod") {
+    if output.stdout.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("running go {}: {}", arguments.join(" "), said.trim());
     }

@@ -19,7 +19,7 @@ pub(crate) fn review(answer: &Answer) {
             tracing::warn!(door, uid, reason, "review not readable");
         }
         Outcome::Amended => {
-            let object = envelope.map(ToString::to_string);
+            let object = envelope.map(tracing::field::display);
             tracing::info!(door, uid, user, added = FIELD, object, "review amended");
         }
         Outcome::Judged(decision) => {
