@@ -204,10 +204,7 @@ fn storage(definition: &Definition) -> Option<Problem> {
 fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
     let is_bare =
         |definition: &Definition| definition.versions.iter().all(|version| !version.schema);
-    // Snapshots hold no schemas, so a snapshot judged against itself would fail here. Only a copy
-    // of a live CRD has `status.storedVersions`.
-    let is_copy = is_bare(definition) && live.is_some() && !definition.stored.is_empty();
-    if definition.preserves_unknown || is_copy {
+    if definition.preserves_unknown {
         return Vec::new();
     }
     let mut problems = Vec::new();

@@ -171,7 +171,7 @@ proptest! {
             );
             let answer = review.answer(&facts);
             prop_assert_eq!(answer.outcome.name(), "refuse");
-            prop_assert_eq!(asked.door, answer.door());
+            prop_assert_eq!(asked.door(), answer.door());
             prop_assert_eq!(asked.body, answer.body);
         }
     }
