@@ -311,7 +311,7 @@ fn three_definitions_that_drop_versions_are_named_in_one_message_with_the_first_
     assert!(first.contains("objects stored as v1beta1, "), "{first}");
     assert!(
         command.starts_with("c=alerts.notification.toolkit.fluxcd.io t=$(mktemp -d); ")
-            && command.ends_with("; false; }"),
+            && command.ends_with("; done"),
         "{command}"
     );
     assert_eq!(
