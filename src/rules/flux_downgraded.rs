@@ -51,9 +51,20 @@ fn check(case: &Case<'_>) -> Found {
     let (level, why) = weighed(case, offered);
     let message = format!("{} would replace the running {running}; {why}", target.flux);
     let remedy = format!("Install a release of {running} or newer");
-    Ok(vec![
-        Finding::about(target.object, &target.path, message, remedy).at_most(level),
-    ])
+    let finding = Finding::about(target.object, &target.path, message, remedy).at_most(level);
+    if is_idle_elsewhere(case, target.object) {
+        return Ok(vec![finding.at_most(Level::Warn)]);
+    }
+    Ok(vec![finding])
+}
+
+/// True for a FluxInstance outside of the engine's namespaces that has applied no Flux. flux-operator
+/// takes the one in its own namespace alone, and whether it runs there cannot be seen.
+fn is_idle_elsewhere(case: &Case<'_>, object: &Object) -> bool {
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let instance = object.flux_instance();
+    instance.is_some_and(|instance| !instance.applied.holds_flux())
+        && !case.engine().is_home(namespace)
 }
 
 /// Weighs a move to an older Flux with these CRDs, and says why. `None`: CRDs unknown.

@@ -27,6 +27,7 @@ programs=(
   "helm-controller|helm-controller|github.com/fluxcd/helm-controller|"
   "go-yaml|go-yaml|.|"
   "kustomize-controller|kustomize-controller|github.com/fluxcd/kustomize-controller|"
+  "flux-operator|flux-operator|github.com/controlplaneio-fluxcd/flux-operator/cmd/operator|"
 )
 
 say() { printf 'control plane: %s\n' "$*" >&2; }
@@ -81,12 +82,35 @@ build() {
   if [[ ! -x $path ]]; then
     say "building $program (once; minutes)"
     local start=$SECONDS
+    if [[ $program == flux-operator ]]; then
+      complete "$module" "$path.source"
+      module=$path.source
+    fi
     (cd "$module" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $flags" -o "$path.partial" "$package") ||
       fail "building $program from $module failed; the lines above say why"
+    rm -rf "$path.source"
     mv "$path.partial" "$path"
     say "$program is built, in $((SECONDS - start)) s"
   fi
   exec {lock}>&-
+}
+
+# flux-operator embeds a web page that its Go module lacks, and go build changes nothing in the module cache. So it is built
+# from a copy with an empty page. Its CRDs and the manifests of every Flux that it installs stay beside the program.
+complete() {
+  local module=$1 source=$2 name=github.com/controlplaneio-fluxcd/flux-operator original
+  (cd "$module" && go mod download "$name") || fail "downloading $name failed"
+  original=$(cd "$module" && go list -m -f '{{.Dir}}' "$name")
+  rm -rf "$source" "${source%.source}.config"
+  mkdir -p "$source" "${source%.source}.config"
+  cp -r "$original/config/crd/bases" "${source%.source}.config/crds"
+  cp -r "$original/config/data" "${source%.source}.config/data"
+  cp -r "$original" "$source/operator"
+  cp "$module/go.mod" "$module/go.sum" "$source"
+  chmod -R u+w "$source" "${source%.source}.config"
+  mkdir -p "$source/operator/web/dist"
+  touch "$source/operator/web/dist/index.html"
+  (cd "$source" && go mod edit -replace "$name=./operator")
 }
 
 named() {

@@ -198,6 +198,21 @@ fn a_first_instance_over_a_newer_flux_is_judged_as_a_change_of_its_version_is() 
 }
 
 #[test]
+fn an_instance_elsewhere_only_warns_until_it_has_applied_a_flux() {
+    let elsewhere = |has_applied: bool| {
+        let mut object = instance(of_version("2.3.0"));
+        object["metadata"]["namespace"] = json!("apps");
+        if !has_applied {
+            object["status"] = Value::Null;
+        }
+        found("CREATE", Value::Null, object, &running("2.4.0"))
+    };
+    let path = "/spec/distribution/version";
+    assert_eq!(elsewhere(false), [format!("warned flux-downgraded {path}")]);
+    assert_eq!(elsewhere(true), [format!("refused flux-downgraded {path}")]);
+}
+
+#[test]
 fn what_says_nothing_of_the_version_is_not_judged_by_it() {
     // The images were patched by hand to the running version.
     let facts = running("2.4.0");

@@ -8,6 +8,7 @@
 mod account;
 mod cluster;
 mod credentials;
+mod flux_operator;
 mod helm;
 mod helm_controller;
 mod inventory;
@@ -20,6 +21,7 @@ mod wire;
 
 pub use cluster::{Cluster, eventually};
 pub use credentials::{Credentials, serving};
+pub use flux_operator::{FluxOperator, flux_instance};
 pub use helm::{Helm, said, umbrella};
 pub use helm_controller::{HelmController, helm_release};
 pub use inventory::Inventory;

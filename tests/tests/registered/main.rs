@@ -18,6 +18,7 @@ mod killed;
 mod mutation;
 mod nothing;
 mod objects;
+mod operator;
 mod stage;
 mod taken;
 mod told;
