@@ -6,6 +6,10 @@
 //! writes pass: Helm is half-way through a release whose record was judged.
 //!
 //! A restart, limits, arguments, an autoscaler and a newer image stop no controller.
+//!
+//! A CRD of Flux stops its controllers, too, if the version that they ask for is no longer served.
+
+mod definition;
 
 use crate::engine;
 use crate::finding::{Finding, Level};
@@ -19,11 +23,17 @@ use crate::rules::flux_downgraded;
 pub const RULE: Rule = Rule {
     id: "engine-disabled",
     level: Level::Enforce,
-    catches: "a change by hand that stops a controller of Flux, or moves it to an older Flux",
-    breaks: "an older controller cannot read what is stored; where nothing stored is lost, and where a \
-             controller is scaled to zero or paused, it only warns",
+    catches: "a change by hand that stops a controller of Flux or moves it to an older Flux, or a CRD of Flux \
+              whose storage version is not served",
+    breaks: "an older controller cannot read what is stored, and one whose API version is not served gets 404; \
+             where nothing stored is lost, and where a controller is scaled to zero or paused, it only warns",
     when: Moment::Done,
-    doors: &[Door::Engine],
+    doors: &[
+        Door::ReleaseRecord,
+        Door::Crd,
+        Door::Preflight,
+        Door::Engine,
+    ],
     needs: &[Need::Definitions, Need::ChartFlux],
     check,
 };
@@ -36,6 +46,9 @@ pub const SERVICES: [&str; 3] = [
 ];
 
 fn check(case: &Case<'_>) -> Found {
+    if case.request.door != Door::Engine {
+        return Ok(definition::unreadable(case));
+    }
     let is_update = case.request.operation == Operation::Update;
     if !is_update || case.request.writer.is_helm() {
         return Ok(Vec::new());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::answer;
+use fluxkeep::catalogue::Catalogue;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
 use fluxkeep::policy::Policy;
@@ -11,7 +12,7 @@ use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::flux::{Flux, Names};
 use fluxkeep_tests::updates::updates;
-use fluxkeep_tests::{Review, now, owned, record, redefined, stored};
+use fluxkeep_tests::{Review, definition, now, owned, record, redefined, stored};
 use serde_json::{Value, json};
 
 fn deployment(metadata: &Value) -> Value {
@@ -447,4 +448,140 @@ fn a_role_of_the_engine_may_not_lose_what_the_core_controllers_work_on() {
     assert_eq!(told(&empty), ["refused engine-rights-lost /rules"]);
     assert!(told(&role(&json!(["*"]))).is_empty());
     assert!(told(&role(&json!(["source.toolkit.fluxcd.io"]))).is_empty());
+}
+
+/// A CRD of Flux with these versions: name, served, storage.
+fn crd_of_flux(name: &str, versions: &[(&str, bool, bool)]) -> Value {
+    let mut object = definition(versions, &["v1"]);
+    let (plural, group) = name.split_once('.').unwrap();
+    object["metadata"]["name"] = json!(name);
+    object["spec"]["group"] = json!(group);
+    object["spec"]["names"] = json!({"plural": plural, "kind": "Bucket"});
+    object
+}
+
+/// What this rule finds, as `outcome path`.
+fn disabled(review: &Review<'_>, facts: &Facts) -> Vec<String> {
+    let findings = review.answer(facts).verdict.findings;
+    let own = findings.iter().filter(|one| one.rule == "engine-disabled");
+    own.map(|one| format!("{} {}", one.outcome().name(), one.path))
+        .collect()
+}
+
+const BUCKETS: &str = "buckets.source.toolkit.fluxcd.io";
+
+/// The review of a CRD's update by a person.
+fn edited_crd(old: Value, new: Value) -> Review<'static> {
+    Review {
+        user: "jane",
+        field_manager: "kubectl",
+        ..redefined(old, new)
+    }
+}
+
+#[test]
+fn the_version_that_flux_asks_for_stays_served_and_others_may_go() {
+    let facts = installed("2.4.0");
+    let both = |first: (&'static str, bool, bool), second: (&'static str, bool, bool)| {
+        crd_of_flux(BUCKETS, &[first, second])
+    };
+    let old = both(("v1", true, true), ("v1beta2", true, false));
+    let told = |new: Value| disabled(&edited_crd(old.clone(), new), &facts);
+    let unserved = || both(("v1", false, true), ("v1beta2", true, false));
+    assert_eq!(told(unserved()), ["refused /spec/versions/0/served"]);
+    for new in [
+        old.clone(),
+        both(("v1", true, true), ("v1beta2", false, false)),
+        // An upgrade that stores another version brings the controllers that ask for it.
+        both(("v1", false, false), ("v2", true, true)),
+    ] {
+        assert!(told(new.clone()).is_empty(), "{new}");
+    }
+    let mended = edited_crd(unserved(), old.clone());
+    assert!(disabled(&mended, &facts).is_empty());
+    let unchanged = edited_crd(unserved(), unserved());
+    assert!(disabled(&unchanged, &facts).is_empty());
+    let by_helm = Review {
+        field_manager: "helm",
+        ..edited_crd(old.clone(), unserved())
+    };
+    assert_eq!(
+        disabled(&by_helm, &facts),
+        ["warned /spec/versions/0/served"]
+    );
+    let release = stored(record(&unserved().to_string(), &[]));
+    let refused = ["refused /spec/versions/0/served"];
+    assert_eq!(disabled(&release, &facts), refused);
+}
+
+#[test]
+fn a_version_of_a_controller_that_is_optional_or_does_not_run_only_warns_and_a_strangers_passes() {
+    let facts = installed("2.4.0");
+    let told = |name: &str, facts: &Facts| {
+        let of = |served| crd_of_flux(name, &[("v1", served, true)]);
+        disabled(&edited_crd(of(true), of(false)), facts)
+    };
+    let [refused, warned] =
+        ["refused", "warned"].map(|word| vec![format!("{word} /spec/versions/0/served")]);
+    assert_eq!(
+        told("alerts.notification.toolkit.fluxcd.io", &facts),
+        refused
+    );
+    assert_eq!(
+        told("imagepolicies.image.toolkit.fluxcd.io", &facts),
+        warned
+    );
+    let some = Flux::release("2.4.0").installed(Names::Install);
+    let runs = |one: &&Value| one["metadata"]["name"] != "notification-controller";
+    let texts: Vec<_> = some.iter().filter(runs).map(Value::to_string).collect();
+    let without = Facts::of(objects(&texts.join("\n---\n"), None));
+    assert_eq!(
+        told("alerts.notification.toolkit.fluxcd.io", &without),
+        warned
+    );
+    assert!(told("widgets.example.org", &facts).is_empty());
+}
+
+#[test]
+fn a_conversion_webhook_on_a_crd_of_flux_is_told_and_a_strangers_passes() {
+    let facts = installed("2.4.0");
+    let with = |name: &str, versions: &[(&str, bool, bool)], strategy: &str| {
+        let mut object = crd_of_flux(name, versions);
+        object["spec"]["conversion"] = json!({"strategy": strategy});
+        if strategy == "Webhook" {
+            let service = json!({"namespace": "flux-system", "name": "nowhere"});
+            object["spec"]["conversion"]["webhook"] = json!({"clientConfig": {"service": service},
+                "conversionReviewVersions": ["v1"]});
+        }
+        object
+    };
+    let two = [("v1", true, true), ("v1beta2", true, false)];
+    let told = |name, versions: &[(&str, bool, bool)], from, to| {
+        let (old, new) = (with(name, versions, from), with(name, versions, to));
+        disabled(&edited_crd(old, new), &facts)
+    };
+    assert_eq!(
+        told(BUCKETS, &two, "None", "Webhook"),
+        ["warned /spec/conversion"]
+    );
+    assert!(told(BUCKETS, &two, "Webhook", "Webhook").is_empty());
+    assert!(told(BUCKETS, &two, "Webhook", "None").is_empty());
+    assert!(told(BUCKETS, &two[..1], "None", "Webhook").is_empty());
+    assert!(told("widgets.example.org", &two, "None", "Webhook").is_empty());
+}
+
+#[test]
+fn every_release_of_flux_serves_the_version_that_it_stores() {
+    for release in Catalogue::built_in().releases() {
+        for crd in &release.crds {
+            let definition = crd.definition();
+            let storage = definition.storage().unwrap();
+            assert!(
+                definition.serves(storage),
+                "{} {}",
+                release.version,
+                crd.name
+            );
+        }
+    }
 }

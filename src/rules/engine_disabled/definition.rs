@@ -1,0 +1,92 @@
+//! A CRD of Flux that its controllers can no longer read through the apiserver.
+
+use crate::crd::{Definition, Version};
+use crate::engine::{self, Part};
+use crate::finding::{Finding, Level};
+use crate::object::Object;
+use crate::request::Door;
+use crate::rule::Case;
+
+/// The findings for every CRD of Flux that is written over a live one.
+pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (new, live) in case.rewritten() {
+        let is_flux = case.engine().part(live) == Some(Part::Definition);
+        let Some((now, was)) = new.definition().zip(live.definition()) else {
+            continue;
+        };
+        if is_flux {
+            findings.extend(unserved(case, new, now, was));
+            findings.extend(converted(case, new, now, was));
+        }
+    }
+    findings
+}
+
+/// The storage version, which stays that and is no longer served. Flux's controllers ask for the
+/// version that their release stores. A release that moves the storage version brings controllers
+/// that ask for the new one.
+fn unserved(
+    case: &Case<'_>,
+    object: &Object,
+    now: &Definition,
+    was: &Definition,
+) -> Option<Finding> {
+    let version = now.storage()?;
+    if was.storage() != Some(version) || !was.serves(version) || now.serves(version) {
+        return None;
+    }
+    let place = now.place(version)?;
+    let message = format!(
+        "{version} would no longer be served, and Flux's controllers ask for it: they get 404 and stop"
+    );
+    let remedy = format!("Leave served: true on {version}");
+    let path = format!("/spec/versions/{place}/served");
+    let finding = Finding::about(object, &path, message, remedy);
+    let is_half_way = case.request.door == Door::Crd && case.request.writer.is_helm();
+    let level = if is_half_way || !is_in_use(case, &now.group) {
+        Level::Warn
+    } else {
+        Level::Enforce
+    };
+    Some(finding.with_value(version.to_owned()).at_most(level))
+}
+
+/// False if the group is that of an optional controller, or of one that does not run beside others.
+fn is_in_use(case: &Case<'_>, group: &str) -> bool {
+    let first = group.split('.').next().unwrap_or_default();
+    let controller = format!("{first}-controller");
+    let (running, _) = case.facts.controllers(case.engine());
+    engine::CORE.contains(&controller.as_str())
+        && (running.is_empty() || running.contains(&controller.as_str()))
+}
+
+/// A conversion webhook on a CRD of Flux, which has none. It warns: the change is undone with one
+/// command. A release's is `crd-invalid`'s.
+fn converted(
+    case: &Case<'_>,
+    object: &Object,
+    now: &Definition,
+    was: &Definition,
+) -> Option<Finding> {
+    let is_new = calls_webhook(now) && !calls_webhook(was);
+    let has_several = now.versions.iter().filter(|one| is_known(one)).count() > 1;
+    if case.request.door != Door::Crd || !is_new || !has_several {
+        return None;
+    }
+    let message = "a webhook would convert its objects, and Flux brings none: unless somebody answers there, \
+                   every request in another version than the stored one fails"
+        .to_owned();
+    let remedy = "Leave spec.conversion.strategy: None".to_owned();
+    let finding = Finding::about(object, "/spec/conversion", message, remedy);
+    Some(finding.at_most(Level::Warn))
+}
+
+fn is_known(version: &Version) -> bool {
+    version.served || version.storage
+}
+
+fn calls_webhook(definition: &Definition) -> bool {
+    let conversion = definition.conversion.as_deref();
+    conversion.is_some_and(|conversion| conversion.strategy.as_deref() == Some("Webhook"))
+}
