@@ -2,6 +2,8 @@
 
 mod instance;
 
+pub(crate) use instance::is_moved;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 

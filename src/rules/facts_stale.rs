@@ -8,6 +8,7 @@
 //! not be seen. Only an administrator writes CRDs, so no tenant can cause this. Other unread
 //! objects refuse no release: the rules that compare with them abstain.
 
+use crate::applier::is_paused;
 use crate::engine::Part;
 use crate::facts::Heard;
 use crate::finding::{Finding, Level};
@@ -23,7 +24,12 @@ pub const RULE: Rule = Rule {
     catches: "a release of the engine that would be judged by facts of the cluster that are too old or unreadable",
     breaks: "whether Flux survives it cannot be known; what is about other releases only warns",
     when: Moment::Unknown,
-    doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Engine],
+    doors: &[
+        Door::HelmRelease,
+        Door::FluxInstance,
+        Door::ReleaseRecord,
+        Door::Engine,
+    ],
     needs: &[],
     check,
 };
@@ -34,6 +40,7 @@ fn check(case: &Case<'_>) -> Found {
     };
     let about = match case.request.door {
         Door::HelmRelease => intent(case),
+        Door::FluxInstance => version(case),
         Door::ReleaseRecord => release(case),
         _ => deletion(case),
     };
@@ -77,6 +84,27 @@ fn intent<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
         Level::Warn
     };
     acts(object).then_some((object, level))
+}
+
+/// The version of a FluxInstance is held against the Flux that runs. What it takes away stands in the
+/// FluxInstance itself, and is judged without facts. The first one may be what brings Flux into the
+/// cluster at all, so it passes with a warning where no Flux was seen yet.
+fn version<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
+    let change = case.change()?;
+    let object = change.new.as_ref()?;
+    let instance = object.flux_instance()?;
+    if is_paused(object) || !target_flux::is_moved(case, object) {
+        return None;
+    }
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let is_engines = case.engine().is_home(namespace) || instance.applied.holds_flux();
+    let runs = change.old.is_some() || case.facts.engine(case.engine()).next().is_some();
+    let level = if is_engines && runs {
+        Level::Enforce
+    } else {
+        Level::Warn
+    };
+    Some((object, level))
 }
 
 fn release<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {

@@ -65,7 +65,7 @@ fn is_exact(text: &str) -> bool {
 }
 
 /// True if a change writes another version, or resumes a paused FluxInstance.
-fn is_moved(case: &Case<'_>, object: &Object) -> bool {
+pub(crate) fn is_moved(case: &Case<'_>, object: &Object) -> bool {
     let Some(old) = case.change().and_then(|change| change.old.as_ref()) else {
         return true;
     };

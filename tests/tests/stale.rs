@@ -1,7 +1,7 @@
 //! Stale facts: requests about the engine are refused, and others pass with a warning. Requests
 //! that need no facts are judged as usual.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::{Answer, answer};
 use fluxkeep::facts::Facts;
@@ -31,6 +31,27 @@ fn helm_release(spec: &Value) -> Review<'static> {
         kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
         resource: "helmreleases",
         object,
+        ..Review::default()
+    }
+}
+
+/// The `spec` of a FluxInstance.
+fn version(version: &str) -> Value {
+    json!({"distribution": {"version": version, "registry": "ghcr.io/fluxcd"}})
+}
+
+/// The update of a FluxInstance, or its creation.
+fn flux_instance(namespace: &str, from: Option<Value>, to: Value) -> Review<'static> {
+    let object = |spec: Value| {
+        json!({"apiVersion": "fluxcd.controlplane.io/v1", "kind": "FluxInstance",
+            "metadata": {"name": "flux", "namespace": namespace}, "spec": spec})
+    };
+    Review {
+        kind: "fluxcd.controlplane.io/v1/FluxInstance",
+        resource: "fluxinstances",
+        operation: if from.is_some() { "UPDATE" } else { "CREATE" },
+        object: object(to),
+        old: from.map_or(Value::Null, object),
         ..Review::default()
     }
 }
@@ -73,7 +94,7 @@ fn what_needs_facts_is_refused_where_it_is_about_the_engine_and_warned_of_elsewh
 
 /// The review, its decision, and whether `facts-stale` is among the findings.
 #[allow(clippy::too_many_lines)] // A table.
-fn cases() -> [(&'static str, Review<'static>, &'static str, bool); 9] {
+fn cases() -> [(&'static str, Review<'static>, &'static str, bool); 14] {
     let engine =
         json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}, "releaseName": "flux"});
     let stranger = json!({"chart": {"spec": {"chart": "nginx"}}});
@@ -117,6 +138,46 @@ fn cases() -> [(&'static str, Review<'static>, &'static str, bool); 9] {
             true,
         ),
         (
+            "another version of Flux",
+            flux_instance("flux-system", Some(version("2.4.x")), version("2.x")),
+            "refuse",
+            true,
+        ),
+        (
+            "a first FluxInstance over a Flux that runs",
+            flux_instance("flux-system", None, version("2.x")),
+            "refuse",
+            true,
+        ),
+        (
+            "a FluxInstance beside the engine's namespaces",
+            flux_instance("apps", None, version("2.x")),
+            "warn",
+            true,
+        ),
+        (
+            "a FluxInstance with more components",
+            flux_instance("flux-system", Some(version("2.x")), {
+                let mut spec = version("2.x");
+                spec["components"] = json!(["source-controller", "image-reflector-controller"]);
+                spec
+            }),
+            "allow",
+            false,
+        ),
+        (
+            "a FluxInstance that is paused",
+            {
+                let mut review =
+                    flux_instance("flux-system", Some(version("2.x")), version("2.3.x"));
+                let paused = json!({"fluxcd.controlplane.io/reconcile": "disabled"});
+                review.object["metadata"]["annotations"] = paused;
+                review
+            },
+            "allow",
+            false,
+        ),
+        (
             "a controller deleted",
             deletion("apps/v1/Deployment", "flux-system", "helm-controller"),
             "refuse",
@@ -157,6 +218,14 @@ fn a_cluster_that_was_never_read_is_not_known_and_one_that_was_heard_lately_is()
     };
     assert!(text(None).contains("customresourcedefinitions were never read"));
     assert!(!text(Some(now())).contains(facts_stale::RULE.id));
+}
+
+#[test]
+fn a_first_flux_instance_passes_with_a_warning_where_no_flux_was_seen() {
+    let facts = Facts::default().as_heard(heard(None));
+    let first = flux_instance("flux-system", None, version("2.x"));
+    let answer = first.answer(&facts);
+    assert_eq!(said(&answer), ("warn", vec![facts_stale::RULE.id]));
 }
 
 #[test]
