@@ -246,7 +246,11 @@ async fn look_again(mut upkeep: Upkeep, limits: Limits) {
 
 /// Runs forever, even without a registration or an authority. The custodian looks after each look
 /// of the keeper, since a restored registration carries no bundle.
-async fn look_after(mut keeper: Option<Keeper>, mut custodian: Option<Custodian>, limits: Limits) {
+pub(crate) async fn look_after(
+    mut keeper: Option<Keeper>,
+    mut custodian: Option<Custodian>,
+    limits: Limits,
+) {
     let (mut registration, mut certificates) = (ticks(limits.keep), ticks(limits.tick));
     let changed = keeper.as_ref().map(Keeper::changed).unwrap_or_default();
     loop {

@@ -6,16 +6,18 @@ use std::pin::pin;
 use fluxkeep_cluster::reason;
 use futures_util::StreamExt;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, WatchParams};
-use kube::core::Selector;
+use kube::core::{Selector, WatchEvent};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
+use super::changes::Changes;
 use super::manifest::{Manifest, Reference, is_as, kinds, mend};
 use super::{LABELS, NAME};
 
 /// Duration of a watch in seconds. The apiserver itself ends watches after five minutes or later.
 const WATCHED: u32 = 290;
+/// The resource version of an object of which nothing was seen: a watch begins with what is there.
+pub(super) const UNSEEN: &str = "0";
 
 /// The result for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,17 +181,39 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Notifies on each change of an object, and at once if the object exists. Returns when the
-    /// apiserver ends or refuses the watch.
-    pub(super) async fn watch(&self, reference: &Reference, changed: &Notify) {
+    /// Watches an object until the apiserver ends or refuses the watch. Adds the object to `changes` on
+    /// each change. `version` is the resource version that was seen last.
+    ///
+    /// The object is also added if the apiserver knows no such version or refuses the watch, since it
+    /// may have changed unseen.
+    pub(super) async fn watch(
+        &self,
+        reference: &Reference,
+        version: &mut String,
+        changes: &Changes,
+    ) {
         let only = format!("metadata.name={}", reference.name);
         let params = WatchParams::default().fields(&only).timeout(WATCHED);
-        let Ok(events) = self.api(reference).watch_metadata(&params, "0").await else {
-            return;
-        };
+        let api = self.api(reference);
+        let opened = api.watch_metadata(&params, version).await;
+        if opened.is_err() || version == UNSEEN {
+            UNSEEN.clone_into(version);
+            changes.add(reference);
+        }
+        let Ok(events) = opened else { return };
         let mut events = pin!(events);
-        while let Some(Ok(_)) = events.next().await {
-            changed.notify_one();
+        while let Some(Ok(event)) = events.next().await {
+            let (seen, is_change) = match event {
+                WatchEvent::Added(object)
+                | WatchEvent::Modified(object)
+                | WatchEvent::Deleted(object) => (object.metadata.resource_version, true),
+                WatchEvent::Bookmark(mark) => (Some(mark.metadata.resource_version), false),
+                WatchEvent::Error(_) => (None, true),
+            };
+            *version = seen.unwrap_or_else(|| UNSEEN.to_owned());
+            if is_change {
+                changes.add(reference);
+            }
         }
     }
 

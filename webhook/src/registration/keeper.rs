@@ -1,9 +1,9 @@
 //! Keeps the registration as wanted: restores objects that were deleted or changed by hand.
 //!
-//! A watch follows each object by name, so idle time costs no requests. If a watch fails, the
-//! object is read every ten seconds.
+//! A watch follows each object by name. The keeper reads an object when it changes, so idle time costs
+//! no requests. If a watch fails, its object is read every ten seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::apply::UNSEEN;
+use super::changes::Changes;
 use super::claim::{Turn, borne, turn};
 use super::manifest::is_as;
 use super::{Cluster, Done, Error, Known, Manifest, Reference, Registration, references};
@@ -20,8 +22,10 @@ use crate::state::{State, now};
 
 /// Limit for a whole look: a healthy apiserver answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Interval between looks without events, in case an event was lost.
-const SELDOM: Duration = Duration::from_mins(1);
+/// Interval between looks at all objects, in case an event was lost.
+const SELDOM: Duration = Duration::from_mins(5);
+/// Longest wait for the first facts.
+const FACTS: Duration = Duration::from_mins(1);
 /// Interval between a write and the next look, and between looks while the first facts are missing.
 const REST: Duration = Duration::from_millis(500);
 /// Pause between watches, and so between looks if no watch is possible.
@@ -63,12 +67,16 @@ pub(crate) struct Keeper {
     /// apiserver may add defaults that this version does not know.
     insisted: BTreeMap<String, String>,
     watches: JoinSet<()>,
-    changed: Arc<Notify>,
+    changes: Changes,
+    /// Objects for the next look, each as its reference is displayed.
+    pending: BTreeSet<String>,
+    /// The mark that the registration bore at the last look.
+    borne: Option<String>,
     known: Known,
     begun: Instant,
     /// The time of this server's last write.
     wrote: Option<Instant>,
-    /// The time of the next look without an event.
+    /// The time of the next look at all objects.
     next: Instant,
     /// The last logged failure.
     told: String,
@@ -86,7 +94,9 @@ impl Keeper {
             outdated: Vec::new(),
             insisted: BTreeMap::new(),
             watches: JoinSet::new(),
-            changed: Arc::default(),
+            changes: Changes::default(),
+            pending: BTreeSet::new(),
+            borne: None,
             known: Known::default(),
             begun: Instant::now(),
             wrote: None,
@@ -97,7 +107,7 @@ impl Keeper {
 
     /// Notified whenever a registered object changes.
     pub(crate) fn changed(&self) -> Arc<Notify> {
-        self.changed.clone()
+        self.changes.signal()
     }
 
     /// Looks after an event. The look is delayed after a recent write, so that two servers in
@@ -110,23 +120,38 @@ impl Keeper {
         }
     }
 
-    /// Looks if the wanted manifests changed, the last look failed, or no event came for long.
+    /// Looks if the wanted manifests changed, an object is still pending, the last look failed, or all
+    /// objects are due.
     pub(crate) async fn tick(&mut self) {
         if !self.is_ready() {
             return self.wait();
         }
         let is_new = self.wants() != self.wanted;
-        if is_new || !self.told.is_empty() || Instant::now() >= self.next {
+        let is_left = !self.pending.is_empty() || !self.told.is_empty();
+        if is_new || is_left || Instant::now() >= self.next {
             self.look().await;
         }
     }
 
-    /// Looks once and restores differences. A failure is counted, logged unless it repeats the
-    /// last, and retried by the next look.
-    pub(crate) async fn look(&mut self) {
-        self.next = Instant::now() + SELDOM;
+    /// Looks once at the pending objects and restores differences. A failure is counted, logged unless it
+    /// repeats the last, and retried by the next look.
+    async fn look(&mut self) {
         let wanted = self.wants();
         self.want(wanted);
+        let changed = self.changes.take();
+        for manifest in &self.wanted {
+            let object = manifest.reference.to_string();
+            if changed.contains(&object) {
+                self.pending.insert(object);
+            }
+        }
+        if Instant::now() >= self.next {
+            self.next = Instant::now() + SELDOM;
+            self.look_at_all();
+        }
+        if self.pending.is_empty() && self.outdated.is_empty() && self.told.is_empty() {
+            return;
+        }
         let silence = format!("the apiserver did not answer within {PATIENCE:?}");
         let looked = timeout(PATIENCE, self.bring()).await;
         let told = match looked {
@@ -158,16 +183,16 @@ impl Keeper {
     }
 
     fn wait(&self) {
-        let changed = self.changed.clone();
+        let signal = self.changes.signal();
         tokio::spawn(async move {
             sleep(REST).await;
-            changed.notify_one();
+            signal.notify_one();
         });
     }
 
     /// True if the facts are complete, or `SELDOM` has passed since the start.
     fn is_ready(&self) -> bool {
-        self.state.source().pending().is_empty() || self.begun.elapsed() >= SELDOM
+        self.state.source().pending().is_empty() || self.begun.elapsed() >= FACTS
     }
 
     /// Sets the wanted manifests and watches them.
@@ -190,26 +215,47 @@ impl Keeper {
             .map(|manifest| manifest.reference.clone());
         let known = before.chain(references(&self.state.policy()));
         self.outdated = known.filter(|reference| !is_wanted(reference)).collect();
+        for manifest in &wanted {
+            if !self.wanted.contains(manifest) {
+                let object = manifest.reference.to_string();
+                self.insisted.remove(&object);
+                self.pending.insert(object);
+            }
+        }
+        let named = |manifests: &[Manifest]| {
+            let names = manifests.iter().map(|manifest| manifest.reference.clone());
+            names.collect::<Vec<_>>()
+        };
+        let are_others = named(&wanted) != named(&self.wanted);
         self.wanted = wanted;
-        self.watch();
+        if are_others {
+            self.metrics.forget_differences();
+            self.look_at_all();
+            self.watch();
+        }
     }
 
     fn watch(&mut self) {
         self.watches = JoinSet::new();
         for manifest in &self.wanted {
-            let (cluster, changed) = (self.kept.cluster.clone(), self.changed.clone());
+            let (cluster, changes) = (self.kept.cluster.clone(), self.changes.clone());
             let reference = manifest.reference.clone();
             self.watches.spawn(async move {
+                let mut version = UNSEEN.to_owned();
                 loop {
-                    cluster.watch(&reference, &changed).await;
+                    cluster.watch(&reference, &mut version, &changes).await;
                     sleep(AGAIN).await;
-                    changed.notify_one();
                 }
             });
         }
     }
 
-    /// Brings each object up to date, even if another fails. Returns the first failure.
+    fn look_at_all(&mut self) {
+        let all = self.wanted.iter().map(|one| one.reference.to_string());
+        self.pending = all.collect();
+    }
+
+    /// Brings each pending object up to date, even if another fails. Returns the first failure.
     async fn bring(&mut self) -> Result<(), Error> {
         let Some(first) = self.wanted.last().cloned() else {
             return Ok(());
@@ -217,12 +263,20 @@ impl Keeper {
         // The object with the mark decides for all, so it is read and claimed first.
         let lives = self.kept.cluster.live(&first.reference).await?;
         let own = borne(&first.body).unwrap_or_default();
-        let turn = turn(own, lives.as_ref().and_then(borne), self.claimed);
-        self.metrics.forget_differences();
+        let bears = lives.as_ref().and_then(borne).map(str::to_owned);
+        let turn = turn(own, bears.as_deref(), self.claimed);
+        if turn == Turn::Claim || bears != self.borne {
+            self.look_at_all();
+        }
+        self.borne = bears;
         let mut result = self.one(&first, lives, turn).await;
-        self.claimed |= turn != Turn::Leave && result.is_ok();
+        if turn != Turn::Leave && result.is_ok() {
+            self.claimed = true;
+            self.borne = Some(own.to_owned());
+        }
         for manifest in self.wanted.clone() {
-            if manifest.reference != first.reference {
+            let is_pending = self.pending.contains(&manifest.reference.to_string());
+            if is_pending && manifest.reference != first.reference {
                 let live = self.kept.cluster.live(&manifest.reference).await;
                 let done = match live {
                     Ok(live) => self.one(&manifest, live, turn).await,
@@ -252,6 +306,7 @@ impl Keeper {
             && !insists;
         self.metrics.differs(&object, differs);
         if !differs || turn == Turn::Leave {
+            self.pending.remove(&object);
             return Ok(());
         }
         let done = self.kept.cluster.write(manifest, live.as_ref()).await;
@@ -261,6 +316,7 @@ impl Keeper {
             self.insisted.insert(object.clone(), version);
         }
         self.note(done, &manifest.reference)?;
+        self.pending.remove(&object);
         self.metrics.differs(&object, false);
         Ok(())
     }
@@ -293,3 +349,6 @@ fn version(live: &Value) -> Option<String> {
     let version = live.pointer("/metadata/resourceVersion")?;
     version.as_str().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@
 mod applier;
 mod apply;
 mod cel;
+mod changes;
 mod claim;
 mod command;
 mod configuration;

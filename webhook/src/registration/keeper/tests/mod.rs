@@ -1,0 +1,160 @@
+//! Keepers at an apiserver that answers as the real one does, by a clock that is moved.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod apiserver;
+
+use std::collections::BTreeMap;
+
+use fluxkeep::policy::Policy;
+use fluxkeep::policy_file;
+use fluxkeep_cluster::Snapshot;
+use serde_json::json;
+use tokio::spawn;
+
+use self::apiserver::Apiserver;
+use super::*;
+use crate::registration::Address;
+use crate::server::look_after;
+use crate::settings::Limits;
+
+const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
+
+/// The object that bears the mark.
+fn marked() -> String {
+    format!("{GROUP}/validatingwebhookconfigurations/fluxkeep")
+}
+
+fn policies() -> String {
+    format!("{GROUP}/validatingadmissionpolicies/engine-deleted.fluxkeep.io")
+}
+
+fn policy(text: &str) -> Policy {
+    policy_file::read(text, now()).unwrap()
+}
+
+/// Starts a server's keeper; its state.
+fn keep(apiserver: &Apiserver, policy: Policy) -> Arc<State> {
+    let source = Arc::new(Snapshot::of(Vec::new()));
+    let state = Arc::new(State::new(source, policy));
+    let registration = Registration {
+        address: Address::Url("https://here".to_owned()),
+        authority: None,
+        releases: Vec::new(),
+    };
+    let kept = Kept {
+        cluster: apiserver.cluster(),
+        registration,
+    };
+    let keeper = Keeper::new(kept, state.clone(), Arc::default());
+    spawn(look_after(Some(keeper), None, Limits::default()));
+    state
+}
+
+/// Lets the clock pass, and everything happen until then.
+async fn pass(time: Duration) {
+    sleep(time).await;
+}
+
+fn counts<const N: usize>(counts: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    let owned = counts.map(|(method, count)| (method.to_owned(), count));
+    BTreeMap::from(owned)
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nothing_changes_each_object_is_read_every_five_minutes_and_nothing_is_written() {
+    let apiserver = Apiserver::default();
+    keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    let objects = apiserver.objects();
+    apiserver.asked();
+    pass(Duration::from_mins(20)).await;
+    // Each watch lasts ten seconds less than five minutes, and the next begins nine seconds later.
+    let four_each = objects.len() * 4;
+    let asked = counts([("GET", four_each), ("WATCH", four_each)]);
+    assert_eq!(apiserver.asked(), asked);
+    assert_eq!(apiserver.objects(), objects);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_by_hand_is_put_back_within_a_second_by_one_write_and_four_reads() {
+    let apiserver = Apiserver::default();
+    keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    let before = apiserver.objects()[&policies()]["spec"].clone();
+    apiserver.asked();
+    apiserver.change(&policies(), |policy| {
+        policy["spec"]["matchConditions"] = json!([{"name": "never", "expression": "false"}]);
+    });
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(apiserver.objects()[&policies()]["spec"], before);
+    // The object and the one with the mark, after the change and after what was put back.
+    assert_eq!(apiserver.asked(), counts([("GET", 4), ("PATCH", 1)]));
+    apiserver.delete(&policies());
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(apiserver.objects()[&policies()]["spec"], before);
+    assert_eq!(apiserver.asked(), counts([("GET", 4), ("PATCH", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_while_no_watch_is_open_is_put_back_within_a_tick() {
+    for is_forgotten in [false, true] {
+        let apiserver = Apiserver::default();
+        keep(&apiserver, Policy::default());
+        pass(Duration::from_mins(1)).await;
+        apiserver.asked();
+        apiserver.cut();
+        apiserver.delete(&policies());
+        if is_forgotten {
+            apiserver.delete(&marked());
+            apiserver.forget();
+        }
+        pass(Duration::from_secs(10)).await;
+        assert!(apiserver.objects().contains_key(&policies()));
+        if is_forgotten {
+            assert!(apiserver.objects().contains_key(&marked()));
+        } else {
+            let asked = apiserver.asked();
+            assert_eq!((asked["GET"], asked["PATCH"]), (4, 1));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_servers_that_want_different_things_one_reads_what_changes_and_writes_nothing() {
+    let apiserver = Apiserver::default();
+    keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    keep(&apiserver, policy("levels: {engine-label-removed: warn}"));
+    pass(Duration::from_mins(1)).await;
+    let objects = apiserver.objects();
+    apiserver.asked();
+    apiserver.change(&policies(), |policy| {
+        policy["spec"]["failurePolicy"] = json!("Ignore")
+    });
+    pass(Duration::from_mins(1)).await;
+    assert_eq!(
+        apiserver.objects()[&policies()]["spec"],
+        objects[&policies()]["spec"]
+    );
+    assert_eq!(apiserver.asked(), counts([("GET", 8), ("PATCH", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_apiserver_adds_of_its_own_keeps_no_changed_policy_away() {
+    let apiserver = Apiserver::default();
+    let state = keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    apiserver.becomes_newer();
+    apiserver.change(&marked(), |_| ());
+    pass(Duration::from_mins(1)).await;
+    let before = apiserver.objects()[&marked()].clone();
+    assert_eq!(before["webhooks"][0]["newer"], "default");
+    state.adopt(policy("levels: {engine-label-removed: warn}"));
+    pass(Duration::from_mins(1)).await;
+    let mark = |object: &Value| borne(object).unwrap().to_owned();
+    assert_ne!(mark(&apiserver.objects()[&marked()]), mark(&before));
+    apiserver.asked();
+    pass(Duration::from_mins(1)).await;
+    assert_eq!(apiserver.asked(), BTreeMap::new(), "it insists no more");
+}
