@@ -10,7 +10,6 @@
 pub mod admission;
 pub mod adoption;
 pub mod applier;
-mod blocks;
 pub mod catalogue;
 pub mod crd;
 pub mod engine;
@@ -33,7 +32,6 @@ pub mod request;
 pub mod rule;
 pub mod rules;
 pub mod target_flux;
-pub mod threads;
 pub mod verdict;
 
 pub use fluxkeep_yaml as yaml;

@@ -1,15 +1,14 @@
 //! Objects of a stream of documents: a rendered manifest, a snapshot, a record's manifest.
 
-mod gather;
 mod list;
 
-pub use gather::{PIECE, Unfit, gather};
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{Flaw, Head, Kind, List, Object, Source, object};
-use crate::threads::Crew;
 use crate::yaml::{self, Document, Unread, json, shape};
 
 /// Cluster-scoped kinds that fluxkeep identifies by name.
@@ -48,10 +47,10 @@ pub struct Reading<'a> {
 /// # Errors
 /// At the first unreadable document, with its place in the stream.
 pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
-    Ok(find(text, reading)?
-        .into_iter()
-        .map(|found| found.object)
-        .collect())
+    match find(text, reading) {
+        Ok(found) => Ok(found.into_iter().map(|found| found.object).collect()),
+        Err(failed) => Err(failed.unread),
+    }
 }
 
 /// An object and its place in the stream.
@@ -67,25 +66,42 @@ pub struct Found<'a> {
     pub object: Object,
 }
 
+/// An unreadable document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("document {number}, {unread}")]
+pub struct UnreadDocument {
+    /// The document, counted as [`Found::number`].
+    pub number: usize,
+    /// Where in the stream, and why.
+    pub unread: Unread,
+}
+
 /// Like [`read`], with the place of each object.
 ///
 /// # Errors
-/// Like [`read`].
-pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, Unread> {
-    gather(
-        gather::pieces(text.as_bytes()).map(Ok),
-        reading,
-        &Crew::default(),
-    )
-    .map_err(|unfit: Unfit| match unfit {
-        Unfit::Document { unread, .. } => unread,
-        // Never happens: the input is a `str`.
-        Unfit::NotText { line } => Unread {
-            line,
-            column: 1,
-            message: unfit.to_string(),
-        },
-    })
+/// Like [`read`], with the number of the document.
+pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, UnreadDocument> {
+    let mut found = Vec::new();
+    for (document, number) in yaml::documents(text).zip(1..) {
+        let is_full = number > MOST_DOCUMENTS || found.len() >= MOST_DOCUMENTS;
+        let objects = if is_full {
+            Err(too_many(&document, MOST_DOCUMENTS, "stream"))
+        } else {
+            members(&document)
+        };
+        let objects = objects.map_err(|unread| UnreadDocument { number, unread })?;
+        for (place, object) in objects.into_iter().enumerate() {
+            let item = object.list.is_some().then_some(place);
+            let object = placed(object, &document, reading);
+            found.push(Found {
+                document,
+                number,
+                item,
+                object,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// The readable and the unreadable parts of a stream.
@@ -115,19 +131,19 @@ pub struct Unsifted {
 #[must_use]
 pub fn sift(text: &str, reading: Reading<'_>, most: usize) -> Sifted {
     let mut sifted = Sifted::default();
-    for document in &yaml::documents(text) {
+    for document in yaml::documents(text) {
         if sifted.count >= most {
-            sifted.join(Sifted::unread(too_many(document, most, "stream")));
+            sifted.join(Sifted::unread(too_many(&document, most, "stream")));
             break;
         }
-        let content = content(document);
+        let content = content(&document);
         let count = content.objects.len();
         sifted.count += count.max(1);
         if count > MOST_ITEMS {
-            sifted.join(Sifted::unread(too_many(document, MOST_ITEMS, "list")));
+            sifted.join(Sifted::unread(too_many(&document, MOST_ITEMS, "list")));
             break;
         }
-        sifted.join(content.placed(document, reading));
+        sifted.join(content.placed(&document, reading));
     }
     sifted
 }
@@ -191,9 +207,12 @@ fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
 /// The objects of a document.
 ///
 /// # Errors
-/// If an object is unreadable.
+/// If an object is unreadable, or a list holds too many.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
     let content = content(document);
+    if content.objects.len() > MOST_ITEMS {
+        return Err(too_many(document, MOST_ITEMS, "list"));
+    }
     match content.unread.into_iter().find(|part| !part.is_nested) {
         Some(part) => Err(part.unread),
         None => Ok(content.objects),

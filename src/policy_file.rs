@@ -91,7 +91,7 @@ pub fn read_with(
     now: Timestamp,
     open: impl FnOnce(&str) -> Result<Arc<Catalogue>, String>,
 ) -> Result<Policy, Invalid> {
-    if yaml::documents(text).is_empty() {
+    if yaml::documents(text).next().is_none() {
         return Ok(Policy::default());
     }
     let file: File = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;

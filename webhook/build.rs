@@ -18,14 +18,6 @@ fn main() {
         .or_else(|| git(&["rev-parse", "--short=12", "HEAD"]))
         .unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=FLUXKEEP_COMMIT={commit}");
-    let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|actual| actual == value);
-    if is("CARGO_PKG_NAME", "fluxkeep-postrenderer")
-        && is("CARGO_CFG_TARGET_OS", "linux")
-        && is("CARGO_CFG_TARGET_ENV", "gnu")
-    {
-        // A fixed address needs no relocation, which took a quarter of the start-up time.
-        println!("cargo::rustc-link-arg-bins=-no-pie");
-    }
 }
 
 fn git(args: &[&str]) -> Option<String> {

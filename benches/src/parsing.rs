@@ -179,8 +179,6 @@ fn unpacked(packed: &str) -> anyhow::Result<usize> {
 }
 
 fn parsed(manifest: &str) -> anyhow::Result<usize> {
-    let read = documents(manifest)
-        .into_iter()
-        .map(|one| serde_saphyr::from_str::<Value>(one.text));
+    let read = documents(manifest).map(|one| serde_saphyr::from_str::<Value>(one.text));
     Ok(read.collect::<Result<Vec<_>, _>>()?.len())
 }

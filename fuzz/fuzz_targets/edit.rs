@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((choice, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let Some(patch) = PATCHES.get(usize::from(*choice) % PATCHES.len()) else { return };
-    let before = documents(text);
+    let before: Vec<_> = documents(text).collect();
     let (mut splices, mut edited) = (Vec::new(), Vec::new());
     for document in &before {
         let found = edit(document, patch);
@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
         splices.extend(found.unwrap_or_default());
     }
     let whole = splice(text, &splices);
-    let after = documents(&whole);
+    let after: Vec<_> = documents(&whole).collect();
     assert_eq!(before.len(), after.len(), "as many documents as before");
     for ((before, after), edited) in before.iter().zip(&after).zip(edited) {
         if edited && is_yaml(before.text) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use fluxkeep::helm::post_renderer::{keeps, stanza};
 use fluxkeep::manifest::{self, Found, Reading};
 use fluxkeep::object::Body;
@@ -10,8 +10,7 @@ use fluxkeep::yaml::Paths;
 use fluxkeep::yaml::edit::{edit, splice};
 use serde_json::{Value, json};
 
-use crate::output::write;
-use crate::{Done, note};
+use crate::{Done, note, print};
 
 /// The flags of `fluxkeep-postrenderer hook`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let Some(path) = &args.file else {
         let text = hooked("spec:\n", None)?;
-        write(std::iter::once(text.leak().as_bytes())).context("writing the stanza to stdout")?;
+        print(&text).context("writing the stanza to stdout")?;
         return Ok(Done::Well);
     };
     let context = || format!("adding the post-renderer to {}", path.display());
@@ -42,7 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     let found = release(&text, args.name.as_deref()).with_context(context)?;
     let after = hooked(&text, Some(&found)).with_context(context)?;
     if !args.write {
-        write(std::iter::once(after.leak().as_bytes())).context("writing to stdout")?;
+        print(&after).context("writing to stdout")?;
     } else if after == text {
         note(&format!(
             "{}: {} has it already",
@@ -85,12 +84,11 @@ fn missing(name: Option<&str>) -> String {
 
 /// A text with the stanza in the HelmRelease that was found in it, or in its only document.
 fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
-    let documents = fluxkeep::yaml::documents(text);
-    let (Some(document), item) = found.map_or((documents.first(), None), |found| {
-        (Some(&found.document), found.item)
-    }) else {
-        bail!("it holds no document");
+    let (document, item) = match found {
+        Some(found) => (Some(found.document), found.item),
+        None => (fluxkeep::yaml::documents(text).next(), None),
     };
+    let document = document.context("it holds no document")?;
     let value: Value = document.read_paths(&Paths::Whole)?;
     let value = item
         .map_or(Some(&value), |item| {
@@ -110,7 +108,7 @@ fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
         || patch.clone(),
         |item| json!({"items": {item.to_string(): patch}}),
     );
-    Ok(splice(text, &edit(document, &patch)?))
+    Ok(splice(text, &edit(&document, &patch)?))
 }
 
 #[cfg(test)]

@@ -8,14 +8,13 @@
 pub mod facts;
 pub mod hook;
 pub mod input;
-mod output;
 pub mod plugin;
 pub mod refusal;
 pub mod render;
 pub mod report;
 pub mod rewrite;
 
-use std::io::{Write, stderr};
+use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -84,6 +83,16 @@ pub fn version() -> String {
         "fluxkeep-postrenderer {version} (commit {commit}, knows Flux up to {})",
         newest.unwrap_or_default()
     )
+}
+
+/// Writes to stdout. A reader that went away is no error.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Writes to stderr, a prefix before each line. There is nowhere to complain when that fails.

@@ -1,8 +1,6 @@
 //! What the program does when Helm calls it.
 
-use std::fs::{File, Metadata};
 use std::io::{IsTerminal, stderr, stdin};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,19 +12,12 @@ use fluxkeep::facts::Facts;
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::policy::Policy;
 use fluxkeep::render::{Format, render};
-use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Decision;
-use fluxkeep::yaml::edit::pieces;
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 
-use crate::input::Room;
-use crate::output::write;
 use crate::rewrite::{Rewritten, Unfit, is_comment, rewrite};
-use crate::{Done, facts, note, refusal, report};
-
-/// More wait for memory and for each other.
-const MOST_THREADS: usize = 4;
+use crate::{Done, facts, input, note, print, refusal, report};
 
 /// What the post-renderer is told.
 #[derive(Debug, clap::Args)]
@@ -107,26 +98,19 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
         engine: &policy.engine,
         owner: owner.as_ref(),
     };
-    // Stdin itself would read most of it into a buffer first.
-    let input = stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .context("reading the manifest from stdin")?;
-    let input = File::from(input);
-    let file = input.metadata().ok().filter(Metadata::is_file);
-    // Neither ever changes again nor goes: see `write`.
-    let room = Box::leak(Box::new(Room::new(file.map(|file| file.len()))?));
-    let crew = Crew::of(MOST_THREADS);
-    let rewritten = match rewrite(room.pieces(input), &adopter, &policy, now, &crew) {
-        Err(Unfit::Empty) if is_comment(room.read()) => Rewritten::default(),
+    let manifest = input::read(stdin().lock())?;
+    let rewritten = match rewrite(&manifest, &adopter, &policy, now) {
+        Err(Unfit::Empty) if is_comment(&manifest) => Rewritten {
+            text: manifest.clone(),
+            ..Rewritten::default()
+        },
         Err(empty @ Unfit::Empty) => {
             return refused(args.refusal, &empty.to_string(), &empty.to_string());
         }
         rewritten => rewritten?,
     };
-    let rewritten = &*Box::leak(Box::new(rewritten));
     if let Some(path) = &args.report {
-        let json = report::json(rewritten, &adopter);
+        let json = report::json(&rewritten, &adopter);
         std::fs::write(path, json)
             .with_context(|| format!("writing the report {}", path.display()))?;
     }
@@ -140,14 +124,10 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
             &short,
         );
     }
-    let told = || {
-        if !args.quiet {
-            note(&report::text(rewritten, &adopter));
-        }
-    };
-    // Helm takes its time to read the manifest.
-    let (written, ()) = crew.both(|| write(pieces(room.read(), &rewritten.splices)), told);
-    written.context("writing the manifest to stdout")?;
+    print(&rewritten.text).context("writing the manifest to stdout")?;
+    if !args.quiet {
+        note(&report::text(&rewritten, &adopter));
+    }
     Ok(Done::Well)
 }
 
@@ -162,8 +142,7 @@ fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
 
 fn told(line: &str) -> anyhow::Result<Done> {
     note(line);
-    write(std::iter::once(refusal::document(line).leak().as_bytes()))
-        .context("writing the refusal to stdout")?;
+    print(&refusal::document(line)).context("writing the refusal to stdout")?;
     Ok(Done::Well)
 }
 

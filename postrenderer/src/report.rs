@@ -1,13 +1,12 @@
 //! What was done to each object, and why.
 
 use fluxkeep::adoption::{Adopter, Edit, Part, Standing};
-use fluxkeep::object::Object;
 use fluxkeep::render::{Format, render};
 use fluxkeep::verdict::Verdict;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::rewrite::{Plan, Rewritten};
+use crate::rewrite::{Member, Rewritten};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -44,22 +43,24 @@ struct Written<'a> {
 
 /// For programs, with every object.
 #[must_use]
-pub fn json(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
+pub fn json(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     let report = Report {
         release: adopter.owner.map(ToString::to_string),
         facts: adopter.facts.is_some(),
-        objects: each(rewritten).map(entry).collect(),
+        objects: rewritten.members.iter().map(entry).collect(),
         judgement: RawValue::from_string(render(&rewritten.verdict, Format::Json, false)).ok(),
     };
     // Only strings and lists: nothing that serde_json could refuse.
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
 }
 
-fn each(rewritten: &Rewritten) -> impl Iterator<Item = (&Object, &Plan)> {
-    rewritten.objects.iter().zip(&rewritten.plans)
-}
-
-fn entry<'a>((object, Plan { standing, edits }): (&'a Object, &'a Plan)) -> Entry<'a> {
+fn entry<'a>(member: &'a Member<'_>) -> Entry<'a> {
+    let Member {
+        object,
+        standing,
+        edits,
+        ..
+    } = member;
     Entry {
         api_version: &object.api_version,
         kind: &object.kind,
@@ -84,8 +85,11 @@ fn entry<'a>((object, Plan { standing, edits }): (&'a Object, &'a Plan)) -> Entr
 
 /// For people: a line an edited object, what warns, and the sum.
 #[must_use]
-pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
-    let edited = each(rewritten).filter(|(_, plan)| !plan.edits.is_empty());
+pub fn text(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
+    let edited = rewritten
+        .members
+        .iter()
+        .filter(|member| !member.edits.is_empty());
     let mut lines: Vec<_> = edited.map(line).collect();
     let edited = lines.len();
     lines.extend(warnings(&rewritten.verdict));
@@ -101,7 +105,7 @@ pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
     } else {
         "; nothing known of the cluster (--snapshot, --kubeconfig)"
     };
-    let all = rewritten.objects.len();
+    let all = rewritten.members.len();
     lines.push(format!(
         "{all} objects, {edited} edited, {} left alone; {release}{facts}",
         all - edited
@@ -109,7 +113,13 @@ pub fn text(rewritten: &Rewritten, adopter: &Adopter<'_>) -> String {
     lines.join("\n")
 }
 
-fn line((object, Plan { standing, edits }): (&Object, &Plan)) -> String {
+fn line(member: &Member<'_>) -> String {
+    let Member {
+        object,
+        standing,
+        edits,
+        ..
+    } = member;
     let owner = if let Standing::Foreign(owner) = standing {
         format!(" ({owner})")
     } else {

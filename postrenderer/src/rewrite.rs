@@ -3,57 +3,51 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
+use fluxkeep::facts::Facts;
 use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::judge::judge;
-use fluxkeep::manifest::{self, Found, Reading, gather};
+use fluxkeep::manifest::{Found, Reading, UnreadDocument, find};
 use fluxkeep::object::{Key, Object};
 use fluxkeep::policy::Policy;
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
-use fluxkeep::threads::Crew;
 use fluxkeep::verdict::Verdict;
-use fluxkeep::yaml::edit::{Splice, edit};
+use fluxkeep::yaml::edit::{Splice, edit, splice};
 use fluxkeep::yaml::{self, Document, Unread};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::input;
-
-/// A manifest with what is to be written, and what the judge says of it.
+/// A manifest as it will be, and what the judge says of it.
 #[derive(Debug, Default)]
-pub struct Rewritten {
-    /// What is to be written, in the order of the text.
-    pub splices: Vec<Splice>,
-    /// Every object of the manifest as it will be, in its order.
-    pub objects: Vec<Object>,
-    /// What becomes of each.
-    pub plans: Vec<Plan>,
-    /// The judge's word on the manifest as it will be.
+pub struct Rewritten<'a> {
+    /// The manifest.
+    pub text: String,
+    /// Its objects, in their order.
+    pub members: Vec<Member<'a>>,
+    /// The judge's word on it.
     pub verdict: Verdict,
 }
 
-/// What becomes of one object.
+/// An object of the manifest, and what becomes of it.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Member<'a> {
+    /// The object as it will be.
+    pub object: Object,
     /// How the live one stands to the release.
     pub standing: Standing,
-    /// What is written on it.
+    /// The labels and annotations that are written on it.
     pub edits: Vec<Edit>,
+    document: Document<'a>,
+    /// Counts the documents, from 1.
+    number: usize,
+    /// Its place in the document's items, where that is a list.
+    item: Option<usize>,
+    /// Whether the list around it is to say `keep`.
+    is_list_kept: bool,
 }
 
 /// Why a manifest cannot be rewritten.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// It cannot be read.
-    #[error(transparent)]
-    Input(#[from] input::Unfit),
-    /// It is binary, or another encoding.
-    #[error(
-        "line {line} of the manifest is not UTF-8; a post-renderer is given text, so look at what comes before it"
-    )]
-    NotText {
-        /// Line, from 1.
-        line: u32,
-    },
     /// There is no object in it.
     #[error(
         "the manifest holds no object; Helm would delete everything that the release had. Look at the chart's values"
@@ -83,78 +77,55 @@ pub enum Unfit {
     },
 }
 
-impl From<manifest::Unfit> for Unfit {
-    fn from(unfit: manifest::Unfit) -> Self {
-        match unfit {
-            manifest::Unfit::Document { number, unread } => Self::Document { number, unread },
-            manifest::Unfit::NotText { line } => Self::NotText { line },
-        }
+impl From<UnreadDocument> for Unfit {
+    fn from(UnreadDocument { number, unread }: UnreadDocument) -> Self {
+        Self::Document { number, unread }
     }
 }
 
-/// Plans the edits of a manifest that comes in pieces (see [`gather`]), and asks the judge about what comes out.
+/// Edits a manifest, and asks the judge about what comes out.
 ///
 /// # Errors
-/// When it cannot be read, holds no object, one twice, or a document that cannot be read or edited.
+/// When it holds no object, one twice, or a document that cannot be read or edited.
 pub fn rewrite<'a>(
-    pieces: impl Iterator<Item = Result<&'a [u8], input::Unfit>> + Send,
+    manifest: &'a str,
     adopter: &Adopter<'_>,
     policy: &Policy,
     now: Timestamp,
-    crew: &Crew,
-) -> Result<Rewritten, Unfit> {
-    let home = adopter.engine.namespaces.first();
-    let namespace = adopter
-        .owner
-        .map(|owner| &owner.namespace)
-        .or(home)
-        .map(String::as_str);
-    let pieces = pieces.map(|piece| piece.map_err(Unfit::from));
-    let found = gather(
-        pieces,
-        Reading {
-            file: None,
-            namespace,
-        },
-        crew,
-    )?;
+) -> Result<Rewritten<'a>, Unfit> {
+    let owner = adopter.owner.map(|owner| &owner.namespace);
+    let namespace = owner.or(adopter.engine.namespaces.first());
+    let reading = Reading {
+        file: None,
+        namespace: namespace.map(String::as_str),
+    };
+    let found = find(manifest, reading)?;
     if found.is_empty() {
         return Err(Unfit::Empty);
     }
     apart(&found)?;
-    let plans = planned(&found, adopter, crew);
-    let lists = kept_lists(&found, adopter);
-    let (places, objects): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .zip(&plans)
-        .map(|(found, plan)| edited(found, plan, &lists))
-        .unzip();
-    let request = request(adopter.owner, objects);
-    let nothing = fluxkeep::facts::Facts::default();
-    let facts = adopter.facts.unwrap_or(&nothing);
-    let (splices, verdict) = crew.both(
-        || splices(&places, &plans, crew),
-        || judge(&request, facts, policy, now),
-    );
-    let objects = if let Subject::Release(release) = request.subject {
-        release.objects
-    } else {
-        Vec::new()
-    };
+    let members = planned(&found, adopter);
+    let mut splices = Vec::new();
+    for document in members.chunk_by(|one, next| one.number == next.number) {
+        splices.extend(spliced(document)?);
+    }
+    let nothing = Facts::default();
+    let request = request(adopter.owner, &members);
+    let verdict = judge(&request, adopter.facts.unwrap_or(&nothing), policy, now);
     Ok(Rewritten {
-        splices: splices?,
-        objects,
-        plans,
+        text: splice(manifest, &splices),
+        members,
         verdict,
     })
 }
 
 /// The question whether the release may bring these objects.
-fn request(owner: Option<&Owner>, objects: Vec<Object>) -> Request {
+fn request(owner: Option<&Owner>, members: &[Member<'_>]) -> Request {
+    let objects = members.iter().map(|member| member.object.clone());
     let release = Release {
         owner: owner.cloned(),
         revision: None,
-        objects,
+        objects: objects.collect(),
     };
     Request {
         door: Door::PostRenderer,
@@ -169,9 +140,8 @@ fn request(owner: Option<&Owner>, objects: Vec<Object>) -> Request {
 /// True if a manifest holds comments and markers alone. It has no objects before Helm's post-renderer
 /// either, so Helm may have it as it is. Blanks are refused: Helm 3 takes no empty output.
 #[must_use]
-pub fn is_comment(manifest: &[u8]) -> bool {
-    str::from_utf8(manifest)
-        .is_ok_and(|text| !text.trim().is_empty() && yaml::documents(text).is_empty())
+pub fn is_comment(manifest: &str) -> bool {
+    !manifest.trim().is_empty() && yaml::documents(manifest).next().is_none()
 }
 
 /// Two objects of one name, but for hooks: Helm runs those one after another.
@@ -203,16 +173,33 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     Ok(())
 }
 
-fn planned(found: &[Found<'_>], adopter: &Adopter<'_>, crew: &Crew) -> Vec<Plan> {
+/// The objects as they will be, with what is written on each.
+fn planned<'a>(found: &[Found<'a>], adopter: &Adopter<'_>) -> Vec<Member<'a>> {
     let selecting = Selecting::after(adopter.facts, found.iter().map(|found| &found.object));
-    crew.map(found, |Found { object, .. }| {
-        let mut edits = adopter.plan(object);
-        edits.extend(selecting.plan(adopter.engine, object));
-        Plan {
-            standing: adopter.standing(object),
-            edits,
+    let lists = kept_lists(found, adopter);
+    let mut members = Vec::with_capacity(found.len());
+    for found in found {
+        let mut edits = adopter.plan(&found.object);
+        edits.extend(selecting.plan(adopter.engine, &found.object));
+        let mut object = found.object.clone();
+        for edit in &edits {
+            edit.make(&mut object);
         }
-    })
+        let is_list_kept = lists.contains(&found.number);
+        if let (Some(list), true) = (&mut object.list, is_list_kept) {
+            list.policy = Some("keep".to_owned());
+        }
+        members.push(Member {
+            object,
+            standing: adopter.standing(&found.object),
+            edits,
+            document: found.document,
+            number: found.number,
+            item: found.item,
+            is_list_kept,
+        });
+    }
+    members
 }
 
 /// The documents, by number, that are a `List` with an object to keep and do not say so themselves: Helm's
@@ -231,87 +218,41 @@ fn kept_lists(found: &[Found<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Where an object stands: see [`Found`].
-struct Place<'a> {
-    document: Document<'a>,
-    number: usize,
-    item: Option<usize>,
-    /// Whether the list around it is to say `keep`.
-    is_list_kept: bool,
-}
-
-/// The object as it will be, and where it stands.
-fn edited<'a>(found: Found<'a>, plan: &Plan, lists: &BTreeSet<usize>) -> (Place<'a>, Object) {
-    let Found {
-        document,
-        number,
-        item,
-        mut object,
-    } = found;
-    for edit in &plan.edits {
-        edit.make(&mut object);
-    }
-    let is_list_kept = lists.contains(&number);
-    if let (Some(list), true) = (&mut object.list, is_list_kept) {
-        list.policy = Some("keep".to_owned());
-    }
-    let place = Place {
-        document,
-        number,
-        item,
-        is_list_kept,
-    };
-    (place, object)
-}
-
-/// What is to be written. The objects of one document are edited together.
-fn splices(places: &[Place<'_>], plans: &[Plan], crew: &Crew) -> Result<Vec<Splice>, Unfit> {
-    let members: Vec<_> = places.iter().zip(plans).collect();
-    let documents: Vec<_> = members
-        .chunk_by(|(one, _), (next, _)| one.number == next.number)
-        .collect();
-    let splices = crew.map(&documents, |members| spliced(members));
-    Ok(splices
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
-}
-
-fn spliced(members: &[(&Place<'_>, &Plan)]) -> Result<Vec<Splice>, Unfit> {
-    let patches = members
-        .iter()
-        .map(|(place, plan)| (place.item, plan.edits.as_slice()));
-    let mut wants = combined(patches.filter(|(_, edits)| !edits.is_empty()));
-    let Some((first, _)) = members.first() else {
+/// What is to be written into one document, for all its objects together.
+fn spliced(members: &[Member<'_>]) -> Result<Vec<Splice>, Unfit> {
+    let Some(first) = members.first() else {
         return Ok(Vec::new());
     };
+    let mut wants = combined(members);
     if first.is_list_kept {
         let keep = json!({"annotations": {RESOURCE_POLICY: "keep"}});
-        let mut whole = wants.unwrap_or_else(|| json!({}));
-        if let Some(map) = whole.as_object_mut() {
-            map.insert("metadata".to_owned(), keep);
-        }
-        wants = Some(whole);
+        wants.insert("metadata".to_owned(), keep);
     }
-    let Some(wants) = wants else {
+    if wants.is_empty() {
         return Ok(Vec::new());
-    };
-    edit(&first.document, &wants).map_err(|unread| Unfit::Document {
+    }
+    let splices = edit(&first.document, &Value::Object(wants));
+    splices.map_err(|unread| Unfit::Document {
         number: first.number,
         unread,
     })
 }
 
 /// One patch for a document: that of its object, or one for each item of a list.
-fn combined<'a>(patches: impl Iterator<Item = (Option<usize>, &'a [Edit])>) -> Option<Value> {
+fn combined(members: &[Member<'_>]) -> Map<String, Value> {
     let mut items = Map::new();
-    for (item, edits) in patches {
-        match item {
-            None => return Some(patch(edits)),
-            Some(item) => items.insert(item.to_string(), patch(edits)),
-        };
+    for member in members.iter().filter(|member| !member.edits.is_empty()) {
+        let patch = patch(&member.edits);
+        match (member.item, patch) {
+            (Some(item), patch) => {
+                items.insert(item.to_string(), patch);
+            }
+            (None, Value::Object(patch)) => return patch,
+            (None, _) => {}
+        }
     }
-    (!items.is_empty()).then(|| Value::Object(Map::from_iter([("items".to_owned(), items.into())])))
+    if items.is_empty() {
+        return items;
+    }
+    Map::from_iter([("items".to_owned(), Value::Object(items))])
 }

@@ -311,7 +311,7 @@ fn a_reader_that_goes_away_is_no_crash() {
     assert!(!err(&output).contains("panicked"), "{}", err(&output));
 }
 
-/// More than fits into a pipe, in more pieces than Linux takes at once.
+/// The output is longer than a pipe holds, so it is written while Helm reads.
 #[test]
 fn what_goes_to_a_pipe_is_what_goes_to_a_file() {
     let one = |number: usize| {

@@ -1,20 +1,12 @@
 //! A review without schemas: 97 of 100 bytes of a CRD's, none of which is judged.
 //!
-//! serde skips what nobody asks for at 4 GB/s, which is half of a review's time. Here a schema is
-//! passed 64 bytes at a time, and one that was passed before is only compared: in most updates the
-//! old and the new object have the same.
-
-// What is not inlined into the function that `dispatch!` makes for a kind of processor is compiled for the
-// oldest one.
-#![allow(clippy::inline_always)]
+//! A parser passes over what nobody asks for, which is half of a review's time. Here only the quotes and
+//! braces of a schema are looked at, and a schema that was passed before is only compared: in most updates
+//! the old and the new object have the same.
 
 use std::borrow::Cow;
 
-use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch};
-use memchr::memmem;
-
-use crate::blocks::{bits, mask, padded};
+use memchr::{memchr, memchr3, memmem};
 
 /// As Go writes it. In valid JSON its first quote can only open a key: inside a string it would be
 /// escaped.
@@ -42,12 +34,10 @@ pub(super) fn of_definition(body: &[u8]) -> Cow<'_, [u8]> {
 /// The body with `{}` for each schema. As it is, where that is in doubt: what is not valid is for
 /// the parser to tell.
 fn lean(body: &[u8]) -> Cow<'_, [u8]> {
-    // Twice as fast with what most processors can do beyond the oldest one; which one it is shows at run time.
-    dispatch!(Level::new(), simd => pruned(simd, body)).map_or(Cow::Borrowed(body), Cow::Owned)
+    pruned(body).map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
-#[inline(always)]
-fn pruned<S: Simd>(simd: S, body: &[u8]) -> Option<Vec<u8>> {
+fn pruned(body: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     let mut passed: Vec<&[u8]> = Vec::new();
     let mut rest = body;
@@ -57,7 +47,7 @@ fn pruned<S: Simd>(simd: S, body: &[u8]) -> Option<Vec<u8>> {
             .iter()
             .find(|known| schema.starts_with(known))
             .map(|known| known.len());
-        let (schema, behind) = schema.split_at_checked(known.or_else(|| object(simd, schema))?)?;
+        let (schema, behind) = schema.split_at_checked(known.or_else(|| object(schema))?)?;
         if known.is_none() && passed.len() < REMEMBERED {
             passed.push(schema);
         }
@@ -70,83 +60,35 @@ fn pruned<S: Simd>(simd: S, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The length of the object that a text begins with; none where it does not end.
-#[inline(always)]
-fn object<S: Simd>(simd: S, text: &[u8]) -> Option<usize> {
+fn object(text: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
-    let mut strings = Strings::default();
-    for (index, block) in text.chunks(64).enumerate() {
-        let block = padded(block);
-        let outside = !strings.inside(simd, &block);
-        if outside == 0 {
-            // In the middle of a description: most of a schema.
-            continue;
+    let mut at = 0;
+    loop {
+        let found = at + memchr3(b'"', b'{', b'}', text.get(at..)?)?;
+        at = found + 1;
+        match text.get(found)? {
+            b'"' => at += string(text.get(at..)?)?,
+            b'{' => depth += 1,
+            _ => depth = depth.checked_sub(1)?,
         }
-        let (opening, closing) = (
-            mask(simd, &block, b'{') & outside,
-            mask(simd, &block, b'}') & outside,
-        );
-        if opening | closing == 0 {
-            continue;
-        }
-        if depth > closing.count_ones() as usize {
-            depth = depth + opening.count_ones() as usize - closing.count_ones() as usize;
-            continue;
-        }
-        for bit in bits(opening | closing) {
-            depth = if opening >> bit & 1 == 1 {
-                depth + 1
-            } else {
-                depth.checked_sub(1)?
-            };
-            if depth == 0 {
-                return Some(index * 64 + bit as usize + 1);
-            }
+        if depth == 0 {
+            return Some(at);
         }
     }
-    None
 }
 
-/// What goes on from one block to the next.
-#[derive(Default)]
-struct Strings {
-    /// All bits, where a block begins inside a string.
-    open: u64,
-    /// Whether a block's first byte is escaped.
-    escaped: bool,
-}
-
-impl Strings {
-    /// The bytes of a block that are inside a string, its opening quote included.
-    #[inline(always)]
-    fn inside<S: Simd>(&mut self, simd: S, block: &[u8; 64]) -> u64 {
-        let backslashes = mask(simd, block, b'\\');
-        let mut quotes = mask(simd, block, b'"');
-        if backslashes != 0 || self.escaped {
-            quotes &= !self.escapes(backslashes);
+/// The length of a string's content and the quote behind it; none where it does not end.
+fn string(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let quote = at + memchr(b'"', text.get(at..)?)?;
+        at = quote + 1;
+        let before = text.get(..quote)?.iter().rev();
+        let backslashes = before.take_while(|byte| **byte == b'\\').count();
+        // An odd number of backslashes escapes the quote.
+        if backslashes.is_multiple_of(2) {
+            return Some(at);
         }
-        if quotes == 0 {
-            return self.open;
-        }
-        // Each quote turns everything behind it over.
-        for shift in [1, 2, 4, 8, 16, 32] {
-            quotes ^= quotes << shift;
-        }
-        let inside = quotes ^ self.open;
-        self.open = if inside >> 63 == 1 { u64::MAX } else { 0 };
-        inside
-    }
-
-    /// The bytes that a backslash escapes.
-    fn escapes(&mut self, backslashes: u64) -> u64 {
-        let mut escaped = u64::from(self.escaped);
-        self.escaped = false;
-        for bit in bits(backslashes) {
-            if escaped >> bit & 1 == 0 {
-                escaped |= 1_u64.checked_shl(bit + 1).unwrap_or(0);
-                self.escaped = bit == 63;
-            }
-        }
-        escaped
     }
 }
 
@@ -174,23 +116,13 @@ mod tests {
         })
     }
 
-    fn length(text: &[u8]) -> Option<usize> {
-        let best = dispatch!(Level::new(), simd => object(simd, text));
-        assert_eq!(
-            best,
-            dispatch!(Level::baseline(), simd => object(simd, text)),
-            "by what this processor can do as by the oldest one"
-        );
-        best
-    }
-
     proptest! {
         #[test]
         fn an_object_ends_where_its_braces_close(value in json(), behind in "[\"{}a,]{0,80}") {
             let text = serde_json::json!({"a": value}).to_string();
-            prop_assert_eq!(length(format!("{text}{behind}").as_bytes()), Some(text.len()));
+            prop_assert_eq!(object(format!("{text}{behind}").as_bytes()), Some(text.len()));
             let cut = text.len() - 1;
-            prop_assert_eq!(length(&text.as_bytes()[..cut]), None);
+            prop_assert_eq!(object(&text.as_bytes()[..cut]), None);
         }
 
         #[test]

@@ -48,9 +48,8 @@ fn writes_keep(patch: &Value) -> bool {
         .get("patch")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let documents = yaml::documents(text);
-    let read = documents
-        .first()
+    let read = yaml::documents(text)
+        .next()
         .and_then(|document| document.read_paths(&Paths::Whole).ok())
         .unwrap_or_default();
     let policy = read

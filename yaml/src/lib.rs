@@ -21,7 +21,7 @@ mod tests;
 pub use budget::Budget;
 pub use json::{json, shape};
 pub use paths::Paths;
-pub use split::{documents, newlines, split, whole};
+pub use split::{Documents, documents};
 
 use std::borrow::Cow;
 
@@ -30,6 +30,7 @@ use serde_json::Value;
 
 use crate::odd::OddPlaces;
 use crate::reader::Broken;
+use crate::split::newlines;
 
 /// A document that is read whole, by a caller that does not name its fields.
 #[derive(Debug, Clone, Copy)]
@@ -81,23 +82,6 @@ impl<'a> Document<'a> {
             content: 1,
             is_json: false,
             body: 0,
-        }
-    }
-
-    /// The same document with this many more bytes and lines before it in the stream.
-    #[must_use]
-    pub fn behind(self, bytes: usize, lines: u32) -> Self {
-        let Self {
-            offset,
-            line,
-            content,
-            ..
-        } = self;
-        Self {
-            offset: offset + bytes,
-            line: line + lines,
-            content: content + lines,
-            ..self
         }
     }
 

@@ -222,7 +222,7 @@ mod tests {
             // A question mark and a space make the text YAML but not JSON.
             let yaml = text.replacen('{', "{? ", 1);
             for text in [text, &yaml] {
-                let read = documents(text).first().unwrap().read_paths(&OBJECT);
+                let read = documents(text).next().unwrap().read_paths(&OBJECT);
                 assert_eq!(read, Ok(expected.clone()), "{text}");
             }
         }
@@ -240,7 +240,7 @@ mod tests {
         ] {
             assert_eq!(json(text.as_bytes(), &OBJECT).unwrap(), expected, "{text}");
             assert_eq!(
-                documents(text).first().unwrap().read_paths(&OBJECT),
+                documents(text).next().unwrap().read_paths(&OBJECT),
                 Ok(expected),
                 "{text}"
             );

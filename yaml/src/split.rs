@@ -7,42 +7,65 @@ use serde_json::value::RawValue;
 use super::Document;
 
 /// The documents of a stream, in order, without those of only blanks, comments or directives.
+/// The iterator looks for a document when it is asked for the next.
 ///
 /// A line that begins with `---` separates documents: inside a document, it is always indented.
 /// Text behind a line `...` belongs to the document before and is never read. A stream that begins
 /// with JSON may have more JSON objects without separators.
 #[must_use]
-pub fn documents(text: &str) -> Vec<Document<'_>> {
-    split(text).0
-}
-
-/// Like [`documents`], with the number of line ends in the text.
-#[must_use]
-pub fn split(text: &str) -> (Vec<Document<'_>>, u32) {
-    let begin = Part {
+pub fn documents(text: &str) -> Documents<'_> {
+    let rest = Part {
         text,
         offset: 0,
         line: 1,
     };
-    // A stream that begins with JSON is read as JSON as far as possible.
-    let (mut found, mut rest) = begin.objects();
-    rest = if found.is_empty() {
-        begin
-    } else {
-        rest.behind_blanks()
-    };
-    // Go's reader keeps a marker at the start of a document; a later marker ends the document.
-    let mut has_nothing = true;
-    loop {
-        let end = next_marker(rest.text).unwrap_or(rest.text.len());
-        let (part, behind) = rest.cut(end);
-        let body = if has_nothing { 0 } else { part.marker_line() };
-        has_nothing = body == part.text.len();
-        part.add(body, &mut found);
-        rest = behind;
-        if rest.text.is_empty() {
-            return (found, rest.line - 1);
+    Documents {
+        rest,
+        is_json: true,
+        has_nothing: true,
+    }
+}
+
+/// The documents that are left of a stream: see [`documents`].
+#[derive(Debug, Clone)]
+pub struct Documents<'a> {
+    rest: Part<'a>,
+    /// True while the stream is read as JSON.
+    is_json: bool,
+    /// True at the start of a document: Go's reader keeps a marker there; a later marker ends the
+    /// document.
+    has_nothing: bool,
+}
+
+impl<'a> Iterator for Documents<'a> {
+    type Item = Document<'a>;
+
+    fn next(&mut self) -> Option<Document<'a>> {
+        if self.is_json {
+            if let Some((document, rest)) = self.rest.object() {
+                self.rest = rest;
+                return Some(document);
+            }
+            self.is_json = false;
+            if self.rest.offset > 0 {
+                self.rest = self.rest.behind_blanks();
+            }
         }
+        while !self.rest.text.is_empty() {
+            let end = next_marker(self.rest.text).unwrap_or(self.rest.text.len());
+            let (part, rest) = self.rest.cut(end);
+            self.rest = rest;
+            let body = if self.has_nothing {
+                0
+            } else {
+                part.marker_line()
+            };
+            self.has_nothing = body == part.text.len();
+            if let Some(document) = part.document_behind(body) {
+                return Some(document);
+            }
+        }
+        None
     }
 }
 
@@ -52,34 +75,6 @@ fn next_marker(text: &str) -> Option<usize> {
     lines.find(|at| text.get(*at..).is_some_and(is_marker))
 }
 
-/// The number of leading bytes that are whole documents: those before the last certain `---`
-/// marker, if that is behind the first `from` bytes. `text` is the start of a stream.
-#[must_use]
-pub fn whole(text: &[u8], from: usize) -> Option<usize> {
-    let is_cut = |at: &usize| {
-        text.get(at + MARKER.len())
-            .is_some_and(|next| b" \t\r\n".contains(next))
-    };
-    let (from, mut end) = (from.saturating_sub(MARKER.len()), text.len());
-    // Searches forwards in steps, last step first: ten times faster than backwards.
-    while end > from {
-        let begin = end.saturating_sub(STEP).max(from);
-        let step = text.get(begin..text.len().min(end + MARKER.len() - 1))?;
-        let cuts = memchr::memmem::find_iter(step, MARKER)
-            .map(|at| begin + at)
-            .filter(is_cut);
-        if let Some(at) = cuts.last() {
-            return Some(at + 1);
-        }
-        end = begin;
-    }
-    None
-}
-
-const MARKER: &[u8] = b"\n---";
-/// Bytes of a search step.
-const STEP: usize = 8 << 10;
-
 /// True if a text begins with a marker.
 fn is_marker(text: &str) -> bool {
     let rest = text.strip_prefix("---");
@@ -87,13 +82,12 @@ fn is_marker(text: &str) -> bool {
 }
 
 /// The number of line ends in a text.
-#[must_use]
-pub fn newlines(text: &str) -> u32 {
+pub(crate) fn newlines(text: &str) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
 }
 
 /// A part of the stream with its position.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Part<'a> {
     text: &'a str,
     offset: usize,
@@ -125,8 +119,8 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Adds the part's documents. Go's reader begins behind `body`.
-    fn add(self, body: usize, found: &mut Vec<Document<'a>>) {
+    /// The part's document, if it holds any. Go's reader begins behind `body`.
+    fn document_behind(self, body: usize) -> Option<Document<'a>> {
         // At the start of a stream the mark belongs to no document.
         let is_marked = self.offset == 0 && self.text.starts_with(MARK);
         let part = if is_marked {
@@ -135,7 +129,7 @@ impl<'a> Part<'a> {
             self
         };
         if part.text.lines().all(is_idle) {
-            return;
+            return None;
         }
         let content = part
             .text
@@ -143,10 +137,11 @@ impl<'a> Part<'a> {
             .unwrap_or(part.text)
             .trim_start();
         if content.starts_with('{') && !content.contains(ENDS) {
-            let (objects, rest) = part.cut(part.text.len() - content.len()).1.objects();
-            if objects.len() == 1 && rest.text.trim().is_empty() {
-                found.extend(objects);
-                return;
+            let json = part.cut(part.text.len() - content.len()).1;
+            if let Some((document, rest)) = json.object()
+                && rest.text.trim().is_empty()
+            {
+                return Some(document);
             }
         }
         let has_mark = !is_marked
@@ -155,26 +150,22 @@ impl<'a> Part<'a> {
                 .get(body..)
                 .is_some_and(|text| text.starts_with(MARK));
         let body = body + if has_mark { MARK.len_utf8() } else { 0 };
-        found.push(part.document(false, body));
+        Some(part.document(false, body))
     }
 
-    /// The JSON objects at the start, one after another, and the rest.
-    fn objects(self) -> (Vec<Document<'a>>, Self) {
-        let mut values = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
-        let (mut rest, mut objects) = (self, Vec::new());
-        if !self.text.trim_start().starts_with('{') {
-            return (objects, rest);
+    /// The JSON object at the start, and the rest.
+    fn object(self) -> Option<(Document<'a>, Self)> {
+        let blanks = self.text.len() - self.text.trim_start().len();
+        let (_, begin) = self.cut(blanks);
+        if !begin.text.starts_with('{') {
+            return None;
         }
-        while let Some(Ok(value)) = values.next() {
-            let text = value.get();
-            if !text.starts_with('{') {
-                break;
-            }
-            rest = rest.cut(rest.text.len() - rest.text.trim_start().len()).1;
-            objects.push(Self { text, ..rest }.document(true, 0));
-            rest = rest.cut(self.offset + values.byte_offset() - rest.offset).1;
-        }
-        (objects, rest)
+        let mut values = serde_json::Deserializer::from_str(begin.text).into_iter::<&RawValue>();
+        let Some(Ok(_)) = values.next() else {
+            return None;
+        };
+        let (object, rest) = begin.cut(values.byte_offset());
+        Some((object.document(true, 0), rest))
     }
 
     /// The part behind its leading blanks, up to the end of a line.
@@ -221,14 +212,11 @@ fn is_idle(line: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{STEP, documents, whole};
+    use super::documents;
     use crate::Paths;
 
     fn split(text: &str) -> Vec<(u32, &str)> {
-        documents(text)
-            .into_iter()
-            .map(|one| (one.line, one.text))
-            .collect()
+        documents(text).map(|one| (one.line, one.text)).collect()
     }
 
     #[test]
@@ -266,9 +254,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_passed_over_where_go_begins_to_read() {
         let read = |text: &str| {
-            let found = documents(text);
-            found
-                .iter()
+            documents(text)
                 .map(|one| one.read_paths(&Paths::Whole).ok())
                 .collect::<Vec<_>>()
         };
@@ -295,43 +281,7 @@ mod tests {
             (6, "{\"d\":4}"),
         ];
         assert_eq!(split(text), expected);
-        assert!(documents(text).iter().all(|document| document.is_json));
-    }
-
-    #[test]
-    fn a_stream_is_cut_before_its_last_marker() {
-        let long = "a: b\n".repeat(STEP / 3);
-        for (text, from, cut) in [
-            ("a\n---\nb\n---\nc", 0, Some(8)),
-            ("a\n---\nb\n----\nc\n ---\n", 0, Some(2)),
-            ("a\n---\nb\n---", 0, Some(2)),
-            ("a\n---\nb\n---", 9, None),
-            ("---\na\n--- b", 0, Some(6)),
-            ("---\na", 0, None),
-            (&format!("a\n---\n{long}"), 0, Some(2)),
-            (
-                &format!("{long}---\n{}", &long[..STEP - 2]),
-                0,
-                Some(long.len()),
-            ),
-            (
-                &format!("{long}---\n{}", &long[..STEP - 2]),
-                long.len(),
-                Some(long.len()),
-            ),
-            (
-                &format!("{long}---\n{}", &long[..STEP - 2]),
-                long.len() + 4,
-                None,
-            ),
-        ] {
-            assert_eq!(
-                whole(text.as_bytes(), from),
-                cut,
-                "{} bytes from {from}",
-                text.len()
-            );
-        }
+        assert!(documents(text).all(|document| document.is_json));
     }
 
     /// Elsewhere a YAML reader reads, which ends with the first object.
@@ -341,10 +291,7 @@ mod tests {
             "---\n{\"a\":1}\n{\"b\":2}\n",
             "a: 1\n---\n{\"a\":1} {\"b\":2}\n",
         ] {
-            assert!(
-                documents(text).iter().all(|document| !document.is_json),
-                "{text}"
-            );
+            assert!(documents(text).all(|document| !document.is_json), "{text}");
         }
     }
 
@@ -358,17 +305,15 @@ mod tests {
                 "{document:?}"
             );
         }
-        assert_eq!(documents(text).len(), 4);
+        assert_eq!(documents(text).count(), 4);
     }
 
     #[test]
     fn a_flow_mapping_that_is_no_json_is_yaml() {
-        let found = documents("{a: 1}\n");
-        assert_eq!(
-            found.first().map(|one| (one.text, one.is_json)),
-            Some(("{a: 1}\n", false))
-        );
-        assert_eq!(found.len(), 1);
+        let found: Vec<_> = documents("{a: 1}\n")
+            .map(|one| (one.text, one.is_json))
+            .collect();
+        assert_eq!(found, [("{a: 1}\n", false)]);
         assert_eq!(split("--- {a: 1}: b\n"), [(1, "--- {a: 1}: b\n")]);
         assert_eq!(
             split("{\"a\": 1}\n  3: b\n"),

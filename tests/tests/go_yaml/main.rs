@@ -192,7 +192,6 @@ fn a_stream_is_cut_where_go_cuts_it() {
         // A stream that Go refuses in part is not applied.
         let Ok(go) = answer else { continue };
         let read: Result<Vec<_>, _> = documents(text)
-            .iter()
             .map(|one| one.read_paths(&Paths::Whole))
             .collect();
         let Ok(read) = read else { continue };
@@ -219,11 +218,7 @@ fn seeds() -> Vec<String> {
     files.sort();
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a fixture");
-        seeds.extend(
-            documents(&text)
-                .iter()
-                .map(|document| document.text.to_owned()),
-        );
+        seeds.extend(documents(&text).map(|document| document.text.to_owned()));
     }
     seeds
 }

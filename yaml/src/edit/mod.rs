@@ -23,7 +23,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::iter;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -85,40 +84,19 @@ fn appends(patch: &Value) -> bool {
         .is_some_and(|wants| wants.iter().any(|(key, want)| key == "-" || appends(want)))
 }
 
-/// The pieces of a text with its splices, in order and without copying.
-pub fn pieces<'a>(text: &'a [u8], splices: &'a [Splice]) -> impl Iterator<Item = &'a [u8]> {
-    let piece = move |(range, written): (Range<usize>, &'a str)| {
-        [text.get(range).unwrap_or_default(), written.as_bytes()]
-    };
-    spliced(text.len(), splices).flat_map(piece)
-}
-
 /// A text with its splices applied.
 #[must_use]
 pub fn splice(text: &str, splices: &[Splice]) -> String {
-    let pieces = spliced(text.len(), splices);
-    pieces
-        .flat_map(|(range, written)| [text.get(range).unwrap_or_default(), written])
-        .collect()
-}
-
-/// The kept ranges of `length` bytes, each with the text that follows the range.
-fn spliced(length: usize, splices: &[Splice]) -> impl Iterator<Item = (Range<usize>, &str)> {
-    let ends = splices.iter().map(|splice| splice.range.end);
-    let starts = splices
-        .iter()
-        .map(|splice| splice.range.start)
-        .chain([length]);
-    let kept = iter::once(0)
-        .chain(ends)
-        .zip(starts)
-        .map(|(from, to)| from..to);
-    kept.zip(
-        splices
-            .iter()
-            .map(|splice| splice.text.as_str())
-            .chain([""]),
-    )
+    let written: usize = splices.iter().map(|splice| splice.text.len()).sum();
+    let mut after = String::with_capacity(text.len() + written);
+    let mut from = 0;
+    for Splice { range, text: new } in splices {
+        after.push_str(text.get(from..range.start).unwrap_or_default());
+        after.push_str(new);
+        from = range.end;
+    }
+    after.push_str(text.get(from..).unwrap_or_default());
+    after
 }
 
 /// The reason why a patch cannot be applied, and the offset.
