@@ -18,7 +18,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use input::{Files, Inputs};
+use mimalloc::MiMalloc;
 use table::Table;
+
+/// As in the server, which this program runs in its own process and in a child.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures fluxkeep beside baselines, in one run.
 #[derive(Parser)]

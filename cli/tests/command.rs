@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use fluxkeep_cli::client::{Client, Http};
 use fluxkeep_cluster::BUILT_IN;
+#[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -87,6 +88,7 @@ fn a_story_fits_the_page_and_cuts_nothing_that_a_person_would_copy() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_served_story_answers_the_curl_line_as_it_was_told_and_ends_on_an_interrupt() {
     let mut child = fluxkeep(&["replay", "--serve"])

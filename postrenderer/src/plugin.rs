@@ -1,5 +1,6 @@
 //! The Helm 4 plugin: a folder with this program and what tells Helm how to call it.
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -8,7 +9,7 @@ use crate::{Done, note};
 
 /// The file that Helm reads.
 const MANIFEST: &str = "plugin.yaml";
-/// The program's name in the folder.
+/// The program's name in the folder, without `.exe`.
 const PROGRAM: &str = "fluxkeep-postrenderer";
 
 /// Where the plugin goes.
@@ -47,17 +48,23 @@ fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
     // A program that runs cannot be written over, but another can take its name.
     let copy = folder.join(PROGRAM).with_extension("new");
     std::fs::copy(program, &copy).with_context(|| format!("copying {}", program.display()))?;
-    std::fs::rename(&copy, folder.join(PROGRAM))?;
+    std::fs::rename(&copy, folder.join(program_file()))?;
     std::fs::write(&manifest, text())?;
     Ok(())
+}
+
+/// The program's file in the folder.
+fn program_file() -> String {
+    format!("{PROGRAM}{EXE_SUFFIX}")
 }
 
 /// Helm 4 hides what a plugin says on stderr: hence the document.
 fn text() -> String {
     format!(
         "apiVersion: v1\ntype: postrenderer/v1\nname: fluxkeep\nversion: {}\nruntime: subprocess\nruntimeConfig:\n  \
-         platformCommand:\n    - command: ${{HELM_PLUGIN_DIR}}/{PROGRAM}\n      args: [\"--refusal\", \"document\"]\n",
-        env!("CARGO_PKG_VERSION")
+         platformCommand:\n    - command: ${{HELM_PLUGIN_DIR}}/{}\n      args: [\"--refusal\", \"document\"]\n",
+        env!("CARGO_PKG_VERSION"),
+        program_file()
     )
 }
 
@@ -75,8 +82,11 @@ mod tests {
         lay(&plugin, &program).unwrap();
         lay(&plugin, &program).unwrap();
         // The plugin renews itself, too.
-        lay(&plugin, &plugin.join(PROGRAM)).unwrap();
-        assert_eq!(std::fs::read_to_string(plugin.join(PROGRAM)).unwrap(), "x");
+        lay(&plugin, &plugin.join(program_file())).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(plugin.join(program_file())).unwrap(),
+            "x"
+        );
         assert_eq!(
             std::fs::read_dir(&plugin).unwrap().count(),
             2,
@@ -99,6 +109,6 @@ mod tests {
                 .to_string()
                 .contains("another plugin")
         );
-        assert!(!folder.path().join(PROGRAM).exists());
+        assert!(!folder.path().join(program_file()).exists());
     }
 }

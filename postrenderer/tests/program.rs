@@ -340,6 +340,7 @@ fn what_goes_to_a_pipe_is_what_goes_to_a_file() {
     );
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn what_cannot_be_written_is_told() {
     let folder = tempfile::tempdir().expect("a folder");

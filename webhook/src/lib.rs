@@ -23,6 +23,7 @@ mod server;
 mod settings;
 pub mod source;
 mod state;
+pub mod stop;
 mod tls;
 mod upkeep;
 pub mod usage;
@@ -37,11 +38,3 @@ pub use server::{Bound, Unbound};
 pub use settings::{Args, Command, Limits, Settings};
 pub use state::State;
 pub use upkeep::Upkeep;
-
-use mimalloc::MiMalloc;
-
-/// A release record briefly needs buffers of a megabyte. glibc maps and unmaps them for each
-/// review, which costs a third of its time. Huge pages are off: an idle server has a megabyte, and
-/// each thread's first page would take two.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;

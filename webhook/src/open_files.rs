@@ -2,6 +2,7 @@
 
 use std::io;
 
+#[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the soft limit to the hard limit, as Go programs do, and returns it; `None` if unlimited.
@@ -9,6 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 ///
 /// # Errors
 /// If the system refuses; the limit stays as it was.
+#[cfg(unix)]
 pub fn raise() -> io::Result<Option<u64>> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(
@@ -21,7 +23,16 @@ pub fn raise() -> io::Result<Option<u64>> {
     Ok(maximum)
 }
 
-#[cfg(test)]
+/// Windows has no such limit.
+///
+/// # Errors
+/// Never.
+#[cfg(windows)]
+pub fn raise() -> io::Result<Option<u64>> {
+    Ok(None)
+}
+
+#[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
+use fluxkeep_webhook::stop::interrupt;
 use fluxkeep_webhook::{Bound, Limits, Settings};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::client::{Client, Http};
@@ -222,14 +222,14 @@ async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow:
     let authority = write(folder.path(), "ca.pem", &theatre.authority)?;
     let review = write(folder.path(), "review.json", &review)?;
     // Installed before the output: without a handler, Ctrl-C would end the process.
-    let mut interrupted = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    let interrupted = interrupt().context("listening for Ctrl-C")?;
     output.text(&format!(
         "\nThe server goes on until Ctrl-C. Ask it yourself, in another terminal:\n\n  \
          curl --silent --cacert {authority} --header 'Content-Type: application/json' \\\n    \
          --data @{review} {}/validate\n\n  curl {}/metrics\n",
         theatre.admission, theatre.observe
     ))?;
-    interrupted.recv().await;
+    interrupted.await;
     Ok(())
 }
 
