@@ -13,6 +13,13 @@ use std::process::Command;
 use crate::stage::{BY_WEBHOOK, said};
 
 const INSTANCE: &str = "fluxinstance/flux";
+const FOUR: [&str; 4] = [
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+    "notification-controller",
+];
+const OPTIONAL: &str = "image-reflector-controller";
 
 /// A cluster in which flux-operator runs.
 struct Stage {
@@ -195,11 +202,15 @@ async fn without_fluxkeep_deleting_a_flux_instance_deletes_flux_and_its_crds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_flux_by_its_flux_instance_is_refused_and_what_keeps_it_passes() {
     let mut stage = Stage::set("operator_guarded", true).await;
-    stage.installs("2.4.x").await;
+    let mut instance = flux_instance("2.4.x");
+    instance["spec"]["components"] = json!([&FOUR[..], &[OPTIONAL]].concat());
+    stage.cluster.apply_all(&[instance]).await;
+    stage.operator.installed(&stage.cluster).await;
     knows_the_running_flux(&stage).await;
     refuses_what_takes_flux(&stage).await;
     passes_what_keeps_flux(&stage).await;
     knows_the_owner(&stage).await;
+    takes_an_optional_controller_away(&mut stage).await;
     paused_it_goes_alone(&stage).await;
 }
 
@@ -243,13 +254,8 @@ async fn passes_what_keeps_flux(stage: &Stage) {
     elsewhere["metadata"]["namespace"] = json!("elsewhere");
     stage.cluster.apply_all(&[elsewhere.clone()]).await;
     assert_eq!(stage.tried_deletion(&elsewhere).await, "");
-    let four = json!([
-        "source-controller",
-        "kustomize-controller",
-        "helm-controller",
-        "notification-controller"
-    ]);
-    assert_eq!(stage.tried(&json!({"spec": {"components": four}})), "");
+    let more = [&FOUR[..], &[OPTIONAL, "image-automation-controller"]].concat();
+    assert_eq!(stage.tried(&json!({"spec": {"components": more}})), "");
 }
 
 /// A Helm release over what the FluxInstance applied, and its adoption.
@@ -269,6 +275,19 @@ async fn knows_the_owner(stage: &Stage) {
     let plan = stage.adoption();
     let paused = "kubectl annotate fluxinstance -n flux-system flux fluxcd.controlplane.io/reconcile=disabled";
     assert!(plan.contains(paused), "{plan}");
+}
+
+/// The operator deletes the controller and fails once at the CRD, which keeps its objects. It then
+/// leaves the CRD alone, so Flux is ready again.
+async fn takes_an_optional_controller_away(stage: &mut Stage) {
+    let fewer = json!({"spec": {"components": FOUR}});
+    let said = stage.tried(&fewer);
+    assert!(said.contains("Warning: controller-missing: "), "{said}");
+    assert_eq!(stage.patched(fewer).await, "");
+    stage.until_gone(&deployment(OPTIONAL)).await;
+    stage.operator.installed(&stage.cluster).await;
+    let kept = crd("imagerepositories.image.toolkit.fluxcd.io");
+    assert!(stage.cluster.get(&kept).await.is_ok());
 }
 
 async fn paused_it_goes_alone(stage: &Stage) {
