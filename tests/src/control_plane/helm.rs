@@ -105,6 +105,18 @@ pub fn umbrella(flux: &Flux) -> PathBuf {
     folder.join(format!("umbrella-{version}.tgz"))
 }
 
+/// The packed chart of this name, version 1.0.0, with these templates.
+#[must_use]
+pub fn chart(name: &str, templates: &str) -> PathBuf {
+    let folder = folder("chart");
+    let chart = folder.join(name);
+    describe(&chart, &json!({"name": name, "version": "1.0.0"}));
+    create_dir_all(chart.join("templates")).expect("a writable folder");
+    write(chart.join("templates/all.yaml"), templates).expect("a writable folder");
+    pack(&chart, &folder);
+    folder.join(format!("{name}-1.0.0.tgz"))
+}
+
 fn describe(folder: &Path, about: &serde_json::Value) {
     let mut about = about.clone();
     about["apiVersion"] = json!("v2");

@@ -56,16 +56,22 @@ impl HelmController {
     /// Publishes a packed chart as the artifact of the HelmChart that helm-controller makes of
     /// HelmRelease `flux`.
     pub async fn publish(&self, cluster: &Cluster, flux: &Flux, packed: &Path) {
+        self.publish_for(cluster, &helm_release(flux), packed).await;
+    }
+
+    /// Publishes a packed chart as the artifact of the HelmChart that helm-controller makes of this
+    /// HelmRelease.
+    pub async fn publish_for(&self, cluster: &Cluster, release: &Value, packed: &Path) {
         let bytes = std::fs::read(packed).expect("a packed chart");
         let file = packed.file_name().expect("a file").to_string_lossy();
         std::fs::write(self.charts.join(&*file), &bytes).expect("a writable folder");
-        let version = flux.chart_version();
+        let asked_for = &release["spec"]["chart"]["spec"];
         let chart = eventually("helm-controller asks for the chart", async || {
             let chart = cluster
-                .get(&helm_chart())
+                .get(&helm_chart(release))
                 .await
                 .map_err(|error| error.to_string())?;
-            if chart["spec"]["version"] == json!(version) {
+            if chart["spec"]["version"] == asked_for["version"] {
                 Ok(chart)
             } else {
                 Err(chart.to_string())
@@ -76,21 +82,23 @@ impl HelmController {
         let at = "2026-11-24T12:00:00Z";
         let ready = json!({"type": "Ready", "status": "True", "reason": "ChartPullSucceeded", "message": "pulled",
             "observedGeneration": generation, "lastTransitionTime": at});
-        let artifact = json!({"url": format!("{}/{file}", self.url), "path": file, "revision": version,
+        let artifact = json!({"url": format!("{}/{file}", self.url), "path": file, "revision": asked_for["version"],
             "digest": checksum(&bytes), "lastUpdateTime": at, "size": bytes.len()});
         let status = json!({"observedGeneration": generation, "artifact": artifact, "conditions": [ready],
-            "observedChartName": "umbrella", "url": artifact["url"]});
+            "observedChartName": asked_for["chart"], "url": artifact["url"]});
         cluster
-            .patch_status(&helm_chart(), &status)
+            .patch_status(&helm_chart(release), &status)
             .await
             .expect("a status as source-controller writes it");
     }
 }
 
-/// The HelmChart that helm-controller makes of [`helm_release`].
-fn helm_chart() -> Value {
+/// The HelmChart that helm-controller makes of a HelmRelease.
+fn helm_chart(release: &Value) -> Value {
+    let [namespace, name] =
+        ["namespace", "name"].map(|key| release["metadata"][key].as_str().expect("a HelmRelease"));
     json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart",
-        "metadata": {"name": format!("{HOME}-flux"), "namespace": HOME}})
+        "metadata": {"name": format!("{namespace}-{name}"), "namespace": namespace}})
 }
 
 /// A HelmRelease `flux` of the chart `umbrella` that carries this Flux.

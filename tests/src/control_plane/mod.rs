@@ -22,7 +22,7 @@ mod wire;
 pub use cluster::{Cluster, eventually};
 pub use credentials::{Credentials, serving};
 pub use flux_operator::{FluxOperator, flux_instance};
-pub use helm::{Helm, said, umbrella};
+pub use helm::{Helm, chart, said, umbrella};
 pub use helm_controller::{HelmController, helm_release};
 pub use inventory::Inventory;
 pub use ports::free_port;

@@ -1,8 +1,14 @@
 //! A tenant with rights in one namespace floods the server with every request that he may send.
 //! Meanwhile fluxkeep answers for the engine and stays small, and Flux stays unchanged.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
+mod charts;
 mod probe;
 mod sends;
 mod tenant;
@@ -12,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fluxkeep_tests::control_plane::{ControlPlane, Inventory, Webhook};
 use fluxkeep_tests::flux::{Flux, Names};
 use futures::future::join;
+use tokio::sync::Mutex;
 
 use crate::tenant::{NAMESPACE, Tenant};
 
@@ -28,8 +35,12 @@ const LEFT_OUT: [&str; 5] = [
     "ValidatingAdmissionPolicyBinding",
 ];
 
+/// The flood leaves no processor to another test's helm-controller.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_tenant_sends_the_engines_doors_answer_and_flux_stays_as_it_is() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("tenant").await;
     cluster

@@ -20,7 +20,8 @@ const LASTS: Duration = Duration::from_mins(1);
 
 /// A client with the tenant's account.
 pub(crate) struct Tenant {
-    cluster: Cluster,
+    /// The cluster, as he is let into it.
+    pub(crate) cluster: Cluster,
 }
 
 impl Tenant {
