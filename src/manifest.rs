@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{Flaw, Head, Kind, List, Object, Source, object};
-use crate::yaml::{self, Document, Unread, json, shape};
+use crate::yaml::{self, Budget, Document, Unread, json, shape};
 
 /// Cluster-scoped kinds that fluxkeep identifies by name.
 const CLUSTER_SCOPED: [&str; 4] = [
@@ -127,16 +127,16 @@ pub struct Unsifted {
 }
 
 /// Like [`read`], but an unreadable document does not hide the others. Reading stops after `most`
-/// objects, where a document without objects counts as one.
+/// objects, where a document without objects counts as one, or at the end of the budget.
 #[must_use]
-pub fn sift(text: &str, reading: Reading<'_>, most: usize) -> Sifted {
+pub fn sift(text: &str, reading: Reading<'_>, most: usize, budget: &mut Budget) -> Sifted {
     let mut sifted = Sifted::default();
     for document in yaml::documents(text) {
         if sifted.count >= most {
             sifted.join(Sifted::unread(too_many(&document, most, "stream")));
             break;
         }
-        let content = content(&document);
+        let content = content(&document, budget);
         let count = content.objects.len();
         sifted.count += count.max(1);
         if count > MOST_ITEMS {
@@ -144,6 +144,9 @@ pub fn sift(text: &str, reading: Reading<'_>, most: usize) -> Sifted {
             break;
         }
         sifted.join(content.placed(&document, reading));
+        if budget.is_spent() {
+            break;
+        }
     }
     sifted
 }
@@ -209,7 +212,7 @@ fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
 /// # Errors
 /// If an object is unreadable, or a list holds too many.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
-    let content = content(document);
+    let content = content(document, &mut Budget::default());
     if content.objects.len() > MOST_ITEMS {
         return Err(too_many(document, MOST_ITEMS, "list"));
     }
@@ -220,12 +223,12 @@ fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
 }
 
 /// The content of a document: an object, nothing, or the items of a list.
-fn content(document: &Document<'_>) -> Sifted {
-    match parts(document) {
+fn content(document: &Document<'_>, budget: &mut Budget) -> Sifted {
+    match parts(document, budget) {
         Ok(None) => Sifted::default(),
         Ok(Some((head, parts))) => match list(&head, &parts) {
-            Some(list) => list::items(document, &list),
-            None => one(document, &head, parts),
+            Some(list) => list::items(document, &list, budget),
+            None => one(document, &head, parts, budget),
         },
         Err(unread) => Sifted::unread(unread),
     }
@@ -233,9 +236,9 @@ fn content(document: &Document<'_>) -> Sifted {
 
 /// API version, kind and the fields that are read of this kind. `None` without a kind: Helm and
 /// kubectl refuse such a document before the cluster sees it.
-fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
+fn parts(document: &Document<'_>, budget: &mut Budget) -> Result<Option<(Head, Value)>, Unread> {
     let guess = guess(document.text).body_kind();
-    let mut parts = document.read_paths(guess.paths())?;
+    let mut parts = document.read_within(guess.paths(), budget)?;
     let head = head(&parts);
     if parts.is_null() || parts.is_object() && head.kind.is_empty() {
         return Ok(None);
@@ -245,7 +248,7 @@ fn parts(document: &Document<'_>) -> Result<Option<(Head, Value)>, Unread> {
     }
     let kind = head.body_kind();
     if kind != guess {
-        parts = document.read_paths(kind.paths())?;
+        parts = document.read_within(kind.paths(), budget)?;
     }
     Ok(Some((head, parts)))
 }
@@ -270,12 +273,12 @@ fn is_list(parts: &Value) -> bool {
 }
 
 /// The only object of a document. If its body does not fit its kind, only its metadata counts.
-fn one(document: &Document<'_>, head: &Head, parts: Value) -> Sifted {
+fn one(document: &Document<'_>, head: &Head, parts: Value, budget: &mut Budget) -> Sifted {
     let misshapen = match object(head.body_kind(), parts) {
         Ok(object) => return Sifted::of(weighed(object, document.text)),
         Err(misshapen) => unread(document, &misshapen.to_string()),
     };
-    let metadata = document.read_paths(Kind::Other.paths());
+    let metadata = document.read_within(Kind::Other.paths(), budget);
     match metadata.map(|parts| object(Kind::Other, parts)) {
         Ok(Ok(object)) => Sifted::partly(object, misshapen),
         _ => Sifted::unread(misshapen),

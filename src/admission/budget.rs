@@ -10,6 +10,9 @@ pub struct Budget {
     pub unpacked: usize,
     /// Documents of a record's manifest and hooks together, and their objects.
     pub documents: usize,
+    /// YAML nodes that are read of them, as [`yaml::Budget`](crate::yaml::Budget) counts. Two
+    /// million take about a second.
+    pub nodes: usize,
 }
 
 impl Budget {
@@ -17,6 +20,7 @@ impl Budget {
     pub const ENGINE: Self = Self {
         unpacked: MOST_DECOMPRESSED,
         documents: MOST_DOCUMENTS,
+        nodes: 8_000_000,
     };
 
     /// For a review about a stranger, which passes unread rather than delay others. Twice the size
@@ -24,6 +28,7 @@ impl Budget {
     pub const OTHERS: Self = Self {
         unpacked: MOST_DECOMPRESSED / 2,
         documents: MOST_DOCUMENTS / 5,
+        nodes: 1_000_000,
     };
 }
 

@@ -10,6 +10,7 @@ use crate::helm::record::{self, Driver, Record};
 use crate::manifest::{self, Reading, Unsifted};
 use crate::object::paths;
 use crate::request::{Gap, Operation, Release, Request, Subject};
+use crate::yaml;
 
 /// Most gaps that are reported: a refusal has room for a few, and each costs a look into the facts.
 const MOST_GAPS: usize = 32;
@@ -42,7 +43,7 @@ pub(super) fn read(
     match record::read_within(budget.unpacked, release.unwrap_or_default(), driver) {
         Ok(record) if record.is_history() => return Ok(None),
         Ok(record) => {
-            let (release, gaps) = unfolded(&record, envelope, budget.documents);
+            let (release, gaps) = unfolded(&record, envelope, budget);
             request.subject = Subject::Release(release);
             request.gaps = gaps;
         }
@@ -51,8 +52,10 @@ pub(super) fn read(
     Ok(Some(request))
 }
 
-/// The objects of a record's manifest and hooks, from at most `most` documents, and the gaps.
-fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<Gap>) {
+/// The objects of a record's manifest and hooks within the budget, and the gaps.
+fn unfolded(record: &Record, envelope: &Envelope, budget: Budget) -> (Release, Vec<Gap>) {
+    let most = budget.documents;
+    let mut nodes = yaml::Budget::of(budget.nodes);
     let home = if record.namespace.is_empty() {
         envelope.namespace.as_deref()
     } else {
@@ -62,7 +65,7 @@ fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<
         namespace: home,
         ..Reading::default()
     };
-    let sifted = manifest::sift(&record.manifest, reading, most);
+    let sifted = manifest::sift(&record.manifest, reading, most, &mut nodes);
     let mut left = most.saturating_sub(sifted.count);
     let mut objects = sifted.objects;
     // Helm applies the manifest's objects, so none is a hook, even with a hook annotation.
@@ -76,7 +79,7 @@ fn unfolded(record: &Record, envelope: &Envelope, most: usize) -> (Release, Vec<
             gaps.push(opaque(envelope, &why));
             break;
         }
-        let sifted = manifest::sift(&hook.manifest, reading, left);
+        let sifted = manifest::sift(&hook.manifest, reading, left, &mut nodes);
         left = left.saturating_sub(sifted.count);
         objects.extend(sifted.objects);
         gaps.extend(gapped(sifted.unread, "a hook", envelope));

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use super::{MOST_ITEMS, Sifted, head, is_list, unread};
 use crate::object::{Kind, List, Object, object, paths};
-use crate::yaml::{Document, json, shape};
+use crate::yaml::{Budget, Document, Unread, json, shape};
 
 /// Reads the items of a document that is a list.
-pub(super) fn items(document: &Document<'_>, list: &List) -> Sifted {
+pub(super) fn items(document: &Document<'_>, list: &List, budget: &mut Budget) -> Sifted {
     let mut sifted = Sifted::default();
-    let texts = match texts(document) {
+    let texts = match texts(document, budget) {
         Ok(texts) => texts,
         Err(unread) => return Sifted::unread(unread),
     };
@@ -47,13 +47,13 @@ enum Item {
 }
 
 /// The items as JSON texts. A JSON document is cut, so that no schema becomes a tree of values.
-fn texts(document: &Document<'_>) -> Result<Vec<Box<RawValue>>, crate::yaml::Unread> {
+fn texts(document: &Document<'_>, budget: &mut Budget) -> Result<Vec<Box<RawValue>>, Unread> {
     if document.is_json
         && let Ok(Cut { items }) = serde_json::from_str(document.text)
     {
         return Ok(items);
     }
-    let mut parts = document.read_paths(&paths::LIST)?;
+    let mut parts = document.read_within(&paths::LIST, budget)?;
     let items = parts.get_mut("items").map(Value::take);
     let mut texts = Vec::new();
     for item in items

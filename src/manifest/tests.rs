@@ -57,3 +57,18 @@ fn more_objects_than_any_release_holds_are_refused() {
         assert!(why.starts_with("more than 10000"), "{why}");
     }
 }
+
+#[test]
+fn a_stream_is_read_until_the_budget_is_spent_and_says_so() {
+    let one =
+        "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: &a b, labels: {? c : *a}}}\n";
+    let text = one.repeat(100);
+    let mut budget = Budget::of(1_000);
+    let sifted = sift(&text, Reading::default(), MOST_DOCUMENTS, &mut budget);
+    let read = sifted.objects.len();
+    assert!((10..100).contains(&read), "{read} objects");
+    assert_eq!(sifted.unread.len(), 1);
+    let mut enough = Budget::default();
+    let sifted = sift(&text, Reading::default(), MOST_DOCUMENTS, &mut enough);
+    assert_eq!((sifted.objects.len(), sifted.unread.len()), (100, 0));
+}

@@ -17,6 +17,7 @@ use fluxkeep::helm::record::Driver;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
 use fluxkeep::policy::Policy;
+use fluxkeep::yaml::values;
 use fluxkeep_cluster::BUILT_IN;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -92,8 +93,7 @@ impl Fixture {
     pub fn read(folder: &Path) -> Self {
         let [request, manifest, known] =
             ["request.yaml", "manifest.yaml", "facts.yaml"].map(|name| content(&folder.join(name)));
-        let asked: Asked = serde_saphyr::from_str(&request)
-            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let asked = asked(&request).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
         assert!(
             asked.release.is_some() != manifest.is_empty(),
             "{}: a release has a manifest.yaml",
@@ -245,6 +245,13 @@ fn plain(files: &[&str]) -> String {
         .filter(|line| !line.starts_with('#'))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Reads a request.yaml.
+fn asked(text: &str) -> Result<Asked, String> {
+    let mut documents = values(text).map_err(|error| error.to_string())?;
+    let document = documents.pop().unwrap_or_else(|| json!({}));
+    serde_json::from_value(document).map_err(|error| error.to_string())
 }
 
 /// The objects of a YAML stream written by a test.

@@ -5,6 +5,7 @@
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
 use fluxkeep::manifest::{Reading, read, sift};
+use fluxkeep::yaml::Budget;
 use fluxkeep_tests::{record, stored};
 
 /// The apiVersion, kind and name of each object.
@@ -94,7 +95,7 @@ fn what_hides_in_a_list_of_another_kind_is_judged() {
 #[test]
 fn a_list_inside_a_list_is_no_list_to_helm_and_is_told() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: [{apiVersion: v1, kind: ConfigMap}]\n";
-    let sifted = sift(text, Reading::default(), 10);
+    let sifted = sift(text, Reading::default(), 10, &mut Budget::default());
     assert_eq!(sifted.unread.len(), 1);
     assert!(
         sifted.unread[0]

@@ -5,6 +5,7 @@
 use fluxkeep::admission::Answer;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
+use fluxkeep::yaml::values;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{Review, record, redefined, stored};
@@ -17,7 +18,7 @@ const IMAGES: [&str; 4] = ["v1.0.1", "v1.1.0", "v1.4.1", "v9.9.9"];
 
 /// The objects of the built-in cluster.
 fn installed() -> Vec<Value> {
-    serde_saphyr::from_multiple(BUILT_IN).unwrap()
+    values(BUILT_IN).unwrap()
 }
 
 fn facts(documents: &[Value]) -> Facts {

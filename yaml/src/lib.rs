@@ -25,18 +25,11 @@ pub use split::{Documents, documents};
 
 use std::borrow::Cow;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::odd::OddPlaces;
 use crate::reader::Broken;
 use crate::split::newlines;
-
-/// A document that is read whole, by a caller that does not name its fields.
-#[derive(Debug, Clone, Copy)]
-pub struct Lean<'a> {
-    document: Document<'a>,
-}
 
 /// The key of an object's metadata, the most edited field.
 const METADATA: &str = "metadata";
@@ -128,12 +121,6 @@ impl<'a> Document<'a> {
         reader::read(&ended(body), odd, paths, budget)
     }
 
-    /// The document, to be read whole.
-    #[must_use]
-    pub const fn lean(self) -> Lean<'a> {
-        Lean { document: self }
-    }
-
     /// The error for a JSON document that is unreadable.
     fn not_json(&self, error: &serde_json::Error) -> Unread {
         self.unread(error.line() as u64, error.column() as u64, shape(error))
@@ -151,49 +138,21 @@ impl<'a> Document<'a> {
     }
 }
 
+/// The values of a stream's documents, each read whole.
+///
+/// # Errors
+/// Like [`Document::read_paths`], at the first unreadable document.
+pub fn values(text: &str) -> Result<Vec<Value>, Unread> {
+    documents(text)
+        .map(|document| document.read_paths(&Paths::Whole))
+        .collect()
+}
+
 /// A text with an ended last line, as Go's reader of streams makes it.
 fn ended(text: &str) -> Cow<'_, str> {
     if text.is_empty() || text.ends_with('\n') {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(format!("{text}\n"))
-    }
-}
-
-impl<'a> Lean<'a> {
-    /// The text of the document.
-    #[must_use]
-    pub const fn text(&self) -> &'a str {
-        self.document.text
-    }
-
-    /// True for JSON.
-    #[must_use]
-    pub const fn is_json(&self) -> bool {
-        self.document.is_json
-    }
-
-    /// Reads the document.
-    ///
-    /// # Errors
-    /// Like [`Document::read_paths`]. Also if a value has another type than `T` expects.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unread> {
-        let Document { text, is_json, .. } = self.document;
-        if is_json {
-            return serde_json::from_str(text).map_err(|error| self.document.not_json(&error));
-        }
-        let value = self.document.read_paths(&Paths::Whole)?;
-        let wrong = |_| {
-            self.document
-                .unread(1, 1, "a value has the wrong type".to_owned())
-        };
-        T::deserialize(value).map_err(wrong)
-    }
-
-    /// The error for an unreadable item of the document, which is a list.
-    #[must_use]
-    pub fn unread(&self, index: usize, error: &serde_json::Error) -> Unread {
-        let message = format!("item {index} of the list: {}", shape(error));
-        self.document.unread(1, 1, message)
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use fluxkeep::catalogue::Release;
 use fluxkeep::facts::Facts;
 use fluxkeep::manifest::{self, Reading};
+use fluxkeep::yaml;
 use fluxkeep_cluster::{BUILT_IN, Source};
 use serde_json::{Value, json};
 
@@ -55,7 +56,7 @@ pub(super) fn facts(objects: &[Value]) -> anyhow::Result<Facts> {
 
 /// Flux 2.4.0 as `install.yaml` leaves it: the built-in snapshot.
 pub(super) fn installed() -> anyhow::Result<Vec<Value>> {
-    serde_saphyr::from_multiple(BUILT_IN).context("reading the built-in snapshot")
+    yaml::values(BUILT_IN).context("reading the built-in snapshot")
 }
 
 /// The parts of the community chart's output for a release that the judge reads. With `kept`, each

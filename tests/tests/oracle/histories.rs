@@ -48,7 +48,7 @@ pub(crate) fn found_in(folder: &Path) -> Shapes {
     let mut shapes = Shapes::new();
     for path in manifests(folder) {
         let text = std::fs::read_to_string(&path).expect("a readable file");
-        let objects: Vec<Value> = serde_saphyr::from_multiple(&text)
+        let objects = fluxkeep::yaml::values(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for crd in objects
             .into_iter()
