@@ -1,14 +1,18 @@
-//! What is measured: made here as large as the real thing, or taken from real files.
+//! What is measured: a thinned rendering of the chart flux2, reviews made in code, or real files.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use fluxkeep::helm::record::{Driver, write};
-use fluxkeep_cluster::BUILT_IN;
-use fluxkeep_tests::{redefined, secret, stored, yaml};
+use fluxkeep::yaml::{Paths, documents};
+use fluxkeep_tests::{redefined, secret, stored};
 use serde_json::{Map, Value, json};
 
+/// What the chart flux2 renders, thinned: the file says how.
+const RENDERED: &str = include_str!("../data/flux2.yaml");
+/// Bytes that the chart flux2 2.18.3 renders.
+const CHART: usize = 382_000;
 const HELM_RELEASES: &str = "helmreleases.helm.toolkit.fluxcd.io";
 
 /// Real files to measure in place of the made ones.
@@ -40,7 +44,10 @@ impl Inputs {
             [old, new] => [helm_releases(old)?, helm_releases(new)?],
             _ => ["before", "after"].map(crd),
         };
-        let manifest = files.manifest.as_deref().map_or_else(manifest, text)?;
+        let manifest = match &files.manifest {
+            Some(path) => text(path)?,
+            None => repeated(RENDERED, CHART),
+        };
         let packed = packed(&manifest)?;
         let record = stored(secret(&packed)).bytes();
         Ok(Self {
@@ -54,13 +61,16 @@ impl Inputs {
 
 /// The HelmRelease CRD of a file, as a cluster holds it.
 fn helm_releases(path: &Path) -> anyhow::Result<Value> {
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text(path)?)?;
+    let text = text(path)?;
+    let objects: Result<Vec<_>, _> = documents(&text)
+        .map(|document| document.read_paths(&Paths::Whole))
+        .collect();
     let named = |object: &Value| {
         object
             .pointer("/metadata/name")
             .is_some_and(|name| name == HELM_RELEASES)
     };
-    let mut crd = objects
+    let mut crd = objects?
         .into_iter()
         .find(named)
         .with_context(|| format!("{} has no {HELM_RELEASES}", path.display()))?;
@@ -112,35 +122,36 @@ fn schema(word: &str, fields: usize, depth: usize) -> Value {
     json!({"description": "An object.", "properties": properties, "required": ["field1"], "type": "object"})
 }
 
-/// What the chart flux2 renders: the engine's objects, their CRDs with schemas, about 670 kB of YAML.
-fn manifest() -> anyhow::Result<String> {
-    let objects: Vec<Value> =
-        serde_saphyr::from_multiple(BUILT_IN).context("reading the built-in snapshot")?;
-    let full = |mut object: Value| {
-        let versions = object
-            .pointer_mut("/spec/versions")
-            .and_then(Value::as_array_mut);
-        for version in versions
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_object_mut)
-        {
-            let name = version
-                .get("name")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
-            version.insert(
-                "schema".to_owned(),
-                json!({"openAPIV3Schema": schema(&name, 24, 1)}),
-            );
+/// The documents of a manifest again and again, under other names from the second time on, until they are
+/// `size` bytes long.
+pub(crate) fn repeated(manifest: &str, size: usize) -> String {
+    let mut all = String::with_capacity(size + size / 4);
+    let documents: Vec<_> = documents(manifest).collect();
+    for (index, document) in documents.iter().cycle().enumerate() {
+        if all.len() >= size {
+            break;
         }
-        format!(
-            "---\n# Source: flux2/templates/one.yaml\n{}",
-            yaml(&object, 0)
-        )
+        if !document.text.starts_with("---") {
+            all.push_str("---\n");
+        }
+        all.push_str(&renamed(document.text, index / documents.len()));
+        if !all.ends_with('\n') {
+            all.push('\n');
+        }
+    }
+    all
+}
+
+/// A document under another name, unless the number is 0.
+fn renamed(document: &str, number: usize) -> String {
+    let key = "\n  name: ";
+    let Some((head, rest)) = document.split_once(key).filter(|_| number > 0) else {
+        return document.to_owned();
     };
-    Ok(objects.into_iter().map(full).collect())
+    match rest.strip_prefix('"') {
+        Some(name) => format!("{head}{key}\"copy{number}-{name}"),
+        None => format!("{head}{key}copy{number}-{rest}"),
+    }
 }
 
 fn packed(manifest: &str) -> anyhow::Result<String> {

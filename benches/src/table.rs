@@ -28,6 +28,24 @@ impl Table {
         );
     }
 
+    /// A time, and how many times longer a baseline takes.
+    pub(crate) fn faster(
+        &mut self,
+        what: &str,
+        ours: Duration,
+        baseline: &str,
+        theirs: Duration,
+        bar: &str,
+    ) {
+        let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
+        self.row(
+            what,
+            &format!("{} = {ratio:.0} times faster", text(ours)),
+            &format!("{baseline}: {}", text(theirs)),
+            bar,
+        );
+    }
+
     /// Any other measurement.
     pub(crate) fn row(&mut self, what: &str, ours: &str, beside: &str, bar: &str) {
         self.rows.push([what, ours, beside, bar].map(str::to_owned));

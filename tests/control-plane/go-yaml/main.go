@@ -3,6 +3,7 @@
 //
 //	go-yaml document   each text is one document: {"json": …} or {"error": …}
 //	go-yaml stream     each text is a stream:     {"documents": […], "error": …}
+//	go-yaml time       each text is a stream:     {"nanoseconds": the shortest of ten times that reading it took}
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -24,6 +26,8 @@ type answer struct {
 	JSON      json.RawMessage   `json:"json,omitempty"`
 	Documents []json.RawMessage `json:"documents,omitempty"`
 	Error     string            `json:"error,omitempty"`
+	// How long reading took.
+	Nanoseconds int64 `json:"nanoseconds,omitempty"`
 }
 
 // The reader of streams ends every line, the last one too.
@@ -54,6 +58,21 @@ func stream(text []byte) (found answer) {
 			found.Documents = append(found.Documents, raw.Raw)
 		}
 	}
+}
+
+// The first reading grows the heap, so several are tried.
+func timed(text []byte) (found answer) {
+	for range 10 {
+		start := time.Now()
+		if read := stream(text); read.Error != "" {
+			return read
+		}
+		took := time.Since(start).Nanoseconds()
+		if found.Nanoseconds == 0 || took < found.Nanoseconds {
+			found.Nanoseconds = took
+		}
+	}
+	return found
 }
 
 // A reader that panics has not read.
@@ -97,13 +116,13 @@ func run(read func([]byte) answer) error {
 }
 
 func main() {
-	readers := map[string]func([]byte) answer{"document": document, "stream": stream}
+	readers := map[string]func([]byte) answer{"document": document, "stream": stream, "time": timed}
 	read := readers["document"]
 	if len(os.Args) > 1 {
 		read = readers[os.Args[1]]
 	}
 	if read == nil {
-		fmt.Fprintln(os.Stderr, "go-yaml: usage: go-yaml [document|stream]")
+		fmt.Fprintln(os.Stderr, "go-yaml: usage: go-yaml [document|stream|time]")
 		os.Exit(2)
 	}
 	if err := run(read); err != nil {
