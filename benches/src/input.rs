@@ -16,7 +16,7 @@ const CHART: usize = 382_000;
 const HELM_RELEASES: &str = "helmreleases.helm.toolkit.fluxcd.io";
 
 /// Real files to measure in place of the made ones.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Files {
     /// The CRDs of two Flux releases, as YAML: the update of the HelmRelease CRD from one to the other.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]

@@ -44,23 +44,30 @@ enum Task {
         /// Facts; without it, the built-in snapshot.
         snapshot: Option<PathBuf>,
     },
+    /// Measures only what clients that mean harm cost.
+    Hostile,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    if let Some(Task::Serve { snapshot }) = args.task {
-        return served::serve(snapshot.as_deref());
-    }
-    crowd::is_possible()?;
-    let inputs = Inputs::read(&args.files)?;
     let mut table = Table::default();
-    parsing::update(&mut table, &inputs.update)?;
-    https::measure(&mut table, &inputs.update)?;
-    parsing::record(&mut table, &inputs)?;
-    memory::measure(&mut table, &inputs)?;
-    crowd::measure(&mut table, &inputs.update)?;
-    hostile::measure(&mut table, &inputs)?;
-    rendering::measure(&mut table, &inputs.manifest)?;
-    writes::measure(&mut table)?;
+    match args.task {
+        Some(Task::Serve { snapshot }) => return served::serve(snapshot.as_deref()),
+        Some(Task::Hostile) => hostile::measure(&mut table, &Inputs::read(&Files::default())?)?,
+        None => everything(&mut table, &args.files)?,
+    }
     Ok(write!(std::io::stdout(), "{}", table.text())?)
+}
+
+fn everything(table: &mut Table, files: &Files) -> anyhow::Result<()> {
+    crowd::is_possible()?;
+    let inputs = Inputs::read(files)?;
+    parsing::update(table, &inputs.update)?;
+    https::measure(table, &inputs.update)?;
+    parsing::record(table, &inputs)?;
+    memory::measure(table, &inputs)?;
+    crowd::measure(table, &inputs.update)?;
+    hostile::measure(table, &inputs)?;
+    rendering::measure(table, &inputs.manifest)?;
+    writes::measure(table)
 }
