@@ -150,7 +150,7 @@ impl Inside {
                 json_patch::merge(&mut merged, body);
                 Ok(self.write(path, merged))
             }
-            (other, _) => panic!("{other} {path}"),
+            _ => Err((405, "MethodNotAllowed")),
         }
     }
 
