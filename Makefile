@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint oracle catalogue fmt docs bench following fuzz audit
+.PHONY: help replay test control-plane lint portable oracle catalogue fmt docs bench following fuzz audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -25,6 +25,20 @@ lint: ## Formatting, clippy, documentation, licences and bans.
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(DENY_VERSION)
 	$(CARGO) deny check $(DENY_CHECKS)
+
+# People run Helm there. Nothing is linked, so a target's standard library is enough: the C parts of cryptography and of the
+# server's allocator are not compiled (`true` stands in for their compiler).
+PORTABLE := aarch64-apple-darwin x86_64-pc-windows-gnu
+
+portable: ## Checks that the command and the post-renderer compile for macOS and Windows.
+	@for target in $(PORTABLE); do \
+		if ! rustup target add $$target 2>/dev/null; then \
+			echo "portable: no standard library for $$target to be had, so it is not checked"; continue; \
+		fi; \
+		name=$$(echo $$target | tr - _); \
+		env CC_$$name=true CXX_$$name=true AR_$$name=true \
+			$(CARGO) check --package fluxkeep-cli --package fluxkeep-postrenderer --target $$target || exit 1; \
+	done
 
 # The whole workspace, although one test is run: one package alone has other features, and ten crates would
 # be compiled anew after `make test`.
