@@ -9,6 +9,7 @@ use crate::engine::{self, Engine, Part};
 use crate::flux::Flux;
 use crate::helm::Owner;
 use crate::object::{Body, Key, Object, Start};
+use crate::walks::counted;
 
 /// The objects that were seen in the cluster. No schema, no Secret.
 ///
@@ -90,7 +91,23 @@ impl Facts {
 
     /// Every object, ordered by key.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values().map(AsRef::as_ref)
+        counted(self.objects.values().map(AsRef::as_ref))
+    }
+
+    /// The CustomResourceDefinition of this name, read or not.
+    #[must_use]
+    pub fn definition(&self, name: &str) -> Option<&Object> {
+        self.live(&Key::of_definition(name))
+    }
+
+    /// Every CustomResourceDefinition, read or not, ordered by name. No other object is walked over.
+    pub fn definitions(&self) -> impl Iterator<Item = &Object> {
+        let first = Key::of_definition("");
+        let range = self.objects.range(first.clone()..);
+        let same = range.take_while(move |(key, _)| {
+            key.group == first.group && key.kind == first.kind && key.namespace == first.namespace
+        });
+        counted(same.map(|(_, object)| object.as_ref()))
     }
 
     /// The live object with this key.
@@ -113,7 +130,8 @@ impl Facts {
     /// True if any CustomResourceDefinition was seen. Without one, storage is unknown.
     #[must_use]
     pub fn knows_definitions(&self) -> bool {
-        self.objects().any(|object| object.definition().is_some())
+        self.definitions()
+            .any(|object| object.definition().is_some())
     }
 
     /// The objects of the engine.

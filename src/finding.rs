@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::object::{Object, Source};
+use crate::object::{Key, Object, Source};
 use crate::rule::Moment;
 use crate::rules;
 
@@ -66,14 +66,27 @@ impl Subject {
         }
     }
 
+    /// The identity of the object in a cluster.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key {
+            group: self.group().to_owned(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
     /// True if this is the same object, in any version of its API.
     #[must_use]
     pub fn is(&self, object: &Object) -> bool {
-        let group = self
-            .api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group);
-        (group, &self.kind, &self.namespace, &self.name)
+        (self.group(), &self.kind, &self.namespace, &self.name)
             == (
                 object.group(),
                 &object.kind,

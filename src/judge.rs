@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::facts::Facts;
 use crate::finding::{Finding, Level};
-use crate::overrides;
+use crate::overrides::Overrides;
 use crate::policy::Policy;
 use crate::request::Request;
 use crate::rule::{Case, Found, Need, Rule};
@@ -33,8 +33,9 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
             abstain(&mut verdict, rule, &unreadable);
         }
     }
+    let overrides = Overrides::of(&case);
     for finding in &mut verdict.findings {
-        excuse(finding, &case);
+        excuse(finding, &overrides);
     }
     verdict
         .findings
@@ -73,10 +74,13 @@ fn abstain(verdict: &mut Verdict, rule: &'static Rule, unreadable: &[Need]) {
 }
 
 /// An override that does not count adds a note, with the reason, to the remedy.
-fn excuse(finding: &mut Finding, case: &Case<'_>) {
-    match overrides::claim(finding, case) {
+fn excuse(finding: &mut Finding, overrides: &Overrides<'_>) {
+    match overrides.claim(finding) {
         None => {}
         Some(Ok(counts)) => finding.excused = Some(counts),
         Some(Err(why)) => *finding = finding.clone().with_note(&why),
     }
 }
+
+#[cfg(test)]
+mod growth;

@@ -33,5 +33,6 @@ pub mod rule;
 pub mod rules;
 pub mod target_flux;
 pub mod verdict;
+mod walks;
 
 pub use fluxkeep_yaml as yaml;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::finding::Finding;
 use crate::helm::post_renderer::stanza;
-use crate::overrides;
+use crate::overrides::Overrides;
 use crate::rule::Case;
 use crate::rules::engine_object_unkept;
 use crate::target_flux;
@@ -47,7 +47,7 @@ pub fn is_due(case: &Case<'_>) -> bool {
         rule: engine_object_unkept::RULE.id,
         ..unkept
     };
-    !matches!(overrides::claim(&unkept, case), Some(Ok(_)))
+    !matches!(Overrides::of(case).claim(&unkept), Some(Ok(_)))
 }
 
 /// The patch that appends the post-renderer and records the addition in an annotation. The patch

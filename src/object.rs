@@ -185,6 +185,19 @@ pub struct Key {
     pub name: String,
 }
 
+impl Key {
+    /// The identity of the CustomResourceDefinition of this name.
+    #[must_use]
+    pub fn of_definition(name: &str) -> Self {
+        Self {
+            group: "apiextensions.k8s.io".to_owned(),
+            kind: "CustomResourceDefinition".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+        }
+    }
+}
+
 impl Object {
     /// The identity of the object in a cluster.
     #[must_use]

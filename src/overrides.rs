@@ -4,7 +4,7 @@
 //! object (HelmRelease, FluxInstance, CRD) unless a chart wrote it; on the engine's Namespace for
 //! deletions; in the policy file. An override in a rendered manifest never counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::finding::{Finding, Override, Subject};
 use crate::helm::MANAGED_BY;
-use crate::object::{ALLOW, Object, REASON, UNTIL};
+use crate::object::{ALLOW, Key, Object, REASON, UNTIL};
 use crate::policy::{LONGEST, Policy, Standing};
 use crate::request::{Door, Operation};
 use crate::rule::Case;
@@ -21,23 +21,79 @@ use crate::rules::{RULES, engine_deleted};
 /// The override, or the reason why it does not count.
 pub type Claim = Result<Override, String>;
 
-/// The first override for a finding that counts, else the reason why none does.
-#[must_use]
-pub fn claim(finding: &Finding, case: &Case<'_>) -> Option<Claim> {
-    let now = case.now;
-    let standing = case
-        .policy
-        .overrides
-        .iter()
-        .filter(|one| meets(one, finding));
-    let standing = standing.map(|one| ended(one, now));
-    let holders = holders(finding, case).into_iter();
-    let noted = holders.filter_map(|object| {
-        Some(noted(object, finding.rule, now)?.and_then(by_hand(object, case)))
-    });
-    let mut claims: Vec<Claim> = standing.chain(noted).collect();
-    claims.sort_by_key(Result::is_err);
-    claims.into_iter().next()
+/// The overrides that a case may claim, gathered once for all its findings.
+pub struct Overrides<'a> {
+    case: Case<'a>,
+    /// The live Namespaces of the engine, ordered by name.
+    homes: Vec<&'a Object>,
+    /// The objects on which the judged manifest brings an override: Helm may have put it there.
+    brought: BTreeSet<Key>,
+}
+
+impl<'a> Overrides<'a> {
+    /// The overrides of a case.
+    #[must_use]
+    pub fn of(case: &Case<'a>) -> Self {
+        let names: BTreeSet<&String> = case.engine().namespaces.iter().collect();
+        let homes = names.into_iter().map(|name| Key {
+            group: String::new(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: name.clone(),
+        });
+        let brought = case.brought();
+        let brought = brought.filter(|object| object.annotations.contains_key(ALLOW));
+        Self {
+            case: *case,
+            homes: homes.filter_map(|key| case.facts.live(&key)).collect(),
+            brought: brought.map(Object::key).collect(),
+        }
+    }
+
+    /// The first override for a finding that counts, else the reason why none does.
+    #[must_use]
+    pub fn claim(&self, finding: &Finding) -> Option<Claim> {
+        let now = self.case.now;
+        let mut claims = Vec::new();
+        for standing in &self.case.policy.overrides {
+            if meets(standing, finding) {
+                claims.push(ended(standing, now));
+            }
+        }
+        for object in self.holders(finding) {
+            if let Some(claim) = noted(object, finding.rule, now) {
+                claims.push(claim.and_then(|counts| self.by_hand(object, counts)));
+            }
+        }
+        claims.sort_by_key(Result::is_err);
+        claims.into_iter().next()
+    }
+
+    /// The objects whose annotations may excuse a finding.
+    fn holders(&self, finding: &Finding) -> Vec<&'a Object> {
+        let about = |object: &&Object| finding.object.is(object);
+        let case = &self.case;
+        let old = case.change().and_then(|change| change.old.as_ref());
+        let live = old
+            .filter(about)
+            .or_else(|| case.facts.live(&finding.object.key()));
+        let homes = self.homes.iter().copied();
+        live.into_iter()
+            .chain(own(case).filter(about))
+            .chain(homes.filter(|home| covers(home, finding, case.engine())))
+            .collect()
+    }
+
+    /// Rejects an override that the judged manifest brings, too.
+    fn by_hand(&self, object: &Object, counts: Override) -> Claim {
+        if self.brought.contains(&object.key()) {
+            return Err(format!(
+                "the override on {} does not count: the release brings it",
+                counts.by
+            ));
+        }
+        Ok(counts)
+    }
 }
 
 /// The number of overrides in policy and cluster, by rule and by whether they count now.
@@ -77,29 +133,9 @@ fn ended(standing: &Standing, now: Timestamp) -> Claim {
     limited(&standing.reason, standing.until, "the policy", now)
 }
 
-/// The objects whose annotations may excuse a finding.
-fn holders<'a>(finding: &Finding, case: &Case<'a>) -> Vec<&'a Object> {
-    let about = |object: &Object| finding.object.is(object);
-    let live = case
-        .change()
-        .and_then(|change| change.old.as_ref())
-        .filter(|old| about(old));
-    let fact = || case.facts.objects().find(|object| about(object));
-    let home = case
-        .facts
-        .objects()
-        .filter(|object| covers(object, finding, case.engine()));
-    live.or_else(fact)
-        .into_iter()
-        .chain(own(case).filter(|new| about(new)))
-        .chain(home)
-        .collect()
-}
-
-/// True for an engine Namespace that may excuse the deletion. With several engines, each Namespace
+/// True if an engine's Namespace may excuse the deletion. With several engines, each Namespace
 /// covers its own. Cluster-scoped objects and objects outside the engine belong to all.
-fn covers(object: &Object, finding: &Finding, engine: &Engine) -> bool {
-    let is_home = |object: &Object| object.kind == "Namespace" && engine.is_home(&object.name);
+fn covers(home: &Object, finding: &Finding, engine: &Engine) -> bool {
     let Subject {
         kind,
         namespace,
@@ -112,30 +148,7 @@ fn covers(object: &Object, finding: &Finding, engine: &Engine) -> bool {
         namespace.as_ref()
     };
     let space = space.filter(|space| engine.is_home(space));
-    finding.rule == engine_deleted::RULE.id
-        && is_home(object)
-        && space.is_none_or(|space| *space == object.name)
-}
-
-/// Rejects an override that the judged manifest brings, too: Helm may have put it on the object.
-fn by_hand(object: &Object, case: &Case<'_>) -> impl FnOnce(Override) -> Claim {
-    let brought = case
-        .release()
-        .into_iter()
-        .flat_map(|release| &release.objects);
-    let mut brought =
-        brought.filter(|new| new.key() == object.key() && new.annotations.contains_key(ALLOW));
-    let slipped = brought.next().is_some();
-    move |counts| {
-        if slipped {
-            Err(format!(
-                "the override on {} does not count: the release brings it",
-                counts.by
-            ))
-        } else {
-            Ok(counts)
-        }
-    }
+    finding.rule == engine_deleted::RULE.id && space.is_none_or(|space| *space == home.name)
 }
 
 /// The request's own object, if a person wrote it.

@@ -258,9 +258,7 @@ impl Holder {
             return false;
         };
         let name = format!("{}.{}", custom.resource, custom.group);
-        let is_definition = |object: &&Object| object.kind == "CustomResourceDefinition";
-        let mut definitions = facts.objects().filter(is_definition).peekable();
-        definitions.peek().is_some() && !definitions.any(|one| one.name == name)
+        facts.definitions().next().is_some() && facts.definition(&name).is_none()
     }
 
     /// The owner without its tool: `NAMESPACE/NAME`, or `NAME` without a namespace.

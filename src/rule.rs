@@ -13,6 +13,7 @@ use crate::helm::{Owner, release};
 use crate::object::{Key, Object};
 use crate::policy::Policy;
 use crate::request::{Change, Door, Release, Request, Subject};
+use crate::walks::counted;
 
 /// A rule's findings, or the fact that the rule lacks.
 pub type Found = Result<Vec<Finding>, Need>;
@@ -173,15 +174,26 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The release's objects, in order; empty for a change.
+    pub fn brought(&self) -> impl Iterator<Item = &'a Object> {
+        let release = self.release().into_iter();
+        counted(release.flat_map(|release| &release.objects))
+    }
+
+    /// The keys of the written objects. A rule that asks for many keys builds the set once: a walk
+    /// over the release for each key would cost their product.
+    #[must_use]
+    pub fn written_keys(&self) -> BTreeSet<Key> {
+        self.written().map(|(new, _)| new.key()).collect()
+    }
+
     /// The written objects, each with its live object. A change carries its own old object; only a
     /// release looks into the facts.
     pub fn written(&self) -> impl Iterator<Item = (&'a Object, Option<&'a Object>)> {
-        let (facts, change, release) = (self.facts, self.change(), self.release());
+        let (facts, change) = (self.facts, self.change());
         let single = change.and_then(|change| Some((change.new.as_ref()?, change.old.as_ref())));
-        let many = release.into_iter().flat_map(|release| &release.objects);
-        single
-            .into_iter()
-            .chain(many.map(|new| (new, facts.live(&new.key()))))
+        let many = self.brought().map(|new| (new, facts.live(&new.key())));
+        single.into_iter().chain(many)
     }
 
     /// The written objects that overwrite a live object.
@@ -212,15 +224,12 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn unreadable(&self) -> Vec<Need> {
         let mut lacking = Vec::new();
-        let Some(release) = self.release() else {
-            return lacking;
-        };
         let is_unread = |key: &Key| self.facts.is_unread(key);
-        let written = release.objects.iter().map(Object::key);
+        let written = self.brought().map(Object::key);
         if written.into_iter().any(|key| is_unread(&key)) {
             lacking.push(Need::LiveObjects);
         }
-        let origins = release.objects.iter().filter_map(release::origin);
+        let origins = self.brought().filter_map(release::origin);
         if origins.into_iter().any(|key| is_unread(&key)) {
             lacking.push(Need::HelmRelease);
         }

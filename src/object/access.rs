@@ -41,16 +41,26 @@ impl Binding {
     /// True if the binding grants its role to the account: by name or by one of its groups.
     #[must_use]
     pub fn grants(&self, account: &Account) -> bool {
-        let Account { namespace, name } = account;
-        let is_account = |grantee: &Grantee| match grantee {
-            Grantee::User(user) => *user == format!("system:serviceaccount:{namespace}:{name}"),
-            Grantee::Group(group) => {
-                let all = ["system:serviceaccounts", "system:authenticated"];
-                all.contains(&group.as_str())
-                    || *group == format!("system:serviceaccounts:{namespace}")
-            }
+        let Some(subjects) = &self.subjects else {
+            return false;
         };
-        self.subjects.iter().flatten().any(is_account)
+        account
+            .grantees()
+            .iter()
+            .any(|grantee| subjects.contains(grantee))
+    }
+}
+
+impl Account {
+    /// The names under which a binding may grant a role to the account: its user and its groups.
+    fn grantees(&self) -> [Grantee; 4] {
+        let Self { namespace, name } = self;
+        [
+            Grantee::User(format!("system:serviceaccount:{namespace}:{name}")),
+            Grantee::Group(format!("system:serviceaccounts:{namespace}")),
+            Grantee::Group("system:serviceaccounts".to_owned()),
+            Grantee::Group("system:authenticated".to_owned()),
+        ]
     }
 }
 

@@ -8,11 +8,19 @@ pub struct Marks(Vec<(String, String)>);
 
 impl FromIterator<(String, String)> for Marks {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(entries: T) -> Self {
-        let mut marks = Self::default();
-        for (key, value) in entries {
-            marks.insert(key, value);
-        }
-        marks
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        // The last of equal keys counts: the sort is stable, and a repeated key goes to the entry
+        // that stays.
+        entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+        entries.dedup_by(|later, kept| {
+            let is_repeated = later.0 == kept.0;
+            if is_repeated {
+                std::mem::swap(&mut later.1, &mut kept.1);
+            }
+            is_repeated
+        });
+        entries.shrink_to_fit();
+        Self(entries)
     }
 }
 
@@ -62,6 +70,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn collected_in_any_order_they_are_sorted_and_the_last_of_a_repeated_key_counts() {
+        let entries = [("b", "1"), ("a", "2"), ("b", "3")];
+        let entries = entries.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let mut expected = Marks::default();
+        for (key, value) in entries.clone() {
+            expected.insert(key, value);
+        }
+        assert_eq!(Marks::from_iter(entries), expected);
+    }
 
     proptest! {
         #[test]

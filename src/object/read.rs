@@ -593,14 +593,10 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Val
 /// Keeps the labels or annotations that fluxkeep acts on. Maps and lists are skipped; the apiserver
 /// refuses them.
 fn kept(entries: Map<String, Value>) -> Marks {
-    let mut marks = Marks::default();
-    for (key, value) in entries {
-        if !is_kept(&key) {
-            continue;
-        }
-        if let Ok(text) = String::deserialize(Lenient(value)) {
-            marks.insert(key, text);
-        }
-    }
-    marks
+    let entries = entries.into_iter().filter(|(key, _)| is_kept(key));
+    let texts = entries.filter_map(|(key, value)| {
+        let text = String::deserialize(Lenient(value)).ok()?;
+        Some((key, text))
+    });
+    texts.collect()
 }

@@ -82,14 +82,26 @@ fn together(group: &[&Finding], room: usize, must: bool) -> Option<String> {
     if length(&list) <= space {
         return Some(line + &list + &end);
     }
-    let mut named = others.len();
-    let mut list = also(&others, 0);
-    while named > 0 && length(&list) > space {
-        named -= 1;
-        let shown = others.get(..named).unwrap_or_default();
-        list = also(shown, others.len() - named);
+    Some(line + &as_many(&others, space) + &end)
+}
+
+/// The line with as many objects as fit, and the count of the rest. The list grows from the front:
+/// a release may hold thousands of objects, of which a few dozen fit.
+fn as_many(objects: &[String], space: usize) -> String {
+    let whole = also(objects, 0);
+    if length(&whole) <= space {
+        return whole;
     }
-    Some(line + &list + &end)
+    let mut list = also(&[], objects.len());
+    for named in 1..objects.len() {
+        let shown = objects.get(..named).unwrap_or_default();
+        let longer = also(shown, objects.len() - named);
+        if length(&longer) > space {
+            break;
+        }
+        list = longer;
+    }
+    list
 }
 
 /// The finding without its command: half a command is useless.

@@ -6,8 +6,10 @@
 
 mod conversion;
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use self::conversion::Services;
 use crate::crd::{Definition, Version};
 use crate::finding::{Finding, Level};
 use crate::object::{Flaw, Object};
@@ -37,6 +39,8 @@ pub(super) fn is_current(object: &Object) -> bool {
 
 fn check(case: &Case<'_>) -> Found {
     let mut findings = Vec::new();
+    let services = LazyCell::new(|| Services::of(case));
+    let knows_definitions = case.facts.knows_definitions();
     for (object, live) in case.written() {
         let Some(definition) = object.definition() else {
             continue;
@@ -46,10 +50,7 @@ fn check(case: &Case<'_>) -> Found {
             continue;
         }
         // Some checks apply to new CRDs only, so the existence of a live CRD must be known.
-        let is_known = live.map_or_else(
-            || case.facts.knows_definitions(),
-            |live| live.definition().is_some(),
-        );
+        let is_known = live.map_or(knows_definitions, |live| live.definition().is_some());
         let live = live.and_then(Object::definition);
         let mut problems = Vec::new();
         problems.extend(identity(object, definition, live));
@@ -59,7 +60,7 @@ fn check(case: &Case<'_>) -> Found {
         problems.extend(preserved(definition, live));
         problems.extend(conversion::refused(definition));
         problems.extend(object.flaws.iter().map(flaw));
-        problems.extend(conversion::unserved(case, definition));
+        problems.extend(conversion::unserved(definition, &services));
         let told = problems.into_iter().map(|problem| problem.about(object));
         let level = if is_known {
             Level::Enforce

@@ -36,9 +36,9 @@ const LABEL_PATH: &str = "/metadata/labels/app.kubernetes.io~1part-of";
 const HOOK_PATH: &str = "/metadata/annotations/helm.sh~1hook";
 
 fn check(case: &Case<'_>) -> Found {
-    if let Some(release) = case.release() {
-        let brought = release.objects.iter();
-        return Ok(brought
+    if case.release().is_some() {
+        return Ok(case
+            .brought()
             .filter_map(|object| brought_as_hook(case, object))
             .collect());
     }

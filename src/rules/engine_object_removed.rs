@@ -3,10 +3,12 @@
 //! Helm deletes objects that only the old revision has, unless the live object is kept. Hooks do
 //! not count as part of a revision, so an object that becomes a hook is deleted, too.
 
+use std::collections::BTreeSet;
+
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
 use crate::helm::RESOURCE_POLICY;
-use crate::object::Object;
+use crate::object::{Key, Object};
 use crate::request::Door;
 use crate::rule::{Case, Found, Moment, Need, Rule};
 
@@ -24,17 +26,14 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let Some((release, owner)) = case.release().zip(case.owner()) else {
+    let Some(owner) = case.owner().filter(|_| case.release().is_some()) else {
         return Ok(Vec::new());
     };
     case.is_whole()?;
     let owners = case.owners()?;
-    let stays = |live: &Object| {
-        release
-            .objects
-            .iter()
-            .any(|new| !new.is_hook() && new.key() == live.key())
-    };
+    let applied = case.brought().filter(|new| !new.is_hook());
+    let applied: BTreeSet<Key> = applied.map(Object::key).collect();
+    let stays = |live: &Object| applied.contains(&live.key());
     let parts = case
         .facts
         .engine(case.engine())

@@ -5,7 +5,8 @@
 //! no rights away, nor does leaving out a controller that does not run. A write of Helm's only
 //! warns: Helm is half-way through a release.
 
-use std::collections::BTreeSet;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{CONTROLLERS, CORE, Part};
 use crate::finding::{Finding, Level};
@@ -46,11 +47,18 @@ fn check(case: &Case<'_>) -> Found {
     } else {
         Level::Enforce
     };
+    let rights = LazyCell::new(|| Rights::of(case));
     let mut findings = Vec::new();
     for (new, live) in case.rewritten() {
         let finding = match (&new.body, &live.body, case.engine().part(live)) {
             (_, _, None) => None,
-            (Body::Binding(now), Body::Binding(was), _) => unbound(case, new, now, was),
+            // A field absent from a manifest leaves the live object unchanged; an update is complete.
+            (Body::Binding(now), Body::Binding(_), _)
+                if now.subjects.is_none() && case.request.door != Door::Engine =>
+            {
+                None
+            }
+            (Body::Binding(now), Body::Binding(was), _) => unbound(&rights, new, now, was),
             (Body::Role(now), Body::Role(was), Some(Part::Vital)) => emptied(new, now, was),
             _ => None,
         };
@@ -59,19 +67,15 @@ fn check(case: &Case<'_>) -> Found {
     Ok(findings)
 }
 
-fn unbound(case: &Case<'_>, new: &Object, now: &Binding, was: &Binding) -> Option<Finding> {
-    // A field absent from a manifest leaves the live object unchanged; an update is complete.
-    if now.subjects.is_none() && case.request.door != Door::Engine {
-        return None;
+fn unbound(rights: &Rights<'_>, new: &Object, now: &Binding, was: &Binding) -> Option<Finding> {
+    let mut lost = Vec::new();
+    for account in &rights.accounts {
+        let loses = was.grants(account) && !now.grants(account);
+        if loses && !rights.are_granted_elsewhere(new, &was.role, account) {
+            lost.push(account);
+        }
     }
-    let accounts = accounts(case).into_iter();
-    let lost: Vec<Account> = accounts
-        .filter(|account| was.grants(account) && !now.grants(account))
-        .filter(|account| {
-            runs(case, account) && !is_granted_elsewhere(case, new, &was.role, account)
-        })
-        .collect();
-    let names: Vec<String> = lost.iter().map(Account::to_string).collect();
+    let names: Vec<String> = lost.iter().map(ToString::to_string).collect();
     let is_core = lost
         .iter()
         .any(|account| CORE.contains(&account.name.as_str()));
@@ -83,6 +87,71 @@ fn unbound(case: &Case<'_>, new: &Object, now: &Binding, was: &Binding) -> Optio
          needs a binding of another name"
     );
     (!lost.is_empty()).then(|| Finding::about(new, "/subjects", message, remedy).at_most(level))
+}
+
+/// The engine's ServiceAccounts and the bindings that will grant them roles, gathered once: a release
+/// may rewrite thousands of bindings.
+struct Rights<'a> {
+    /// The accounts that something runs as.
+    accounts: Vec<Account>,
+    /// The names of the bindings that grant a role to an account.
+    grants: BTreeMap<(Place<'a>, Account), BTreeSet<&'a str>>,
+}
+
+/// The bindings that can replace each other: of one kind, in one namespace, to one role.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a> {
+    kind: &'a str,
+    namespace: Option<&'a str>,
+    role: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(object: &'a Object, role: &'a str) -> Self {
+        Self {
+            kind: &object.kind,
+            namespace: object.namespace.as_deref(),
+            role,
+        }
+    }
+}
+
+impl<'a> Rights<'a> {
+    /// Bindings that the request writes count, and live bindings that stay.
+    fn of(case: &Case<'a>) -> Self {
+        let mut accounts = accounts(case);
+        let deployments = deployments(case);
+        accounts.retain(|account| runs(&deployments, account));
+        let keys = case.written_keys();
+        let written = case.written().map(|(new, _)| new);
+        let stays = case
+            .facts
+            .objects()
+            .filter(|live| !keys.contains(&live.key()));
+        let mut grants = BTreeMap::new();
+        for object in written.chain(stays) {
+            let Body::Binding(binding) = &object.body else {
+                continue;
+            };
+            for account in accounts.iter().filter(|account| binding.grants(account)) {
+                let place = Place::of(object, &binding.role);
+                let names: &mut BTreeSet<&str> =
+                    grants.entry((place, account.clone())).or_default();
+                names.insert(&object.name);
+            }
+        }
+        Self {
+            accounts: accounts.into_iter().collect(),
+            grants,
+        }
+    }
+
+    /// True if a binding of another name will grant the same role. `flux bootstrap` and a chart may
+    /// each name their own bindings.
+    fn are_granted_elsewhere(&self, new: &Object, role: &str, account: &Account) -> bool {
+        let names = self.grants.get(&(Place::of(new, role), account.clone()));
+        names.is_some_and(|names| names.iter().any(|name| *name != new.name))
+    }
 }
 
 /// The engine's ServiceAccounts: those of its controllers, and those with the engine's label.
@@ -104,31 +173,22 @@ fn accounts(case: &Case<'_>) -> BTreeSet<Account> {
     accounts
 }
 
-/// False if the account's namespace has Flux Deployments, but none for this account: then no right
-/// is lost. True if the namespace shows no Flux Deployment at all.
-fn runs(case: &Case<'_>, account: &Account) -> bool {
+/// The names of Flux's live Deployments, by namespace.
+fn deployments<'a>(case: &Case<'a>) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let live = case.facts.engine(case.engine());
-    let beside = live.filter(|object| {
-        object.kind == "Deployment" && object.namespace.as_ref() == Some(&account.namespace)
-    });
-    let names: Vec<&str> = beside.map(|object| object.name.as_str()).collect();
-    names.is_empty() || names.contains(&account.name.as_str())
+    let mut names = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for object in live.filter(|object| object.kind == "Deployment") {
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        names.entry(namespace).or_default().insert(&object.name);
+    }
+    names
 }
 
-/// True if another binding will grant the same role: a binding that the request writes, or a live
-/// binding that stays. `flux bootstrap` and a chart may each name their own bindings.
-fn is_granted_elsewhere(case: &Case<'_>, new: &Object, role: &str, account: &Account) -> bool {
-    let is_rewritten = |live: &Object| case.written().any(|(new, _)| new.key() == live.key());
-    let stays = case.facts.objects().filter(|live| !is_rewritten(live));
-    let written = case.written().map(|(new, _)| new);
-    let mut others = written.chain(stays).filter(|other| {
-        let is_alike = other.kind == new.kind && other.namespace == new.namespace;
-        is_alike && other.name != new.name
-    });
-    others.any(|other| match &other.body {
-        Body::Binding(binding) => binding.role == role && binding.grants(account),
-        _ => false,
-    })
+/// False if the account's namespace has Flux Deployments, but none for this account: then no right
+/// is lost. True if the namespace shows no Flux Deployment at all.
+fn runs(deployments: &BTreeMap<&str, BTreeSet<&str>>, account: &Account) -> bool {
+    let names = deployments.get(account.namespace.as_str());
+    names.is_none_or(|names| names.contains(account.name.as_str()))
 }
 
 fn emptied(new: &Object, now: &Role, was: &Role) -> Option<Finding> {

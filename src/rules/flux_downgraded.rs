@@ -10,7 +10,7 @@ use crate::catalogue::{Catalogue, Release};
 use crate::crd::{Definition, dropped};
 use crate::finding::{Finding, Level};
 use crate::flux::Flux;
-use crate::object::Object;
+use crate::object::{Key, Object};
 use crate::request::Door;
 use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::target_flux;
@@ -72,7 +72,7 @@ pub(crate) fn weighed(
     case: &Case<'_>,
     offered: Option<Vec<(String, Definition)>>,
 ) -> (Level, String) {
-    let is_unread = |name: &str| case.facts.unread().any(|object| object.name == name);
+    let is_unread = |name: &str| case.facts.is_unread(&Key::of_definition(name));
     let known = offered
         .filter(|_| case.facts.knows_definitions())
         .filter(|offered| !offered.iter().any(|(name, _)| is_unread(name)));
@@ -91,10 +91,7 @@ pub(crate) fn weighed(
 
 /// The stored versions that the older Flux does not offer, as `crd: version`.
 fn lost(case: &Case<'_>, offered: &[(String, Definition)]) -> Vec<String> {
-    let live = |name: &str| {
-        let mut objects = case.facts.objects().filter(|object| object.name == name);
-        objects.find_map(Object::definition)
-    };
+    let live = |name: &str| case.facts.definition(name).and_then(Object::definition);
     let lost = offered.iter().filter_map(|(name, target)| {
         let lost: Vec<_> = dropped(live(name)?, target).collect();
         (!lost.is_empty()).then(|| format!("{name}: {}", lost.join(", ")))

@@ -99,11 +99,9 @@ struct Redefined<'a> {
 /// with CRDs needs the definitions of the cluster. Only the live `status.storedVersions` counts:
 /// the written copy proves nothing.
 fn redefined<'a>(case: &Case<'a>) -> Result<impl Iterator<Item = Redefined<'a>>, Need> {
-    let release = case
-        .release()
-        .into_iter()
-        .flat_map(|release| &release.objects);
-    let mut brought = release.filter(|object| object.definition().is_some());
+    let mut brought = case
+        .brought()
+        .filter(|object| object.definition().is_some());
     if brought.next().is_some() && !case.facts.knows_definitions() {
         return Err(Need::Definitions);
     }

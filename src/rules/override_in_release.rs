@@ -27,11 +27,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Found {
     let mut findings = Vec::new();
-    for object in case
-        .release()
-        .into_iter()
-        .flat_map(|release| &release.objects)
-    {
+    for object in case.brought() {
         let Some(rules) = object.annotations.get(ALLOW) else {
             continue;
         };

@@ -4,8 +4,12 @@
 //! that clients exist: the version is the storage version now, or a known object is written in it.
 //! A version without either sign passes in silence.
 
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
+
 use crate::crd::Definition;
 use crate::finding::{Finding, Level};
+use crate::object::Object;
 use crate::request::Door;
 use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
@@ -23,27 +27,44 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Found {
-    let findings = redefined(case)?.flat_map(|of| {
-        let withdrawn = of
-            .live
-            .versions
-            .iter()
-            .filter(move |version| version.served && !of.new.serves(&version.name));
-        withdrawn.filter_map(move |version| finding(case, of, &version.name))
-    });
-    Ok(findings.collect())
+    let users = LazyCell::new(|| users(case));
+    let mut findings = Vec::new();
+    for of in redefined(case)? {
+        let served = of.live.versions.iter().filter(|version| version.served);
+        for version in served.filter(|version| !of.new.serves(&version.name)) {
+            findings.extend(finding(of, &version.name, &users));
+        }
+    }
+    Ok(findings)
+}
+
+/// An object of each API version and kind, written or live: the first by namespace and name.
+type Users<'a> = BTreeMap<(&'a str, &'a str), &'a Object>;
+
+fn users<'a>(case: &Case<'a>) -> Users<'a> {
+    let written = case.written().map(|(new, _)| new);
+    let mut users = Users::new();
+    for one in written.chain(case.facts.objects()) {
+        let user = users
+            .entry((one.api_version.as_str(), one.kind.as_str()))
+            .or_insert(one);
+        if (&one.namespace, &one.name) < (&user.namespace, &user.name) {
+            *user = one;
+        }
+    }
+    users
 }
 
 /// `stored-version-dropped` covers a stored version that is gone altogether.
 fn finding(
-    case: &Case<'_>,
     Redefined { object, new, live }: Redefined<'_>,
     version: &str,
+    users: &Users<'_>,
 ) -> Option<Finding> {
     if live.held().any(|stored| stored == version) && !new.offers(version) {
         return None;
     }
-    let sign = sign(case, live, version)?;
+    let sign = sign(live, version, users)?;
     let served = new
         .versions
         .iter()
@@ -65,15 +86,9 @@ fn finding(
 }
 
 /// Says why a client may ask for the version.
-fn sign(case: &Case<'_>, live: &Definition, version: &str) -> Option<String> {
+fn sign(live: &Definition, version: &str, users: &Users<'_>) -> Option<String> {
     let api_version = format!("{}/{version}", live.group);
-    let written = case
-        .written()
-        .map(|(new, _)| new)
-        .chain(case.facts.objects());
-    let users = written.filter(|one| one.api_version == api_version && one.kind == live.kind);
-    let user = users.min_by_key(|one| one.key());
-    if let Some(one) = user {
+    if let Some(one) = users.get(&(api_version.as_str(), live.kind.as_str())) {
         return Some(format!("{one} is written in it"));
     }
     (live.storage() == Some(version)).then(|| "it is the storage version now".to_owned())

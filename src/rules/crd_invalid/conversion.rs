@@ -1,5 +1,7 @@
 //! Conversion of objects between versions: the strategy, and the webhook that converts.
 
+use std::collections::BTreeSet;
+
 use super::Problem;
 use crate::crd::{ClientConfig, Conversion, Definition, ServiceReference};
 use crate::object::{Key, Object};
@@ -66,9 +68,33 @@ fn is_empty(text: Option<&String>) -> bool {
     text.is_none_or(String::is_empty)
 }
 
+/// The Services of the cluster and of the release.
+pub(super) struct Services {
+    /// The namespaces in which a live Service is known.
+    namespaces: BTreeSet<Option<String>>,
+    services: BTreeSet<Key>,
+}
+
+impl Services {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        let is_service = |object: &&Object| object.kind == "Service" && object.group().is_empty();
+        let live: Vec<&Object> = case.facts.objects().filter(is_service).collect();
+        let written = case.written().map(|(new, _)| new).filter(is_service);
+        Self {
+            namespaces: live.iter().map(|one| one.namespace.clone()).collect(),
+            services: live
+                .iter()
+                .copied()
+                .chain(written)
+                .map(Object::key)
+                .collect(),
+        }
+    }
+}
+
 /// Warns if the conversion webhook's Service neither exists nor comes with the release. The check
 /// needs a known Service in that namespace. The apiserver accepts the CRD, but converts no object.
-pub(super) fn unserved(case: &Case<'_>, definition: &Definition) -> Option<Problem> {
+pub(super) fn unserved(definition: &Definition, services: &Services) -> Option<Problem> {
     let webhook = definition.conversion.as_deref()?.webhook.as_ref()?;
     let service = webhook.client_config.as_ref()?.service.as_ref()?;
     let ServiceReference { namespace, name } = service;
@@ -78,12 +104,7 @@ pub(super) fn unserved(case: &Case<'_>, definition: &Definition) -> Option<Probl
         namespace: namespace.clone(),
         name: name.clone()?,
     };
-    let mut known = case.facts.objects().map(Object::key);
-    let is_neighbour = |other: Key| other.kind == key.kind && other.namespace == key.namespace;
-    if !known.any(is_neighbour) || case.facts.live(&key).is_some() {
-        return None;
-    }
-    if case.written().any(|(new, _)| new.key() == key) {
+    if !services.namespaces.contains(namespace) || services.services.contains(&key) {
         return None;
     }
     let message = format!("conversion calls {key}, which is neither there nor in the release");

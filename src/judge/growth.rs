@@ -1,0 +1,129 @@
+//! A judgement costs as much as release and cluster together, not their product.
+//!
+//! Walked objects are counted, not seconds: a product of two sizes shows on any machine.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+
+use super::judge;
+use crate::facts::Facts;
+use crate::helm::Owner;
+use crate::manifest::{self, Reading};
+use crate::object::Object;
+use crate::policy::Policy;
+use crate::request::{Door, Operation, Release, Request, Subject, Writer};
+use crate::walks::walked;
+
+/// A live Flux with marks of many owners, and an override on one of its objects.
+const LIVE: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: source-controller, namespace: flux-system, labels: {kustomize.toolkit.fluxcd.io/name: flux, kustomize.toolkit.fluxcd.io/namespace: flux-system}}
+spec: {template: {spec: {containers: [{name: manager, image: 'ghcr.io/fluxcd/source-controller:v1.4.1'}]}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: cluster-reconciler}
+roleRef: {kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: ServiceAccount, namespace: flux-system, name: source-controller}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: crd-controller, annotations: {fluxkeep.io/allow: foreign-owner, fluxkeep.io/reason: a, fluxkeep.io/until: '2026-12-01T00:00:00Z', meta.helm.sh/release-name: x, meta.helm.sh/release-namespace: y}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: webhook-receiver, namespace: flux-system}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: buckets.source.toolkit.fluxcd.io}
+spec: {group: source.toolkit.fluxcd.io, scope: Namespaced, names: {kind: Bucket, plural: buckets}, versions: [{name: v1beta1, served: true}, {name: v1beta2, served: true, storage: true}]}
+status: {storedVersions: [v1beta1, v1beta2]}
+---
+";
+
+/// Documents of a release, each of which one rule finds or looks up. `NUMBER` differs for each.
+const DOCUMENTS: [&str; 8] = [
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: aNUMBER}\n",
+    "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: cluster-reconciler}\n\
+     roleRef: {kind: ClusterRole, name: cluster-admin}\nsubjects: []\n",
+    "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: crd-controller, annotations: \
+     {fluxkeep.io/allow: foreign-owner}}\n",
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: source-controller, namespace: flux-system}\n\
+     spec: {replicas: 0, template: {spec: {containers: [{name: manager, image: 'x/source-controller:v1.3.0'}]}}}\n",
+    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: aNUMBER.x.io}\nspec: \
+     {group: x.io, scope: Cluster, names: {kind: A, plural: aNUMBER}, versions: [{name: v1, served: true, storage: \
+     true, schema: {}}], conversion: {strategy: Webhook, webhook: {conversionReviewVersions: [v1], clientConfig: \
+     {service: {namespace: flux-system, name: nowhere}}}}}\n",
+    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
+     buckets.source.toolkit.fluxcd.io}\nspec: {group: source.toolkit.fluxcd.io, scope: Namespaced, names: {kind: \
+     Bucket, plural: buckets}, versions: [{name: v1, served: true, storage: true, schema: {}}]}\n",
+    "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: flux, namespace: flux-system}\n\
+     spec: {chart: {spec: {chart: flux2}}, install: {remediation: {retries: 3}}}\n",
+    "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: aNUMBER, namespace: flux-system, labels: \
+     {app.kubernetes.io/part-of: flux}, annotations: {helm.sh/hook: pre-install}}\n",
+];
+
+/// The document `size` times, with a number each.
+fn repeated(document: &str, size: usize) -> Vec<Object> {
+    let mut text = String::new();
+    for number in 0..size {
+        let document = document.replace("NUMBER", &number.to_string());
+        writeln!(text, "---\n{document}").unwrap();
+    }
+    manifest::read(&text, Reading::default()).unwrap()
+}
+
+/// A cluster with Flux and `size` objects of each of these kinds.
+fn cluster(size: usize) -> Facts {
+    let mut objects = manifest::read(LIVE, Reading::default()).unwrap();
+    let others = [
+        "apiVersion: v1\nkind: Service\nmetadata: {name: bNUMBER, namespace: flux-system}\n",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: bNUMBER}\n",
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: bNUMBER, namespace: tenant}\n\
+         spec: {targetNamespace: flux-system, releaseName: flux, install: {remediation: {retries: 3}}}\n",
+    ];
+    for document in others {
+        objects.extend(repeated(document, size));
+    }
+    Facts::of(objects)
+}
+
+/// The objects that rules walk over, for a release of a document and a cluster of this size.
+fn walked(door: Door, document: &str, size: usize) -> usize {
+    let request = Request {
+        door,
+        operation: Operation::Create,
+        writer: Writer::default(),
+        dry_run: false,
+        subject: Subject::Release(Release {
+            owner: Some(Owner {
+                name: "app".to_owned(),
+                namespace: "apps".to_owned(),
+            }),
+            revision: Some(2),
+            objects: repeated(document, size),
+        }),
+        gaps: Vec::new(),
+    };
+    let facts = cluster(size);
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    walked::during(|| {
+        let _ = judge(&request, &facts, &Policy::default(), now);
+    })
+}
+
+#[test]
+fn twice_the_release_beside_twice_the_cluster_costs_twice_as_much() {
+    for door in [Door::ReleaseRecord, Door::Preflight, Door::PostRenderer] {
+        for document in DOCUMENTS {
+            let [once, twice] = [100, 200].map(|size| walked(door, document, size));
+            assert!(
+                once > 0 && twice <= 2 * once,
+                "{door}: {once} became {twice} for\n{document}"
+            );
+        }
+    }
+}
