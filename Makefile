@@ -58,8 +58,8 @@ audit: ## Asks the advisory database about known vulnerabilities.
 fmt: ## Formats everything.
 	$(CARGO) fmt --all
 
-docs: ## Writes the generated pages anew; a test fails where they differ.
-	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation
+docs: control-plane ## Writes the generated pages anew; a test fails where they differ.
+	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation --test crds
 
 bench: control-plane ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
 	$(CARGO) build --release --bin fluxkeep-postrenderer

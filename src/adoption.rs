@@ -85,7 +85,9 @@ impl Adopter<'_> {
         };
         match stranger(live, self.owner) {
             Err(_) => Standing::Unknown,
-            Ok(Some(other)) if !other.is_gone(facts) => Standing::Foreign(other.to_string()),
+            Ok(Some(other)) if !other.is_gone(facts, self.engine) => {
+                Standing::Foreign(other.to_string())
+            }
             Ok(None) if live.owner().is_some() => Standing::Ours,
             Ok(_) => Standing::Unowned,
         }

@@ -54,6 +54,12 @@ impl Facts {
         }
     }
 
+    /// True if the facts follow a cluster, and have listed each of their resources at least once.
+    #[must_use]
+    pub fn follow_a_cluster(&self) -> bool {
+        self.heard.is_some_and(|heard| heard.at.is_some())
+    }
+
     /// The resource that was silent for longer than the bound, if any.
     #[must_use]
     pub fn stale(&self, now: Timestamp) -> Option<Heard> {

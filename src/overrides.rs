@@ -195,10 +195,32 @@ fn read(object: &Object, now: Timestamp) -> Claim {
             "the override on {object} does not count: {UNTIL} is missing"
         ));
     }
-    let until = text(UNTIL).parse().map_err(|_| {
-        format!("the override on {object} does not count: {UNTIL} is no RFC 3339 time")
+    let until = object.annotations.get(UNTIL).and_then(|until| time(until));
+    let until = until.ok_or_else(|| {
+        format!(
+            "the override on {object} does not count: {UNTIL} is no RFC 3339 time such as \
+             2026-01-31T18:00:00Z"
+        )
     })?;
     limited(text(REASON), until, &object.to_string(), now)
+}
+
+/// Parses an RFC 3339 time in the one spelling that the apiserver's policies accept, too.
+fn time(text: &str) -> Option<Timestamp> {
+    let zeroed = |character: char| match character {
+        '0'..='9' => '0',
+        other => other,
+    };
+    let shape: String = text.chars().map(zeroed).collect();
+    let rest = shape.strip_prefix("0000-00-00T00:00:00")?;
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches('0'),
+        None => rest,
+    };
+    if !["Z", "+00:00", "-00:00"].contains(&zone) {
+        return None;
+    }
+    text.parse().ok()
 }
 
 /// Checks that the end is in the future, and near enough.

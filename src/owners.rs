@@ -6,9 +6,10 @@
 use std::fmt;
 
 use crate::adoption::Part;
+use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE};
-use crate::object::Object;
+use crate::object::{Key, Object};
 
 /// A tool that applies objects and deletes those that its sources no longer contain.
 #[derive(Debug)]
@@ -36,8 +37,21 @@ pub struct Custom {
     pub group: &'static str,
     /// The plural, for example `kustomizations`.
     pub resource: &'static str,
+    /// The namespaces in which facts that follow a cluster hold every such owner.
+    pub followed: Followed,
     /// The way to make the owner leave its objects alone.
     pub rests_by: Rest,
+}
+
+/// The namespaces in which facts that follow a cluster hold every owner of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// All namespaces.
+    Everywhere,
+    /// The engine's namespaces.
+    InHomes,
+    /// None.
+    Nowhere,
 }
 
 /// The way to make a custom resource leave its objects alone.
@@ -109,6 +123,7 @@ const KUSTOMIZE_CONTROLLER: Tool = Tool {
     lives_as: Some(Custom {
         group: "kustomize.toolkit.fluxcd.io",
         resource: "kustomizations",
+        followed: Followed::InHomes,
         rests_by: Rest::Suspend,
     }),
     names: |object| labelled(object, "kustomize.toolkit.fluxcd.io"),
@@ -128,6 +143,7 @@ const FLUX_OPERATOR: Tool = Tool {
     lives_as: Some(Custom {
         group: "fluxcd.controlplane.io",
         resource: "fluxinstances",
+        followed: Followed::Everywhere,
         rests_by: Rest::Annotation,
     }),
     names: |object| labelled(object, "fluxcd.controlplane.io"),
@@ -145,6 +161,7 @@ const RESOURCE_SET: Tool = Tool {
     lives_as: Some(Custom {
         group: "fluxcd.controlplane.io",
         resource: "resourcesets",
+        followed: Followed::Nowhere,
         rests_by: Rest::Annotation,
     }),
     names: |object| labelled(object, "resourceset.fluxcd.controlplane.io"),
@@ -250,13 +267,27 @@ impl Holder {
         })
     }
 
-    /// True if the owner's kind is no longer served, so the owner cannot exist. Marks stay behind
-    /// when a tool is removed.
+    /// True if the owner does not exist: its kind is no longer served, or facts that follow its
+    /// place lack it. Marks stay behind when a tool or an owner is removed.
     #[must_use]
-    pub fn is_gone(&self, facts: &Facts) -> bool {
+    pub fn is_gone(&self, facts: &Facts, engine: &Engine) -> bool {
         let Some(custom) = self.tool.lives_as else {
             return false;
         };
+        let is_followed = match (custom.followed, &self.namespace) {
+            (Followed::Everywhere, _) => true,
+            (Followed::InHomes, Some(namespace)) => engine.is_home(namespace),
+            (Followed::InHomes, None) | (Followed::Nowhere, _) => false,
+        };
+        let key = Key {
+            group: custom.group.to_owned(),
+            kind: self.tool.owns_as.to_owned(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        };
+        if is_followed && facts.follow_a_cluster() && facts.live(&key).is_none() {
+            return true;
+        }
         let name = format!("{}.{}", custom.resource, custom.group);
         facts.definitions().next().is_some() && facts.definition(&name).is_none()
     }
@@ -288,7 +319,9 @@ impl Holder {
         match self.tool.lives_as.map(|custom| custom.rests_by) {
             Some(Rest::Suspend) => format!("flux suspend {kind} {name} -n {namespace}"),
             Some(Rest::Annotation) => {
-                format!("kubectl annotate {kind} -n {namespace} {name} {RECONCILE}=disabled")
+                format!(
+                    "kubectl annotate --overwrite {kind} -n {namespace} {name} {RECONCILE}=disabled"
+                )
             }
             None => String::new(),
         }

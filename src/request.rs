@@ -147,6 +147,8 @@ pub struct Release {
     pub owner: Option<Owner>,
     /// Its revision, from 1. `None` for a manifest that Helm has not stored.
     pub revision: Option<u64>,
+    /// The namespace of its record. `None` for a manifest that Helm has not stored.
+    pub stored_in: Option<String>,
     /// The manifest's objects, then those of its hooks, in order.
     pub objects: Vec<Object>,
 }

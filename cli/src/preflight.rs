@@ -126,6 +126,7 @@ fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
     let subject = Subject::Release(Release {
         owner,
         revision: None,
+        stored_in: None,
         objects,
     });
     Ok(Request {

@@ -125,6 +125,7 @@ fn request(owner: Option<&Owner>, members: &[Member<'_>]) -> Request {
     let release = Release {
         owner: owner.cloned(),
         revision: None,
+        stored_in: None,
         objects: objects.collect(),
     };
     Request {

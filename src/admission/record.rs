@@ -91,6 +91,7 @@ fn unfolded(record: &Record, envelope: &Envelope, budget: Budget) -> (Release, V
     let release = Release {
         owner: Some(owner),
         revision: (record.version > 0).then_some(record.version),
+        stored_in: envelope.namespace.clone(),
         objects,
     };
     (release, counted(gaps, envelope))

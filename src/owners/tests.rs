@@ -85,7 +85,7 @@ fn an_owner_lets_go_by_a_command_that_names_its_marks_only() {
     let freed = holder(&object).unwrap().freed(&object);
     assert_eq!(
         freed,
-        "pause FluxInstance flux-system/flux: kubectl annotate fluxinstance -n flux-system flux \
+        "pause FluxInstance flux-system/flux: kubectl annotate --overwrite fluxinstance -n flux-system flux \
          fluxcd.controlplane.io/reconcile=disabled, then: kubectl label service -n flux-system \
          source-controller fluxcd.controlplane.io/name- fluxcd.controlplane.io/namespace-"
     );

@@ -9,7 +9,7 @@
 
 use crate::engine::Part;
 use crate::finding::{Finding, Level};
-use crate::helm::release::{Action, Hazard};
+use crate::helm::release::{Action, Hazard, HelmRelease};
 use crate::object::Object;
 use crate::request::{Door, Release};
 use crate::rule::{Case, Found, Moment, Need, Rule};
@@ -61,14 +61,25 @@ fn recorded(case: &Case<'_>, record: &Release) -> Vec<Finding> {
     let kept = case.engine_written().all(|(_, new, _)| new.is_kept());
     let mut findings = Vec::new();
     for object in case.facts.helm_releases(owner) {
-        let release = object.helm_release();
-        if let Some(release) = release.filter(|release| !release.is_suspended()) {
-            let hazards = release.hazards().into_iter();
-            let due = hazards.filter(|hazard| is_due(hazard, record));
-            findings.extend(due.filter_map(|hazard| finding(object, &hazard, kept)));
+        let Some(release) = object.helm_release() else {
+            continue;
+        };
+        if release.is_suspended() || !is_stored_by(object, release, record) {
+            continue;
         }
+        let hazards = release.hazards().into_iter();
+        let due = hazards.filter(|hazard| is_due(hazard, record));
+        findings.extend(due.filter_map(|hazard| finding(object, &hazard, kept)));
     }
     findings
+}
+
+/// False if the HelmRelease stores its records in another namespace: it is not behind this record.
+/// Otherwise a tenant's HelmRelease that names Flux's release could block Flux's installation.
+fn is_stored_by(object: &Object, release: &HelmRelease, record: &Release) -> bool {
+    let own = object.namespace.as_deref().unwrap_or_default();
+    let stored_in = record.stored_in.as_deref();
+    stored_in.is_none_or(|namespace| namespace == release.storage_namespace(own))
 }
 
 /// True if the hazard belongs to the operation that begins with this record.

@@ -142,8 +142,8 @@ fn way_out(case: &Case<'_>, instance: &Object) -> String {
     let namespace = instance.namespace.as_deref().unwrap_or_default();
     let on_purpose = on_purpose(home(case.engine(), instance));
     format!(
-        "Pause it first, then deleting it leaves Flux alone: kubectl annotate fluxinstance -n \
-         {namespace} {} {RECONCILE}=disabled. {on_purpose}",
+        "Pause it first, then deleting it leaves Flux alone: kubectl annotate --overwrite \
+         fluxinstance -n {namespace} {} {RECONCILE}=disabled. {on_purpose}",
         instance.name
     )
 }

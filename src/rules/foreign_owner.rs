@@ -29,7 +29,7 @@ fn check(case: &Case<'_>) -> Found {
             continue;
         };
         // A manifest that names no release may come from the owner itself.
-        if owner.is_none() || holder.is_gone(case.facts) {
+        if owner.is_none() || holder.is_gone(case.facts, case.engine()) {
             continue;
         }
         let level = if case.engine().part(live).is_some() {

@@ -16,7 +16,8 @@ use crate::rule::{Case, Found, Moment, Rule};
 pub const RULE: Rule = Rule {
     id: "override-in-release",
     level: Level::Enforce,
-    catches: "a release that brings an override on an object of the engine, a HelmRelease or a CRD",
+    catches: "a release that brings an override on an object of the engine, a HelmRelease, a \
+              FluxInstance, a Kustomization or a CRD",
     breaks: "a chart's author excuses what everybody does from then on, the deletion of Flux included; on the CRD \
              of somebody else it warns",
     when: Moment::Later,
@@ -40,7 +41,8 @@ fn check(case: &Case<'_>) -> Found {
 
 /// The level of an override on this object. `None` if no override counts there.
 fn weight(engine: &Engine, object: &Object) -> Option<Level> {
-    if engine.part(object).is_some() || object.helm_release().is_some() {
+    let is_applier = object.flux_instance().is_some() || object.kustomization().is_some();
+    if engine.part(object).is_some() || object.helm_release().is_some() || is_applier {
         Some(Level::Enforce)
     } else if object.definition().is_some() {
         Some(Level::Warn)

@@ -138,6 +138,7 @@ impl Fixture {
         Some(fluxkeep::request::Release {
             owner: Some(owner),
             revision: None,
+            stored_in: None,
             objects,
         })
     }

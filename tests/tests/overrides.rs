@@ -43,6 +43,11 @@ fn an_override_on_the_live_object_needs_the_rule_a_reason_and_a_near_end() {
         "CHG-1",
         "2026-12-24T12:00:00Z"
     )));
+    assert!(allowed(&allowing(
+        "stored-version-dropped",
+        "CHG-1",
+        "2026-11-25T14:00:00.5+02:00"
+    )));
     assert!(!allowed(&none));
     for (marks, why) in [
         (allowing("foreign-owner", "CHG-1", SOON), ""),
@@ -56,6 +61,14 @@ fn an_override_on_the_live_object_needs_the_rule_a_reason_and_a_near_end() {
         ),
         (
             allowing("stored-version-dropped", "CHG-1", "tomorrow"),
+            "is no RFC 3339 time",
+        ),
+        (
+            allowing("stored-version-dropped", "CHG-1", "2026-11-25t12:00:00z"),
+            "is no RFC 3339 time such as 2026-01-31T18:00:00Z",
+        ),
+        (
+            allowing("stored-version-dropped", "CHG-1", "2026-11-25 12:00:00Z"),
             "is no RFC 3339 time",
         ),
         (

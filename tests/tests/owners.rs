@@ -2,13 +2,15 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
 
-use fluxkeep::facts::Facts;
+use fluxkeep::facts::{Facts, Heard};
 use fluxkeep::finding::Outcome;
 use fluxkeep::judge::judge;
+use fluxkeep::owners::holder;
 use fluxkeep::policy::Policy;
 use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{now, record, stored};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 fn service(metadata: &Value) -> Value {
@@ -79,6 +81,32 @@ fn marks_of_a_tool_that_is_gone_from_the_cluster_make_nobody_an_owner() {
         1
     );
     assert!(taken_over(&beside("things.example.org")).is_empty());
+}
+
+/// Labels stay behind when a Kustomization is suspended and then deleted.
+#[test]
+fn an_owner_that_was_deleted_owns_nothing_and_an_unseen_one_may() {
+    for (space, is_followed, owns) in [
+        ("flux-system", true, false),
+        ("flux-system", false, true),
+        ("elsewhere", true, true),
+    ] {
+        let labels = json!({"kustomize.toolkit.fluxcd.io/name": "root",
+            "kustomize.toolkit.fluxcd.io/namespace": space});
+        let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "kustomizations.kustomize.toolkit.fluxcd.io"}});
+        let live = json!({"apiVersion": "v1", "kind": "List",
+            "items": [service(&json!({"labels": labels})), definition]});
+        let heard = Heard {
+            resource: "services",
+            at: is_followed.then(now),
+            bound: SignedDuration::from_mins(1),
+        };
+        let facts = Facts::of(objects(&live.to_string(), None)).as_heard(heard);
+        let holder = facts.objects().find_map(holder).unwrap();
+        let is_gone = holder.is_gone(&facts, &Policy::default().engine);
+        assert_eq!(is_gone, !owns, "{space}, followed: {is_followed}");
+    }
 }
 
 #[test]

@@ -565,8 +565,13 @@ fn a_controller_scaled_to_zero_is_missing_unless_flux_runs_without_it_already() 
 
 /// The refusals of a record with the running version, whose HelmRelease remediates.
 fn remediated(spec: &str, review: &Review<'_>) -> Vec<String> {
+    remediated_from("flux-system", spec, review)
+}
+
+/// As [`remediated`], with the HelmRelease in this namespace.
+fn remediated_from(space: &str, spec: &str, review: &Review<'_>) -> Vec<String> {
     let behind = format!(
-        "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\n\
+        "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: {space}}}\n\
          spec: {{releaseName: flux, chart: {{spec: {{chart: platform}}}}, {spec}}}\n"
     );
     let facts = Facts::of(objects(&(BUILT_IN.to_owned() + &behind), None));
@@ -574,6 +579,23 @@ fn remediated(spec: &str, review: &Review<'_>) -> Vec<String> {
     let refused = verdict.with(Outcome::Refused);
     let hazards = refused.filter(|finding| finding.rule == "destructive-remediation");
     hazards.map(|finding| finding.path.clone()).collect()
+}
+
+/// A HelmRelease stores its records beside itself or in `storageNamespace`, so another namespace's
+/// HelmRelease is not behind this record, whatever release it names.
+#[test]
+fn a_tenants_helm_release_blocks_no_release_of_flux_that_is_stored_elsewhere() {
+    let flux = stored(record(
+        &owned("source-controller", "source-controller:v1.4.1"),
+        &[],
+    ));
+    let hazard = "targetNamespace: flux-system, install: {remediation: {retries: 3}}";
+    assert!(remediated_from("tenant", hazard, &flux).is_empty());
+    let stored_beside = format!("storageNamespace: flux-system, {hazard}");
+    assert_eq!(
+        remediated_from("apps", &stored_beside, &flux),
+        ["/spec/install/remediation/retries"]
+    );
 }
 
 #[test]

@@ -210,7 +210,7 @@ mod tests {
         let refusal = row(labels, Some(Hold::Applies)).refusal.unwrap();
         assert!(
             refusal.contains(
-                "kubectl annotate fluxinstance -n flux-system flux fluxcd.controlplane.io/reconcile=disabled"
+                "kubectl annotate --overwrite fluxinstance -n flux-system flux fluxcd.controlplane.io/reconcile=disabled"
             ),
             "{refusal}"
         );

@@ -14,7 +14,7 @@ pub(super) fn refused(definition: &Definition) -> Option<Problem> {
         Some(Problem::at(path, message.to_owned(), remedy))
     };
     match conversion.strategy.as_deref() {
-        Some("None") if conversion.webhook.is_some() => at(
+        Some("None") if calls(conversion) => at(
             "/spec/conversion/webhook",
             "strategy None calls no webhook, and one is set",
             "Leave the webhook out, or set strategy: Webhook",
@@ -30,6 +30,19 @@ pub(super) fn refused(definition: &Definition) -> Option<Problem> {
             )
         }
     }
+}
+
+/// True if `webhook` says anything: an empty map counts as absent.
+fn calls(conversion: &Conversion) -> bool {
+    conversion.webhook.as_ref().is_some_and(|webhook| {
+        webhook.client_config.is_some()
+            || webhook
+                .conversion_review_versions
+                .iter()
+                .flatten()
+                .next()
+                .is_some()
+    })
 }
 
 fn webhook(conversion: &Conversion) -> Option<Problem> {

@@ -151,6 +151,16 @@ fn values() -> Vec<(&'static str, &'static str, Value)> {
             json!({"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": service}}),
         ),
         (
+            "conversion None with an empty webhook",
+            "/spec/conversion",
+            json!({"strategy": "None", "webhook": {}}),
+        ),
+        (
+            "conversion None with a webhook of no versions",
+            "/spec/conversion",
+            json!({"strategy": "None", "webhook": {"conversionReviewVersions": []}}),
+        ),
+        (
             "conversion of an unknown strategy",
             "/spec/conversion",
             json!({"strategy": "Soap"}),

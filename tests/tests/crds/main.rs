@@ -1,6 +1,6 @@
 //! CRD changes that every apiserver refuses, and harmless look-alikes. A real kube-apiserver and
 //! the judge answer both. docs/crds.md is the table of answers. This test rewrites the page if
-//! `FLUXKEEP_WRITE_DOCS` is set; `make docs` does not run this test.
+//! `FLUXKEEP_WRITE_DOCS` is set, as in `make docs`.
 
 #![allow(
     clippy::expect_used,

@@ -35,6 +35,18 @@ const RELEASE: [&str; 4] = [
     "flux",
     "apps",
 ];
+const INSTANCE: [&str; 4] = [
+    "fluxcd.controlplane.io/v1/FluxInstance",
+    "fluxinstances",
+    "flux",
+    "flux-system",
+];
+const KUSTOMIZATION: [&str; 4] = [
+    "kustomize.toolkit.fluxcd.io/v1/Kustomization",
+    "kustomizations",
+    "flux-system",
+    "flux-system",
+];
 const STRANGER: [&str; 4] = ["apps/v1/Deployment", "deployments", "shop", "shop"];
 
 fn granted() -> Value {
@@ -90,7 +102,14 @@ fn refused(write: &Write) -> [bool; 2] {
 
 #[test]
 fn whoever_may_grant_overrides_does_and_nobody_else() {
-    for about in [HOME, CONTROLLER, DEFINITION, RELEASE] {
+    for about in [
+        HOME,
+        CONTROLLER,
+        DEFINITION,
+        RELEASE,
+        INSTANCE,
+        KUSTOMIZATION,
+    ] {
         assert_eq!(
             refused(&write(about, json!({}), granted())),
             [false, true],
@@ -119,7 +138,14 @@ fn what_grants_nothing_is_free() {
         none,
         "no override counts there"
     );
-    for about in [HOME, CONTROLLER, DEFINITION, RELEASE] {
+    for about in [
+        HOME,
+        CONTROLLER,
+        DEFINITION,
+        RELEASE,
+        INSTANCE,
+        KUSTOMIZATION,
+    ] {
         assert_eq!(
             refused(&write(about, granted(), json!({}))),
             none,
@@ -161,7 +187,7 @@ fn a_chart_grants_nothing_and_a_repository_only_what_stands_on_a_helm_release_or
         "system:serviceaccount:flux-system:helm-controller",
         "system:serviceaccount:flux-system:kustomize-controller",
     );
-    for about in [HOME, CONTROLLER] {
+    for about in [HOME, CONTROLLER, INSTANCE, KUSTOMIZATION] {
         assert!(
             by(about, helm, "") && by(about, "jane", "helm"),
             "{about:?}"

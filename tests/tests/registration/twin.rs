@@ -81,7 +81,7 @@ fn the_twins_message_begins_as_the_judges_and_names_the_way_out() {
 }
 
 /// Annotations of an override, and whether the deletion is still refused.
-fn noted() -> [(Value, bool); 10] {
+fn noted() -> [(Value, bool); 12] {
     let day = "2026-11-25T12:00:00Z";
     [
         (json!({}), true),
@@ -111,6 +111,14 @@ fn noted() -> [(Value, bool); 10] {
         ),
         (
             json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": "soon"}),
+            true,
+        ),
+        (
+            json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": "2026-11-25t12:00:00z"}),
+            true,
+        ),
+        (
+            json!({"fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "x", "fluxkeep.io/until": "2026-11-25 12:00:00Z"}),
             true,
         ),
         (

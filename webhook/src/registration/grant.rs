@@ -13,6 +13,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicySpec, Validation,
 };
 
+use super::applier::{FLUX_INSTANCES, KUSTOMIZATIONS, appliers};
 use super::cel::{NEW, OLD, all, any, is_resource, is_resource_in, list, not, text};
 use super::engine::{is_engine_as, is_helm, members};
 use super::gate::{HELM_RELEASES, helm_releases};
@@ -67,7 +68,9 @@ pub(super) fn policy(policy: &Policy) -> Option<Registered> {
 
 /// Covers each kind that can hold an override. Status writes count: they can set annotations too.
 fn constraints() -> MatchResources {
-    let kinds = [members(), helm_releases()].concat().into_iter();
+    let kinds = [members(), helm_releases(), appliers()]
+        .concat()
+        .into_iter();
     let rules = kinds.map(|(group, resources)| {
         let mut paths = strings(&resources);
         paths.extend(
@@ -96,7 +99,7 @@ fn constraints() -> MatchResources {
 fn conditions(policy: &Policy) -> Vec<(&'static str, String)> {
     let held = any([
         is_engine_as(NEW, &policy.engine),
-        is_resource_in(&[DEFINITIONS, HELM_RELEASES]),
+        is_resource_in(&[DEFINITIONS, HELM_RELEASES, FLUX_INSTANCES, KUSTOMIZATIONS]),
     ]);
     vec![
         ("named", format!("has({NEW}.metadata.name)")),
@@ -122,7 +125,8 @@ fn grants() -> String {
 /// Allows users that RBAC permits. Controllers, mostly permitted, write for others: Helm's
 /// overrides count on strangers' CRDs only, kustomize-controller's there and on HelmReleases.
 fn validation(policy: &Policy) -> Validation {
-    let engine = format!("({})", is_engine_as(NEW, &policy.engine));
+    let appliers = is_resource_in(&[FLUX_INSTANCES, KUSTOMIZATIONS]);
+    let engine = any([format!("({})", is_engine_as(NEW, &policy.engine)), appliers]);
     let kustomize = any([
         "request.userInfo.username.endsWith(':kustomize-controller')".to_owned(),
         "has(request.options) && has(request.options.fieldManager) && \
@@ -149,7 +153,7 @@ fn validation(policy: &Policy) -> Validation {
 fn message() -> String {
     let rest = format!(
         " may not grant an override by {ALLOW}. That takes the verb {VERB} on {RESOURCE} of the API group {GROUP}, in a \
-         ClusterRole for what has no namespace; Helm and, on Flux itself, kustomize-controller never may. {}",
+         ClusterRole for what has no namespace; Helm and, on Flux and what applies it, kustomize-controller never may. {}",
         more(RULE.id)
     );
     let words = [
