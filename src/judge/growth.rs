@@ -104,6 +104,7 @@ fn walked(door: Door, document: &str, size: usize) -> usize {
                 namespace: "apps".to_owned(),
             }),
             revision: Some(2),
+            stored_in: None,
             objects: repeated(document, size),
         }),
         gaps: Vec::new(),
