@@ -9,7 +9,7 @@ use super::{Owner, post_renderer};
 use crate::object::{Key, Object};
 
 /// Longest release name that Helm allows, in bytes.
-const LONGEST_NAME: usize = 53;
+pub(super) const LONGEST_NAME: usize = 53;
 /// Bytes that helm-controller keeps of a longer name.
 const KEPT_OF_NAME: usize = 40;
 /// Bytes of the SHA-256 that helm-controller appends, two hexadecimal digits each.

@@ -193,7 +193,8 @@ kept in Git: RBAC is asked of kustomize-controller's account, or of the one that
 
 ## While the server is down
 
-The apiserver goes by what the server wrote into the conditions while it ran, within 10 s of each change, 500 entries a list:
+The apiserver goes by what the server wrote into the conditions while it ran, within 10 s of each change, at most 500
+entries and 40 kB a list:
 
 - A HelmRelease fails closed where it installs into the engine's namespaces or owns Flux, wherever it is kept.
 - A record in the engine's namespaces fails closed, but for those of HelmReleases there that are installed elsewhere, and of the
@@ -208,7 +209,8 @@ kubectl patch validatingwebhookconfiguration fluxkeep \
   -p '{"webhooks": [{"name": "release-record.engine.fluxkeep.io", "failurePolicy": "Ignore"}]}'
 ```
 
-which the server undoes when it is back. `register` writes no such lists: it reads no HelmReleases.
+which the server undoes when it is back. A name that Helm refuses is not listed. If the apiserver finds a configuration invalid, the server
+writes it without the lists, and goes on trying. `register` writes no such lists: it reads no HelmReleases.
 
 ## Who keeps the registration
 

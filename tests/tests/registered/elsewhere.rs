@@ -8,7 +8,7 @@ use crate::stage::{said, written};
 
 const DOWN: &str = "failed calling webhook";
 
-fn into(name: &str, namespace: &str, target: &str) -> Value {
+pub(crate) fn into(name: &str, namespace: &str, target: &str) -> Value {
     let mut release = helm_release(name, namespace);
     release["spec"]["targetNamespace"] = json!(target);
     release
@@ -20,7 +20,7 @@ fn changed(mut release: Value) -> Value {
 }
 
 /// Waits until the record gate's conditions name a Helm release.
-async fn knows(cluster: &Cluster, release: &str) {
+pub(crate) async fn knows(cluster: &Cluster, release: &str) {
     let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "fluxkeep"}});
     eventually(&format!("{release} is known"), async || {

@@ -16,6 +16,7 @@ mod grant;
 mod kept;
 mod killed;
 mod mutation;
+mod names;
 mod nothing;
 mod objects;
 mod operator;

@@ -57,6 +57,15 @@ pub struct Error {
     pub reason: String,
     /// A possible remedy; empty if none is known.
     pub hint: &'static str,
+    /// The HTTP status; 0 if no answer came.
+    pub code: u16,
+}
+
+impl Error {
+    /// True if the apiserver found the object invalid.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.code == 422
+    }
 }
 
 /// The cluster that holds the registration.
@@ -263,5 +272,6 @@ fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Er
         object: reference.to_string(),
         reason: reason(error),
         hint,
+        code,
     }
 }

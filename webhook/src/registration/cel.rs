@@ -5,20 +5,30 @@
 //! come from the object: requests about a namespace's content carry none. The test suite evaluates
 //! every condition over every rule's fixtures.
 
+use std::fmt::Write;
+
 /// The live object, on UPDATE and DELETE.
 pub(super) const OLD: &str = "oldObject";
 /// The written object, on CREATE and UPDATE.
 pub(super) const NEW: &str = "object";
 
-/// A CEL string literal.
+/// A CEL string literal. The apiserver refuses a literal that holds a line break.
 pub(super) fn text(value: &str) -> String {
-    format!(
-        "'{}'",
-        value
-            .replace('\\', r"\\")
-            .replace('\'', r"\'")
-            .replace('\n', r"\n")
-    )
+    let mut literal = "'".to_owned();
+    for character in value.chars() {
+        match character {
+            '\\' => literal.push_str(r"\\"),
+            '\'' => literal.push_str(r"\'"),
+            '\n' => literal.push_str(r"\n"),
+            control if control.is_control() => {
+                // Writing to a string cannot fail.
+                let _ = write!(literal, r"\u{:04x}", u32::from(control));
+            }
+            other => literal.push(other),
+        }
+    }
+    literal.push('\'');
+    literal
 }
 
 /// A CEL list literal of strings.
@@ -91,4 +101,15 @@ pub(super) fn optional(object: &str, field: &str) -> String {
         has.push(format!("has({path})"));
     }
     format!("({} ? {path} : '')", has.join(" && "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_holds_no_line_break_and_ends_where_it_should() {
+        let literal = text("a\r\n\t\u{0}\u{85}'\\");
+        assert_eq!(literal, r"'a\u000d\n\u0009\u0000\u0085\'\\'");
+    }
 }

@@ -310,6 +310,9 @@ impl Keeper {
             return Ok(());
         }
         let done = self.kept.cluster.write(manifest, live.as_ref()).await;
+        if done.as_ref().is_err_and(Error::is_invalid) {
+            self.write_without_lists(manifest, live.as_ref()).await?;
+        }
         if matches!(done, Ok(Done::Unchanged))
             && let Some(version) = version
         {
@@ -319,6 +322,24 @@ impl Keeper {
         self.pending.remove(&object);
         self.metrics.differs(&object, false);
         Ok(())
+    }
+
+    /// Writes an object that the apiserver found invalid without the lists of known releases. Names
+    /// that strangers chose make these lists. None may keep the registration from being restored.
+    async fn write_without_lists(
+        &mut self,
+        invalid: &Manifest,
+        live: Option<&Value>,
+    ) -> Result<(), Error> {
+        let known = self.known.without_lists();
+        let policy = self.state.policy();
+        let manifests = self.kept.registration.manifests(&policy, &known);
+        let mut same = manifests.iter();
+        let Some(plain) = same.find(|one| one.reference == invalid.reference) else {
+            return Ok(());
+        };
+        let done = self.kept.cluster.write(plain, live).await;
+        self.note(done, &plain.reference)
     }
 
     /// Deletes objects that are no longer wanted. Each is tried until a deletion succeeds once.

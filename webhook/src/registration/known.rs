@@ -6,13 +6,18 @@
 
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
-use fluxkeep::helm::Owner;
 use fluxkeep::helm::record::NAME as RECORD;
+use fluxkeep::helm::{Owner, is_namespace_name, is_release_name};
 use fluxkeep::object::{ALLOW, Object, UNTIL};
 use jiff::Timestamp;
 
-/// Entries of a list at most. A cluster has hundreds of HelmReleases; conditions stay below 64 kB.
+/// Entries of a list at most. A cluster has hundreds of HelmReleases.
 const MOST: usize = 500;
+/// Bytes of a list at most, as a condition holds it. The apiserver takes 100,000 characters in an
+/// expression, and an expression holds two lists.
+const LONGEST: usize = 40_000;
+/// Bytes around an entry: quotes, comma and space.
+const AROUND: usize = 4;
 const DAY: i64 = 24 * 60 * 60;
 
 /// The Helm releases and the time that conditions know.
@@ -40,6 +45,7 @@ impl Known {
         };
         let mut guarded: Vec<_> = owners
             .iter()
+            .filter(|owner| is_release(owner))
             .map(|owner| begin(&owner.namespace, &owner.name))
             .collect();
         for object in facts.objects() {
@@ -70,10 +76,32 @@ impl Known {
         for list in [&mut known.elsewhere, &mut known.engines, &mut known.owners] {
             list.sort();
             list.dedup();
-            list.truncate(MOST);
+            cut(list);
         }
         known
     }
+
+    /// The same time without the lists: every record in the engine's namespaces is closed.
+    #[must_use]
+    pub fn without_lists(&self) -> Self {
+        Self {
+            as_of: self.as_of,
+            ..Self::default()
+        }
+    }
+}
+
+/// Cuts a list to what a condition can hold.
+fn cut(list: &mut Vec<String>) {
+    let (mut fitting, mut length) = (0, 0);
+    for entry in list.iter().take(MOST) {
+        length += entry.len() + AROUND;
+        if length > LONGEST {
+            break;
+        }
+        fitting += 1;
+    }
+    list.truncate(fitting);
 }
 
 /// The Helm release that helm-controller makes of a HelmRelease.
@@ -84,17 +112,26 @@ struct Made<'a> {
     record: String,
 }
 
-/// `None` if the object is no HelmRelease, or installs into another cluster.
+/// `None` if the object is no HelmRelease, or installs into another cluster. Also `None` if Helm or
+/// the apiserver refuses one of the names, which the CRD does not check: no such release can exist.
 fn made(object: &Object) -> Option<Made<'_>> {
     let namespace = object.namespace.as_deref()?;
     let release = object.installs()?;
     let storage = object.helm_release()?.storage_namespace(namespace);
+    if !is_release(&release) || !is_namespace_name(storage) {
+        return None;
+    }
     Some(Made {
         namespace,
         storage,
         record: begin(storage, &release.name),
         release,
     })
+}
+
+/// True if Helm and the apiserver accept both names of a release.
+fn is_release(release: &Owner) -> bool {
+    is_release_name(&release.name) && is_namespace_name(&release.namespace)
 }
 
 /// The prefix of the names of a release's records, with the namespace.
@@ -203,6 +240,39 @@ mod tests {
                 .elsewhere
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_name_that_no_release_can_have_is_not_listed_and_the_longest_is() {
+        let into = |name: &str, more: &str| {
+            let spec = format!("targetNamespace: flux-system, releaseName: \"{name}\"{more}");
+            known(&release("apps", "a", &spec)).engines.concat()
+        };
+        let longest = "b".repeat(53);
+        assert_eq!(
+            into(&longest, ""),
+            format!("apps/sh.helm.release.v1.{longest}.v")
+        );
+        let shortened = format!("{}-", "b".repeat(40));
+        assert!(into(&"b".repeat(60), "").contains(&shortened));
+        for name in [r"a\rb", "a'b", "-a", "A"] {
+            assert_eq!(into(name, ""), "", "{name}");
+        }
+        for namespace in [r"a\rb", "a.b", "'", &"a".repeat(64)] {
+            let elsewhere = format!(", storageNamespace: \"{namespace}\"");
+            assert_eq!(into("b", &elsewhere), "", "{namespace}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_longer_than_a_condition_can_hold() {
+        let mut list = vec!["a".repeat(300); MOST];
+        cut(&mut list);
+        let length = list.len() * (300 + AROUND);
+        assert!(length <= LONGEST && length > LONGEST - 400, "{length}");
+        let mut short = vec!["a".repeat(70); MOST + 1];
+        cut(&mut short);
+        assert_eq!(short.len(), MOST);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tower::service_fn;
 use crate::registration::Cluster;
 
 const MISSING: (u16, &str) = (404, "NotFound");
+const INVALID: (u16, &str) = (422, "Invalid");
 
 type Wire = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -36,6 +37,8 @@ struct Inside {
     asked: Vec<String>,
     /// Adds a default of its own to each webhook that is written.
     is_newer: bool,
+    /// Finds objects with this text invalid.
+    finds_invalid: Option<String>,
 }
 
 /// The apiserver; clones are the same one.
@@ -55,6 +58,11 @@ impl Apiserver {
     /// From now on a version of Kubernetes that adds a default of its own.
     pub(super) fn becomes_newer(&self) {
         self.inside().is_newer = true;
+    }
+
+    /// From now on an object with this text is invalid.
+    pub(super) fn finds_invalid(&self, text: &str) {
+        self.inside().finds_invalid = Some(text.to_owned());
     }
 
     pub(super) fn objects(&self) -> BTreeMap<String, Value> {
@@ -132,7 +140,13 @@ impl Inside {
         body: &Value,
     ) -> Result<Value, (u16, &'static str)> {
         let live = self.objects.get(path).cloned();
+        let text = body.to_string();
+        let is_invalid = self
+            .finds_invalid
+            .as_ref()
+            .is_some_and(|part| text.contains(part));
         match (method.as_str(), live) {
+            ("PATCH", _) if is_invalid => Err(INVALID),
             ("GET", live) => live.ok_or(MISSING),
             ("DELETE", None) => Err(MISSING),
             ("DELETE", Some(live)) => {

@@ -6,6 +6,7 @@ mod apiserver;
 
 use std::collections::BTreeMap;
 
+use fluxkeep::manifest::{Reading, read};
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep_cluster::Snapshot;
@@ -35,7 +36,13 @@ fn policy(text: &str) -> Policy {
 
 /// Starts a server's keeper; its state.
 fn keep(apiserver: &Apiserver, policy: Policy) -> Arc<State> {
-    let source = Arc::new(Snapshot::of(Vec::new()));
+    keep_knowing(apiserver, policy, "")
+}
+
+/// Starts the keeper of a server that sees these objects; its state.
+fn keep_knowing(apiserver: &Apiserver, policy: Policy, objects: &str) -> Arc<State> {
+    let objects = read(objects, Reading::default()).unwrap();
+    let source = Arc::new(Snapshot::of(objects));
     let state = Arc::new(State::new(source, policy));
     let registration = Registration {
         address: Address::Url("https://here".to_owned()),
@@ -157,4 +164,30 @@ async fn what_an_apiserver_adds_of_its_own_keeps_no_changed_policy_away() {
     apiserver.asked();
     pass(Duration::from_mins(1)).await;
     assert_eq!(apiserver.asked(), BTreeMap::new(), "it insists no more");
+}
+
+const HELM_RELEASE: &str = "{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {name: a, \
+    namespace: apps}, spec: {targetNamespace: flux-system, releaseName: flux}}";
+
+#[tokio::test(start_paused = true)]
+async fn lists_that_the_apiserver_finds_invalid_are_left_out_until_it_takes_them() {
+    let apiserver = Apiserver::default();
+    let listed = "apps/sh.helm.release.v1.flux.v";
+    apiserver.finds_invalid(listed);
+    keep_knowing(&apiserver, Policy::default(), HELM_RELEASE);
+    pass(Duration::from_mins(1)).await;
+    let webhooks = || apiserver.objects()[&marked()]["webhooks"].to_string();
+    let without = webhooks();
+    assert!(without.contains("fails-closed") && !without.contains(listed));
+    apiserver.delete(&marked());
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(webhooks(), without);
+    apiserver.change(&marked(), |live| {
+        live["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    });
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(webhooks(), without);
+    apiserver.finds_invalid("nothing");
+    pass(Duration::from_secs(10)).await;
+    assert!(webhooks().contains(listed));
 }
