@@ -199,6 +199,8 @@ entries and 40 kB a list:
 - A HelmRelease fails closed where it installs into the engine's namespaces or owns Flux, wherever it is kept.
 - A record in the engine's namespaces fails closed, but for those of HelmReleases there that are installed elsewhere, and of the
   releases that `--release` names. A record elsewhere fails closed where its release is installed into the engine's namespaces or owns Flux.
+- A HelmRelease outside the engine's namespaces lists a record in its own namespace alone, unless its release owns Flux. Owners come
+  first. A list that is cut keeps the first entry of each namespace, then the second, so nobody pushes out the entries of others.
 
 Refused wrongly until the server is back: `helm install -n flux-system` by hand of anything that is not Flux, the first release
 of a HelmRelease that was made meanwhile, and applications in the engine's namespaces. The first adoption of a Flux looks like those, so

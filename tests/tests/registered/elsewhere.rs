@@ -14,6 +14,15 @@ pub(crate) fn into(name: &str, namespace: &str, target: &str) -> Value {
     release
 }
 
+/// A tenant's HelmRelease that claims a stranger's record for the engine.
+fn claim(storage: &str, release: &str) -> Value {
+    let mut claim = into(release, "tenant", "flux-system");
+    claim["spec"]["storageNamespace"] = json!(storage);
+    claim["spec"]["releaseName"] = json!(release);
+    claim["spec"]["suspend"] = json!(true);
+    claim
+}
+
 fn changed(mut release: Value) -> Value {
     release["spec"]["interval"] = json!("2h");
     release
@@ -54,7 +63,13 @@ async fn down(cluster: &Cluster, record: &Value) {
 async fn what_brings_the_network_back_passes_and_whatever_may_be_flux_does_not() {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("kept_beside_flux").await;
-    for namespace in ["flux-system", "apps", "kube-system"] {
+    for namespace in [
+        "flux-system",
+        "apps",
+        "kube-system",
+        "cert-manager",
+        "tenant",
+    ] {
         cluster.namespace(namespace).await;
     }
     cluster
@@ -63,6 +78,12 @@ async fn what_brings_the_network_back_passes_and_whatever_may_be_flux_does_not()
     let cilium = into("cilium", "flux-system", "kube-system");
     let moved = into("flux", "apps", "flux-system");
     cluster.apply_all(&[cilium.clone(), moved.clone()]).await;
+    cluster
+        .apply_all(&[
+            claim("flux-system", "kube-system-cilium"),
+            claim("cert-manager", "cert-manager"),
+        ])
+        .await;
     let mut webhook = Webhook::guarding(&plane, &cluster).await;
     for release in ["kube-system-cilium", "flux-system-flux"] {
         knows(&cluster, release).await;
@@ -75,6 +96,7 @@ async fn what_brings_the_network_back_passes_and_whatever_may_be_flux_does_not()
     let pass = [
         changed(cilium.clone()),
         release_record("kube-system-cilium", "flux-system"),
+        release_record("cert-manager", "cert-manager"),
         into("cert-manager", "flux-system", "cert-manager"),
         helm_release("shop", "apps"),
         release_record("shop", "apps"),

@@ -4,6 +4,8 @@
 //! certificate manager included. If all of these were refused while the server is down, nothing
 //! could bring the server back.
 
+use std::collections::BTreeSet;
+
 use fluxkeep::engine::Engine;
 use fluxkeep::facts::Facts;
 use fluxkeep::helm::record::NAME as RECORD;
@@ -39,46 +41,38 @@ impl Known {
     #[must_use]
     pub fn of(facts: &Facts, engine: &Engine, now: Timestamp) -> Self {
         let owners = facts.owners(engine);
-        let mut known = Self {
-            as_of: Some(as_of(facts, now)),
-            ..Self::default()
-        };
-        let mut guarded: Vec<_> = owners
-            .iter()
-            .filter(|owner| is_release(owner))
-            .map(|owner| begin(&owner.namespace, &owner.name))
-            .collect();
+        let valid = owners.iter().filter(|owner| is_release(owner));
+        let marked = valid.map(|owner| begin(&owner.namespace, &owner.name));
+        let (mut guarded, mut elsewhere, mut makers) = (Vec::new(), Vec::new(), Vec::new());
         for object in facts.objects() {
             let Some(made) = made(object) else { continue };
+            let is_owner = owners.contains(&made.release);
             let is_inside = engine.is_home(&made.release.namespace);
-            if is_inside || owners.contains(&made.release) {
-                guarded.push(made.record);
-                if !is_inside {
-                    known
-                        .owners
-                        .push(format!("{}/{}", made.namespace, object.name));
-                }
+            let entry = |text: String| Entry {
+                namespace: made.namespace.to_owned(),
+                is_stranger: !is_owner,
+                text,
+            };
+            if is_owner && !is_inside {
+                let maker = format!("{}/{}", made.namespace, object.name);
+                makers.push(entry(maker));
+            }
+            if is_owner || (is_inside && made.is_kept_in_reach(engine)) {
+                guarded.push(entry(made.record.clone()));
             } else if engine.is_home(made.namespace) && engine.is_home(made.storage) {
-                known.elsewhere.push(made.record);
+                elsewhere.push(entry(made.record.clone()));
             }
         }
-        let is_inside = |record: &String| {
-            record
-                .split('/')
-                .next()
-                .is_some_and(|at| engine.is_home(at))
-        };
-        known.elsewhere.retain(|record| !guarded.contains(record));
-        known.engines = guarded
-            .into_iter()
-            .filter(|record| !is_inside(record))
-            .collect();
-        for list in [&mut known.elsewhere, &mut known.engines, &mut known.owners] {
-            list.sort();
-            list.dedup();
-            cut(list);
+        let guarded: Vec<_> = marked.chain(in_turn(guarded)).collect();
+        let named: BTreeSet<_> = guarded.iter().cloned().collect();
+        let open = in_turn(elsewhere).into_iter();
+        let outside = guarded.into_iter();
+        Self {
+            elsewhere: cut(open.filter(|record| !named.contains(record))),
+            engines: cut(outside.filter(|record| !is_kept_inside(record, engine))),
+            owners: cut(in_turn(makers)),
+            as_of: Some(as_of(facts, now)),
         }
-        known
     }
 
     /// The same time without the lists: every record in the engine's namespaces is closed.
@@ -91,17 +85,56 @@ impl Known {
     }
 }
 
-/// Cuts a list to what a condition can hold.
-fn cut(list: &mut Vec<String>) {
-    let (mut fitting, mut length) = (0, 0);
-    for entry in list.iter().take(MOST) {
+/// An entry of a list. The order is that of one namespace's entries.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// The namespace of the HelmRelease behind the entry.
+    namespace: String,
+    /// True unless the Helm release owns the engine: owners come first.
+    is_stranger: bool,
+    text: String,
+}
+
+/// The first entry of each namespace, then the second of each, and so on. HelmReleases in one
+/// namespace push no entry of another namespace out of a list that is cut.
+fn in_turn(mut entries: Vec<Entry>) -> Vec<String> {
+    entries.sort();
+    entries.dedup();
+    let mut turns = Vec::new();
+    let (mut namespace, mut turn) = ("", 0);
+    for entry in &entries {
+        turn = if entry.namespace == namespace {
+            turn + 1
+        } else {
+            0
+        };
+        namespace = &entry.namespace;
+        turns.push((turn, entry.text.clone()));
+    }
+    turns.sort();
+    turns.into_iter().map(|(_, text)| text).collect()
+}
+
+/// The different entries, in their order, as far as a condition can hold them.
+fn cut(entries: impl IntoIterator<Item = String>) -> Vec<String> {
+    let (mut seen, mut list, mut length) = (BTreeSet::new(), Vec::new(), 0);
+    for entry in entries {
+        if !seen.insert(entry.clone()) {
+            continue;
+        }
         length += entry.len() + AROUND;
-        if length > LONGEST {
+        if list.len() == MOST || length > LONGEST {
             break;
         }
-        fitting += 1;
+        list.push(entry);
     }
-    list.truncate(fitting);
+    list
+}
+
+/// True if a record with this prefix lies in the engine's namespaces.
+fn is_kept_inside(record: &str, engine: &Engine) -> bool {
+    let namespace = record.split('/').next();
+    namespace.is_some_and(|namespace| engine.is_home(namespace))
 }
 
 /// The Helm release that helm-controller makes of a HelmRelease.
@@ -110,6 +143,14 @@ struct Made<'a> {
     storage: &'a str,
     release: Owner,
     record: String,
+}
+
+impl Made<'_> {
+    /// True if the record lies in the HelmRelease's own namespace. A HelmRelease in the engine's
+    /// namespaces may keep it anywhere; any other could name a stranger's record.
+    fn is_kept_in_reach(&self, engine: &Engine) -> bool {
+        self.storage == self.namespace || engine.is_home(self.namespace)
+    }
 }
 
 /// `None` if the object is no HelmRelease, or installs into another cluster. Also `None` if Helm or
@@ -170,6 +211,15 @@ mod tests {
         )
     }
 
+    /// A controller that belongs to a Helm release.
+    fn owned(name: &str, namespace: &str) -> String {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  \
+             namespace: flux-system\n  annotations: {{meta.helm.sh/release-name: {name}, \
+             meta.helm.sh/release-namespace: {namespace}}}\n"
+        )
+    }
+
     #[test]
     fn a_release_beside_flux_that_is_installed_elsewhere_is_open() {
         let text = release("flux-system", "cilium", "targetNamespace: kube-system");
@@ -210,22 +260,20 @@ mod tests {
             ["apps/sh.helm.release.v1.flux.v"]
         );
         let stored = format!("{into}, storageNamespace: records");
-        assert_eq!(
-            known(&release("apps", "a", &stored)).engines,
-            ["records/sh.helm.release.v1.flux.v"]
-        );
+        let beside = release("flux-system", "a", &stored);
+        let owned = owned("flux", "flux-system") + &release("apps", "a", &stored);
+        for text in [beside, owned] {
+            assert_eq!(
+                known(&text).engines,
+                ["records/sh.helm.release.v1.flux.v"],
+                "{text}"
+            );
+        }
         assert!(known(&release("apps", "a", "")).engines.is_empty());
     }
 
     #[test]
     fn whoever_owns_the_engine_is_closed_wherever_it_is_kept_and_whatever_it_is_called() {
-        let owned = |name: &str, namespace: &str| {
-            format!(
-                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  \
-                 namespace: flux-system\n  annotations: {{meta.helm.sh/release-name: {name}, \
-                 meta.helm.sh/release-namespace: {namespace}}}\n"
-            )
-        };
         let umbrella = known(&(owned("umbrella", "apps") + &release("apps", "umbrella", "")));
         assert_eq!(umbrella.engines, ["apps/sh.helm.release.v1.umbrella.v"]);
         assert_eq!(umbrella.owners, ["apps/umbrella"]);
@@ -265,14 +313,57 @@ mod tests {
     }
 
     #[test]
+    fn a_stranger_names_no_record_outside_his_own_namespace() {
+        let cilium = release("flux-system", "cilium", "targetNamespace: kube-system");
+        let into = |more: &str| {
+            let spec = format!("targetNamespace: flux-system, {more}");
+            known(&(cilium.clone() + &release("tenant", "a", &spec)))
+        };
+        let record = ["flux-system/sh.helm.release.v1.kube-system-cilium.v"];
+        for named in [
+            "storageNamespace: flux-system, releaseName: kube-system-cilium",
+            "storageNamespace: cert-manager, releaseName: cert-manager",
+        ] {
+            let known = into(named);
+            assert_eq!(known.elsewhere, record, "{named}");
+            assert!(known.engines.is_empty(), "{named}");
+        }
+        let own = into("releaseName: kube-system-cilium");
+        assert_eq!(
+            own.engines,
+            ["tenant/sh.helm.release.v1.kube-system-cilium.v"]
+        );
+    }
+
+    #[test]
+    fn no_number_of_releases_in_one_namespace_pushes_out_what_another_lists() {
+        let flux = "targetNamespace: flux-system, releaseName: flux";
+        let umbrella = "targetNamespace: zz, releaseName: umbrella";
+        let mut text = release("yy", "flux", flux) + &release("zz", "umbrella", umbrella);
+        for number in 0..=MOST {
+            let into = format!("targetNamespace: flux-system, releaseName: a{number}");
+            let stored = format!("{umbrella}, storageNamespace: a{number}");
+            text += &release("tenant", &format!("a{number}"), &into);
+            text += &release("tenant", &format!("b{number}"), &stored);
+        }
+        let flux = "yy/sh.helm.release.v1.flux.v".to_owned();
+        assert!(known(&text).engines.contains(&flux));
+        let known = known(&(owned("umbrella", "zz") + &text));
+        let first = known.engines.first().map(String::as_str);
+        assert_eq!(first, Some("zz/sh.helm.release.v1.umbrella.v"));
+        assert!(known.engines.contains(&flux));
+        assert!(known.owners.contains(&"zz/umbrella".to_owned()));
+        assert_eq!((known.engines.len(), known.owners.len()), (MOST, MOST));
+    }
+
+    #[test]
     fn a_list_is_no_longer_than_a_condition_can_hold() {
-        let mut list = vec!["a".repeat(300); MOST];
-        cut(&mut list);
+        let entries = |length: usize| (0..=MOST).map(move |number| format!("{number:0length$}"));
+        let list = cut(entries(300));
         let length = list.len() * (300 + AROUND);
         assert!(length <= LONGEST && length > LONGEST - 400, "{length}");
-        let mut short = vec!["a".repeat(70); MOST + 1];
-        cut(&mut short);
-        assert_eq!(short.len(), MOST);
+        assert_eq!(cut(entries(70)).len(), MOST);
+        assert_eq!(cut(["a".to_owned(), "a".to_owned()]), ["a"]);
     }
 
     #[test]
