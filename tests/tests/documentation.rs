@@ -221,6 +221,9 @@ A server with `--url` or `--service` compares every object whole: a selector, a 
 others, are left alone. The annotation `fluxkeep.io/registered-by` holds the version and a hash of what is wanted. Of two servers that
 want different things, the older version leaves the registration to the newer; of one version, the one that wrote first to the one
 that wrote last.
+
+A mark outlives its server, for example after a rollback. So after five minutes the server that yields adds ` ?` to the annotation. A server
+that runs takes it off again. If none does within two minutes, the server that asked takes over. Its log names the mark.
 "#;
 
 const MUTATION: &str = "

@@ -141,6 +141,29 @@ impl Cluster {
         })
     }
 
+    /// Writes an annotation of an object that was read. Does nothing if it changed since.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub(super) async fn annotate(
+        &self,
+        reference: &Reference,
+        live: &Value,
+        key: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        let version = live.pointer("/metadata/resourceVersion");
+        let metadata = json!({"resourceVersion": version, "annotations": {key: value}});
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let api = self.api(reference);
+        match api.patch(&reference.name, &self.patch(), &patch).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            annotated => annotated
+                .map(|_| ())
+                .map_err(|error| failure("writing", reference, &error)),
+        }
+    }
+
     /// Deletes an object; a missing object is no error.
     ///
     /// # Errors

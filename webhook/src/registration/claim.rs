@@ -4,12 +4,18 @@
 //! running. Both servers would then undo each other's writes forever. So the registration carries
 //! its writer's mark. An older version yields to a newer one; at equal versions the earlier writer
 //! yields to the later.
+//!
+//! A mark outlives its server, for example after a rollback. So a server that yields asks from time
+//! to time: it adds a question to the mark. A server that runs writes its mark again. If nobody
+//! does, the server that asked takes over.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use semver::Version;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::Manifest;
 use crate::version::VERSION;
@@ -18,6 +24,12 @@ use crate::version::VERSION;
 pub(super) const REGISTERED_BY: &str = "fluxkeep.io/registered-by";
 /// Bytes of the hash in a mark, each written as two hexadecimal digits.
 const SHOWN: usize = 6;
+/// The end of a mark whose server is asked to write it again.
+const QUESTION: &str = " ?";
+/// How long a server yields to a mark before it asks.
+pub(super) const YIELDS: Duration = Duration::from_mins(5);
+/// How long a server waits for the answer: longer than another one takes to restart.
+pub(super) const ANSWERS: Duration = Duration::from_mins(2);
 
 /// A server's move on a registration that carries a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +40,65 @@ pub(super) enum Turn {
     Claim,
     /// This server yields to the mark: the registration stays as it is.
     Leave,
+    /// This server yields, and the question is added to the mark.
+    Ask,
+}
+
+/// A mark to which a server yields.
+#[derive(Debug)]
+pub(super) struct Yielding {
+    mark: String,
+    since: Instant,
+}
+
+impl Yielding {
+    /// Yields to a mark from now on.
+    pub(super) fn to(mark: &str) -> Self {
+        Self {
+            mark: mark.to_owned(),
+            since: Instant::now(),
+        }
+    }
+
+    /// True if the registration still bears the mark, with or without the question.
+    pub(super) fn is_to_server_of(&self, mark: &str) -> bool {
+        unasked(&self.mark) == unasked(mark)
+    }
+
+    /// True if the registration still bears the mark exactly: nobody wrote it since.
+    pub(super) fn is_to(&self, mark: &str) -> bool {
+        self.mark == mark
+    }
+
+    /// True if it is time to ask, or to take over.
+    pub(super) fn is_over(&self) -> bool {
+        let time = if self.mark.ends_with(QUESTION) {
+            ANSWERS
+        } else {
+            YIELDS
+        };
+        self.since.elapsed() >= time
+    }
+
+    /// The move after this wait.
+    pub(super) fn turn(&self) -> Turn {
+        if !self.is_over() {
+            Turn::Leave
+        } else if self.mark.ends_with(QUESTION) {
+            Turn::Claim
+        } else {
+            Turn::Ask
+        }
+    }
+}
+
+/// The mark with the question whether its server runs.
+pub(super) fn asked(mark: &str) -> String {
+    format!("{}{QUESTION}", unasked(mark))
+}
+
+fn unasked(mark: &str) -> &str {
+    mark.strip_suffix(QUESTION).unwrap_or(mark)
 }
 
 /// The mark of a server of this version with these wanted objects.
@@ -58,6 +129,8 @@ pub(super) fn turn(own: &str, borne: Option<&str>, claimed: bool) -> Turn {
     let Some(other) = borne else {
         return Turn::Claim;
     };
+    // The answer to a question: this server finds its mark changed and writes it again.
+    let other = unasked(other);
     if other == own {
         return Turn::Keep;
     }
@@ -81,11 +154,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_version_takes_over_and_an_older_one_leaves_it_alone_for_good() {
+    fn a_newer_version_takes_over_and_an_older_one_leaves_it_alone() {
         for claimed in [false, true] {
             assert_eq!(turn("0.2.0 a", Some("0.1.0 b"), claimed), Turn::Claim);
             assert_eq!(turn("0.2.0 a", Some("0.10.0 b"), claimed), Turn::Leave);
             assert_eq!(turn("0.2.0 a", Some("0.2.0 a"), claimed), Turn::Keep);
+            assert_eq!(turn("0.2.0 a", Some("0.2.0 a ?"), claimed), Turn::Keep);
+            assert_eq!(turn("0.2.0 a", Some("0.10.0 b ?"), claimed), Turn::Leave);
             assert_eq!(turn("0.2.0 a", None, claimed), Turn::Claim);
             assert_eq!(turn("0.2.0 a", Some("broken"), claimed), Turn::Claim);
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::apply::UNSEEN;
 use super::changes::Changes;
-use super::claim::{Turn, borne, turn};
+use super::claim::{REGISTERED_BY, Turn, Yielding, asked, borne, turn};
 use super::manifest::is_as;
 use super::{Cluster, Done, Error, Known, Manifest, Reference, Registration, references};
 use crate::metrics::Metrics;
@@ -72,6 +72,8 @@ pub(crate) struct Keeper {
     pending: BTreeSet<String>,
     /// The mark that the registration bore at the last look.
     borne: Option<String>,
+    /// Another server's mark to which this server yields.
+    yielding: Option<Yielding>,
     known: Known,
     begun: Instant,
     /// The time of this server's last write.
@@ -97,6 +99,7 @@ impl Keeper {
             changes: Changes::default(),
             pending: BTreeSet::new(),
             borne: None,
+            yielding: None,
             known: Known::default(),
             begun: Instant::now(),
             wrote: None,
@@ -125,6 +128,11 @@ impl Keeper {
     pub(crate) async fn tick(&mut self) {
         if !self.is_ready() {
             return self.wait();
+        }
+        if let (Some(first), Some(yielding)) = (self.wanted.last(), &self.yielding)
+            && yielding.is_over()
+        {
+            self.changes.add(&first.reference);
         }
         let is_new = self.wants() != self.wanted;
         let is_left = !self.pending.is_empty() || !self.told.is_empty();
@@ -265,6 +273,15 @@ impl Keeper {
         let own = borne(&first.body).unwrap_or_default();
         let bears = lives.as_ref().and_then(borne).map(str::to_owned);
         let turn = turn(own, bears.as_deref(), self.claimed);
+        let mut turn = self.yielded(turn, bears.as_deref().unwrap_or_default());
+        if let (Turn::Ask, Some(bears), Some(live)) = (turn, &bears, &lives) {
+            let question = asked(bears);
+            let cluster = &self.kept.cluster;
+            cluster
+                .annotate(&first.reference, live, REGISTERED_BY, &question)
+                .await?;
+            turn = Turn::Leave;
+        }
         if turn == Turn::Claim || bears != self.borne {
             self.look_at_all();
         }
@@ -289,6 +306,37 @@ impl Keeper {
             result = result.and(self.take_away().await);
         }
         result
+    }
+
+    /// The turn, once the server of another mark had time to write it again. The start of such a wait
+    /// and its end are logged.
+    fn yielded(&mut self, turn: Turn, mark: &str) -> Turn {
+        if turn != Turn::Leave {
+            self.yielding = None;
+            return turn;
+        }
+        let before = self.yielding.take();
+        let is_known = before
+            .as_ref()
+            .is_some_and(|yielding| yielding.is_to_server_of(mark));
+        if !is_known {
+            tracing::warn!(
+                mark,
+                "another server keeps the registration; this one leaves it as it is"
+            );
+        }
+        let same = before.filter(|yielding| yielding.is_to(mark));
+        let yielding = same.unwrap_or_else(|| Yielding::to(mark));
+        let turn = yielding.turn();
+        if turn == Turn::Claim {
+            tracing::error!(
+                mark,
+                "the server of this mark does not run; this one takes the registration over"
+            );
+        } else {
+            self.yielding = Some(yielding);
+        }
+        turn
     }
 
     async fn one(

@@ -12,10 +12,12 @@ use fluxkeep::policy_file;
 use fluxkeep_cluster::Snapshot;
 use serde_json::json;
 use tokio::spawn;
+use tokio::task::JoinHandle;
 
 use self::apiserver::Apiserver;
 use super::*;
 use crate::registration::Address;
+use crate::registration::claim::{ANSWERS, YIELDS};
 use crate::server::look_after;
 use crate::settings::Limits;
 
@@ -36,11 +38,11 @@ fn policy(text: &str) -> Policy {
 
 /// Starts a server's keeper; its state.
 fn keep(apiserver: &Apiserver, policy: Policy) -> Arc<State> {
-    keep_knowing(apiserver, policy, "")
+    start(apiserver, policy, "").0
 }
 
-/// Starts the keeper of a server that sees these objects; its state.
-fn keep_knowing(apiserver: &Apiserver, policy: Policy, objects: &str) -> Arc<State> {
+/// Starts the keeper of a server that sees these objects; its state, and its task.
+fn start(apiserver: &Apiserver, policy: Policy, objects: &str) -> (Arc<State>, JoinHandle<()>) {
     let objects = read(objects, Reading::default()).unwrap();
     let source = Arc::new(Snapshot::of(objects));
     let state = Arc::new(State::new(source, policy));
@@ -54,8 +56,8 @@ fn keep_knowing(apiserver: &Apiserver, policy: Policy, objects: &str) -> Arc<Sta
         registration,
     };
     let keeper = Keeper::new(kept, state.clone(), Arc::default());
-    spawn(look_after(Some(keeper), None, Limits::default()));
-    state
+    let task = spawn(look_after(Some(keeper), None, Limits::default()));
+    (state, task)
 }
 
 /// Lets the clock pass, and everything happen until then.
@@ -137,7 +139,7 @@ async fn of_two_servers_that_want_different_things_one_reads_what_changes_and_wr
     let objects = apiserver.objects();
     apiserver.asked();
     apiserver.change(&policies(), |policy| {
-        policy["spec"]["failurePolicy"] = json!("Ignore")
+        policy["spec"]["failurePolicy"] = json!("Ignore");
     });
     pass(Duration::from_mins(1)).await;
     assert_eq!(
@@ -174,7 +176,7 @@ async fn lists_that_the_apiserver_finds_invalid_are_left_out_until_it_takes_them
     let apiserver = Apiserver::default();
     let listed = "apps/sh.helm.release.v1.flux.v";
     apiserver.finds_invalid(listed);
-    keep_knowing(&apiserver, Policy::default(), HELM_RELEASE);
+    start(&apiserver, Policy::default(), HELM_RELEASE);
     pass(Duration::from_mins(1)).await;
     let webhooks = || apiserver.objects()[&marked()]["webhooks"].to_string();
     let without = webhooks();
@@ -190,4 +192,55 @@ async fn lists_that_the_apiserver_finds_invalid_are_left_out_until_it_takes_them
     apiserver.finds_invalid("nothing");
     pass(Duration::from_secs(10)).await;
     assert!(webhooks().contains(listed));
+}
+
+/// The live object with the mark, as far as servers decide about it.
+fn live_mark_and_webhooks(apiserver: &Apiserver) -> (String, Value) {
+    let live = apiserver.objects()[&marked()].clone();
+    let mark = borne(&live).unwrap().trim_end_matches(" ?").to_owned();
+    (mark, live["webhooks"].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_no_server_writes_again_is_overwritten_after_some_minutes() {
+    let apiserver = Apiserver::default();
+    keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    let before = live_mark_and_webhooks(&apiserver);
+    apiserver.change(&marked(), |live| {
+        live["metadata"]["annotations"][REGISTERED_BY] = json!("9.9.9 aaaaaaaaaaaa");
+        live["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    });
+    pass(YIELDS + Duration::from_secs(90)).await;
+    assert_eq!(live_mark_and_webhooks(&apiserver).0, "9.9.9 aaaaaaaaaaaa");
+    pass(ANSWERS).await;
+    assert_eq!(live_mark_and_webhooks(&apiserver), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_servers_the_one_that_yields_takes_over_once_the_other_ends_and_not_before() {
+    let apiserver = Apiserver::default();
+    keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    let first = live_mark_and_webhooks(&apiserver);
+    let other = policy("levels: {engine-label-removed: warn}");
+    let (_, second) = start(&apiserver, other, HELM_RELEASE);
+    pass(Duration::from_mins(1)).await;
+    let kept = live_mark_and_webhooks(&apiserver);
+    assert_ne!(kept, first);
+    apiserver.asked();
+    for _ in 0..360 {
+        pass(Duration::from_secs(10)).await;
+        assert_eq!(
+            live_mark_and_webhooks(&apiserver),
+            kept,
+            "they do not fight"
+        );
+    }
+    // A question and its answer each five minutes.
+    let written = apiserver.asked()["PATCH"];
+    assert!((18..=24).contains(&written), "{written}");
+    second.abort();
+    pass(YIELDS + ANSWERS + Duration::from_secs(30)).await;
+    assert_eq!(live_mark_and_webhooks(&apiserver), first);
 }
