@@ -24,7 +24,8 @@ use crate::verdict::{Decision, Verdict};
 pub use budget::Budget;
 pub use envelope::{Envelope, Malformed};
 
-/// The longest body that is read: the apiserver sends an old and a new object of up to 3 MiB each.
+/// The longest body that is judged. etcd stores 1.5 MiB of an object, and the apiserver sends an old
+/// and a new one. It writes `<`, `>` and `&` in six bytes, so there is room for one in four bytes.
 pub const LONGEST_BODY: usize = 8 << 20;
 
 /// The answer, with the details that a door may use in metrics and logs.
@@ -125,6 +126,15 @@ pub fn answer_unread(
     match review::enveloped_alone(&envelope, why) {
         Some(request) => decided(request, envelope, facts, policy, now),
         None => passed(envelope, None),
+    }
+}
+
+/// Refuses a review of which only the envelope is read. The reason is a sentence.
+#[must_use]
+pub fn refuse_unread(why: &str, body: &[u8]) -> Answer {
+    match Envelope::read(body) {
+        Ok(envelope) => unread(envelope, why.to_owned()),
+        Err(malformed) => rejected(&malformed),
     }
 }
 

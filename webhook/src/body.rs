@@ -1,4 +1,4 @@
-//! Reads a request's body whole, within a deadline and a limit on the bytes of all bodies.
+//! Reads a request's body, within a deadline and a limit on the bytes of all bodies.
 
 use std::time::Duration;
 
@@ -18,10 +18,16 @@ const OVERHEAD: usize = 8 << 10;
 /// it announces. Growing a single buffer would leave as much freed memory behind at each move.
 const BLOCK: usize = 256 << 10;
 
-/// A whole body. Its bytes count in the lane's sum until the value is dropped.
+/// The longest body that is read to its end. The apiserver sends a new object of 3 MiB and a stored
+/// one of 1.5 MiB, with six bytes for each at most.
+const LONGEST_READ: usize = 32 << 20;
+
+/// A body. Its bytes count in the lane's sum until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
+    /// True if the body was longer than may be judged. The bytes are its begin, with the envelope.
+    pub(crate) is_cut: bool,
     _hold: Hold,
     _share: Permit,
 }
@@ -64,9 +70,7 @@ impl TurnedAway {
         let (status, reason) = match self {
             Self::TooLong => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                &*format!(
-                    "a review may have {LONGEST_BODY} bytes at most: two objects as large as etcd takes"
-                ),
+                &*format!("a review may have {LONGEST_BODY} bytes at most"),
             ),
             Self::TooSlow => (
                 StatusCode::REQUEST_TIMEOUT,
@@ -86,7 +90,7 @@ impl TurnedAway {
     }
 }
 
-/// Reads the whole body, up to the bound. If the sum of all bodies reaches its cap, the oldest
+/// Reads the whole body, and keeps it up to the bound. If the sum of all bodies reaches its cap, the oldest
 /// incomplete body is cancelled.
 pub(crate) async fn read(
     request: Request<Body>,
@@ -94,12 +98,12 @@ pub(crate) async fn read(
     deadline: Duration,
 ) -> Result<Received, TurnedAway> {
     let announced = announced(&request);
-    if announced > LONGEST_BODY {
+    if announced > LONGEST_READ {
         return Err(TurnedAway::TooLong);
     }
     let mut share = sum.enter(OVERHEAD).ok_or(TurnedAway::NoRoom)?;
     let handle = share.handle();
-    let bytes = tokio::select! {
+    let (bytes, is_cut) = tokio::select! {
         read = timeout(deadline, filled(request.into_body(), announced, &handle)) => {
             read.unwrap_or(Err(TurnedAway::TooSlow))?
         }
@@ -108,6 +112,7 @@ pub(crate) async fn read(
     let hold = handle.hold().ok_or(TurnedAway::NoRoom)?;
     Ok(Received {
         bytes,
+        is_cut,
         _hold: hold,
         _share: share,
     })
@@ -122,7 +127,12 @@ fn announced(request: &Request<Body>) -> usize {
         .unwrap_or_default()
 }
 
-async fn filled(mut body: Body, announced: usize, share: &Handle) -> Result<Vec<u8>, TurnedAway> {
+/// The body's bytes, and true if these are only the begin of a body over the bound.
+async fn filled(
+    mut body: Body,
+    announced: usize,
+    share: &Handle,
+) -> Result<(Vec<u8>, bool), TurnedAway> {
     let mut blocks: Vec<Vec<u8>> = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
@@ -130,8 +140,13 @@ async fn filled(mut body: Body, announced: usize, share: &Handle) -> Result<Vec<
             continue;
         };
         length += data.len();
-        if length > LONGEST_BODY {
+        if length > LONGEST_READ {
             return Err(TurnedAway::TooLong);
+        }
+        if length > LONGEST_BODY {
+            // The rest is read and dropped, so that the client reads the answer.
+            blocks.truncate(1);
+            continue;
         }
         if !share.grow(data.len()) {
             return Err(TurnedAway::NoRoom);
@@ -152,12 +167,13 @@ async fn filled(mut body: Body, announced: usize, share: &Handle) -> Result<Vec<
             }
         }
     }
-    match blocks.pop() {
-        Some(block) if blocks.is_empty() => Ok(block),
+    let bytes = match blocks.pop() {
+        Some(block) if blocks.is_empty() => block,
         Some(last) => {
             blocks.push(last);
-            Ok(blocks.concat())
+            blocks.concat()
         }
-        None => Ok(Vec::new()),
-    }
+        None => Vec::new(),
+    };
+    Ok((bytes, length > LONGEST_BODY))
 }

@@ -10,7 +10,7 @@ use axum::extract::State as Shared;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
-use fluxkeep::admission::{Answer, Budget, Envelope};
+use fluxkeep::admission::{Answer, Budget, Envelope, refuse_unread};
 use fluxkeep::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -33,6 +33,13 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// The reason given when a large review about a stranger passes unread.
 const BUSY: &str = "other large reviews took its time";
+
+/// The reason given when a review about a stranger is too long.
+const TOO_LONG: &str = "it is longer than 8 MiB";
+
+/// The answer to a review about the engine that is too long.
+const REFUSED: &str = "review-unreadable: fluxkeep judges a review of 8 MiB at most, and this one is longer. \
+     Write a smaller object; the apiserver sends <, > and & as six bytes each";
 
 /// True if a review is long or creates a Helm release record. A record unpacks to ten times its
 /// length or more.
@@ -121,6 +128,9 @@ impl Door {
         body: Received,
     ) -> Result<Response<Body>, TurnedAway> {
         let since = Instant::now();
+        if body.is_cut {
+            return self.cut(scope, &body.bytes, since);
+        }
         let lane = self.lanes.of(scope);
         let budget = lane.budget;
         if !is_large(&body.bytes) {
@@ -143,6 +153,24 @@ impl Door {
             }
         };
         Ok(self.answered(answer, since))
+    }
+
+    /// Answers a review that is too long, by its begin. About the engine it is refused: its namespace
+    /// alone does not tell what it installs.
+    fn cut(
+        &self,
+        scope: Scope,
+        begin: &[u8],
+        since: Instant,
+    ) -> Result<Response<Body>, TurnedAway> {
+        let answer = match scope {
+            Scope::Engine => refuse_unread(REFUSED, begin),
+            Scope::Others => (self.abstaining)(TOO_LONG, begin),
+        };
+        if answer.status != 200 {
+            return Err(TurnedAway::TooLong);
+        }
+        Ok(self.answered(Some(answer), since))
     }
 
     /// The answer; `None` if judging panicked. A panic costs only this review, not the server.

@@ -5,7 +5,7 @@ use fluxkeep::admission::LONGEST_BODY;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http2;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,6 +14,9 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::{NEVER, Server, counted, deletion, soon};
+
+/// The longest body that is read to its end.
+const LONGEST_READ: usize = 32 << 20;
 
 type Stream = TlsStream<TcpStream>;
 
@@ -58,7 +61,7 @@ async fn a_body_that_says_it_is_too_long_is_turned_away_unread() {
     let server = Server::start(|_| {}).await;
     let answer = raw(
         &server,
-        &format!("content-length: {}", LONGEST_BODY + 1),
+        &format!("content-length: {}", LONGEST_READ + 1),
         b"",
     )
     .await;
@@ -72,10 +75,35 @@ async fn a_body_that_says_it_is_too_long_is_turned_away_unread() {
 #[tokio::test]
 async fn a_body_that_turns_out_too_long_is_turned_away() {
     let server = Server::start(|limits| limits.body = NEVER).await;
-    let mut body = format!("{:x}\r\n", LONGEST_BODY + 1).into_bytes();
-    body.resize(body.len() + LONGEST_BODY + 1, b' ');
+    let mut body = format!("{:x}\r\n", LONGEST_READ + 1).into_bytes();
+    body.resize(body.len() + LONGEST_READ + 1, b' ');
     let answer = raw(&server, "transfer-encoding: chunked", &body).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_review_over_the_bound_is_refused_about_the_engine_and_passes_about_a_stranger() {
+    let server = Server::start(|_| {}).await;
+    for (path, allowed) in [("/validate/engine", false), ("/validate/others", true)] {
+        for mut client in [server.client().await, server.client2().await] {
+            for length in [LONGEST_BODY, LONGEST_READ - (4 << 10)] {
+                let review = deletion("a").replace("flux-system", "apps");
+                let body = review.replace("hunter2", &"x".repeat(length));
+                let answer = client.ask(Method::POST, path, body).await;
+                assert_eq!(answer.response()["allowed"], allowed, "{path}");
+                assert!(answer.text.contains("8 MiB"), "{}", answer.text);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_bound_that_is_no_review_is_turned_away() {
+    let server = Server::start(|_| {}).await;
+    let body = vec![b' '; LONGEST_BODY + 1];
+    let mut client = server.client().await;
+    let answer = client.ask(Method::POST, "/validate", body).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
