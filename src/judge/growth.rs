@@ -45,7 +45,7 @@ status: {storedVersions: [v1beta1, v1beta2]}
 ";
 
 /// Documents of a release, each of which one rule finds or looks up. `NUMBER` differs for each.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: aNUMBER}\n",
     "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: cluster-reconciler}\n\
      roleRef: {kind: ClusterRole, name: cluster-admin}\nsubjects: []\n",
@@ -60,6 +60,9 @@ const DOCUMENTS: [&str; 8] = [
     "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
      buckets.source.toolkit.fluxcd.io}\nspec: {group: source.toolkit.fluxcd.io, scope: Namespaced, names: {kind: \
      Bucket, plural: buckets}, versions: [{name: v1, served: true, storage: true, schema: {}}]}\n",
+    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
+     buckets.source.toolkit.fluxcd.io}\nspec: {group: source.toolkit.fluxcd.io, scope: Namespaced, names: {kind: \
+     Bucket, plural: buckets}, versions: [{name: v1beta2, served: false, storage: true, schema: {}}]}\n",
     "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: flux, namespace: flux-system}\n\
      spec: {chart: {spec: {chart: flux2}}, install: {remediation: {retries: 3}}}\n",
     "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: aNUMBER, namespace: flux-system, labels: \

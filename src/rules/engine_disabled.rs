@@ -1,9 +1,10 @@
 //! A change by hand that stops a controller of Flux, or moves it to an older Flux.
 //!
 //! `kubectl apply` of an older `install.yaml` loses no CRD, because the apiserver refuses that.
-//! Every controller still moves down. The rule refuses if stored versions would be lost or the
-//! controller's container disappears. A change that one command undoes only warns. Helm's own
-//! writes pass: Helm is half-way through a release whose record was judged.
+//! Every controller still moves down. The rule refuses if the cluster does not serve what the older
+//! controller reads, or if the controller's container disappears. A change that one command undoes
+//! only warns, and so does a newer controller whose CRDs are not there yet. Helm's own writes pass:
+//! Helm is half-way through a release whose record was judged.
 //!
 //! A restart, limits, arguments, an autoscaler and a newer image stop no controller.
 //!
@@ -11,13 +12,15 @@
 
 mod definition;
 
+use std::cmp::Ordering;
+
 use crate::engine;
 use crate::finding::{Finding, Level};
 use crate::flux::{self, Flux};
 use crate::object::{Body, Object, Service, Start, Workload};
 use crate::request::{Door, Operation};
 use crate::rule::{Case, Found, Moment, Need, Rule};
-use crate::rules::flux_downgraded;
+use crate::rules::flux_crds_unserved;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -25,8 +28,8 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "a change by hand that stops a controller of Flux or moves it to an older Flux, or a CRD of Flux \
               whose storage version is not served",
-    breaks: "an older controller cannot read what is stored, and one whose API version is not served gets 404; \
-             where nothing stored is lost, and where a controller is scaled to zero or paused, it only warns",
+    breaks: "a controller whose API version is not served finds no match for its kinds and exits; where the cluster \
+             serves what an older one reads, and where a controller is scaled to zero or paused, it only warns",
     when: Moment::Done,
     doors: &[
         Door::ReleaseRecord,
@@ -34,7 +37,7 @@ pub const RULE: Rule = Rule {
         Door::Preflight,
         Door::Engine,
     ],
-    needs: &[Need::Definitions, Need::ChartFlux],
+    needs: &[Need::Definitions, Need::ChartFlux, Need::FluxOrder],
     check,
 };
 
@@ -87,11 +90,11 @@ fn is_core(object: &Object) -> bool {
 /// Compares a Deployment before and after the change.
 fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)) -> Found {
     let mut findings = Vec::new();
-    let mut untold = false;
+    let mut unknown = None;
     for (index, image) in old.1.images.iter().enumerate() {
         match moved(case, new, old, index, image) {
             Ok(finding) => findings.extend(finding),
-            Err(_) => untold = true,
+            Err(need) => unknown = Some(need),
         }
     }
     let (object, now) = new;
@@ -102,16 +105,16 @@ fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)
         findings.extend(started(object, &now.start, &old.1.start));
     }
     // A finding says more than an unknown version.
-    if untold && findings.is_empty() {
-        return Err(Need::ChartFlux);
+    match unknown {
+        Some(need) if findings.is_empty() => Err(need),
+        _ => Ok(findings),
     }
-    Ok(findings)
 }
 
 /// Judges the controller that an image of the old Deployment ran.
 ///
 /// # Errors
-/// If the new Deployment pins the same image by digest alone: a digest tells no version.
+/// If no order is known: a digest tells no version, and the catalogue lacks a new release.
 fn moved(
     case: &Case<'_>,
     (new, now): (&Object, &Workload),
@@ -119,15 +122,20 @@ fn moved(
     index: usize,
     image: &str,
 ) -> Result<Option<Finding>, Need> {
-    let Some((name, Some(from))) = flux::controller(image, &old.name) else {
+    let Some((name, from)) = flux::controller(image, &old.name) else {
         return Ok(None);
     };
+    if now.images.iter().any(|other| other == image) {
+        return Ok(None);
+    }
     let mut images = now.images.iter();
     let runs = images.find_map(|image| Some((image, flux::controller(image, &new.name)?)));
     let named = runs.filter(|(_, (other, _))| *other == name);
     match named {
-        Some((_, (_, Some(to)))) if to < from => Ok(Some(downgraded(case, new, old, index))),
-        Some((_, (_, Some(_)))) => Ok(None),
+        Some((_, (_, Some(to)))) => {
+            let order = from.map(|from| to.cmp(&from));
+            replaced(case, new, old, index, order)
+        }
         Some((now, (_, None))) if is_pinned(now, image) => Err(Need::ChartFlux),
         _ => Ok(Some(foreign((new, now), was, index, image))),
     }
@@ -144,14 +152,60 @@ fn is_pinned(now: &str, was: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('@'))
 }
 
-fn downgraded(case: &Case<'_>, new: &Object, old: &Object, index: usize) -> Finding {
+/// Judges another version of a controller. The request changes no CRD, so the version must find the
+/// CRDs that it reads. `order` compares it with the old version, if that is known.
+///
+/// # Errors
+/// If the versions do not tell whether the controller moves down, or which CRDs it reads.
+fn replaced(
+    case: &Case<'_>,
+    new: &Object,
+    old: &Object,
+    index: usize,
+    order: Option<Ordering>,
+) -> Result<Option<Finding>, Need> {
+    if order == Some(Ordering::Equal) {
+        return Ok(None);
+    }
     let catalogue = &case.engine().catalogue;
     let [target, running] =
         [new, old].map(|object| Flux::of([object], catalogue).unwrap_or_default());
-    let (level, why) = flux_downgraded::weighed(case, flux_downgraded::known(&target, catalogue));
+    let is_older = order == Some(Ordering::Less);
+    let unserved = match flux_crds_unserved::unserved(case, &target) {
+        Ok(unserved) => unserved,
+        Err(_) if is_older => {
+            let why = "whether the cluster serves what it reads cannot be known";
+            return Ok(Some(downgraded(new, index, &target, &running, why)));
+        }
+        Err(need) => return Err(need),
+    };
+    if unserved.is_empty() {
+        let why = "the cluster serves what it reads";
+        let finding = downgraded(new, index, &target, &running, why).at_most(Level::Warn);
+        return match order {
+            Some(_) => Ok(is_older.then_some(finding)),
+            None => Err(Need::ChartFlux),
+        };
+    }
+    let list = flux_crds_unserved::listed(&unserved);
+    // Older CRDs may come a moment later, in the same `kubectl apply`. The apiserver refuses CRDs
+    // that lack what is stored, so nothing helps an older controller.
+    let is_past = unserved.iter().any(|one| one.is_past);
+    if is_older || is_past {
+        let why = format!("it reads {list}, which the cluster does not serve");
+        let finding = downgraded(new, index, &target, &running, &why);
+        return Ok(Some(finding));
+    }
+    let message = format!("{target} reads {list}, which the cluster does not serve yet");
+    let remedy = format!("Apply the CRDs of {target} first");
+    let finding = Finding::about(new, &image_path(index), message, remedy);
+    Ok(Some(finding.at_most(Level::Warn)))
+}
+
+fn downgraded(new: &Object, index: usize, target: &Flux, running: &Flux, why: &str) -> Finding {
     let message = format!("{target} would replace the running {running}; {why}");
     let remedy = format!("Apply a manifest of {running} or newer");
-    Finding::about(new, &image_path(index), message, remedy).at_most(level)
+    Finding::about(new, &image_path(index), message, remedy)
 }
 
 /// The finding if another image replaces the controller's, or its container is gone.

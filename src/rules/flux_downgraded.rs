@@ -68,10 +68,7 @@ fn is_idle_elsewhere(case: &Case<'_>, object: &Object) -> bool {
 }
 
 /// Weighs a move to an older Flux with these CRDs, and says why. `None`: CRDs unknown.
-pub(crate) fn weighed(
-    case: &Case<'_>,
-    offered: Option<Vec<(String, Definition)>>,
-) -> (Level, String) {
+fn weighed(case: &Case<'_>, offered: Option<Vec<(String, Definition)>>) -> (Level, String) {
     let is_unread = |name: &str| case.facts.is_unread(&Key::of_definition(name));
     let known = offered
         .filter(|_| case.facts.knows_definitions())

@@ -16,6 +16,7 @@ pub mod engine_object_unkept;
 pub mod engine_rights_lost;
 pub mod engine_source_deleted;
 pub mod facts_stale;
+pub mod flux_crds_unserved;
 pub mod flux_downgraded;
 pub mod flux_minor_skipped;
 pub mod flux_version_mismatch;
@@ -34,7 +35,7 @@ use crate::object::Object;
 use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 25] = [
+pub static RULES: [&Rule; 26] = [
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_invalid::RULE,
@@ -48,6 +49,7 @@ pub static RULES: [&Rule; 25] = [
     &engine_rights_lost::RULE,
     &engine_source_deleted::RULE,
     &facts_stale::RULE,
+    &flux_crds_unserved::RULE,
     &flux_downgraded::RULE,
     &flux_minor_skipped::RULE,
     &flux_version_mismatch::RULE,

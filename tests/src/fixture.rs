@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Review, now, packed, stored};
+use crate::{Review, now, packed_as, stored};
 
 /// The folder that holds a folder per rule.
 #[must_use]
@@ -69,6 +69,12 @@ enum Base {
 struct Named {
     name: String,
     namespace: String,
+    #[serde(default = "first")]
+    revision: u64,
+}
+
+fn first() -> u64 {
+    1
 }
 
 impl Default for Asked {
@@ -129,7 +135,9 @@ impl Fixture {
     /// The release as an unsent manifest; `None` for a change.
     #[must_use]
     pub fn release(&self) -> Option<fluxkeep::request::Release> {
-        let Named { name, namespace } = self.asked.release.as_ref()?;
+        let Named {
+            name, namespace, ..
+        } = self.asked.release.as_ref()?;
         let owner = Owner {
             name: name.clone(),
             namespace: namespace.clone(),
@@ -268,9 +276,14 @@ pub fn objects(text: &str, namespace: Option<&str>) -> Vec<Object> {
     .unwrap_or_else(|error| panic!("{error} in\n{text}"))
 }
 
-fn secret(Named { name, namespace }: &Named, manifest: &str) -> Value {
-    let data = packed(name, namespace, manifest, &[], Driver::Secret);
-    let metadata = json!({"name": format!("sh.helm.release.v1.{name}.v1"), "namespace": namespace,
+fn secret(release: &Named, manifest: &str) -> Value {
+    let Named {
+        name,
+        namespace,
+        revision,
+    } = release;
+    let data = packed_as(*revision, name, namespace, manifest, &[], Driver::Secret);
+    let metadata = json!({"name": format!("sh.helm.release.v1.{name}.v{revision}"), "namespace": namespace,
         "labels": {"owner": "helm", "name": name}});
     json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "metadata": metadata,
         "data": {"release": data}})

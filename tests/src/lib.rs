@@ -133,11 +133,27 @@ pub fn packed(
     hooks: &[&str],
     driver: Driver,
 ) -> String {
+    packed_as(1, name, namespace, manifest, hooks, driver)
+}
+
+/// Like [`packed`], as this revision of the release.
+///
+/// # Panics
+/// Never: the record is plain JSON.
+#[must_use]
+pub fn packed_as(
+    revision: u64,
+    name: &str,
+    namespace: &str,
+    manifest: &str,
+    hooks: &[&str],
+    driver: Driver,
+) -> String {
     let hooks: Vec<_> = hooks.iter().map(|hook| json!({"manifest": hook})).collect();
     let release = json!({
         "name": name,
         "namespace": namespace,
-        "version": 1,
+        "version": revision,
         "info": {"status": "pending-install"},
         "chart": {"metadata": {"name": "umbrella", "version": "1.0.0"}},
         "config": {"token": "hunter2"},

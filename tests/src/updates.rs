@@ -37,8 +37,8 @@ pub fn updates() -> Vec<Update> {
 
 fn refused() -> Vec<Update> {
     vec![
-        changed("an older image", "refuse", |pod| {
-            pod["containers"][0]["image"] = image("v1.3.0");
+        changed("an older image that the catalogue lacks", "refuse", |pod| {
+            pod["containers"][0]["image"] = image("v0.36.1");
         }),
         changed("its container gone", "refuse", |pod| {
             pod["containers"] = json!([{"name": "sidecar", "image": "nginx:1.27"}]);

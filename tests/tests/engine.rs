@@ -2,17 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+use std::collections::BTreeSet;
+
 use fluxkeep::admission::answer;
 use fluxkeep::catalogue::Catalogue;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
+use fluxkeep::helm::record::Driver;
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
+use fluxkeep::rule::Need;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::flux::{Flux, Names};
 use fluxkeep_tests::updates::updates;
-use fluxkeep_tests::{Review, definition, now, owned, record, redefined, stored};
+use fluxkeep_tests::{
+    Review, definition, now, owned, packed_as, record, redefined, secret, stored,
+};
 use serde_json::{Value, json};
 
 fn deployment(metadata: &Value) -> Value {
@@ -372,6 +378,108 @@ fn an_older_image_only_warns_where_nothing_stored_is_lost_and_a_digest_alone_is_
     let pinned = |image: &str| format!("{}@sha256:0123", image.rsplit_once(':').unwrap().0);
     let pinned = source_controller("2.8.0", pinned);
     assert_eq!(told(pinned), ("allow", vec!["engine-disabled"]));
+}
+
+/// A controller's Deployment with this image.
+fn running(name: &str, image: &str) -> Value {
+    let flux = Flux::release("2.4.0").installed(Names::Install);
+    let is_wanted = |one: &&Value| one["kind"] == "Deployment" && one["metadata"]["name"] == *name;
+    let mut deployment = flux.iter().find(is_wanted).unwrap().clone();
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+    deployment
+}
+
+/// The decision about another image of a controller, and what the rules lack.
+fn set_image(version: &str, name: &str, old: &str, new: &str) -> (&'static str, Vec<Need>) {
+    let repository = format!("ghcr.io/fluxcd/{name}");
+    let [old, new] = [old, new].map(|tag| running(name, &format!("{repository}{tag}")));
+    let review = Review {
+        kind: "apps/v1/Deployment",
+        resource: "deployments",
+        operation: "UPDATE",
+        user: "jane",
+        object: new,
+        old,
+        ..Review::default()
+    };
+    let answer = review.answer(&installed(version));
+    let abstained = answer.verdict.abstained.iter().map(|one| one.needs);
+    (answer.outcome.name(), abstained.collect())
+}
+
+#[test]
+fn another_image_is_judged_by_the_crds_that_its_controller_finds() {
+    let kustomize = "kustomize-controller";
+    let newer = set_image("2.4.0", kustomize, ":v1.4.0", ":v1.7.3");
+    assert_eq!(newer, ("warn", vec![]), "OCIRepository v1 is not there yet");
+    let next = set_image("2.4.0", kustomize, ":v1.4.0", ":v1.5.0");
+    assert_eq!(next, ("allow", vec![]));
+    let unknown = set_image("2.4.0", kustomize, ":v1.4.0", ":v99.0.0");
+    assert_eq!(unknown, ("allow", vec![Need::FluxOrder]));
+    let undone = set_image("2.4.0", "source-controller", ":v1.4.1", ":v1.3.0");
+    assert_eq!(undone, ("warn", vec![]), "2.4 serves what 2.3 reads");
+    let lost = set_image("2.8.0", "source-controller", ":v1.8.0", ":v1.3.0");
+    assert_eq!(lost, ("refuse", vec![]));
+}
+
+#[test]
+fn an_image_behind_a_digest_is_judged_by_the_crds_that_it_finds_and_else_not_known() {
+    let helm = "helm-controller";
+    let digest = "@sha256:0123";
+    let abstains = ("allow", vec![Need::ChartFlux]);
+    assert_eq!(set_image("2.4.0", helm, ":v1.1.0", digest), abstains);
+    assert_eq!(set_image("2.4.0", helm, digest, ":v0.37.0"), abstains);
+    assert_eq!(set_image("2.4.0", helm, digest, "@sha256:4567"), abstains);
+    assert_eq!(set_image("2.4.0", helm, digest, digest), ("allow", vec![]));
+    let lost = set_image("2.8.0", helm, digest, ":v0.37.0");
+    assert_eq!(lost, ("refuse", vec![]), "2.8 serves no v2beta2");
+}
+
+/// The rules that refuse, and those that warn, when a release upgrades Flux with its Deployments alone.
+fn without_crds(
+    from: &str,
+    to: &str,
+    crds: &str,
+) -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
+    let is_crd = |one: &Value| one["kind"] == "CustomResourceDefinition";
+    let mut live = Flux::release(from).installed(Names::Install);
+    live.retain(|one| !is_crd(one));
+    for object in &mut live {
+        object["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "flux",
+            "meta.helm.sh/release-namespace": "flux-system"});
+    }
+    let apart = Flux::release(crds).installed(Names::Install);
+    live.extend(apart.into_iter().filter(|one| is_crd(one)));
+    let mut brought = Flux::release(to).installed(Names::Install);
+    brought.retain(|one| !is_crd(one));
+    let [live, brought] = [live, brought].map(|objects| {
+        let texts: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        texts.join("\n---\n")
+    });
+    let data = packed_as(5, "flux", "flux-system", &brought, &[], Driver::Secret);
+    let answer = stored(secret(&data)).answer(&Facts::of(objects(&live, None)));
+    let rules = |outcome| answer.verdict.with(outcome).map(|one| one.rule).collect();
+    (rules(Outcome::Refused), rules(Outcome::Warned))
+}
+
+#[test]
+fn a_release_without_crds_is_refused_where_its_controllers_find_none_that_they_read() {
+    for (from, to, crds, expected) in [
+        ("2.4.0", "2.6.0", "2.4.0", true),
+        ("2.4.0", "2.6.0", "2.6.0", false),
+        ("2.4.0", "2.5.0", "2.4.0", false),
+        ("2.4.0", "2.3.0", "2.4.0", false),
+        ("2.8.0", "2.3.0", "2.8.0", true),
+    ] {
+        let (refused, _) = without_crds(from, to, crds);
+        let expected: BTreeSet<_> = expected
+            .then_some("flux-crds-unserved")
+            .into_iter()
+            .collect();
+        assert_eq!(refused, expected, "{from} to {to} on the CRDs of {crds}");
+    }
+    let (_, warned) = without_crds("2.4.0", "2.3.0", "2.4.0");
+    assert!(warned.contains("flux-downgraded"), "{warned:?}");
 }
 
 fn binding(subjects: &Value) -> Value {

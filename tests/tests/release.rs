@@ -473,6 +473,7 @@ fn a_flux_whose_images_tell_no_version_is_not_known_wherever_it_goes() {
         abstained
     };
     let version_rules = [
+        "flux-crds-unserved",
         "flux-downgraded",
         "flux-minor-skipped",
         "flux-version-mismatch",

@@ -1,5 +1,7 @@
 //! A CRD of Flux that its controllers can no longer read through the apiserver.
 
+use std::cell::LazyCell;
+
 use crate::crd::{Definition, Version};
 use crate::engine::{self, Part};
 use crate::finding::{Finding, Level};
@@ -7,8 +9,12 @@ use crate::object::Object;
 use crate::request::Door;
 use crate::rule::Case;
 
+/// The core controllers that run, looked up once: a release may write thousands of CRDs.
+type Running<'a> = LazyCell<Vec<&'static str>, Box<dyn FnOnce() -> Vec<&'static str> + 'a>>;
+
 /// The findings for every CRD of Flux that is written over a live one.
 pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
+    let running: Running<'_> = LazyCell::new(Box::new(|| case.facts.controllers(case.engine()).0));
     let mut findings = Vec::new();
     for (new, live) in case.rewritten() {
         let is_flux = case.engine().part(live) == Some(Part::Definition);
@@ -16,7 +22,7 @@ pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
             continue;
         };
         if is_flux {
-            findings.extend(unserved(case, new, now, was));
+            findings.extend(unserved(case, &running, new, now, was));
             findings.extend(converted(case, new, now, was));
         }
     }
@@ -28,6 +34,7 @@ pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
 /// that ask for the new one.
 fn unserved(
     case: &Case<'_>,
+    running: &Running<'_>,
     object: &Object,
     now: &Definition,
     was: &Definition,
@@ -44,7 +51,7 @@ fn unserved(
     let path = format!("/spec/versions/{place}/served");
     let finding = Finding::about(object, &path, message, remedy);
     let is_half_way = case.request.door == Door::Crd && case.request.writer.is_helm();
-    let level = if is_half_way || !is_in_use(case, &now.group) {
+    let level = if is_half_way || !is_in_use(running, &now.group) {
         Level::Warn
     } else {
         Level::Enforce
@@ -53,10 +60,9 @@ fn unserved(
 }
 
 /// False if the group is that of an optional controller, or of one that does not run beside others.
-fn is_in_use(case: &Case<'_>, group: &str) -> bool {
+fn is_in_use(running: &Running<'_>, group: &str) -> bool {
     let first = group.split('.').next().unwrap_or_default();
     let controller = format!("{first}-controller");
-    let (running, _) = case.facts.controllers(case.engine());
     engine::CORE.contains(&controller.as_str())
         && (running.is_empty() || running.contains(&controller.as_str()))
 }

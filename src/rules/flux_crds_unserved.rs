@@ -1,0 +1,185 @@
+//! Controllers of Flux whose CRDs the cluster does not serve in the version that they read.
+//!
+//! Helm never upgrades the CRDs of a chart's `crds/`, and `kubectl set image` brings none. A controller
+//! that watches a version which is not served exits, and starts again for ever. A release's CRDs come
+//! from the catalogue. CRDs that the request brings itself are other rules' matter.
+//!
+//! A first install passes: its CRDs may have come a moment ago. So does the Flux that runs already.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use crate::engine::{CORE, is_flux_group};
+use crate::finding::{Finding, Level};
+use crate::flux::Flux;
+use crate::kube_version::compare;
+use crate::object::Key;
+use crate::request::Door;
+use crate::rule::{Case, Found, Moment, Need, Rule};
+use crate::rules::flux_downgraded::known;
+use crate::target_flux;
+
+/// See the module's documentation.
+pub const RULE: Rule = Rule {
+    id: "flux-crds-unserved",
+    level: Level::Enforce,
+    catches: "a Flux release that leaves CRDs behind which do not serve what its controllers read",
+    breaks: "the new controllers find no match for the kind and exit, again and again; of optional controllers it \
+             only warns",
+    when: Moment::Run,
+    doors: &[Door::ReleaseRecord, Door::Preflight],
+    needs: &[
+        Need::RunningFlux,
+        Need::ChartFlux,
+        Need::FluxOrder,
+        Need::Definitions,
+    ],
+    check,
+};
+
+/// A CRD's name, the controller that reconciles its objects, and the controllers that only watch them.
+type Use = (&'static str, &'static str, &'static [&'static str]);
+
+/// The CRDs without which a controller does not start. Only a feature gate asks for ExternalArtifacts.
+const USES: [Use; 14] = [
+    ("alerts", "notification-controller", &[]),
+    ("artifactgenerators", "source-watcher", &[]),
+    ("buckets", "source-controller", &["kustomize-controller"]),
+    (
+        "gitrepositories",
+        "source-controller",
+        &["kustomize-controller"],
+    ),
+    ("helmcharts", "source-controller", &["helm-controller"]),
+    ("helmreleases", "helm-controller", &[]),
+    ("helmrepositories", "source-controller", &[]),
+    ("imagepolicies", "image-reflector-controller", &[]),
+    ("imagerepositories", "image-reflector-controller", &[]),
+    ("imageupdateautomations", "image-automation-controller", &[]),
+    ("kustomizations", "kustomize-controller", &[]),
+    (
+        "ocirepositories",
+        "source-controller",
+        &["helm-controller", "kustomize-controller"],
+    ),
+    ("providers", "notification-controller", &[]),
+    ("receivers", "notification-controller", &[]),
+];
+
+/// A CRD that is not served in the version that a controller reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unserved {
+    /// For example `buckets.source.toolkit.fluxcd.io`.
+    pub(crate) name: String,
+    /// The version that the controller reads.
+    pub(crate) version: String,
+    /// True if a core controller of this Flux reconciles the CRD's objects: it surely fails.
+    pub(crate) is_vital: bool,
+    /// True if the cluster stores a newer version: no CRD of this Flux can come to its aid.
+    pub(crate) is_past: bool,
+}
+
+fn check(case: &Case<'_>) -> Found {
+    let Some((target, running)) = target_flux::over_running(case)? else {
+        return Ok(Vec::new());
+    };
+    if target.is_beside || target.flux.compare(&running) == Some(Ordering::Equal) {
+        return Ok(Vec::new());
+    }
+    let unserved = match unserved(case, &target.flux) {
+        // A release that the catalogue lacks knows its own CRDs, if it brings any.
+        Err(Need::FluxOrder) if !brought(case).is_empty() => return Ok(Vec::new()),
+        unserved => unserved?,
+    };
+    if unserved.is_empty() {
+        return target.passes();
+    }
+    let level = if unserved.iter().any(|one| one.is_vital) {
+        Level::Enforce
+    } else {
+        Level::Warn
+    };
+    let message = format!(
+        "{} reads {}, which the cluster does not serve, and the release does not bring it",
+        target.flux,
+        listed(&unserved)
+    );
+    let remedy = if unserved.iter().any(|one| one.is_past) {
+        format!("Install a release of {running} or newer")
+    } else {
+        format!(
+            "Apply the CRDs of {} first; Helm leaves those of a chart's crds/ alone (in a HelmRelease: \
+             spec.upgrade.crds: CreateReplace)",
+            target.flux
+        )
+    };
+    let finding = Finding::about(target.object, &target.path, message, remedy);
+    Ok(vec![finding.at_most(level)])
+}
+
+/// The CRDs whose version in this Flux the cluster does not serve, for the controllers that the Flux
+/// has. A controller reads the version that its release stores.
+///
+/// # Errors
+/// If the catalogue lacks the Flux. If the cluster's CRDs are not known, or one that counts was not
+/// readable and no other is unserved.
+pub(crate) fn unserved(case: &Case<'_>, flux: &Flux) -> Result<Vec<Unserved>, Need> {
+    let crds = known(flux, &case.engine().catalogue).ok_or(Need::FluxOrder)?;
+    if !case.facts.knows_definitions() {
+        return Err(Need::Definitions);
+    }
+    let brought = brought(case);
+    let mut unserved = Vec::new();
+    let mut is_unread = false;
+    for (name, definition) in crds {
+        let Some(version) = definition.storage() else {
+            continue;
+        };
+        let Some(is_vital) = vital(&name, flux).filter(|_| !brought.contains(name.as_str())) else {
+            continue;
+        };
+        let live = case.facts.definition(&name);
+        let live = live.and_then(|live| live.definition());
+        is_unread |= case.facts.is_unread(&Key::of_definition(&name));
+        if is_unread || live.is_some_and(|live| live.serves(version)) {
+            continue;
+        }
+        let stored = live.and_then(|live| live.storage());
+        unserved.push(Unserved {
+            version: version.to_owned(),
+            is_vital,
+            is_past: stored.is_some_and(|stored| compare(stored, version).is_gt()),
+            name,
+        });
+    }
+    if unserved.is_empty() && is_unread {
+        return Err(Need::Definitions);
+    }
+    Ok(unserved)
+}
+
+/// Tells if a CRD is a core controller's own. `None` if no controller of this Flux reads it.
+fn vital(crd: &str, flux: &Flux) -> Option<bool> {
+    let plural = crd.split('.').next()?;
+    let (_, owner, watchers) = USES.iter().find(|(name, ..)| *name == plural)?;
+    let runs = |name: &str| flux.controllers.contains_key(name);
+    if runs(owner) {
+        return Some(CORE.contains(owner));
+    }
+    watchers.iter().any(|name| runs(name)).then_some(false)
+}
+
+/// The names of Flux's CRDs that the request writes.
+fn brought<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
+    let written = case.written().map(|(new, _)| new);
+    let crds = written.filter(|new| new.definition().is_some() && is_flux_group(&new.name));
+    crds.map(|new| new.name.as_str()).collect()
+}
+
+/// The versions and names of CRDs, for messages.
+pub(crate) fn listed(unserved: &[Unserved]) -> String {
+    let names = unserved
+        .iter()
+        .map(|one| format!("{} {}", one.name, one.version));
+    names.collect::<Vec<_>>().join(", ")
+}
