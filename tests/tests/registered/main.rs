@@ -12,6 +12,7 @@ mod clients;
 mod disabled;
 mod doors;
 mod elsewhere;
+mod escaped;
 mod grant;
 mod kept;
 mod killed;
