@@ -412,7 +412,25 @@ fn a_binding_is_asked_about_when_the_engine_loses_rights_by_it() {
     let by_helm = rebound("helm", was(), engines(&["flux"]));
     let strangers = by_hand(binding("a", &["flux-system"]), binding("a", &[]));
     let both = || engines(&["flux", "flux-system"]);
+    let of_group = |name: &str| {
+        let group =
+            json!([{"kind": "Group", "name": name, "apiGroup": "rbac.authorization.k8s.io"}]);
+        rbac(
+            "ClusterRoleBinding",
+            "cluster-reconciler",
+            "subjects",
+            group,
+        )
+    };
+    let own = || of_group("system:serviceaccounts:flux-system");
     are_sent_to(&[
+        ("a group gone", by_hand(own(), was()), engine),
+        ("a group that stays", by_hand(own(), own()), ""),
+        (
+            "a stranger's group",
+            by_hand(of_group("developers"), was()),
+            "",
+        ),
         ("rewritten", by_hand(was(), engines(&["flux"])), engine),
         ("emptied", by_hand(was(), null), engine),
         ("by Helm", by_helm, "engine-rights-lost.others"),
