@@ -117,8 +117,8 @@ fn the_registration_page_is_the_table_of_gates() {
     let mut page = String::from(
         "<!-- Written by `make docs` from the table in webhook/src/registration. -->\n# Registration\n\n\
          `fluxkeep-webhook register` writes these webhooks. Each kind of request has two entries, told apart by one \
-         condition and its negation: what is the engine's fails closed, the rest fails open. All: `sideEffects: None`, \
-         `matchPolicy: Equivalent`. They change nothing; [one more](#the-mutation) does, where the policy file wants it.\n\n| webhook | asks | when fluxkeep is down | because it is about |\n\
+         condition and its negation: the engine's requests fail closed, all others fail open. All: `sideEffects: None`, \
+         `matchPolicy: Equivalent`. They change nothing; the policy file can add [one that does](#the-mutation).\n\n| webhook | asks | when fluxkeep is down | because it is about |\n\
          |---|---|---|---|\n",
     );
     for (gate, scope) in GATES
@@ -158,23 +158,24 @@ fn the_registration_page_is_the_table_of_gates() {
 const TWIN: &str = r#"
 ## The twin
 
-ValidatingAdmissionPolicies `engine-deleted.fluxkeep.io` and `engine-label-removed.fluxkeep.io` refuse, with `reason: Forbidden`, what the
-rules of that name refuse, in the apiserver itself: also when the webhooks are gone. They follow the levels of the policy file
-(`warn` warns, `audit` is only written to the audit log, `off` is not there). They cannot know:
+The ValidatingAdmissionPolicies `engine-deleted.fluxkeep.io` and `engine-label-removed.fluxkeep.io` refuse in the apiserver itself, with
+`reason: Forbidden`, the same requests as the rules of that name: also without the webhooks. They follow the levels of the policy
+file: `warn` warns, `audit` only writes to the audit log, and with `off` the policy is not registered. A policy does not know
 
-- the facts: which HelmRelease owns Flux. Its deletion is left to the webhook; the deletions that follow are refused.
-- the policy file's overrides.
-- a Namespace that is not there: without the engine's Namespace, which is the policies' parameter, they refuse nothing.
-- the time, since CEL has no clock. The server that keeps the registration writes one into the policies: the begin of the day, and the
-  end of an override as soon as it is over. An override that ends while no server runs is honoured until one runs. The server
-  takes no annotations off: for that it would need the right to write the engine's objects.
+- the facts: which HelmRelease owns Flux. The webhook refuses that deletion; the policy refuses the deletions that follow.
+- the overrides of the policy file.
+- a missing Namespace: the engine's Namespace is the policies' parameter, and without it they refuse nothing.
+- the time: CEL has no clock. The server that keeps the registration writes the start of the day into the policies, and the end of an
+  override as soon as it has passed. Without a running server, an expired override still counts. The server removes no
+  annotations, because that needs the right to write the engine's objects.
 
-Of several engines each Namespace's override counts for what is in it; what is cluster-wide needs it on all of them.
+With several engines, the override on a Namespace counts for the objects in it. Cluster-scoped objects need the override on all
+Namespaces.
 
 ## Who grants an override
 
-Whoever writes `fluxkeep.io/allow` on an object of the engine, its Namespace, a CRD or a HelmRelease opens the guard. So
-ValidatingAdmissionPolicy `override-in-release.fluxkeep.io` asks RBAC, and refuses everybody who may not `grant`:
+A user who writes `fluxkeep.io/allow` on an object of the engine, its Namespace, a CRD or a HelmRelease opens the guard. So the
+ValidatingAdmissionPolicy `override-in-release.fluxkeep.io` asks RBAC, and refuses users without the right to `grant`:
 
 ```yaml
 apiVersion: rbac.authorization.k8s.io/v1
@@ -183,71 +184,72 @@ metadata: {name: fluxkeep-grants-overrides}
 rules: [{apiGroups: [fluxkeep.io], resources: [overrides], verbs: [grant]}]
 ```
 
-Bound in a namespace, it is for what is in it; CRDs, cluster roles and Namespaces take a ClusterRoleBinding. cluster-admin may.
-Setting or changing `allow`, or its reason or end, is granting. Taking it off is free, and so is every other write.
+A RoleBinding covers the objects of its namespace. CRDs, cluster roles and Namespaces need a ClusterRoleBinding. cluster-admin has
+the right. Setting or changing `allow`, its reason or its end needs the right; removing `allow` and every other write do not.
 
-helm-controller and kustomize-controller are cluster-admin in most clusters, and write what others gave them. So Helm, known by its field
-manager or helm-controller's account, grants nothing on the engine and on HelmReleases, and a release that brings an override is refused
-by its record. kustomize-controller grants nothing on the engine. An override on a HelmRelease or on a CRD of somebody else may be
-kept in Git: RBAC is asked of kustomize-controller's account, or of the one that it impersonates.
+helm-controller and kustomize-controller are cluster-admin in most clusters, and write objects of other authors. So:
+
+- Helm, known by its field manager or helm-controller's account, grants nothing on the engine and on HelmReleases. The record of a
+  release with an override is refused.
+- kustomize-controller grants nothing on the engine. An override on a HelmRelease or on a stranger's CRD may be kept in Git: RBAC
+  is asked about kustomize-controller's account, or the account that it impersonates.
 
 ## While the server is down
 
-The apiserver goes by what the server wrote into the conditions while it ran, within 10 s of each change, at most 500
-entries and 40 kB a list:
+The apiserver goes by the conditions that the server wrote while it ran: within 10 s of each change, at most 500 entries and
+40 kB per list.
 
-- A HelmRelease fails closed where it installs into the engine's namespaces or owns Flux, wherever it is kept.
-- A record in the engine's namespaces fails closed, but for those of HelmReleases there that are installed elsewhere, and of the
-  releases that `--release` names. A record elsewhere fails closed where its release is installed into the engine's namespaces or owns Flux.
-- A HelmRelease outside the engine's namespaces lists a record in its own namespace alone, unless its release owns Flux. Owners come
-  first. A list that is cut keeps the first entry of each namespace, then the second, so nobody pushes out the entries of others.
+- A HelmRelease fails closed if it installs into the engine's namespaces or owns Flux, in any namespace.
+- A record in the engine's namespaces fails closed, except for HelmReleases there that are installed elsewhere, and for the
+  releases of `--release`.
+- A record elsewhere fails closed if its release is installed into the engine's namespaces or owns Flux.
+- A HelmRelease outside the engine's namespaces lists only records in its own namespace, unless its release owns Flux. Owners come
+  first. A cut list keeps the first entry of each namespace, then the second, so nobody pushes out the entries of others.
 
-Refused wrongly until the server is back: `helm install -n flux-system` by hand of anything that is not Flux, the first release
-of a HelmRelease that was made meanwhile, and applications in the engine's namespaces. The first adoption of a Flux looks like those, so
-the apiserver cannot tell them apart. Name in `--release` what the server needs to come back. For all others there is
+Until the server is back, these are refused although they are harmless: `helm install -n flux-system` by hand of anything but Flux,
+the first release of a new HelmRelease, and applications in the engine's namespaces. The apiserver cannot tell them from a first
+adoption of Flux. Name in `--release` the releases that the server needs to come back. For all others:
 
 ```sh
 kubectl patch validatingwebhookconfiguration fluxkeep \
   -p '{"webhooks": [{"name": "release-record.engine.fluxkeep.io", "failurePolicy": "Ignore"}]}'
 ```
 
-which the server undoes when it is back. A name that Helm refuses is not listed. If the apiserver finds a configuration invalid, the server
-writes it without the lists, and goes on trying. `register` writes no such lists: it reads no HelmReleases.
+The server undoes this when it is back. A name that Helm refuses is not listed. If the apiserver finds a configuration invalid,
+the server writes it without the lists, and retries. `register` writes no such lists: it reads no HelmReleases.
 
 ## Who keeps the registration
 
-A server with `--url` or `--service` compares every object whole: a selector, a condition or an exclusion that was added is taken out, and
-`fluxkeep_registration_differs` says which object is not as wanted. Certificates that it does not write itself, and labels and annotations of
-others, are left alone. The annotation `fluxkeep.io/registered-by` holds the version and a hash of what is wanted. Of two servers that
-want different things, the older version leaves the registration to the newer; of one version, the one that wrote first to the one
-that wrote last.
+A server with `--url` or `--service` compares every object whole. It removes an added selector, condition or exclusion, and
+`fluxkeep_registration_differs` names the objects that differ. It leaves alone certificates that another program writes, and labels
+and annotations of others. The annotation `fluxkeep.io/registered-by` holds the version and a hash of the wanted objects. If two
+servers want different objects, the older version yields to the newer; at equal versions, the earlier writer yields to the later.
 
-A mark outlives its server, for example after a rollback. So after five minutes the server that yields adds ` ?` to the annotation. A server
-that runs takes it off again. If none does within two minutes, the server that asked takes over. Its log names the mark.
+A mark outlives its server, for example after a rollback. After five minutes the server that yields adds ` ?` to the annotation.
+A running server removes it again. If none does within two minutes, the server that asked takes over. Its log names the mark.
 "#;
 
 const MUTATION: &str = "
-Registered with `mutate: {helmReleases: true}` in the policy file, and by default not at all. A HelmRelease that holds Flux gets the
-post-renderer that `fluxkeep-postrenderer hook` writes, behind those that it has: `helm.sh/resource-policy: keep` on every object of
-its release, so that no remediation and no uninstall deletes Flux.
+Registered only with `mutate: {helmReleases: true}` in the policy file. A HelmRelease that holds Flux gets the post-renderer of
+`fluxkeep-postrenderer hook`, behind its own post-renderers. It writes `helm.sh/resource-policy: keep` on every object of the
+release, so that no remediation and no uninstall deletes Flux.
 
 - Asks: CREATE, UPDATE, mutating phase, of `helmreleases.helm.toolkit.fluxcd.io`
-- When fluxkeep is down: `Ignore` after 3 s. It is a second net: what has become of the HelmRelease is judged by
-  `helm-release` in the validating phase, which fails closed for releases of the engine's namespaces, and its release by
-  `release-record`.
-- `reinvocationPolicy: IfNeeded`: another webhook may write `spec.postRenderers` after it. It adds nothing twice.
-- A HelmRelease holds Flux when its Helm release owns a CRD of Flux, a core controller or what one cannot run without; when its chart
-  is `flux2` of a HelmRepository; when the annotation `fluxkeep.io/flux-version` or, in the engine's namespace, its values name the
-  version. Before a release owns anything, a chart with another name hides what it carries: annotate such a HelmRelease.
-- What was added is named by the annotation `fluxkeep.io/added: spec.postRenderers`, by a warning to whoever wrote it, in the audit log
-  (`added`) and counted (`fluxkeep_mutations_total`), dry runs too.
-- GitOps: what is added stays when kustomize-controller applies a file without `spec.postRenderers`. A file with a list of its own
-  replaces the list, and the post-renderer is added again in the same request, dry runs included: no drift, no loop. Once it stands in
-  the file (`fluxkeep-postrenderer hook --for FILE --write`), nothing is added any more. A tool that compares a file with a list of its
-  own with what is live sees a difference each time: write it into the file there.
-- Switched on, it changes a HelmRelease that is there already at its next write of any kind, an annotation included: its spec is then
-  judged as a changed one, and helm-controller upgrades the release once.
-- An override for `engine-object-unkept` on the HelmRelease or in the policy file leaves it as it is.
+- When fluxkeep is down: `Ignore` after 3 s. The gates judge the result: `helm-release` in the validating phase, which fails closed
+  for releases of the engine's namespaces, and `release-record`.
+- `reinvocationPolicy: IfNeeded`: another webhook may write `spec.postRenderers` later. The mutation adds nothing twice.
+- A HelmRelease holds Flux if its Helm release owns a CRD of Flux, a core controller or an object that a core controller needs; if
+  its chart is `flux2` of a HelmRepository; or if the annotation `fluxkeep.io/flux-version` or, in the engine's namespace, its values
+  name the version. Another chart name hides its content until the release owns objects: annotate such a HelmRelease.
+- The annotation `fluxkeep.io/added: spec.postRenderers` marks the addition. A warning to the user, the audit log (`added`) and
+  `fluxkeep_mutations_total` report it, also for dry runs.
+- GitOps: the addition stays when kustomize-controller applies a file without `spec.postRenderers`. A file with its own list replaces
+  the list, and the same request, also a dry run, adds the post-renderer again: no drift, no loop. Nothing is added once the file has it
+  (`fluxkeep-postrenderer hook --for FILE --write`). Some tools compare a file that has its own list with the live object and see a
+  difference each time: write the post-renderer into that file.
+- Once switched on, the mutation changes an existing HelmRelease at its next write of any kind, even of an annotation. The spec is then
+  judged as changed, and helm-controller upgrades the release once.
+- An override for `engine-object-unkept`, on the HelmRelease or in the policy file, prevents the addition.
 
 Sent under all of these conditions:
 ";

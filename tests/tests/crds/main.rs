@@ -28,9 +28,9 @@ const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitio
 const HEAD: &str = "<!-- Written by `make docs` from what kube-apiserver and the judge answered. -->
 # CRDs that the apiserver refuses
 
-Each change below was made to a CRD that lives (versions `v1beta1` and `v1`, both stored) and sent to kube-apiserver 1.34 as a dry run.
-The last column names the rule that refuses a release with it before Helm stores or applies anything. Where the apiserver refuses and
-that column is empty, fluxkeep does not foretell it: it reads no schemas.
+Each change below was made to a live CRD (versions `v1beta1` and `v1`, both stored) and sent to kube-apiserver 1.34 as a dry run.
+The last column names the rules that refuse a release with the change before Helm stores or applies anything. fluxkeep reads no schemas:
+it does not foretell refusals of the apiserver with an empty last column.
 
 | change | apiserver | refused by |
 |---|---|---|
