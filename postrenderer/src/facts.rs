@@ -1,4 +1,4 @@
-//! What is known of the cluster: a snapshot, a live cluster, or nothing.
+//! The facts about the cluster, from a snapshot or from the live cluster.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
 use fluxkeep_cluster::{Snapshot, Source, connect};
 
-/// Loads a snapshot: a file or a folder.
+/// Loads the facts of a snapshot: a file or a folder.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the snapshot cannot be read.
 pub fn stored(path: &Path) -> anyhow::Result<Arc<Facts>> {
     Ok(Snapshot::load(path)
         .context("loading the snapshot")?
         .facts())
 }
 
-/// Asks the cluster of a kubeconfig.
+/// Gathers the facts from the current cluster of a kubeconfig.
 ///
 /// # Errors
-/// When it cannot be reached, or refuses a list.
+/// When the cluster cannot be reached, or refuses a list.
 pub fn live(kubeconfig: &Path, engine: &Engine) -> anyhow::Result<Arc<Facts>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

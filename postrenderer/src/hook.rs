@@ -1,4 +1,5 @@
-//! The same for helm-controller, which runs no foreign program: `spec.postRenderers` of a HelmRelease.
+//! The equivalent for helm-controller, which runs no external program: `spec.postRenderers` of a
+//! HelmRelease.
 
 use std::path::PathBuf;
 
@@ -15,21 +16,21 @@ use crate::{Done, note, print};
 /// The flags of `fluxkeep-postrenderer hook`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file with the HelmRelease; without it, the stanza alone is printed.
+    /// The file with the HelmRelease. Without it only the stanza is printed.
     #[arg(long = "for", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Which HelmRelease, where the file holds several.
+    /// The name of the HelmRelease, if the file contains several.
     #[arg(long, value_name = "NAME", requires = "file")]
     name: Option<String>,
-    /// Writes the file instead of printing what it would hold.
+    /// Writes the file instead of printing its new content.
     #[arg(long, requires = "file")]
     write: bool,
 }
 
-/// Prints the stanza, or a HelmRelease's file with it.
+/// Prints the stanza, or adds the stanza to a HelmRelease's file.
 ///
 /// # Errors
-/// When the file cannot be read, edited or written, or does not tell which HelmRelease is meant.
+/// When the file cannot be read, edited or written, or the HelmRelease is missing or not unique.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let Some(path) = &args.file else {
         let text = hooked("spec:\n", None)?;
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     Ok(Done::Well)
 }
 
-/// The one HelmRelease that is meant.
+/// Returns the only HelmRelease in a text, or the only one with that name.
 fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<Found<'a>> {
     let found = manifest::find(text, Reading::default())?;
     let is_meant = |found: &Found<'_>| {
@@ -82,7 +83,7 @@ fn missing(name: Option<&str>) -> String {
     format!("it holds no HelmRelease{named}; give the file that it is written in")
 }
 
-/// A text with the stanza in the HelmRelease that was found in it, or in its only document.
+/// Returns a text with the stanza added to the found HelmRelease, or to the first document.
 fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
     let (document, item) = match found {
         Some(found) => (Some(found.document), found.item),

@@ -1,34 +1,34 @@
-//! The manifest as Helm hands it over.
+//! The manifest that Helm writes to stdin.
 
 use std::io::Read;
 
 use fluxkeep::helm::record::MOST_DECOMPRESSED;
 
-/// Why the input is no manifest.
+/// The reason why the input is not a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// It cannot be read.
+    /// Stdin cannot be read.
     #[error("reading the manifest from stdin: {0}")]
     Stdin(#[from] std::io::Error),
-    /// No release that long can be stored.
+    /// Helm cannot store a release of that length.
     #[error(
         "the manifest is longer than {MOST_DECOMPRESSED} bytes, which no release may be; split the chart"
     )]
     TooLong,
-    /// It is binary, or another encoding.
+    /// The input is binary, or in an encoding other than UTF-8.
     #[error(
         "line {line} of the manifest is not UTF-8; a post-renderer is given text, so look at what comes before it"
     )]
     NotText {
-        /// Line, from 1.
+        /// Line of the first invalid byte, from 1.
         line: usize,
     },
 }
 
-/// Reads the manifest to its end, so that a part of it is never taken for the whole.
+/// Reads the whole manifest, and never returns only its beginning.
 ///
 /// # Errors
-/// When it cannot be read, is too long, or is no text.
+/// When the input cannot be read, is too long, or is not UTF-8.
 pub fn read(input: impl Read) -> Result<String, Unfit> {
     let mut bytes = Vec::new();
     let longest = MOST_DECOMPRESSED as u64;

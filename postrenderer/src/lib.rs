@@ -1,9 +1,9 @@
-//! The post-renderer: manifest in, manifest out. The engine survives an uninstall of the release.
+//! The Helm post-renderer. Its edits let the engine survive an uninstall of the release.
 //!
-//! The text is edited in place: every byte without a reason to change comes out as it came in.
-//! Nothing is written before the whole manifest is judged: Helm would apply a part. Exit codes:
-//! 0 rendered, 1 refused, 2 the work could not be done. Only exit code 0 comes with text on stdout;
-//! with `--refusal document`, a refusal is such a text.
+//! Edits are made in place: every byte outside an edit stays as it was rendered. The whole manifest
+//! is judged before output begins, because Helm would apply a part of it. Exit codes: 0 rendered,
+//! 1 refused, 2 failed. Output on stdout comes only with exit code 0. With `--refusal document`, a
+//! refusal or a failure is also a document on stdout, with exit code 0.
 
 pub mod facts;
 pub mod hook;
@@ -20,8 +20,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use fluxkeep::catalogue::Catalogue;
 
-/// Keeps a Kubernetes cluster's Flux alive through Helm: writes what Helm must know into the rendered
-/// manifest, and refuses what would break. Reads the manifest on stdin, writes it to stdout.
+/// Keeps a Kubernetes cluster's Flux alive through Helm: edits the labels and annotations of the
+/// rendered manifest, and refuses changes that would break Flux. Reads the manifest on stdin, and
+/// writes the manifest to stdout.
 #[derive(Debug, Parser)]
 #[command(
     name = "fluxkeep-postrenderer",
@@ -37,23 +38,23 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints what does the same for helm-controller: `spec.postRenderers` of a HelmRelease.
+    /// Prints the equivalent for helm-controller: `spec.postRenderers` of a HelmRelease.
     Hook(hook::Args),
-    /// Writes the folder of the Helm 4 plugin, for `helm plugin install DIR`.
+    /// Writes the Helm 4 plugin into a folder, for `helm plugin install DIR`.
     Plugin(plugin::Args),
 }
 
-/// What came of it.
+/// The result of a run without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// What was asked for.
+    /// The run succeeded: exit code 0.
     Well,
-    /// A refusal.
+    /// The judge refused the manifest: exit code 1.
     Refused,
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the subcommand, or the post-renderer without one, and reports an error on stderr.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let done = match self.command {
@@ -72,7 +73,7 @@ impl Cli {
     }
 }
 
-/// One line: the program's name, its version and commit, the newest Flux release in the catalogue.
+/// Returns one line: the program's name, version and commit, and the newest Flux in the catalogue.
 #[must_use]
 pub fn version() -> String {
     let newest = Catalogue::built_in()
@@ -85,7 +86,7 @@ pub fn version() -> String {
     )
 }
 
-/// Writes to stdout. A reader that went away is no error.
+/// Writes to stdout. A broken pipe is not an error.
 fn print(text: &str) -> io::Result<()> {
     let mut out = stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -95,7 +96,7 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes to stderr, a prefix before each line. There is nowhere to complain when that fails.
+/// Writes to stderr, with a prefix before each line. Ignores errors: no other channel is left.
 fn note(text: &str) {
     let lines: Vec<_> = text
         .lines()

@@ -1,6 +1,6 @@
 //! The post-renderer as a program: for Helm 3 an executable, for Helm 4 a plugin.
 //!
-//! It uses the system's allocator: mimalloc takes 0.2 of 1.4 ms to start, and a megabyte.
+//! The program uses the system's allocator: mimalloc takes 0.2 of 1.4 ms to start, and a megabyte.
 
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
@@ -13,7 +13,7 @@ use fluxkeep_postrenderer::{Cli, refusal, version};
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => cli.run(),
-        // Only whoever asks waits for the catalogue.
+        // The version line is built only on request, because it loads the catalogue.
         Err(asked) if asked.kind() == ErrorKind::DisplayVersion => {
             told(writeln!(stdout(), "{}", version()))
         }
@@ -26,7 +26,7 @@ fn told(written: std::io::Result<()>) -> ExitCode {
     written.map_or(ExitCode::from(2), |()| ExitCode::SUCCESS)
 }
 
-/// Tells in one line what is wrong with the call; nowhere to complain when even that cannot be written.
+/// Reports a wrong call in one line. Ignores errors of writing: no other channel is left.
 fn wrong(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     let lines: Vec<_> = text
@@ -43,7 +43,8 @@ fn wrong(error: &clap::Error) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Helm 4 hides a wrong call, too; the arguments that could not be read still say that it is Helm 4.
+/// True if the arguments contain `--refusal document`, as in the Helm 4 plugin. They are read here
+/// because clap rejected the call, and Helm 4 would hide the reason on stderr.
 fn wants_document(arguments: &[OsString]) -> bool {
     arguments
         .windows(2)

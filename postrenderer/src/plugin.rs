@@ -1,4 +1,4 @@
-//! The Helm 4 plugin: a folder with this program and what tells Helm how to call it.
+//! The Helm 4 plugin: a folder with this program and a `plugin.yaml` that tells Helm the call.
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ const MANIFEST: &str = "plugin.yaml";
 /// The program's name in the folder, without `.exe`.
 const PROGRAM: &str = "fluxkeep-postrenderer";
 
-/// Where the plugin goes.
+/// The arguments of `fluxkeep-postrenderer plugin`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to write; it may be there, but not hold another plugin.
+    /// The folder to write. It may exist, but must not contain another plugin.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-/// Writes the folder.
+/// Writes the plugin into the folder.
 ///
 /// # Errors
-/// When it holds something else, or cannot be written.
+/// When the folder contains another plugin, or cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let program = std::env::current_exe().context("looking for this program's own file")?;
     lay(&args.folder, &program)
@@ -45,7 +45,7 @@ fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
         before.is_empty() || before.contains(PROGRAM),
         "it holds another plugin; choose an empty folder"
     );
-    // A program that runs cannot be written over, but another can take its name.
+    // A running program cannot be overwritten, but another file can be renamed over it.
     let copy = folder.join(PROGRAM).with_extension("new");
     std::fs::copy(program, &copy).with_context(|| format!("copying {}", program.display()))?;
     std::fs::rename(&copy, folder.join(program_file()))?;
@@ -53,12 +53,12 @@ fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The program's file in the folder.
+/// Returns the file name of the program in the folder.
 fn program_file() -> String {
     format!("{PROGRAM}{EXE_SUFFIX}")
 }
 
-/// Helm 4 hides what a plugin says on stderr: hence the document.
+/// Returns the text of `plugin.yaml`. Helm 4 hides a plugin's stderr, hence `--refusal document`.
 fn text() -> String {
     format!(
         "apiVersion: v1\ntype: postrenderer/v1\nname: fluxkeep\nversion: {}\nruntime: subprocess\nruntimeConfig:\n  \
@@ -81,7 +81,7 @@ mod tests {
         let plugin = folder.path().join("plugin");
         lay(&plugin, &program).unwrap();
         lay(&plugin, &program).unwrap();
-        // The plugin renews itself, too.
+        // The program in the plugin can also overwrite its own folder.
         lay(&plugin, &plugin.join(program_file())).unwrap();
         assert_eq!(
             std::fs::read_to_string(plugin.join(program_file())).unwrap(),

@@ -1,13 +1,13 @@
-//! A refusal that Helm 4 shows. It hides what a post-renderer says on stderr; what it does show is the
-//! name of a document that it cannot map, and it looks before it stores anything.
+//! A refusal that Helm 4 shows. Helm 4 hides a post-renderer's stderr, but shows the name of a
+//! document with an unknown kind. Helm 4 looks up the kinds before it stores anything.
 
 use fluxkeep::verdict::Verdict;
 use serde_json::json;
 
-/// What a terminal and an event show without cutting.
+/// Length in bytes that a terminal and an event show without truncation.
 const LONGEST: usize = 1_000;
 
-/// The refusing findings on one line, as many as there is room for; the first always.
+/// Returns the refusing findings on one line: the first, and further ones while they fit.
 #[must_use]
 pub fn line(verdict: &Verdict) -> String {
     let mut found = verdict
@@ -29,8 +29,8 @@ pub fn line(verdict: &Verdict) -> String {
     }
 }
 
-/// A document of a kind that no cluster has, with the refusal as its name. As JSON: what it says may
-/// hold anything.
+/// Returns a document of a kind that no cluster has, with the refusal as its name. The document is
+/// JSON, because the refusal may contain any character.
 #[must_use]
 pub fn document(line: &str) -> String {
     let name = format!("fluxkeep refuses: {line}");

@@ -1,4 +1,4 @@
-//! What the program does when Helm calls it.
+//! The post-rendering itself: the program's work when Helm calls it.
 
 use std::io::{IsTerminal, stderr, stdin};
 use std::path::PathBuf;
@@ -19,16 +19,16 @@ use jiff::Timestamp;
 use crate::rewrite::{Rewritten, Unfit, is_comment, rewrite};
 use crate::{Done, facts, input, note, print, refusal, report};
 
-/// What the post-renderer is told.
+/// The arguments of the post-renderer.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The name of the release: Helm does not tell it. Without it no ownership is written.
+    /// The name of the release, which Helm does not pass on. Without it no ownership is written.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
     release_name: Option<String>,
-    /// Its namespace: objects without one go there, and the engine is looked for there, too.
+    /// The release's namespace: that of objects without one, and also a namespace of the engine.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
     release_namespace: Option<String>,
-    /// The cluster's snapshot: a file or a folder. Without it and --kubeconfig nothing is known of the cluster.
+    /// The cluster's snapshot: a file or a folder. No facts are known without --kubeconfig or this.
     #[arg(
         long,
         env = "FLUXKEEP_SNAPSHOT",
@@ -36,19 +36,19 @@ pub struct Args {
         conflicts_with = "kubeconfig"
     )]
     snapshot: Option<PathBuf>,
-    /// A kubeconfig whose current cluster is asked.
+    /// A kubeconfig. Its current cluster is asked for the facts.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Levels, overrides, the engine's namespaces.
+    /// The policy: levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A catalogue of Flux releases, instead of the one that fluxkeep was built with.
+    /// A catalogue of Flux releases, instead of the built-in one.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
-    /// Where the report goes as JSON, beside the text on stderr.
+    /// The file for the report as JSON, in addition to the text on stderr.
     #[arg(long, env = "FLUXKEEP_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
-    /// How a refusal reaches the user: as text on stderr, or as a document that Helm 4 cannot apply.
+    /// The form of a refusal: text on stderr, or a document that Helm 4 cannot apply.
     #[arg(
         long,
         env = "FLUXKEEP_REFUSAL",
@@ -56,24 +56,25 @@ pub struct Args {
         default_value = "text"
     )]
     refusal: How,
-    /// Reports nothing on stderr but refusals and errors.
+    /// Writes only refusals and errors to stderr.
     #[arg(long, short, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
 }
 
-/// How a refusal reaches the user.
+/// The form of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum How {
-    /// On stderr, with exit code 1: Helm 3 shows it.
+    /// Text on stderr, with exit code 1. Helm 3 shows stderr.
     Text,
-    /// As one document of an unknown kind, with exit code 0: Helm 4 shows its name and hides stderr.
+    /// One document of an unknown kind, with exit code 0. Helm 4 shows its name, but hides stderr.
     Document,
 }
 
-/// Reads the manifest, and writes it with what Helm must know.
+/// Reads the manifest, and writes it with the labels and annotations that Helm must know.
 ///
 /// # Errors
-/// When a file, the cluster or the manifest cannot be read, or the output not written.
+/// When a file, the cluster or the manifest cannot be read, or the output cannot be written. With
+/// `--refusal document`, only when the document with the error cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let tried = tried(args);
     match tried {
@@ -131,7 +132,7 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     Ok(Done::Well)
 }
 
-/// The refusal to whoever reads it: all of it, or one line in a document's name.
+/// Reports a refusal: the whole text on stderr, or one line as a document's name.
 fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
     if how == How::Document {
         return told(line);

@@ -1,4 +1,4 @@
-//! What was done to each object, and why.
+//! The report: the edits of each object, and the reason for each edit.
 
 use fluxkeep::adoption::{Adopter, Edit, Part, Standing};
 use fluxkeep::render::{Format, render};
@@ -10,12 +10,12 @@ use crate::rewrite::{Member, Rewritten};
 
 #[derive(Serialize)]
 struct Report<'a> {
-    /// `namespace/name`; null where nobody told it.
+    /// The release as `namespace/name`; null without `--release-name`.
     release: Option<String>,
-    /// Whether anything is known of the cluster.
+    /// True if the facts about the cluster were known.
     facts: bool,
     objects: Vec<Entry<'a>>,
-    /// As every program of fluxkeep writes it.
+    /// The verdict, in the JSON that every program of fluxkeep writes.
     judgement: Option<Box<RawValue>>,
 }
 
@@ -36,12 +36,12 @@ struct Entry<'a> {
 #[derive(Serialize)]
 struct Written<'a> {
     path: String,
-    /// Null where it is taken away.
+    /// The new value; null if the key is removed.
     value: Option<&'a str>,
     reason: &'a str,
 }
 
-/// For programs, with every object.
+/// Returns the report for programs: JSON with every object.
 #[must_use]
 pub fn json(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     let report = Report {
@@ -50,7 +50,7 @@ pub fn json(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
         objects: rewritten.members.iter().map(entry).collect(),
         judgement: RawValue::from_string(render(&rewritten.verdict, Format::Json, false)).ok(),
     };
-    // Only strings and lists: nothing that serde_json could refuse.
+    // A report contains only strings, booleans and lists, which serde_json never refuses.
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
 }
 
@@ -83,7 +83,7 @@ fn entry<'a>(member: &'a Member<'_>) -> Entry<'a> {
     }
 }
 
-/// For people: a line an edited object, what warns, and the sum.
+/// Returns the report for people: a line per edited object, the warnings, and the totals.
 #[must_use]
 pub fn text(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     let edited = rewritten
@@ -132,7 +132,7 @@ fn line(member: &Member<'_>) -> String {
     )
 }
 
-/// What is written, and of what reaches pods also why.
+/// Returns one edit as text: its key, and for pod labels also the reason.
 fn short(edit: &Edit) -> String {
     let sign = if edit.value.is_some() { "+" } else { "-" };
     let pods = if edit.part == Part::PodLabels {

@@ -1,4 +1,4 @@
-//! From a rendered manifest to the one that Helm stores: pure, the seam of most tests.
+//! Rewrites the rendered manifest into the one that Helm stores. No I/O: most tests start here.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,63 +16,63 @@ use fluxkeep::yaml::{self, Document, Unread};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// A manifest as it will be, and what the judge says of it.
+/// A rewritten manifest and the verdict on it.
 #[derive(Debug, Default)]
 pub struct Rewritten<'a> {
-    /// The manifest.
+    /// The text of the rewritten manifest.
     pub text: String,
-    /// Its objects, in their order.
+    /// The objects, in the order of the manifest.
     pub members: Vec<Member<'a>>,
-    /// The judge's word on it.
+    /// The judge's verdict on the rewritten objects.
     pub verdict: Verdict,
 }
 
-/// An object of the manifest, and what becomes of it.
+/// An object of the manifest and its edits.
 #[derive(Debug)]
 pub struct Member<'a> {
-    /// The object as it will be.
+    /// The object with its edits.
     pub object: Object,
-    /// How the live one stands to the release.
+    /// The ownership of the live object.
     pub standing: Standing,
-    /// The labels and annotations that are written on it.
+    /// The edits of labels and annotations.
     pub edits: Vec<Edit>,
     document: Document<'a>,
-    /// Counts the documents, from 1.
+    /// The document's number, from 1.
     number: usize,
-    /// Its place in the document's items, where that is a list.
+    /// The index in the document's items, if the document is a list.
     item: Option<usize>,
-    /// Whether the list around it is to say `keep`.
+    /// True if the list around the object is to be annotated `keep`.
     is_list_kept: bool,
 }
 
-/// Why a manifest cannot be rewritten.
+/// The reason why a manifest cannot be rewritten.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// There is no object in it.
+    /// The manifest contains no object.
     #[error(
         "the manifest holds no object; Helm would delete everything that the release had. Look at the chart's values"
     )]
     Empty,
-    /// A document is not readable, or cannot be edited without changing what it means.
+    /// A document is not readable, or cannot be edited without changing its meaning.
     #[error("document {number} of the manifest, {unread}; correct the template that it comes from")]
     Document {
-        /// Counted from 1; what holds nothing does not count.
+        /// The document's number from 1, without empty documents.
         number: usize,
-        /// Where, and why.
+        /// The position in the manifest, and the reason.
         unread: Unread,
     },
-    /// Helm would write the second over the first.
+    /// An object occurs twice. Helm would overwrite the first with the second.
     #[error(
         "document {number} of the manifest, line {line}: {key} stands in document {first} already; take out one of them"
     )]
     Twice {
-        /// Which object.
+        /// The object's key.
         key: Box<Key>,
-        /// The document that holds it first, from 1.
+        /// The first document with the object, from 1.
         first: usize,
-        /// The document that holds it again, from 1.
+        /// The second document with the object, from 1.
         number: usize,
-        /// Its line, from 1.
+        /// The line at which the second document's content begins, from 1.
         line: u32,
     },
 }
@@ -83,10 +83,10 @@ impl From<UnreadDocument> for Unfit {
     }
 }
 
-/// Edits a manifest, and asks the judge about what comes out.
+/// Edits a manifest, and judges the edited objects.
 ///
 /// # Errors
-/// When it holds no object, one twice, or a document that cannot be read or edited.
+/// When the manifest has no object, has an object twice, or a document cannot be read or edited.
 pub fn rewrite<'a>(
     manifest: &'a str,
     adopter: &Adopter<'_>,
@@ -119,7 +119,7 @@ pub fn rewrite<'a>(
     })
 }
 
-/// The question whether the release may bring these objects.
+/// Returns the request to judge: the release with its edited objects.
 fn request(owner: Option<&Owner>, members: &[Member<'_>]) -> Request {
     let objects = members.iter().map(|member| member.object.clone());
     let release = Release {
@@ -138,14 +138,14 @@ fn request(owner: Option<&Owner>, members: &[Member<'_>]) -> Request {
     }
 }
 
-/// True if a manifest holds comments and markers alone. It has no objects before Helm's post-renderer
-/// either, so Helm may have it as it is. Blanks are refused: Helm 3 takes no empty output.
+/// True if a manifest contains only comments and markers. The chart rendered no object, so the
+/// manifest passes unchanged. Blanks are refused: Helm 3 does not accept empty output.
 #[must_use]
 pub fn is_comment(manifest: &str) -> bool {
     !manifest.trim().is_empty() && yaml::documents(manifest).next().is_none()
 }
 
-/// Two objects of one name, but for hooks: Helm runs those one after another.
+/// Fails if two objects have the same name. Hooks are exempt: Helm runs them one after another.
 fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     let mut seen = HashMap::with_capacity(found.len());
     for Found {
@@ -174,7 +174,7 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// The objects as they will be, with what is written on each.
+/// Returns the edited objects, each with its edits.
 fn planned<'a>(found: &[Found<'a>], adopter: &Adopter<'_>) -> Vec<Member<'a>> {
     let selecting = Selecting::after(adopter.facts, found.iter().map(|found| &found.object));
     let lists = kept_lists(found, adopter);
@@ -203,8 +203,8 @@ fn planned<'a>(found: &[Found<'a>], adopter: &Adopter<'_>) -> Vec<Member<'a>> {
     members
 }
 
-/// The documents, by number, that are a `List` with an object to keep and do not say so themselves: Helm's
-/// uninstall reads the annotations of a document, not those of its items.
+/// Returns the numbers of the `List` documents that lack `keep` but contain an object to keep.
+/// Helm's uninstall reads the annotations of a document, not those of its items.
 fn kept_lists(found: &[Found<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
     let lacks_keep = |found: &&Found<'_>| {
         let list = found.object.list.as_ref();
@@ -219,7 +219,7 @@ fn kept_lists(found: &[Found<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
         .collect()
 }
 
-/// What is to be written into one document, for all its objects together.
+/// Returns the splices of one document, for all its objects together.
 fn spliced(members: &[Member<'_>]) -> Result<Vec<Splice>, Unfit> {
     let Some(first) = members.first() else {
         return Ok(Vec::new());
@@ -239,7 +239,7 @@ fn spliced(members: &[Member<'_>]) -> Result<Vec<Splice>, Unfit> {
     })
 }
 
-/// One patch for a document: that of its object, or one for each item of a list.
+/// Returns one patch for a document: that of its only object, or those of a list's items.
 fn combined(members: &[Member<'_>]) -> Map<String, Value> {
     let mut items = Map::new();
     for member in members.iter().filter(|member| !member.edits.is_empty()) {

@@ -1,4 +1,4 @@
-//! The program as Helm calls it: what comes out, where, and with which exit code.
+//! Runs the program as Helm does, and checks stdout, stderr and the exit code.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -26,7 +26,7 @@ fn run(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
-    // It may refuse before it has read everything.
+    // The program may refuse before it has read all input, so a write error is ignored.
     let feeding = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().expect("the program ends");
     feeding.join().expect("the feeder ends");
@@ -311,7 +311,7 @@ fn a_reader_that_goes_away_is_no_crash() {
     assert!(!err(&output).contains("panicked"), "{}", err(&output));
 }
 
-/// The output is longer than a pipe holds, so it is written while Helm reads.
+/// The output is longer than a pipe's buffer, so the program writes while the reader reads.
 #[test]
 fn what_goes_to_a_pipe_is_what_goes_to_a_file() {
     let one = |number: usize| {
@@ -361,7 +361,7 @@ fn what_cannot_be_written_is_told() {
     );
 }
 
-/// Runs the program over a file, into another.
+/// Runs the program with one file as stdin and another as stdout.
 fn into(from: &Path, to: File) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fluxkeep-postrenderer"));
     command
@@ -388,7 +388,7 @@ fn a_wrong_call_is_told_in_one_line() {
     assert!(out(&run(&["--version"], b"")).contains("knows Flux up to"));
 }
 
-/// Its arguments come behind the plugin's own; stderr it shows to nobody.
+/// Helm 4 appends the user's arguments to the plugin's own, and hides stderr.
 #[test]
 fn a_wrong_call_by_helm_4_is_told_in_a_document() {
     let output = run(&["--refusal", "document", "--release-name=a"], b"");
