@@ -1,5 +1,5 @@
-//! A crowd of clients that say nothing, or hardly anything: is the next review still answered? Of the idle ones
-//! most have given way by then.
+//! Measures how long a review waits beside many idle and slow clients. The server closes most of the
+//! idle connections before the measurement.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,17 +28,17 @@ const SLOW: usize = 64;
 const ASKED: usize = 200;
 const IN_TIME: &str = "10 s, the apiserver's default";
 
-/// How long an answer takes, and what the server then uses.
+/// Waits for an answer, and the server's memory and sockets after them.
 struct Waits {
     median: Duration,
     longest: Duration,
-    /// For a new connection with its first review.
+    /// The wait for a new connection and the answer to its first review.
     new: Duration,
     memory: f64,
     sockets: usize,
 }
 
-/// Whether this process may open that many connections; the server's may then as well.
+/// Fails if this process cannot open so many connections. The server's process has the same limit.
 pub(crate) fn is_possible() -> anyhow::Result<()> {
     let needed = (IDLE + SLOW + 200) as u64;
     let limit = open_files::raise().context("raising the limit of open files")?;
@@ -82,7 +82,7 @@ pub(crate) fn measure(table: &mut Table, review: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same server alone and in its crowd.
+/// Measures the same server first alone, then with the idle and slow clients.
 async fn crowd(review: &Bytes) -> anyhow::Result<[Waits; 2]> {
     let served = Served::start(None)?;
     let kept = served.client()?;
@@ -161,10 +161,10 @@ pub(crate) async fn connected(
         .await?)
 }
 
-/// A stream on which a client is slow, and what it is slow with.
+/// The stream of a slow client, and the bytes that the client sends slowly.
 type Slow = (Box<dyn AsyncWrite + Send + Unpin>, &'static [u8]);
 
-/// By turns slow with its handshake, its headers, its body.
+/// Returns a client that is slow in its handshake, its headers or its body, depending on `index`.
 async fn slow_client(index: usize, connector: &TlsConnector, port: u16) -> anyhow::Result<Slow> {
     const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     const HEADERS: &[u8] =
@@ -184,7 +184,7 @@ async fn slow_client(index: usize, connector: &TlsConnector, port: u16) -> anyho
     Ok((Box::new(stream), b"{\"kind\":\"AdmissionReview\""))
 }
 
-/// A byte a second, until the server has enough.
+/// Sends a byte a second, until all are sent or the server closes the connection.
 async fn drip((mut stream, text): Slow) -> std::io::Result<()> {
     for byte in text {
         stream.write_all(&[*byte]).await?;

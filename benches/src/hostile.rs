@@ -1,5 +1,5 @@
-//! Clients that mean harm: what one review costs, what held connections take, and how long the engine waits
-//! beside a flood.
+//! Measures hostile clients: the cost of one review, the memory of held connections, and the
+//! engine's waits beside a flood.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::table::{Table, text};
 
 const DOCUMENTS: usize = 10_000;
 const HELD: usize = 300;
-/// Strangers at once: a few, and as many as one tenant's tools start.
+/// Numbers of strangers at once: a few, and as many as one tenant's tools start.
 const FLOODS: [usize; 2] = [16, 200];
 const ASKED: usize = 100;
 const ENGINE: &str = "/validate/engine";
@@ -39,7 +39,8 @@ pub(crate) fn measure(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> 
     runtime.block_on(flood(table, inputs, &hostile))
 }
 
-/// A stranger's record: many documents, each of which takes a full reader of YAML.
+/// Returns the review of a stranger's record with many documents. Each document requires a full
+/// YAML parser.
 fn record() -> Vec<u8> {
     let items = ["x"; 200].join(", ");
     let document = format!(
@@ -56,7 +57,7 @@ fn record() -> Vec<u8> {
     .bytes()
 }
 
-/// What the hostile record costs.
+/// Measures the shortest wait for an answer to the hostile record.
 async fn one(table: &mut Table, hostile: &Bytes) -> anyhow::Result<()> {
     let served = Served::start(None)?;
     let client = served.client()?;
@@ -75,8 +76,8 @@ async fn one(table: &mut Table, hostile: &Bytes) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What connections take that hold back the last byte of the longest body, and whether the engine's review is
-/// answered beside them.
+/// Measures the memory of connections that hold back the last byte of the longest body. The
+/// engine's review must be answered beside them.
 async fn held(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> {
     let served = Served::start(None)?;
     let process = served.process();
@@ -126,7 +127,7 @@ async fn held(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes all but the last byte, as far as the server takes it.
+/// Writes all but the last byte of a body, or as much as the server accepts.
 async fn hold_back(mut stream: TlsStream<TcpStream>, path: &str) -> TlsStream<TcpStream> {
     let head =
         format!("POST {path} HTTP/1.1\r\nhost: here\r\ncontent-length: {LONGEST_BODY}\r\n\r\n");
@@ -144,7 +145,7 @@ async fn hold_back(mut stream: TlsStream<TcpStream>, path: &str) -> TlsStream<Tc
     stream
 }
 
-/// How long reviews about the engine wait beside strangers' records, and without them.
+/// Measures the waits of the engine's reviews beside strangers' records, and without them.
 async fn flood(table: &mut Table, inputs: &Inputs, hostile: &Bytes) -> anyhow::Result<()> {
     let served = Arc::new(Served::start(None)?);
     let update = Bytes::from(inputs.update.clone());
@@ -173,7 +174,7 @@ async fn flood(table: &mut Table, inputs: &Inputs, hostile: &Bytes) -> anyhow::R
     Ok(())
 }
 
-/// How long the engine's reviews wait while so many strangers ask the same again and again.
+/// Measures the waits of the engine's reviews while `strangers` clients repeat one review.
 async fn beside(
     served: &Arc<Served>,
     strangers: usize,
@@ -196,7 +197,7 @@ async fn ask_for_ever(served: Arc<Served>, review: Bytes) -> anyhow::Result<()> 
     }
 }
 
-/// How long answers took.
+/// Waits for answers.
 struct Waits {
     median: Duration,
     longest: Duration,

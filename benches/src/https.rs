@@ -1,4 +1,4 @@
-//! HTTPS keep-alive on one core: CPU time per request of the server's thread.
+//! Measures HTTPS keep-alive on one core: CPU time per request of the server's thread.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
@@ -27,18 +27,19 @@ use crate::parsing::Review;
 use crate::process::{cpu, thread};
 use crate::table::Table;
 
-/// In these first bytes of a review stands its uid, as the apiserver writes it.
+/// Length of a review's beginning in which the apiserver writes the uid.
 const HEAD: usize = 256;
 const REQUESTS: u32 = 200;
 const ROUNDS: usize = 20;
-/// What the server judges on the thread that read it; of other threads the time is not counted.
+/// Longest body that the server judges on the thread that read it. The time of other threads is not
+/// counted.
 const AT_ONCE: usize = 256 << 10;
 
-/// What a server does with a body.
+/// A server's treatment of a body.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Fluxkeep,
-    /// It takes the body and allows without parsing.
+    /// Reads the body and allows without parsing.
     Floor,
     Value,
     Typed,
@@ -49,7 +50,7 @@ pub(crate) struct Server {
     thread: String,
     /// `https://localhost:PORT`
     pub(crate) url: String,
-    /// Its authority's certificate, as PEM.
+    /// The certificate of the server's authority, as PEM.
     pub(crate) authority: String,
     client: Client,
     fastest: Duration,
@@ -101,7 +102,7 @@ pub(crate) fn measure(table: &mut Table, review: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CPU time of the server's thread per request.
+/// Returns the CPU time of the server's thread per request.
 async fn round(server: &Server, body: &Bytes) -> anyhow::Result<Duration> {
     let url = format!("{}/validate", server.url);
     let first = server.client.post(&url, body.clone()).await?;
@@ -122,7 +123,7 @@ async fn round(server: &Server, body: &Bytes) -> anyhow::Result<Duration> {
     Ok(cpu(&server.thread)?.saturating_sub(before) / REQUESTS)
 }
 
-/// Starts a server, which runs as long as this program.
+/// Starts a server that runs until this program ends.
 pub(crate) fn start(kind: Kind) -> anyhow::Result<Server> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
@@ -186,7 +187,7 @@ fn router(kind: Kind) -> Router {
         .route("/mutate", post(answer))
 }
 
-/// What allows a review.
+/// Returns the response that allows a review.
 fn allowed(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(body.get(..HEAD).unwrap_or(body));
     let uid = head

@@ -1,4 +1,4 @@
-//! What is measured: a thinned rendering of the chart flux2, reviews made in code, or real files.
+//! The inputs: a thinned rendering of the chart flux2, reviews made in code, or real files.
 
 use std::path::{Path, PathBuf};
 
@@ -9,32 +9,32 @@ use fluxkeep::yaml::{Paths, documents};
 use fluxkeep_tests::{redefined, secret, stored};
 use serde_json::{Map, Value, json};
 
-/// What the chart flux2 renders, thinned: the file says how.
+/// A thinned rendering of the chart flux2. The file's first lines describe the thinning.
 const RENDERED: &str = include_str!("../data/flux2.yaml");
-/// Bytes that the chart flux2 2.18.3 renders.
+/// Length in bytes of the full rendering of the chart flux2 2.18.3.
 const CHART: usize = 382_000;
 const HELM_RELEASES: &str = "helmreleases.helm.toolkit.fluxcd.io";
 
-/// Real files to measure in place of the made ones.
+/// Real files to measure instead of the built-in inputs.
 #[derive(Args, Default)]
 pub(crate) struct Files {
-    /// The CRDs of two Flux releases, as YAML: the update of the HelmRelease CRD from one to the other.
+    /// The CRDs of two Flux releases, as YAML. The update of the HelmRelease CRD is measured.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
     crds: Vec<PathBuf>,
-    /// What a chart renders, as YAML.
+    /// A chart's rendering, as YAML.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 }
 
-/// The two reviews that everything is measured with.
+/// The two reviews to measure with, and the parts of the second.
 pub(crate) struct Inputs {
-    /// The update of the HelmRelease CRD.
+    /// The review of the HelmRelease CRD's update.
     pub(crate) update: Vec<u8>,
-    /// What the release holds.
+    /// The release's manifest.
     pub(crate) manifest: String,
-    /// Its record's `data.release`.
+    /// The release record's `data.release`.
     pub(crate) packed: String,
-    /// The creation of that record.
+    /// The review of the record's creation.
     pub(crate) record: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl Inputs {
     }
 }
 
-/// The HelmRelease CRD of a file, as a cluster holds it.
+/// Returns the HelmRelease CRD of a file, with the status that a cluster adds.
 fn helm_releases(path: &Path) -> anyhow::Result<Value> {
     let text = text(path)?;
     let objects: Result<Vec<_>, _> = documents(&text)
@@ -84,8 +84,8 @@ fn text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// A CRD like Flux 2.4's HelmRelease: three versions, about 120 kB of JSON. An update that changes
-/// `word` changes every schema.
+/// Returns a CRD like Flux 2.4's HelmRelease: three versions, about 120 kB of JSON. An update that
+/// changes `word` changes every schema.
 pub(crate) fn crd(word: &str) -> Value {
     let version = |name: &str| {
         let schema = schema(&format!("{name} {word}"), 40, 1);
@@ -103,8 +103,8 @@ pub(crate) fn crd(word: &str) -> Value {
     })
 }
 
-/// A schema. Of the real one 95 of 100 bytes are strings, 31 bytes each: most of them short keys, most
-/// of the bytes long descriptions.
+/// Returns a schema. In the real schema 95 of 100 bytes are strings, on average 31 bytes long. Most
+/// strings are short keys, and most bytes belong to long descriptions.
 fn schema(word: &str, fields: usize, depth: usize) -> Value {
     let field = |index: usize| {
         let about = format!(
@@ -122,8 +122,8 @@ fn schema(word: &str, fields: usize, depth: usize) -> Value {
     json!({"description": "An object.", "properties": properties, "required": ["field1"], "type": "object"})
 }
 
-/// The documents of a manifest again and again, under other names from the second time on, until they are
-/// `size` bytes long.
+/// Repeats the documents of a manifest until the text is at least `size` bytes long. Each
+/// repetition has other names.
 pub(crate) fn repeated(manifest: &str, size: usize) -> String {
     let mut all = String::with_capacity(size + size / 4);
     let documents: Vec<_> = documents(manifest).collect();
@@ -142,7 +142,7 @@ pub(crate) fn repeated(manifest: &str, size: usize) -> String {
     all
 }
 
-/// A document under another name, unless the number is 0.
+/// Returns a document under another name, or unchanged if the number is 0.
 fn renamed(document: &str, number: usize) -> String {
     let key = "\n  name: ";
     let Some((head, rest)) = document.split_once(key).filter(|_| number > 0) else {

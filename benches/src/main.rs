@@ -1,5 +1,5 @@
-//! Measures fluxkeep beside baselines, in one run. `make bench` prints the table that
-//! docs/performance.md keeps.
+//! Measures fluxkeep beside baselines, in one run. `make bench` prints the table for
+//! docs/performance.md.
 
 mod crowd;
 mod hostile;
@@ -21,7 +21,7 @@ use input::{Files, Inputs};
 use mimalloc::MiMalloc;
 use table::Table;
 
-/// As in the server, which this program runs in its own process and in a child.
+/// The server's allocator. This program runs the server in its own process and in a child.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -35,16 +35,16 @@ struct Args {
     task: Option<Task>,
 }
 
-/// What this program does when it is started by itself.
+/// A task other than the whole run.
 #[derive(Subcommand)]
 enum Task {
-    /// Serves, in a process whose memory is measured.
+    /// Runs the server. The program starts itself with this task, and measures the child's memory.
     #[command(hide = true)]
     Serve {
-        /// Facts; without it, the built-in snapshot.
+        /// The snapshot with the facts; by default, the built-in snapshot.
         snapshot: Option<PathBuf>,
     },
-    /// Measures only what clients that mean harm cost.
+    /// Measures only the cost of hostile clients.
     Hostile,
 }
 

@@ -1,4 +1,4 @@
-//! Memory that a server uses above an idle one's.
+//! Measures the memory that a server uses above the memory of an idle server.
 
 use bytes::Bytes;
 use fluxkeep_cluster::{Snapshot, Source};
@@ -32,7 +32,7 @@ pub(crate) fn measure(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The most that judging records used.
+/// Measures the peak memory while records are judged.
 fn record(served: &Served, inputs: &Inputs) -> anyhow::Result<String> {
     let process = served.process();
     let idle = mib(&process, Memory::Now)?;
@@ -54,7 +54,7 @@ fn record(served: &Served, inputs: &Inputs) -> anyhow::Result<String> {
     ))
 }
 
-/// What the facts of a snapshot use.
+/// Measures the memory of a snapshot's facts.
 fn crds(idle: f64) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("snapshot.json");
@@ -76,7 +76,7 @@ fn crds(idle: f64) -> anyhow::Result<String> {
     Ok(format!("{now:.1} MiB above, {peak:.1} while loading"))
 }
 
-/// A CRD as `fluxkeep snapshot` writes it.
+/// Returns a CRD as `fluxkeep snapshot` writes it.
 fn crd(number: usize) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

@@ -1,4 +1,4 @@
-//! In process: how long an answer takes, beside what parsing alone takes.
+//! Measures the time of an answer beside the time of parsing alone, in this process.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -22,7 +22,7 @@ use crate::table::Table;
 
 const ROUNDS: usize = 200;
 
-/// The fields that the judge reads of a CRD's review, and nothing around them.
+/// Only the fields of a CRD's review that the judge reads.
 #[derive(Deserialize)]
 pub(crate) struct Review<T> {
     request: Asked<T>,
@@ -65,10 +65,11 @@ struct Status<'a> {
     stored_versions: Vec<&'a str>,
 }
 
-/// A piece of work; what it returns was worked out for it.
+/// A piece of work to time. The result keeps the compiler from removing the work.
 type Work<'a> = &'a dyn Fn() -> anyhow::Result<usize>;
 
-/// The shortest of many runs of each. They take turns, so that what else the machine does meets all.
+/// Returns the shortest run of each work. The works take turns, so other load on the machine
+/// affects all of them.
 fn fastest<const N: usize>(works: [Work<'_>; N]) -> anyhow::Result<[Duration; N]> {
     let mut shortest = [Duration::MAX; N];
     for _ in 0..ROUNDS {
@@ -124,7 +125,8 @@ pub(crate) fn record(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The shortest time in which Go's reader, as Helm and kubectl use it, reads a manifest.
+/// Returns the shortest time in which sigs.k8s.io/yaml, Helm's and kubectl's reader, reads a
+/// manifest.
 fn read_by_go(manifest: &str) -> anyhow::Result<Duration> {
     let mut child = Command::new(program("go-yaml"))
         .arg("time")
@@ -143,7 +145,7 @@ fn read_by_go(manifest: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(time))
 }
 
-/// The server's own seam.
+/// Answers a review by the server's own function.
 fn answered(body: &[u8], facts: &Facts) -> anyhow::Result<usize> {
     let answer = answer(body, facts, &Policy::default(), now());
     anyhow::ensure!(
@@ -154,7 +156,7 @@ fn answered(body: &[u8], facts: &Facts) -> anyhow::Result<usize> {
     Ok(answer.body.len())
 }
 
-/// Touches every field, so that none is left out.
+/// Parses a review, and reads every field so that the compiler removes none.
 fn partial(body: &[u8]) -> anyhow::Result<usize> {
     let size = |one: &Partial<'_>| {
         let version = |version: &Version<'_>| {

@@ -1,4 +1,4 @@
-//! What Linux knows of a process and its threads.
+//! Figures of a process and its threads, from /proc.
 
 use std::fs;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use anyhow::Context;
 #[derive(Clone, Copy)]
 pub(crate) enum Memory {
     Now,
-    /// The most since the process began, or since [`forget_peak`].
+    /// The maximum since the process began, or since [`forget_peak`].
     Peak,
 }
 
-/// Resident memory of a process, in MiB.
+/// Returns the resident memory of a process, in MiB.
 pub(crate) fn mib(process: &str, memory: Memory) -> anyhow::Result<f64> {
     let key = match memory {
         Memory::Now => "VmRSS:",
@@ -28,12 +28,12 @@ pub(crate) fn mib(process: &str, memory: Memory) -> anyhow::Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// The peak of a process is from now on what it uses now.
+/// Resets the peak memory of a process to the current memory.
 pub(crate) fn forget_peak(process: &str) -> anyhow::Result<()> {
     fs::write(format!("/proc/{process}/clear_refs"), "5").context("resetting the peak of memory")
 }
 
-/// How many sockets a process holds.
+/// Counts the open sockets of a process.
 pub(crate) fn sockets(process: &str) -> anyhow::Result<usize> {
     let files = fs::read_dir(format!("/proc/{process}/fd")).context("reading /proc")?;
     let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
@@ -42,7 +42,7 @@ pub(crate) fn sockets(process: &str) -> anyhow::Result<usize> {
         .count())
 }
 
-/// The CPU time that a thread of this process has used.
+/// Returns the CPU time that a thread of this process has used.
 pub(crate) fn cpu(thread: &str) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))
         .context("reading /proc")?;
@@ -54,7 +54,7 @@ pub(crate) fn cpu(thread: &str) -> anyhow::Result<Duration> {
     ))
 }
 
-/// The calling thread.
+/// Returns the id of the calling thread.
 pub(crate) fn thread() -> anyhow::Result<String> {
     let link = fs::read_link("/proc/thread-self").context("reading /proc")?;
     Ok(link

@@ -1,4 +1,4 @@
-//! The post-renderer as a process, from stdin to stdout, beside `cat` and `kubectl kustomize`.
+//! Measures the post-renderer's process, from stdin to stdout, beside `cat` and `kubectl kustomize`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,12 +18,12 @@ use crate::process::{Memory, mib};
 use crate::table::{Table, text};
 
 const ROUNDS: usize = 100;
-/// The sizes between which the time is to grow no faster than the text.
+/// Two sizes in bytes. From one to the next the time must grow no faster than the text.
 const MEDIUM: usize = 1_500_000;
 const LARGE: usize = 15_000_000;
 const KEEP: &str = "kind: X\nmetadata: {name: x, annotations: {helm.sh/resource-policy: keep}}";
 
-/// Measures one chart as it is, then ten times and again ten times as much.
+/// Measures one chart, and manifests of [`MEDIUM`] and [`LARGE`] bytes.
 pub(crate) fn measure(table: &mut Table, manifest: &str) -> anyhow::Result<()> {
     let chart = rendered(table, manifest, "≤ 10 ms")?;
     let medium = rendered(table, &repeated(manifest, MEDIUM), "")?;
@@ -55,7 +55,7 @@ fn rendered(table: &mut Table, manifest: &str, bar: &str) -> anyhow::Result<Dura
     Ok(ours)
 }
 
-/// The shortest runs of the post-renderer and of cat; they take turns.
+/// Returns the shortest runs of the post-renderer and of `cat`. Both take turns.
 fn alternate(input: &Path, rounds: usize) -> anyhow::Result<[Duration; 2]> {
     let mut shortest = [Duration::MAX; 2];
     for _ in 0..rounds {
@@ -66,7 +66,7 @@ fn alternate(input: &Path, rounds: usize) -> anyhow::Result<[Duration; 2]> {
     Ok(shortest)
 }
 
-/// The program as it is released.
+/// Returns the path of the post-renderer in this program's folder.
 fn ours() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("fluxkeep-postrenderer");
     ensure!(
@@ -77,7 +77,8 @@ fn ours() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// How long `kubectl kustomize` takes to keep the same objects. One run: the longer input takes it long.
+/// Measures `kubectl kustomize` with patches that keep the same objects. One run only, because the
+/// largest input takes long.
 fn kustomized(folder: &Path, input: &Path) -> anyhow::Result<Duration> {
     let (_, text) = run(Command::new(ours()?), input)?;
     let ours = kept(&text)?;
@@ -99,14 +100,14 @@ fn kustomized(folder: &Path, input: &Path) -> anyhow::Result<Duration> {
     Ok(time)
 }
 
-/// The objects of a manifest that Helm keeps.
+/// Returns the objects of a manifest that Helm keeps.
 fn kept(manifest: &str) -> anyhow::Result<BTreeSet<Key>> {
     let objects = read(manifest, Reading::default())?;
     let kept = objects.iter().filter(|object| object.is_kept());
     Ok(kept.map(fluxkeep::object::Object::key).collect())
 }
 
-/// One patch for all objects of a kind that are to be kept. JSON is YAML, too.
+/// Returns a kustomization with one patch per kind, for all objects to keep. JSON is also YAML.
 fn kustomization(kept: &BTreeSet<Key>) -> String {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for key in kept {
@@ -119,7 +120,7 @@ fn kustomization(kept: &BTreeSet<Key>) -> String {
     json!({"resources": ["manifest.yaml"], "patches": patches}).to_string()
 }
 
-/// How long it takes to the last byte and the end, and what is written.
+/// Runs a program to its end. Returns the time and the output.
 fn run(command: Command, input: &Path) -> anyhow::Result<(Duration, String)> {
     let mut text = String::with_capacity(32 << 20);
     let start = Instant::now();
@@ -141,7 +142,8 @@ fn spawn(mut command: Command, input: &Path) -> anyhow::Result<(Child, ChildStdo
     Ok((child, output))
 }
 
-/// When the first byte comes, everything was read and planned; the rest does not fit into a pipe.
+/// Measures the peak memory at the first byte of output, when all input is read and planned. The
+/// program cannot end before, because the rest of the output does not fit into a pipe.
 fn memory(table: &mut Table, title: &str, input: &Path) -> anyhow::Result<()> {
     let (mut child, mut output) = spawn(Command::new(ours()?), input)?;
     output.read_exact(&mut [0])?;

@@ -1,4 +1,4 @@
-//! The server in a process of its own: this program, started again.
+//! Runs the server in a child process, which is this program with the task `serve`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,17 +11,17 @@ use fluxkeep_cli::client::{Client, Http};
 use fluxkeep_cluster::Snapshot;
 use fluxkeep_webhook::{Bound, Settings, open_files};
 
-/// A server that ends when this is dropped.
+/// A server that ends when this value is dropped.
 pub(crate) struct Served {
     child: Child,
-    /// Where reviews come in, on loopback.
+    /// The port for reviews, on loopback.
     pub(crate) port: u16,
-    /// Its authority's certificate, as PEM.
+    /// The certificate of the server's authority, as PEM.
     pub(crate) authority: String,
 }
 
 impl Served {
-    /// Starts one on a snapshot, by default the built-in one.
+    /// Starts a server with a snapshot, by default the built-in snapshot.
     pub(crate) fn start(snapshot: Option<&Path>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child = command
@@ -39,24 +39,24 @@ impl Served {
         })
     }
 
-    /// What Linux calls the process.
+    /// Returns the process id.
     pub(crate) fn process(&self) -> String {
         self.child.id().to_string()
     }
 
-    /// A client of its own connection.
+    /// Returns a new client with its own connection.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         Client::trusting(&self.authority, Http::One)
     }
 
-    /// Posts a review that must be judged.
+    /// Posts a review, and fails if the status is not 200.
     pub(crate) async fn ask(&self, client: &Client, review: &Bytes) -> anyhow::Result<()> {
         let status = self.post(client, "/validate", review).await?;
         anyhow::ensure!(status == 200, "the server answered {status}");
         Ok(())
     }
 
-    /// Posts a review to a path; the status of the answer.
+    /// Posts a review to a path. Returns the status of the answer.
     pub(crate) async fn post(
         &self,
         client: &Client,
@@ -76,7 +76,7 @@ impl Drop for Served {
     }
 }
 
-/// In the child: the server itself, which first tells where it is.
+/// Runs the server in the child process. First prints the port and the authority's certificate.
 pub(crate) fn serve(snapshot: Option<&Path>) -> anyhow::Result<()> {
     open_files::raise()?;
     let snapshot = Arc::new(snapshot.map_or_else(Snapshot::built_in, Snapshot::load)?);

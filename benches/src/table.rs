@@ -1,4 +1,4 @@
-//! The table that is printed and kept.
+//! The table of results.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A time beside its baseline's, and the ratio between them.
+    /// Adds a time, the time of a baseline, and their ratio.
     pub(crate) fn time(
         &mut self,
         what: &str,
@@ -28,7 +28,7 @@ impl Table {
         );
     }
 
-    /// A time, and how many times longer a baseline takes.
+    /// Adds a time, the time of a baseline, and how many times faster fluxkeep is.
     pub(crate) fn faster(
         &mut self,
         what: &str,
@@ -46,23 +46,23 @@ impl Table {
         );
     }
 
-    /// Any other measurement.
+    /// Adds any other measurement.
     pub(crate) fn row(&mut self, what: &str, ours: &str, beside: &str, bar: &str) {
         self.rows.push([what, ours, beside, bar].map(str::to_owned));
     }
 
-    /// Markdown.
+    /// Returns the table as Markdown.
     pub(crate) fn text(&self) -> String {
         let mut text = "| what | fluxkeep | beside | bar |\n|---|---|---|---|\n".to_owned();
         for row in &self.rows {
-            // Writing to a string does not fail.
+            // Writing to a `String` never fails.
             let _ = writeln!(text, "| {} |", row.join(" | "));
         }
         text
     }
 }
 
-/// Three digits at most.
+/// Formats a time in µs below 1 ms, otherwise in ms.
 pub(crate) fn text(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     if micros < 1000.0 {

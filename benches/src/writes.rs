@@ -1,7 +1,7 @@
-//! The update of a CRD through a real apiserver: judged by fluxkeep, allowed by a webhook that does not
-//! read it, asked of nobody.
+//! Measures updates of CRDs through a real apiserver: with fluxkeep, with a webhook that allows
+//! without parsing, and without a webhook.
 
-// Of JSON that is made here.
+// Only JSON that this program makes is indexed.
 #![allow(clippy::indexing_slicing)]
 
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::table::Table;
 
 const ROUNDS: usize = 100;
 const GROUP: &str = "helm.toolkit.fluxcd.io";
-/// Who is asked about a CRD: the one that its label names.
+/// Label of a CRD. The value names the webhook that is asked about the CRD.
 const LABEL: &str = "asks";
 const ASKED: [&str; 3] = ["fluxkeep", "floor", "nobody"];
 
@@ -55,8 +55,8 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     row("shortest", |waits| waits.first().copied())
 }
 
-/// How long the writes take, in order of length. All are registered at once and take turns, each as often behind
-/// each other one: after a write the apiserver is busy for a while.
+/// Returns the times of the writes, sorted. Both webhooks are registered at once, and the writes
+/// take turns in rotating order, because the apiserver stays busy for a while after a write.
 async fn alternate() -> anyhow::Result<[Vec<Duration>; 3]> {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("writes").await;
@@ -93,7 +93,7 @@ async fn alternate() -> anyhow::Result<[Vec<Duration>; 3]> {
     Ok(waits)
 }
 
-/// Flux's own CRD under another name.
+/// Returns Flux's own CRD under another name.
 fn definition(who: &str) -> Value {
     let mut object = crd("new");
     object["metadata"] = json!({"name": format!("{who}s.{GROUP}"), "labels": {LABEL: who}});
@@ -102,7 +102,7 @@ fn definition(who: &str) -> Value {
     object
 }
 
-/// As fluxkeep registers itself, but for a selector.
+/// Returns the manifests of fluxkeep's registration, narrowed by a selector.
 fn registration(server: &Server, who: &str) -> Vec<Value> {
     let (address, authority) = (
         Address::Url(server.url.clone()),
@@ -120,7 +120,7 @@ fn registration(server: &Server, who: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The policies stay as they are, and count for all.
+/// Restricts a webhook configuration to one label. Policies stay unchanged, and apply to all CRDs.
 fn narrowed(mut object: Value, who: &str) -> Value {
     if object["webhooks"].is_array() {
         object["metadata"]["name"] = who.into();
@@ -154,7 +154,7 @@ async fn is_asked(cluster: &Cluster, who: &str) -> Result<(), String> {
     }
 }
 
-/// How often the apiserver says that it was asked and answered.
+/// Returns the number of reviews that a webhook answered with 200, from the apiserver's metrics.
 async fn asked(cluster: &Cluster, who: &str) -> anyhow::Result<usize> {
     let metrics = cluster
         .client
@@ -173,7 +173,7 @@ async fn asked(cluster: &Cluster, who: &str) -> anyhow::Result<usize> {
     Ok(metrics.lines().filter(answered).filter_map(count).sum())
 }
 
-/// Changes every schema of a CRD.
+/// Changes every schema of a CRD. Returns the time.
 async fn write(cluster: &Cluster, who: &str, word: &str) -> anyhow::Result<Duration> {
     let versions = json!({"spec": {"versions": crd(word)["spec"]["versions"]}})
         .to_string()

@@ -1,6 +1,5 @@
-//! Measures the server over a cluster with many CRDs: how soon it is ready, and what it holds in
-//! memory. `make following` prints the table that docs/performance.md keeps; the server is measured as
-//! it is released.
+//! Measures the server's time to readiness and its memory, over a cluster with many CRDs.
+//! `make following` prints the table for docs/performance.md. The server is the release build.
 
 #![allow(clippy::expect_used)]
 
@@ -15,10 +14,10 @@ use clap::Parser;
 /// Measures the server over a cluster with many CRDs.
 #[derive(Parser)]
 struct Args {
-    /// How many CRDs a stand-in for the apiserver has.
+    /// The largest number of CRDs of a stand-in for the apiserver.
     #[arg(long, default_value_t = 10_000)]
     stand_in: usize,
-    /// How many CRDs a real apiserver has; 0 leaves it out.
+    /// The number of CRDs of a real apiserver; 0 skips the real apiserver.
     #[arg(long, default_value_t = 1_000)]
     real: usize,
 }
@@ -37,7 +36,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{}", rows.join("\n"))?)
 }
 
-/// The text of a schema of about 100 kB, as large CRDs have them: many fields, each with a description.
+/// Returns a schema of about 100 kB, like those of large CRDs: many fields, each with a
+/// description.
 fn schema() -> serde_json::Value {
     let field = |number: usize| {
         let text =
@@ -51,7 +51,7 @@ fn schema() -> serde_json::Value {
     serde_json::json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}})
 }
 
-/// A CRD of about 100 kB with that schema.
+/// Returns a CRD of about 100 kB with that schema.
 fn crd(number: usize, schema: &serde_json::Value) -> serde_json::Value {
     let plural = format!("things{number}");
     serde_json::json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

@@ -1,4 +1,4 @@
-//! The server as a process, and what Linux knows of it.
+//! The server as a process, and its memory from /proc.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-/// Longer than the slowest start.
+/// Longest wait for readiness; longer than the slowest start.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// What is freed after the start is given back to Linux in much less.
+/// Wait before memory is read. Memory freed after the start returns to Linux in much less time.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// A running server.
@@ -23,7 +23,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts the server as it is released.
+    /// Starts the release build of the server.
     pub(crate) fn start(kubeconfig: &Path) -> anyhow::Result<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/fluxkeep-webhook");
         ensure!(
@@ -51,7 +51,7 @@ impl Program {
         })
     }
 
-    /// A row of the table: time to ready, memory at rest, and the most that was used.
+    /// Returns a row of the table: time to readiness, memory at rest, and peak memory.
     pub(crate) async fn row(mut self, what: &str) -> anyhow::Result<String> {
         while !self.is_ready().await {
             ensure!(

@@ -1,4 +1,4 @@
-//! A real apiserver with many large CRDs.
+//! Measures with a real apiserver that has many large CRDs.
 
 use fluxkeep_tests::control_plane::ControlPlane;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::program::Program;
 use crate::{crd, schema};
 
-/// Half as many CRDs are measured too: that many have to be read within five seconds.
+/// Measures with half of the CRDs, then with all. The server must read half within five seconds.
 pub(crate) async fn measure(crds: usize) -> anyhow::Result<Vec<String>> {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("following").await;

@@ -1,5 +1,5 @@
-//! A stand-in for an apiserver with more CRDs than a machine can hold: it makes each page as it is
-//! asked for, and watches say nothing.
+//! A stand-in for an apiserver with more CRDs than a machine can hold. The stand-in generates each
+//! page on request, and its watches never send an event.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use tokio::net::TcpListener;
 use crate::program::Program;
 use crate::{crd, schema};
 
-/// So many CRDs, all alike but for their number.
+/// A number of CRDs that differ only in their own numbers.
 struct Cluster {
     crds: usize,
     text: String,
 }
 
-/// Stands for the number; seven digits, so that all are equally long.
+/// Placeholder for a CRD's number. All numbers have seven digits, so all CRDs have the same length.
 const NUMBER: usize = 9_999_999;
 
-/// The server over a stand-in with so many CRDs.
+/// Measures the server over a stand-in with `crds` CRDs.
 pub(crate) async fn measure(crds: usize) -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
