@@ -1,9 +1,9 @@
 //! The profile of Flux: names, groups and labels that identify the engine's objects.
 //!
 //! Labels alone are not enough. ClusterRoles `flux-edit` and `flux-view` have none, CRDs need none,
-//! and a label can be removed before a deletion. So names identify objects and groups identify CRDs;
-//! the label adds objects with other names. Nothing takes an object known by name out of the engine.
-//! A `helm.sh/hook` takes out an object that only the label adds.
+//! and a label can be removed before a deletion. So names identify objects and groups identify
+//! CRDs; the label adds objects with other names. Nothing takes an object known by name out of the
+//! engine. A `helm.sh/hook` takes out an object that only the label adds.
 
 use std::sync::Arc;
 
@@ -258,8 +258,8 @@ impl Engine {
         member_of(object).is_some_and(|member| self.names_member(member, object))
     }
 
-    /// True if Flux runs on without this object: an optional controller, network policy or quota, or
-    /// an object with only the label, like a shard. Every other controller has a known name.
+    /// True if Flux runs on without this object: an optional controller, network policy or quota,
+    /// or an object with only the label, like a shard. Every other controller has a known name.
     #[must_use]
     pub fn spares(&self, object: &Object) -> bool {
         let is_spare = |part| match part {

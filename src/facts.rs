@@ -106,7 +106,8 @@ impl Facts {
         self.live(&Key::of_definition(name))
     }
 
-    /// Every CustomResourceDefinition, read or not, ordered by name. No other object is walked over.
+    /// Every CustomResourceDefinition, read or not, ordered by name. No other object is walked
+    /// over.
     pub fn definitions(&self) -> impl Iterator<Item = &Object> {
         let first = Key::of_definition("");
         let range = self.objects.range(first.clone()..);

@@ -72,7 +72,7 @@ pub struct Found<'a> {
 pub struct UnreadDocument {
     /// The document, counted as [`Found::number`].
     pub number: usize,
-    /// Where in the stream, and why.
+    /// The position in the stream, and the reason.
     pub unread: Unread,
 }
 

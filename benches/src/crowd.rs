@@ -1,5 +1,5 @@
-//! Measures how long a review waits beside many idle and slow clients. The server closes most of the
-//! idle connections before the measurement.
+//! Measures how long a review waits beside many idle and slow clients. The server closes most of
+//! the idle connections before the measurement.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

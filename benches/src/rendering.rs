@@ -1,4 +1,4 @@
-//! Measures the post-renderer's process, from stdin to stdout, beside `cat` and `kubectl kustomize`.
+//! The post-renderer's process, from stdin to stdout, beside `cat` and `kubectl kustomize`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

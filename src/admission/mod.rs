@@ -24,8 +24,9 @@ use crate::verdict::{Decision, Verdict};
 pub use budget::Budget;
 pub use envelope::{Envelope, Malformed};
 
-/// The longest body that is judged. etcd stores 1.5 MiB of an object, and the apiserver sends an old
-/// and a new one. It writes `<`, `>` and `&` in six bytes, so there is room for one in four bytes.
+/// The longest body that is judged. etcd stores 1.5 MiB of an object, and the apiserver sends an
+/// old and a new one. It writes `<`, `>` and `&` in six bytes, so there is room for one in four
+/// bytes.
 pub const LONGEST_BODY: usize = 8 << 20;
 
 /// The answer, with the details that a door may use in metrics and logs.

@@ -313,7 +313,8 @@ struct SpecText<'a> {
     spec: Option<&'a RawValue>,
 }
 
-/// Compares the whole spec, beyond the paths that rules read: a new value anywhere can render another chart.
+/// Compares the whole spec, beyond the paths that rules read: a new value anywhere can render
+/// another chart.
 fn is_same_spec(body: &[u8]) -> bool {
     let Ok(Specs { request }) = serde_json::from_slice(body) else {
         return false;

@@ -7,9 +7,10 @@ use crate::owners::is_kept;
 use crate::yaml::{json as read_json, shape};
 
 impl Head {
-    /// Reads the parts of a live object of this head from JSON: those of [`Kind::paths`](super::Kind::paths),
-    /// with only the annotations that name an owner or a grant. Of a HelmRelease's `spec.values`, only
-    /// scalars at the dotted paths `values` stay: values may hold secrets.
+    /// Reads the parts of a live object of this head from JSON:
+    /// [`Kind::paths`](super::Kind::paths). Only the annotations that name an owner or a grant
+    /// stay. A HelmRelease's `spec.values` keeps only scalars at the dotted paths `values`, because
+    /// values may hold secrets.
     ///
     /// # Errors
     /// Why the text is not readable as JSON, without a value of it.

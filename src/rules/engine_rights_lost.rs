@@ -52,7 +52,8 @@ fn check(case: &Case<'_>) -> Found {
     for (new, live) in case.rewritten() {
         let finding = match (&new.body, &live.body, case.engine().part(live)) {
             (_, _, None) => None,
-            // A field absent from a manifest leaves the live object unchanged; an update is complete.
+            // A field absent from a manifest leaves the live object unchanged; an update is
+            // complete.
             (Body::Binding(now), Body::Binding(_), _)
                 if now.subjects.is_none() && case.request.door != Door::Engine =>
             {
@@ -89,8 +90,8 @@ fn unbound(rights: &Rights<'_>, new: &Object, now: &Binding, was: &Binding) -> O
     (!lost.is_empty()).then(|| Finding::about(new, "/subjects", message, remedy).at_most(level))
 }
 
-/// The engine's ServiceAccounts and the bindings that will grant them roles, gathered once: a release
-/// may rewrite thousands of bindings.
+/// The engine's ServiceAccounts and the bindings that will grant them roles, gathered once: a
+/// release may rewrite thousands of bindings.
 struct Rights<'a> {
     /// The accounts that something runs as.
     accounts: Vec<Account>,

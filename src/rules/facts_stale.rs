@@ -86,9 +86,9 @@ fn intent<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     acts(object).then_some((object, level))
 }
 
-/// The version of a FluxInstance is held against the Flux that runs. What it takes away stands in the
-/// FluxInstance itself, and is judged without facts. The first one may be what brings Flux into the
-/// cluster at all, so it passes with a warning where no Flux was seen yet.
+/// A FluxInstance with another version is compared with the running Flux. Removed parts stand in
+/// the FluxInstance itself, and are judged without facts. The first FluxInstance may install Flux,
+/// so the rule only warns if no Flux was seen yet.
 fn version<'a>(case: &Case<'a>) -> Option<(&'a Object, Level)> {
     let change = case.change()?;
     let object = change.new.as_ref()?;

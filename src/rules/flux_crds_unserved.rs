@@ -1,8 +1,9 @@
 //! Controllers of Flux whose CRDs the cluster does not serve in the version that they read.
 //!
-//! Helm never upgrades the CRDs of a chart's `crds/`, and `kubectl set image` brings none. A controller
-//! that watches a version which is not served exits, and starts again for ever. A release's CRDs come
-//! from the catalogue. CRDs that the request brings itself are other rules' matter.
+//! Helm never upgrades the CRDs of a chart's `crds/`, and `kubectl set image` brings none. A
+//! controller that watches a version which is not served exits, and starts again for ever. A
+//! release's CRDs come from the catalogue. CRDs that the request brings itself are other rules'
+//! matter.
 //!
 //! A first install passes: its CRDs may have come a moment ago. So does the Flux that runs already.
 
@@ -37,10 +38,12 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// A CRD's name, the controller that reconciles its objects, and the controllers that only watch them.
+/// A CRD's name, the controller that reconciles its objects, and the controllers that only watch
+/// them.
 type Use = (&'static str, &'static str, &'static [&'static str]);
 
-/// The CRDs without which a controller does not start. Only a feature gate asks for ExternalArtifacts.
+/// The CRDs without which a controller does not start. Only a feature gate asks for
+/// ExternalArtifacts.
 const USES: [Use; 14] = [
     ("alerts", "notification-controller", &[]),
     ("artifactgenerators", "source-watcher", &[]),
@@ -117,8 +120,8 @@ fn check(case: &Case<'_>) -> Found {
     Ok(vec![finding.at_most(level)])
 }
 
-/// The CRDs whose version in this Flux the cluster does not serve, for the controllers that the Flux
-/// has. A controller reads the version that its release stores.
+/// The CRDs whose version in this Flux the cluster does not serve, for the controllers that the
+/// Flux has. A controller reads the version that its release stores.
 ///
 /// # Errors
 /// If the catalogue lacks the Flux. If the cluster's CRDs are not known, or one that counts was not

@@ -435,7 +435,8 @@ fn an_image_behind_a_digest_is_judged_by_the_crds_that_it_finds_and_else_not_kno
     assert_eq!(lost, ("refuse", vec![]), "2.8 serves no v2beta2");
 }
 
-/// The rules that refuse, and those that warn, when a release upgrades Flux with its Deployments alone.
+/// The rules that refuse, and those that warn, when a release upgrades Flux with its Deployments
+/// alone.
 fn without_crds(
     from: &str,
     to: &str,
@@ -568,7 +569,7 @@ fn crd_of_flux(name: &str, versions: &[(&str, bool, bool)]) -> Value {
     object
 }
 
-/// What this rule finds, as `outcome path`.
+/// The findings of `engine-disabled`, as `outcome path`.
 fn disabled(review: &Review<'_>, facts: &Facts) -> Vec<String> {
     let findings = review.answer(facts).verdict.findings;
     let own = findings.iter().filter(|one| one.rule == "engine-disabled");

@@ -1,5 +1,5 @@
-//! flux-operator as a process with its own service account. It installs Flux from the manifests that
-//! its Go module carries, so it asks no registry.
+//! flux-operator as a process with its own service account. It installs Flux from the manifests
+//! that its Go module carries, so it asks no registry.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -44,7 +44,8 @@ impl FluxOperator {
         Self { process }
     }
 
-    /// Waits until Flux is installed as the FluxInstance's spec says now, and returns the FluxInstance.
+    /// Waits until Flux is installed as the FluxInstance's spec says now, and returns the
+    /// FluxInstance.
     pub async fn installed(&mut self, cluster: &Cluster) -> Value {
         let process = &mut self.process;
         eventually("flux-operator has installed Flux", async || {
@@ -70,8 +71,8 @@ impl FluxOperator {
 
 const NAME: &str = "flux-operator";
 
-/// A folder of the operator's module: `crds`, or `data` with the manifests of Flux. The build leaves
-/// them beside the program.
+/// A folder of the operator's module: `crds`, or `data` with the manifests of Flux. The build
+/// leaves them beside the program.
 fn config(folder: &str) -> PathBuf {
     program(NAME).with_extension("config").join(folder)
 }

@@ -156,13 +156,13 @@ async fn reads(cluster: &Cluster) -> f64 {
         .sum()
 }
 
-/// Reads that one change costs a server at most: the object and the one with the mark, after the change and
-/// after what was put back.
+/// Most reads that a server needs for one change: the object and the object with the mark, both
+/// after the change and after the repair.
 const READS: f64 = 4.0;
-/// What two servers read at most that still take notice of each other: twice every object, each with the
-/// one that bears the mark.
+/// Most reads of two servers that still notice each other: twice every object, each time with the
+/// object that bears the mark.
 const SETTLING: f64 = 2.0 * 2.0 * 2.0 * 15.0;
-/// More changes than what settling may hide.
+/// More changes than the reads of settling can hide.
 const CHANGES: u8 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,8 +224,8 @@ async fn of_two_servers_with_other_policies_one_leaves_it_to_the_other_and_both_
     );
 }
 
-/// Changes the twin by hand again and again, and waits each time until it is put back. How many reads
-/// that took of this test.
+/// Changes the VAP twin [`CHANGES`] times, and waits each time until the server restores the twin.
+/// Returns the number of this test's own reads.
 async fn changes_are_put_back(cluster: &Cluster) -> f64 {
     let (kind, name) = ("ValidatingAdmissionPolicy", "engine-deleted.fluxkeep.io");
     let was = live(cluster, kind, name).await;

@@ -1,4 +1,4 @@
-//! The real flux-operator: what it does with Flux, and what of that is refused.
+//! The real flux-operator: its changes to Flux, and the refused ones.
 
 use fluxkeep::helm::record::Driver;
 use fluxkeep_tests::control_plane::{
@@ -77,8 +77,8 @@ impl Stage {
         sum
     }
 
-    /// What kubectl says to a merge patch of the FluxInstance that the apiserver would not carry out:
-    /// refusals and warnings.
+    /// Returns kubectl's stderr for a dry-run merge patch of the FluxInstance: refusals and
+    /// warnings.
     fn tried(&self, patch: &Value) -> String {
         let patch = patch.to_string();
         let output = self.cluster.kubectl(&[
@@ -108,7 +108,7 @@ impl Stage {
         )
     }
 
-    /// What the apiserver says to a deletion that it would not carry out.
+    /// Returns the apiserver's answer to a dry-run deletion.
     async fn tried_deletion(&self, object: &Value) -> String {
         let name = object["metadata"]["name"].as_str().unwrap();
         let dry = DeleteParams::default().dry_run();
@@ -131,7 +131,7 @@ impl Stage {
         image.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    /// What `fluxkeep adopt` says, which without `--yes` only shows its plan.
+    /// Returns the output of `fluxkeep adopt`. Without `--yes` the command only shows its plan.
     fn adoption(&self) -> String {
         let mut command = Command::new(own("fluxkeep"));
         command.args(["adopt", "--release-name=flux", "--release-namespace", HOME]);
@@ -214,7 +214,7 @@ async fn what_takes_flux_by_its_flux_instance_is_refused_and_what_keeps_it_passe
     paused_it_goes_alone(&stage).await;
 }
 
-/// The server hears of what was installed a moment later.
+/// The server learns of installed objects a moment later.
 async fn knows_the_running_flux(stage: &Stage) {
     eventually("an older Flux is refused", async || {
         match stage.tried_version("2.3.x") {
@@ -258,7 +258,7 @@ async fn passes_what_keeps_flux(stage: &Stage) {
     assert_eq!(stage.tried(&json!({"spec": {"components": more}})), "");
 }
 
-/// A Helm release over what the FluxInstance applied, and its adoption.
+/// A Helm release over the objects that the FluxInstance applied, and its adoption.
 async fn knows_the_owner(stage: &Stage) {
     let mut written = stage.cluster.get(&deployment("source-controller")).await;
     let object = written.as_mut().unwrap();

@@ -1,5 +1,5 @@
-//! Charts that a tenant has helm-controller install: by his own account, and by helm-controller's, which may
-//! do everything where nobody locks it down.
+//! Charts that a tenant installs through helm-controller: by the tenant's own account, and by
+//! helm-controller's account, which may do everything without a lockdown.
 
 use std::path::PathBuf;
 
@@ -61,7 +61,7 @@ kind: ConfigMap
 metadata: {name: own-hook, annotations: {helm.sh/hook: pre-install}}
 ";
 
-/// What opens the guard for whoever deletes Flux.
+/// An override on the namespace, which permits the deletion of Flux.
 const PERMIT: &str = "\
 apiVersion: v1
 kind: Namespace
