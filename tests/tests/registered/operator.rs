@@ -273,7 +273,7 @@ async fn knows_the_owner(stage: &Stage) {
         "{answer}"
     );
     let plan = stage.adoption();
-    let paused = "kubectl annotate fluxinstance -n flux-system flux fluxcd.controlplane.io/reconcile=disabled";
+    let paused = "kubectl annotate --overwrite fluxinstance -n flux-system flux fluxcd.controlplane.io/reconcile=disabled";
     assert!(plan.contains(paused), "{plan}");
 }
 

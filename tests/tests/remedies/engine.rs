@@ -74,6 +74,12 @@ async fn a_helm_release_that_owns_flux_is_deleted_once_it_is_suspended_as_told()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_is_let_go_of_by_the_command_that_the_refusal_names() {
     let mut stage = Stage::set("let_go_of").await;
+    // An owner that is not there owns nothing.
+    let owner = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "flux-system", "namespace": "flux-system"},
+        "spec": {"interval": "1h", "path": "./", "prune": true,
+            "sourceRef": {"kind": "GitRepository", "name": "flux-system"}}});
+    stage.cluster.apply_all(&[owner]).await;
     let object = controller("source-controller");
     let labels = json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "flux-system",
         "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}});
