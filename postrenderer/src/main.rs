@@ -39,8 +39,7 @@ fn wrong(error: &clap::Error) -> ExitCode {
     if !wants_document(&std::env::args_os().collect::<Vec<_>>()) {
         return ExitCode::from(2);
     }
-    let _ = stdout().write_all(refusal::document(&line).as_bytes());
-    ExitCode::SUCCESS
+    told(stdout().write_all(refusal::document(&line).as_bytes()))
 }
 
 /// True if the arguments contain `--refusal document`, as in the Helm 4 plugin. They are read here
