@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint portable oracle catalogue fmt docs bench following fuzz audit
+.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following fuzz audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,7 @@ oracle: control-plane ## Asks judge and apiserver every history of Flux's CRDs; 
 
 catalogue: ## Adds what is new of Flux to the catalogue, from Go modules; needs Go.
 	$(CARGO) run --package fluxkeep-catalogue -- src/catalogue/releases.json
+
 yaml: control-plane ## Compares a million documents with Go's reader of YAML, in ten runs that differ.
 	for run in 1 2 3 4 5 6 7 8 9 10; do \
 		FLUXKEEP_YAML_SEED=$$(date +%s)$$run FLUXKEEP_YAML_DOCUMENTS=100000 $(CARGO) test --package fluxkeep-tests --test go_yaml -- --nocapture || exit 1; \
