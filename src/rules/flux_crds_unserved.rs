@@ -91,7 +91,7 @@ fn check(case: &Case<'_>) -> Found {
     }
     let unserved = match unserved(case, &target.flux) {
         // A release that the catalogue lacks knows its own CRDs, if it brings any.
-        Err(Need::FluxOrder) if !brought(case).is_empty() => return Ok(Vec::new()),
+        Err(Need::FluxOrder) if !brought_crds(case).is_empty() => return Ok(Vec::new()),
         unserved => unserved?,
     };
     if unserved.is_empty() {
@@ -131,7 +131,7 @@ pub(crate) fn unserved(case: &Case<'_>, flux: &Flux) -> Result<Vec<Unserved>, Ne
     if !case.facts.knows_definitions() {
         return Err(Need::Definitions);
     }
-    let brought = brought(case);
+    let brought = brought_crds(case);
     let mut unserved = Vec::new();
     let mut is_unread = false;
     for (name, definition) in crds {
@@ -141,10 +141,13 @@ pub(crate) fn unserved(case: &Case<'_>, flux: &Flux) -> Result<Vec<Unserved>, Ne
         let Some(is_vital) = vital(&name, flux).filter(|_| !brought.contains(name.as_str())) else {
             continue;
         };
+        if case.facts.is_unread(&Key::of_definition(&name)) {
+            is_unread = true;
+            continue;
+        }
         let live = case.facts.definition(&name);
         let live = live.and_then(|live| live.definition());
-        is_unread |= case.facts.is_unread(&Key::of_definition(&name));
-        if is_unread || live.is_some_and(|live| live.serves(version)) {
+        if live.is_some_and(|live| live.serves(version)) {
             continue;
         }
         let stored = live.and_then(|live| live.storage());
@@ -173,7 +176,7 @@ fn vital(crd: &str, flux: &Flux) -> Option<bool> {
 }
 
 /// The names of Flux's CRDs that the request writes.
-fn brought<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
+fn brought_crds<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
     let written = case.written().map(|(new, _)| new);
     let crds = written.filter(|new| new.definition().is_some() && is_flux_group(&new.name));
     crds.map(|new| new.name.as_str()).collect()

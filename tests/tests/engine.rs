@@ -9,6 +9,7 @@ use fluxkeep::catalogue::Catalogue;
 use fluxkeep::facts::Facts;
 use fluxkeep::finding::Outcome;
 use fluxkeep::helm::record::Driver;
+use fluxkeep::object::{Body, Object};
 use fluxkeep::policy::Policy;
 use fluxkeep::policy_file;
 use fluxkeep::rule::Need;
@@ -391,6 +392,10 @@ fn running(name: &str, image: &str) -> Value {
 
 /// The decision about another image of a controller, and what the rules lack.
 fn set_image(version: &str, name: &str, old: &str, new: &str) -> (&'static str, Vec<Need>) {
+    set_image_in(&installed(version), name, old, new)
+}
+
+fn set_image_in(facts: &Facts, name: &str, old: &str, new: &str) -> (&'static str, Vec<Need>) {
     let repository = format!("ghcr.io/fluxcd/{name}");
     let [old, new] = [old, new].map(|tag| running(name, &format!("{repository}{tag}")));
     let review = Review {
@@ -402,7 +407,7 @@ fn set_image(version: &str, name: &str, old: &str, new: &str) -> (&'static str, 
         old,
         ..Review::default()
     };
-    let answer = review.answer(&installed(version));
+    let answer = review.answer(facts);
     let abstained = answer.verdict.abstained.iter().map(|one| one.needs);
     (answer.outcome.name(), abstained.collect())
 }
@@ -420,6 +425,19 @@ fn another_image_is_judged_by_the_crds_that_its_controller_finds() {
     assert_eq!(undone, ("warn", vec![]), "2.4 serves what 2.3 reads");
     let lost = set_image("2.8.0", "source-controller", ":v1.8.0", ":v1.3.0");
     assert_eq!(lost, ("refuse", vec![]));
+}
+
+#[test]
+fn an_unread_crd_hides_no_other_that_is_not_served() {
+    let mut facts = installed("2.4.0");
+    let hidden = "buckets.source.toolkit.fluxcd.io";
+    facts.put(Object {
+        body: Body::Unread,
+        ..facts.definition(hidden).unwrap().clone()
+    });
+    let to = |version| set_image_in(&facts, "kustomize-controller", ":v1.4.0", version);
+    assert_eq!(to(":v1.7.3"), ("warn", vec![]), "OCIRepository v1");
+    assert_eq!(to(":v1.5.0"), ("allow", vec![Need::Definitions]));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! A CRD of Flux that its controllers can no longer read through the apiserver.
 
-use std::cell::LazyCell;
-
 use crate::crd::{Definition, Version};
 use crate::engine::{self, Part};
 use crate::finding::{Finding, Level};
@@ -9,12 +7,10 @@ use crate::object::Object;
 use crate::request::Door;
 use crate::rule::Case;
 
-/// The core controllers that run, looked up once: a release may write thousands of CRDs.
-type Running<'a> = LazyCell<Vec<&'static str>, Box<dyn FnOnce() -> Vec<&'static str> + 'a>>;
-
 /// The findings for every CRD of Flux that is written over a live one.
 pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
-    let running: Running<'_> = LazyCell::new(Box::new(|| case.facts.controllers(case.engine()).0));
+    // Looked up once: a release may write thousands of CRDs.
+    let (running, _) = case.facts.controllers(case.engine());
     let mut findings = Vec::new();
     for (new, live) in case.rewritten() {
         let is_flux = case.engine().part(live) == Some(Part::Definition);
@@ -34,7 +30,7 @@ pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
 /// that ask for the new one.
 fn unserved(
     case: &Case<'_>,
-    running: &Running<'_>,
+    running: &[&str],
     object: &Object,
     now: &Definition,
     was: &Definition,
@@ -60,7 +56,7 @@ fn unserved(
 }
 
 /// False if the group is that of an optional controller, or of one that does not run beside others.
-fn is_in_use(running: &Running<'_>, group: &str) -> bool {
+fn is_in_use(running: &[&str], group: &str) -> bool {
     let first = group.split('.').next().unwrap_or_default();
     let controller = format!("{first}-controller");
     engine::CORE.contains(&controller.as_str())

@@ -114,6 +114,23 @@ impl Cluster {
         Ok(serde_json::to_value(found).expect("an object"))
     }
 
+    /// Waits until the object has this condition for this reason, and returns the condition's message.
+    pub async fn condition(&self, object: &Value, condition: &str, reason: &str) -> String {
+        let awaited = format!("{} is {condition}: {reason}", name(object));
+        eventually(&awaited, async || {
+            let live = self.get(object).await.map_err(|error| error.to_string())?;
+            let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
+            let conditions = conditions.cloned().unwrap_or_default();
+            let found = conditions
+                .iter()
+                .find(|one| one["type"] == condition && one["reason"] == reason);
+            let message = |one: &Value| one["message"].as_str().unwrap_or_default().to_owned();
+            let seen = || Value::Array(conditions.clone()).to_string();
+            found.map(message).ok_or_else(seen)
+        })
+        .await
+    }
+
     /// Deletes an object.
     ///
     /// # Errors

@@ -65,28 +65,7 @@ impl Stage {
     /// Waits until a condition of the HelmRelease has this reason, and returns its message.
     pub(crate) async fn told(&self, condition: &str, reason: &str) -> String {
         let release = helm_release(&running());
-        eventually(
-            &format!("HelmRelease flux is {condition}: {reason}"),
-            async || {
-                let live = self
-                    .cluster
-                    .get(&release)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let conditions = live["status"]["conditions"]
-                    .as_array()
-                    .cloned()
-                    .unwrap_or_default();
-                let found = conditions
-                    .iter()
-                    .find(|one| one["type"] == condition && one["reason"] == reason);
-                let message = |one: &Value| one["message"].as_str().unwrap_or_default().to_owned();
-                found
-                    .map(message)
-                    .ok_or_else(|| json!(conditions).to_string())
-            },
-        )
-        .await
+        self.cluster.condition(&release, condition, reason).await
     }
 
     /// Waits for Warning events of the HelmRelease with this reason and `part` in the message. A

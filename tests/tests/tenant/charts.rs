@@ -3,9 +3,7 @@
 
 use std::path::PathBuf;
 
-use fluxkeep_tests::control_plane::{
-    Cluster, ControlPlane, HelmController, Webhook, chart, eventually, umbrella,
-};
+use fluxkeep_tests::control_plane::{ControlPlane, HelmController, Webhook, chart, umbrella};
 use fluxkeep_tests::flux::{Flux, Names};
 use serde_json::{Value, json};
 
@@ -31,7 +29,7 @@ async fn a_tenants_own_chart_is_installed_and_what_takes_flux_is_not() {
             .await
             .expect("a HelmRelease of his own");
         controller.publish_for(&cluster, &release, &packed).await;
-        let why = ready(&cluster, &release, "InstallFailed").await;
+        let why = cluster.condition(&release, "Ready", "InstallFailed").await;
         assert!(why.contains("denied the request"), "{release}: {why}");
     }
     let own = helm_release("own", &json!({"serviceAccountName": NAMESPACE}));
@@ -43,7 +41,7 @@ async fn a_tenants_own_chart_is_installed_and_what_takes_flux_is_not() {
     controller
         .publish_for(&cluster, &own, &chart("own", ORDINARY))
         .await;
-    ready(&cluster, &own, "InstallSucceeded").await;
+    cluster.condition(&own, "Ready", "InstallSucceeded").await;
 
     let after = apart_from_the_tenant(cluster.inventory(&LEFT_OUT).await);
     assert_eq!(before, after, "nothing outside of the tenant's namespace");
@@ -96,27 +94,4 @@ fn helm_release(name: &str, spec: &Value) -> Value {
         "spec": {"interval": "10m", "chart": {"spec": chart}, "install": {"disableWait": true}}});
     json_patch::merge(&mut release["spec"], spec);
     release
-}
-
-/// Waits until the HelmRelease is ready or not, for this reason, and returns the message.
-async fn ready(cluster: &Cluster, release: &Value, reason: &str) -> String {
-    let name = &release["metadata"]["name"];
-    eventually(&format!("HelmRelease {name} is {reason}"), async || {
-        let live = cluster
-            .get(release)
-            .await
-            .map_err(|error| error.to_string())?;
-        let conditions = live["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let found = conditions
-            .iter()
-            .find(|one| one["type"] == "Ready" && one["reason"] == reason);
-        let message = |one: &Value| one["message"].as_str().unwrap_or_default().to_owned();
-        found
-            .map(message)
-            .ok_or_else(|| json!(conditions).to_string())
-    })
-    .await
 }

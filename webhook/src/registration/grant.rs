@@ -153,7 +153,8 @@ fn validation(policy: &Policy) -> Validation {
 fn message() -> String {
     let rest = format!(
         " may not grant an override by {ALLOW}. That takes the verb {VERB} on {RESOURCE} of the API group {GROUP}, in a \
-         ClusterRole for what has no namespace; Helm and, on Flux and what applies it, kustomize-controller never may. {}",
+         ClusterRole for what has no namespace. On Flux and its appliers neither Helm nor kustomize-controller may, and \
+         Helm may on no HelmRelease. {}",
         more(RULE.id)
     );
     let words = [

@@ -198,7 +198,7 @@ impl Keeper {
         });
     }
 
-    /// True if the facts are complete, or `SELDOM` has passed since the start.
+    /// True if the facts are complete, or `FACTS` has passed since the start.
     fn is_ready(&self) -> bool {
         self.state.source().pending().is_empty() || self.begun.elapsed() >= FACTS
     }
