@@ -46,7 +46,7 @@ oracle: control-plane ## Asks judge and apiserver every history of Flux's CRDs; 
 	FLUXKEEP_ORACLE_CRDS='$(CRDS)' $(CARGO) test --workspace --test oracle -- --ignored --nocapture
 
 catalogue: ## Adds what is new of Flux to the catalogue, from Go modules; needs Go.
-	$(CARGO) run --package fluxkeep-catalogue -- src/catalogue/releases.json
+	$(CARGO) run --package fluxkeep-catalogue -- src/flux/catalogue/releases.json
 
 yaml: control-plane ## Compares a million documents with Go's reader of YAML, in ten runs that differ.
 	for run in 1 2 3 4 5 6 7 8 9 10; do \

@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::facts::Facts;
-use crate::finding::{Finding, Level};
-use crate::overrides::Overrides;
-use crate::policy::Policy;
-use crate::request::Request;
-use crate::rule::{Case, Found, Need, Rule};
+use crate::case::facts::Facts;
+use crate::case::finding::{Finding, Level};
+use crate::case::overrides::Overrides;
+use crate::case::policy::Policy;
+use crate::case::request::Request;
+use crate::case::rule::{Case, Found, Need, Rule};
+use crate::case::verdict::{Abstained, Verdict};
 use crate::rules::RULES;
-use crate::verdict::{Abstained, Verdict};
 
 /// Asks every rule of the request's door. The same request, facts, policy and time always give the
 /// same verdict, in any order of a release's objects.

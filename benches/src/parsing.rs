@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fluxkeep::admission::{Outcome, answer};
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::manifest::{self, Reading};
-use fluxkeep::policy::Policy;
 use fluxkeep_cluster::{Snapshot, Source};
 use fluxkeep_tests::control_plane::program;
 use fluxkeep_tests::now;

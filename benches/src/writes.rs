@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, eventually};
 use fluxkeep_webhook::registration::{Address, Known, Registration};
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use fluxkeep::catalogue::{Offer, Release};
 use fluxkeep::crd::Version;
+use fluxkeep::flux::catalogue::{Offer, Release};
 
 /// The text of a catalogue of these releases, oldest first.
 pub(crate) fn write(releases: &[Release]) -> String {
@@ -85,11 +85,11 @@ fn quoted(texts: &[String]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use fluxkeep::catalogue::Catalogue;
+    use fluxkeep::flux::catalogue::Catalogue;
 
     #[test]
     fn the_built_in_catalogue_is_written_as_it_is_read() {
-        let text = include_str!("../../src/catalogue/releases.json");
+        let text = include_str!("../../src/flux/catalogue/releases.json");
         assert_eq!(write(Catalogue::read(text).unwrap().releases()), text);
     }
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use fluxkeep::catalogue::{Catalogue, Controller, Offer, Release};
+use fluxkeep::flux::catalogue::{Catalogue, Controller, Offer, Release};
 use module::Module;
 use semver::Version;
 
@@ -36,7 +36,7 @@ struct Built {
 
 fn main() -> ExitCode {
     let Some(path) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        say("name the catalogue's file, for example src/catalogue/releases.json");
+        say("name the catalogue's file, for example src/flux/catalogue/releases.json");
         return ExitCode::from(2);
     };
     match run(&path) {

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use fluxkeep::catalogue::Offer;
 use fluxkeep::crd;
+use fluxkeep::flux::catalogue::Offer;
 use fluxkeep::manifest::{self, Reading};
 use semver::Version;
 

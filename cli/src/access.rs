@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep_cluster::connect;
 use kube::Client;
 

@@ -1,7 +1,7 @@
 //! `fluxkeep explain RULE` and `fluxkeep rules`: prints the rules' pages, without a network.
 
 use anyhow::{Context, bail};
-use fluxkeep::finding::url;
+use fluxkeep::case::finding::url;
 use fluxkeep::render::page::page;
 use fluxkeep::rules::{RULES, find, nearest};
 

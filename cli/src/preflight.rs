@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::builder::FalseyValueParser;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::{Door, Operation, Release, Request, Subject, Writer};
+use fluxkeep::case::verdict::{Decision, Verdict};
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::judge::judge;
-use fluxkeep::policy::Policy;
 use fluxkeep::render::{Format, render};
-use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
-use fluxkeep::verdict::{Decision, Verdict};
 use fluxkeep_cluster::{Snapshot, Source, documents, policy};
 use jiff::Timestamp;
 

@@ -1,10 +1,10 @@
 //! The table of collections to read from a cluster. The snapshot, the watches and the RBAC rights
 //! all follow from it.
 
+use fluxkeep::case::rule::{Need, Rule};
 use fluxkeep::crd::Definition;
-use fluxkeep::engine::{Engine, Known, MEMBERS, Member};
+use fluxkeep::flux::engine::{Engine, Known, MEMBERS, Member};
 use fluxkeep::object::{Head, Key, Object};
-use fluxkeep::rule::{Need, Rule};
 
 /// The objects of a resource, and the need of rules that they serve. Secrets are never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Takes snapshots of a cluster by paged lists; Secrets are never read.
 
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
 use fluxkeep::rules::RULES;

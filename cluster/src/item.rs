@@ -3,7 +3,7 @@
 //! An unreadable object must not stop its collection. Otherwise a tenant with one HelmRelease could
 //! blind fluxkeep to all HelmReleases.
 
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest;
 use fluxkeep::object::{Body, Object};
 use serde::Deserialize;

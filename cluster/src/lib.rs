@@ -23,8 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 
 /// Watch events taken, counted by resource and by `added`, `modified` or `deleted`.
 pub type Changes = BTreeMap<(&'static str, &'static str), u64>;

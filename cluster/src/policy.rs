@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fluxkeep::catalogue::Catalogue;
-use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::policy_file;
+use fluxkeep::flux::catalogue::Catalogue;
 use jiff::Timestamp;
 
 /// Reads the policy; without a file, returns the default. `catalogue` overrides the policy's own,

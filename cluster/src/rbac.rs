@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxkeep::rule::Rule;
+use fluxkeep::case::rule::Rule;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::collections::{Collection, Scope, needed};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
 use fluxkeep::yaml::Unread;
@@ -208,7 +208,7 @@ fn is_manifest(path: &Path) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use fluxkeep::engine::Engine;
+    use fluxkeep::flux::engine::Engine;
 
     #[test]
     fn the_built_in_snapshot_is_flux_2_4_0_and_all_of_it_is_engine() {

@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
 use http::{Request, Response};

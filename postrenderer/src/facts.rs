@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
 use fluxkeep_cluster::{Snapshot, Source, connect};

@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fluxkeep::catalogue::Catalogue;
+use fluxkeep::flux::catalogue::Catalogue;
 
 /// Keeps a Kubernetes cluster's Flux alive through Helm: edits the labels and annotations of the
 /// rendered manifest, and refuses changes that would break Flux. Reads the manifest on stdin, and

@@ -1,7 +1,7 @@
 //! A refusal that Helm 4 shows. Helm 4 hides a post-renderer's stderr, but shows the name of a
 //! document with an unknown kind. Helm 4 looks up the kinds before it stores anything.
 
-use fluxkeep::verdict::Verdict;
+use fluxkeep::case::verdict::Verdict;
 use serde_json::json;
 
 /// Length in bytes that a terminal and an event show without truncation.
@@ -11,7 +11,7 @@ const LONGEST: usize = 1_000;
 #[must_use]
 pub fn line(verdict: &Verdict) -> String {
     let mut found = verdict
-        .with(fluxkeep::finding::Outcome::Refused)
+        .with(fluxkeep::case::finding::Outcome::Refused)
         .map(ToString::to_string);
     let mut line = found.next().unwrap_or_default();
     let mut left = 0;

@@ -8,11 +8,11 @@ use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 use fluxkeep::adoption::Adopter;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::verdict::Decision;
 use fluxkeep::helm::{Owner, name};
-use fluxkeep::policy::Policy;
 use fluxkeep::render::{Format, render};
-use fluxkeep::verdict::Decision;
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 

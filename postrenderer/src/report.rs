@@ -1,8 +1,8 @@
 //! The report: the edits of each object, and the reason for each edit.
 
 use fluxkeep::adoption::{Adopter, Edit, Part, Standing};
+use fluxkeep::case::verdict::Verdict;
 use fluxkeep::render::{Format, render};
-use fluxkeep::verdict::Verdict;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -149,7 +149,7 @@ fn warnings(verdict: &Verdict) -> impl Iterator<Item = String> {
         .iter()
         .map(|one| format!("{} abstained: it needs the {}", one.rule, one.needs));
     let warned = verdict
-        .with(fluxkeep::finding::Outcome::Warned)
+        .with(fluxkeep::case::finding::Outcome::Warned)
         .map(|finding| format!("warning: {finding}"));
     warned
         .collect::<Vec<_>>()

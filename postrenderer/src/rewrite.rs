@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::{Door, Operation, Release, Request, Subject, Writer};
+use fluxkeep::case::verdict::Verdict;
 use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::judge::judge;
 use fluxkeep::manifest::{Found, Reading, UnreadDocument, find};
 use fluxkeep::object::{Key, Object};
-use fluxkeep::policy::Policy;
-use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
-use fluxkeep::verdict::Verdict;
 use fluxkeep::yaml::edit::{Splice, edit, splice};
 use fluxkeep::yaml::{self, Document, Unread};
 use jiff::Timestamp;

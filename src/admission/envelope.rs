@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::case::request::{Door, Operation, Writer};
 use crate::helm::record::{self, shape};
 use crate::object::{Kind, body_kind};
-use crate::request::{Door, Operation, Writer};
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";

@@ -6,6 +6,7 @@
 mod budget;
 mod envelope;
 mod lean;
+pub mod mutation;
 mod record;
 mod response;
 mod review;
@@ -13,13 +14,12 @@ mod review;
 use jiff::Timestamp;
 use json_patch::Patch;
 
-use crate::facts::Facts;
+use crate::case::facts::Facts;
+use crate::case::policy::Policy;
+use crate::case::request::{Door, Request};
+use crate::case::rule::Case;
+use crate::case::verdict::{Decision, Verdict};
 use crate::judge::judge;
-use crate::mutation;
-use crate::policy::Policy;
-use crate::request::{Door, Request};
-use crate::rule::Case;
-use crate::verdict::{Decision, Verdict};
 
 pub use budget::Budget;
 pub use envelope::{Envelope, Malformed};

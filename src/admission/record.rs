@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::budget::Budget;
 use super::envelope::Envelope;
 use super::review::{cannot, enveloped, opaque, parsed};
+use crate::case::request::{Gap, Operation, Release, Request, Subject};
 use crate::helm::Owner;
 use crate::helm::record::{self, Driver, Record};
 use crate::manifest::{self, Reading, Unsifted};
 use crate::object::paths;
-use crate::request::{Gap, Operation, Release, Request, Subject};
 use crate::yaml;
 
 /// Most gaps that are reported: a refusal has room for a few, and each costs a look into the facts.

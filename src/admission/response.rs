@@ -6,10 +6,10 @@ use json_patch::Patch;
 use serde::Serialize;
 
 use super::envelope::Envelope;
-use crate::finding::{Finding, Outcome};
-use crate::mutation::FIELD;
+use crate::admission::mutation::FIELD;
+use crate::case::finding::{Finding, Outcome};
+use crate::case::verdict::{Decision, Verdict};
 use crate::render::message;
-use crate::verdict::{Decision, Verdict};
 
 /// Most causes, for machines: a release of hundreds of objects must not fill the audit log.
 const MOST_CAUSES: usize = 32;

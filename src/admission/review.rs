@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use super::budget::Budget;
 use super::envelope::Envelope;
 use super::record;
-use crate::applier::is_paused;
-use crate::mutation::{FIELD, Unpatched};
+use crate::admission::mutation::{FIELD, Unpatched};
+use crate::case::request::{Change, Door, Gap, Operation, Release, Request, Subject};
+use crate::flux::applier::is_paused;
 use crate::object::{self, Kind, Object};
-use crate::request::{Change, Door, Gap, Operation, Release, Request, Subject};
 use crate::yaml::{Paths, json, shape};
 
 /// The fields of a review besides its envelope, as the kind's table names them.

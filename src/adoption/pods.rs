@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::{Edit, Part};
-use crate::engine::Engine;
-use crate::facts::Facts;
+use crate::case::facts::Facts;
+use crate::flux::engine::Engine;
 use crate::object::{Body, Key, Marks, Object, Selector, Workload};
 
 /// The objects that select pods once the release is applied.

@@ -7,12 +7,12 @@
 use std::fmt::Write;
 
 use super::judge;
-use crate::facts::Facts;
+use crate::case::facts::Facts;
+use crate::case::policy::Policy;
+use crate::case::request::{Door, Operation, Release, Request, Subject, Writer};
 use crate::helm::Owner;
 use crate::manifest::{self, Reading};
 use crate::object::Object;
-use crate::policy::Policy;
-use crate::request::{Door, Operation, Release, Request, Subject, Writer};
 use crate::walks::walked;
 
 /// A live Flux with marks of many owners, and an override on one of its objects.

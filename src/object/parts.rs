@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::read::Head;
-use crate::owners::is_kept;
+use crate::adoption::owners::is_kept;
 use crate::yaml::{json as read_json, shape};
 
 impl Head {

@@ -10,10 +10,12 @@ use serde_json::{Map, Value};
 use super::lenient::Lenient;
 use super::selector::{self, Selector};
 use super::{Binding, Body, Flaw, Grantee, Marks, Object, Role, Service, Start, Workload};
-use crate::applier::{ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec};
+use crate::adoption::owners::is_kept;
 use crate::crd::{Conversion, Definition, Version};
+use crate::flux::applier::{
+    ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec,
+};
 use crate::helm::release::HelmRelease;
-use crate::owners::is_kept;
 
 /// Most bytes of an object's annotations: `TotalAnnotationSizeLimitB` of apimachinery.
 const MOST_ANNOTATIONS: usize = 256 * 1024;

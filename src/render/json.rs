@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::pretty;
-use crate::finding::{Finding, Subject};
+use crate::case::finding::{Finding, Subject};
+use crate::case::verdict::Verdict;
 use crate::object::Source;
-use crate::verdict::Verdict;
 
 #[derive(Serialize)]
 struct Report<'a> {

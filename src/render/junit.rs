@@ -7,8 +7,8 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::printable;
-use crate::finding::{Finding, Outcome};
-use crate::verdict::Verdict;
+use crate::case::finding::{Finding, Outcome};
+use crate::case::verdict::Verdict;
 
 type Xml = Writer<Vec<u8>>;
 

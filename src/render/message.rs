@@ -1,6 +1,6 @@
 //! Text of bounded length for people who see a single message in a terminal.
 
-use crate::finding::{Finding, more};
+use crate::case::finding::{Finding, more};
 
 /// Longest text of a refusal that kubectl and helm-controller's conditions show completely.
 pub const LONGEST_MESSAGE: usize = 1_000;

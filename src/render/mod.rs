@@ -1,6 +1,6 @@
 //! Renders a verdict for people and programs. Every format has the same findings.
 //!
-//! Text orders findings by the [`Moment`](crate::rule::Moment) of the breakage, earliest first.
+//! Text orders findings by the [`Moment`](crate::case::rule::Moment) of the breakage, earliest first.
 //! JSON, SARIF and JUnit stay sorted by rule, object and path.
 
 mod json;
@@ -10,7 +10,7 @@ pub mod page;
 mod sarif;
 mod text;
 
-use crate::verdict::Verdict;
+use crate::case::verdict::Verdict;
 
 /// The output format of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The page of a rule, for docs and terminal.
 
-use crate::rule::Rule;
+use crate::case::rule::Rule;
 
 /// The table's entry of a rule, as Markdown that also reads well as plain text.
 #[must_use]

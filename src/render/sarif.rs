@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::pretty;
-use crate::finding::{Finding, Level, Override, url};
-use crate::rule::Rule;
+use crate::case::finding::{Finding, Level, Override, url};
+use crate::case::rule::Rule;
+use crate::case::verdict::{Abstained, Verdict};
 use crate::rules::RULES;
-use crate::verdict::{Abstained, Verdict};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 

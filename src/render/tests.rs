@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::*;
-use crate::finding::{Finding, Level, Override};
+use crate::case::finding::{Finding, Level, Override};
+use crate::case::rule::Need;
+use crate::case::verdict::Abstained;
 use crate::object::{Object, Source};
-use crate::rule::Need;
-use crate::verdict::Abstained;
 
 fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
     let object = Object {

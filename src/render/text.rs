@@ -1,8 +1,8 @@
 //! Text for people: earliest breakage first, objects of a problem together, the sum at the end.
 
 use super::printable;
-use crate::finding::{Finding, Level, Outcome, more};
-use crate::verdict::{Decision, Verdict};
+use crate::case::finding::{Finding, Level, Outcome, more};
+use crate::case::verdict::{Decision, Verdict};
 
 pub(super) fn render(verdict: &Verdict, colour: bool) -> String {
     let mut lines = Vec::new();

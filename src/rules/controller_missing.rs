@@ -4,12 +4,12 @@
 //! reconcile. A controller that another release or tool runs is not missing. A running Flux may
 //! lack one on purpose. For a FluxInstance only a controller that it applied can go missing.
 
-use crate::applier::is_paused;
-use crate::engine::CORE;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::flux::applier::is_paused;
+use crate::flux::engine::CORE;
 use crate::object::Object;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -3,9 +3,9 @@
 //! All three are immutable once the CRD is established. The apiserver refuses the change half-way
 //! through an apply.
 
-use crate::finding::{Finding, Level};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.

@@ -10,11 +10,11 @@ use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use self::conversion::Services;
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Rule};
 use crate::crd::{Definition, Version};
-use crate::finding::{Finding, Level};
 use crate::object::{Flaw, Object};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

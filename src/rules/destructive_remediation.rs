@@ -7,13 +7,13 @@
 //! A chart may hide that it contains Flux, but its release record shows it. The rule then checks
 //! the HelmRelease behind the record, for the operation that begins.
 
-use crate::engine::Part;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Release};
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::target_flux;
+use crate::flux::engine::Part;
 use crate::helm::release::{Action, Hazard, HelmRelease};
 use crate::object::Object;
-use crate::request::{Door, Release};
-use crate::rule::{Case, Found, Moment, Need, Rule};
-use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

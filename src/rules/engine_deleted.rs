@@ -6,14 +6,14 @@
 //! the engine along when they are deleted: its HelmRelease unless suspended, its FluxInstance
 //! unless paused, and its pruning Kustomization unless suspended.
 
-use crate::applier::{FluxInstance, Kustomization, is_paused};
-use crate::engine::{Engine, Part};
-use crate::finding::{Finding, Level};
+use crate::adoption::owners::{RECONCILE, holders};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Operation};
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::flux::applier::{FluxInstance, Kustomization, is_paused};
+use crate::flux::engine::{Engine, Part};
 use crate::helm::release::HelmRelease;
 use crate::object::{ALLOW, Body, Object, REASON, UNTIL};
-use crate::owners::{RECONCILE, holders};
-use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -14,12 +14,12 @@ mod definition;
 
 use std::cmp::Ordering;
 
-use crate::engine;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Operation};
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::flux::engine;
 use crate::flux::{self, Flux};
 use crate::object::{Body, Object, Service, Start, Workload};
-use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::flux_crds_unserved;
 
 /// See the module's documentation.

@@ -11,12 +11,12 @@
 //! deleted or fails. Helm's uninstall skips hooks that are stored in the manifest, and so do tools
 //! that go by the annotation.
 
-use crate::engine::{Part, is_labelled};
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Operation};
+use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::flux::engine::{Part, is_labelled};
 use crate::helm::HOOK;
 use crate::object::{Object, PART_OF};
-use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

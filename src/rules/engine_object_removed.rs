@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::Part;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::flux::engine::Part;
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{Key, Object};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -3,11 +3,11 @@
 //! Helm's uninstall reads the annotation from the stored manifest. Without the annotation there,
 //! every remediation and every `helm uninstall` deletes the object.
 
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Rule};
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{List, Object};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

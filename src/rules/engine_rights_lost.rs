@@ -8,11 +8,11 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::{CONTROLLERS, CORE, Part};
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::flux::engine::{CONTROLLERS, CORE, Part};
 use crate::object::{Account, Binding, Body, Object, Role};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -4,10 +4,10 @@
 //! Kustomizations are ignored.
 
 use super::engine_deleted::applies;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Operation};
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
 use crate::object::Object;
-use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

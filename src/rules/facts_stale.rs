@@ -8,14 +8,14 @@
 //! not be seen. Only an administrator writes CRDs, so no tenant can cause this. Other unread
 //! objects refuse no release: the rules that compare with them abstain.
 
-use crate::applier::is_paused;
-use crate::engine::Part;
-use crate::facts::Heard;
-use crate::finding::{Finding, Level};
+use crate::case::facts::Heard;
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Operation};
+use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::target_flux;
+use crate::flux::applier::is_paused;
+use crate::flux::engine::Part;
 use crate::object::Object;
-use crate::request::{Door, Operation};
-use crate::rule::{Case, Found, Moment, Rule};
-use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

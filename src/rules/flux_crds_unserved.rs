@@ -10,15 +10,15 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crate::engine::{CORE, is_flux_group};
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::target_flux;
+use crate::crd::kube_version::compare;
 use crate::flux::Flux;
-use crate::kube_version::compare;
+use crate::flux::engine::{CORE, is_flux_group};
 use crate::object::Key;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::flux_downgraded::known;
-use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

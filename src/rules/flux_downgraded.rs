@@ -6,14 +6,14 @@
 
 use semver::Version;
 
-use crate::catalogue::{Catalogue, Release};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::target_flux;
 use crate::crd::{Definition, dropped};
-use crate::finding::{Finding, Level};
 use crate::flux::Flux;
+use crate::flux::catalogue::{Catalogue, Release};
 use crate::object::{Key, Object};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
-use crate::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

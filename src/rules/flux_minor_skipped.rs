@@ -3,10 +3,10 @@
 //! Flux supports upgrades from minor to minor. CRDs may drop versions that the skipped release
 //! would have migrated.
 
-use crate::finding::{Finding, Level};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
-use crate::target_flux;
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::target_flux;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

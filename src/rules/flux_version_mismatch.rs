@@ -6,11 +6,11 @@
 
 use std::cmp::Ordering;
 
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::target_flux::{self, TargetFlux};
 use crate::flux::Flux;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
-use crate::target_flux::{self, TargetFlux};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

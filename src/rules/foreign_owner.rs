@@ -2,12 +2,12 @@
 //!
 //! Two owners undo each other's work. The first owner that is removed takes the object along.
 
-use crate::finding::{Finding, Level};
+use crate::adoption::owners::{Holder, holder};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
 use crate::helm::Owner;
 use crate::object::Object;
-use crate::owners::{Holder, holder};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -2,10 +2,10 @@
 //!
 //! Selector, roleRef and clusterIP: the apiserver refuses the object half-way through the apply.
 
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
 use crate::object::{Body, Object};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

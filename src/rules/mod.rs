@@ -30,9 +30,9 @@ pub mod storage_version_regressed;
 pub mod stored_version_dropped;
 pub mod stored_versions_pruned;
 
+use crate::case::rule::{Case, Need, Rule};
 use crate::crd::Definition;
 use crate::object::Object;
-use crate::rule::{Case, Need, Rule};
 
 /// Every rule, ordered by id.
 pub static RULES: [&Rule; 26] = [

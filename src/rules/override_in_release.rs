@@ -6,11 +6,11 @@
 //!
 //! On a CRD of a stranger the rule only warns: that override excuses the one CRD alone.
 
-use crate::engine::Engine;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::flux::engine::Engine;
 use crate::object::{ALLOW, Object};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -4,11 +4,11 @@
 //! helm-controller uninstalls the old release first. A suspended HelmRelease does the same when
 //! resumed. Its earlier identity is no longer visible then, so the change itself is refused.
 
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
 use crate::helm::release::HelmRelease;
 use crate::object::Object;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -3,13 +3,13 @@
 //! An unread document is not judged. About the engine the rule refuses it. About a stranger it only
 //! warns: Helm and the apiserver refuse bad manifests themselves.
 
-use crate::engine::MEMBERS;
-use crate::finding::{Finding, Level};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::{Door, Gap};
+use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::flux::engine::MEMBERS;
 use crate::helm::Owner;
 use crate::helm::record;
 use crate::object::Object;
-use crate::request::{Door, Gap};
-use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

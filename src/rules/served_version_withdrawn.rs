@@ -7,11 +7,11 @@
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
 use crate::crd::Definition;
-use crate::finding::{Finding, Level};
 use crate::object::Object;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.

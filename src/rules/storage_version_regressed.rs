@@ -3,10 +3,10 @@
 //! The apiserver accepts the change, stores new objects in the older version and drops newer
 //! fields. `storedVersions` gains a version that blocks the next upgrade.
 
-use crate::finding::{Finding, Level};
-use crate::kube_version::compare;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::crd::kube_version::compare;
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.

@@ -5,13 +5,13 @@
 //! as stored even if a wrong prune removed it from `storedVersions`. The apiserver then accepts a
 //! CRD without that version, and every object becomes unreadable.
 
-use crate::catalogue::{Catalogue, Release};
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::crd::kube_version::compare;
+use crate::crd::migration::{list, move_storage, rewrite_and_prune};
 use crate::crd::{Definition, Version, dropped};
-use crate::finding::{Finding, Level};
-use crate::kube_version::compare;
-use crate::migration::{list, move_storage, rewrite_and_prune};
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Need, Rule};
+use crate::flux::catalogue::{Catalogue, Release};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.

@@ -6,12 +6,12 @@
 //! version may be taken off *after* its objects were rewritten, which the rule cannot see. Every
 //! storage migration ends this way, so the missing version alone only warns.
 
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::{Case, Found, Moment, Rule};
 use crate::crd::Definition;
-use crate::finding::{Finding, Level};
-use crate::migration::{move_storage, rewrite};
+use crate::crd::migration::{move_storage, rewrite};
 use crate::object::Object;
-use crate::request::Door;
-use crate::rule::{Case, Found, Moment, Rule};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {

@@ -10,13 +10,13 @@
 use std::path::{Path, PathBuf};
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::{Facts, Heard};
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::{Facts, Heard};
+use fluxkeep::case::finding::Outcome;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::Owner;
 use fluxkeep::helm::record::Driver;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
-use fluxkeep::policy::Policy;
 use fluxkeep::yaml::values;
 use fluxkeep_cluster::BUILT_IN;
 use jiff::{SignedDuration, Timestamp};
@@ -134,7 +134,7 @@ impl Fixture {
 
     /// The release as an unsent manifest; `None` for a change.
     #[must_use]
-    pub fn release(&self) -> Option<fluxkeep::request::Release> {
+    pub fn release(&self) -> Option<fluxkeep::case::request::Release> {
         let Named {
             name, namespace, ..
         } = self.asked.release.as_ref()?;
@@ -143,7 +143,7 @@ impl Fixture {
             namespace: namespace.clone(),
         };
         let objects = objects(&self.manifest, Some(namespace));
-        Some(fluxkeep::request::Release {
+        Some(fluxkeep::case::request::Release {
             owner: Some(owner),
             revision: None,
             stored_in: None,

@@ -6,8 +6,8 @@
 
 #![allow(clippy::indexing_slicing)]
 
-use fluxkeep::catalogue::{Catalogue, Controller, Offer, Release};
 use fluxkeep::crd::Version;
+use fluxkeep::flux::catalogue::{Catalogue, Controller, Offer, Release};
 use serde_json::{Value, json};
 
 /// The namespace of Flux in every test.

@@ -11,9 +11,9 @@ pub mod nasty;
 pub mod updates;
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::record::{Driver, write};
-use fluxkeep::policy::Policy;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@
     missing_docs
 )]
 
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::Review;
 use fluxkeep_tests::fixture::objects;

@@ -11,10 +11,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fluxkeep::admission::{Answer, Outcome, answer};
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Finding;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Finding;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::record::{Driver, MOST_DECOMPRESSED, write};
-use fluxkeep::policy::Policy;
 use fluxkeep_tests::{Review, UID, definition, now, record, redefined, secret, stored};
 use serde_json::{Value, json};
 

@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use fluxkeep::admission::{Answer, Budget, Outcome, answer_unread, answer_within};
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::verdict::Decision;
 use fluxkeep::helm::record::Driver;
-use fluxkeep::policy::Policy;
-use fluxkeep::verdict::Decision;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{Review, now, packed, redefined};

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use fluxkeep::admission::answer;
-use fluxkeep::catalogue::Catalogue;
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep_cluster::{Snapshot, Source};
 use fluxkeep_tests::{Review, now, owned, record, stored};
 use serde_json::json;

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fluxkeep::engine::Engine;
-use fluxkeep::finding::Level;
+use fluxkeep::case::finding::Level;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
 use fluxkeep_webhook::registration::{GATES, Gate, Known, Profile, Scope, mutation};
@@ -73,7 +73,10 @@ fn the_rules_page_is_the_table() {
 #[test]
 fn the_metrics_page_is_what_the_server_registers() {
     let snapshot = Snapshot::built_in().expect("the built-in snapshot");
-    let state = State::new(Arc::new(snapshot), fluxkeep::policy::Policy::default());
+    let state = State::new(
+        Arc::new(snapshot),
+        fluxkeep::case::policy::Policy::default(),
+    );
     let metrics = Metrics::default();
     metrics.expires("leaf", std::time::SystemTime::now());
     metrics.differs(

@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use fluxkeep::admission::answer;
-use fluxkeep::catalogue::Catalogue;
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Outcome;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::policy_file;
+use fluxkeep::case::rule::Need;
+use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::helm::record::Driver;
 use fluxkeep::object::{Body, Object};
-use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
-use fluxkeep::rule::Need;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::flux::{Flux, Names};

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::RULES;
 use fluxkeep_cli::client::{Client as Browser, Http};
 use fluxkeep_cluster::{Live, Source, connect, rbac};

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::Answer;
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Outcome;
 use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
 use fluxkeep_tests::Review;
 use fluxkeep_tests::fixture::objects;

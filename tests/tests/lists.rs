@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Outcome;
 use fluxkeep::manifest::{Reading, read, sift};
 use fluxkeep::yaml::Budget;
 use fluxkeep_tests::{record, stored};

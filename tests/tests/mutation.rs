@@ -5,9 +5,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fluxkeep::admission::{Answer, Outcome, amend, answer};
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::post_renderer::stanza;
-use fluxkeep::policy::Policy;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{Review, UID, definition, now, redefined};

@@ -6,11 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::{Finding, Level};
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::{Finding, Level};
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::Subject;
 use fluxkeep::helm::record::Driver;
-use fluxkeep::policy::Policy;
-use fluxkeep::request::Subject;
 use fluxkeep_tests::{now, packed, secret, stored};
 use serde::Deserialize;
 use serde_json::json;

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
-use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::policy_file;
 use fluxkeep_tests::{Review, definition, now, redefined};
 use serde_json::{Value, json};
 

@@ -2,12 +2,12 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
 
-use fluxkeep::facts::{Facts, Heard};
-use fluxkeep::finding::Outcome;
+use fluxkeep::adoption::owners::holder;
+use fluxkeep::case::facts::{Facts, Heard};
+use fluxkeep::case::finding::Outcome;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::judge::judge;
-use fluxkeep::owners::holder;
-use fluxkeep::policy::Policy;
-use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{now, record, stored};
 use jiff::SignedDuration;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::Answer;
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Outcome;
 use fluxkeep::yaml::values;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
@@ -167,7 +167,7 @@ proptest! {
             let asked = fluxkeep::admission::answer(
                 &ordered(&review, &order),
                 &facts,
-                &fluxkeep::policy::Policy::default(),
+                &fluxkeep::case::policy::Policy::default(),
                 fluxkeep_tests::now(),
             );
             let answer = review.answer(&facts);

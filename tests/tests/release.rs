@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::answer;
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Outcome;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::policy_file;
+use fluxkeep::case::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::helm::record::{Driver, write};
 use fluxkeep::judge::judge;
-use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
-use fluxkeep::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{Review, now, owned, packed, record, secret, stored};

@@ -13,12 +13,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fluxkeep::finding::{Finding, Outcome};
+use fluxkeep::case::finding::{Finding, Outcome};
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::{Door, Operation, Request, Subject, Writer};
+use fluxkeep::case::rule::Rule;
 use fluxkeep::judge::judge;
-use fluxkeep::policy::Policy;
 use fluxkeep::render::message::{LONGEST_MESSAGE, LONGEST_WARNING};
-use fluxkeep::request::{Door, Operation, Request, Subject, Writer};
-use fluxkeep::rule::Rule;
 use fluxkeep::rules::RULES;
 use fluxkeep_tests::fixture::{Fixture, objects, root, shown};
 use fluxkeep_tests::{now, record, stored};
@@ -245,7 +245,7 @@ fn definitions(count: usize, version: &str) -> String {
 
 #[test]
 fn sixty_refused_objects_fit_into_one_message_that_counts_the_rest() {
-    let facts = fluxkeep::facts::Facts::of(objects(&definitions(60, "v1"), None));
+    let facts = fluxkeep::case::facts::Facts::of(objects(&definitions(60, "v1"), None));
     let answer = stored(record(&definitions(60, "v2"), &[])).answer(&facts);
     assert_eq!(answer.verdict.with(Outcome::Refused).count(), 60);
     let (message, _) = told(&answer.body);
@@ -302,7 +302,7 @@ fn three_definitions_that_drop_versions_are_named_in_one_message_with_the_first_
         ("helmreleases.helm.toolkit.fluxcd.io", "v2beta1"),
         ("ocirepositories.source.toolkit.fluxcd.io", "v1beta2"),
     ]);
-    let facts = fluxkeep::facts::Facts::of(objects(&live, None));
+    let facts = fluxkeep::case::facts::Facts::of(objects(&live, None));
     let (message, _) = told(&stored(record(&new, &[])).answer(&facts).body);
     let lines: Vec<_> = message.lines().collect();
     let [first, command, others, more] = lines[..] else {
@@ -361,7 +361,7 @@ fn a_command_that_has_no_room_is_left_out_whole() {
         "versions: [",
         "versions: [{name: v2, served: true, storage: false, schema: {}}, ",
     );
-    let facts = fluxkeep::facts::Facts::of(objects(&both, None));
+    let facts = fluxkeep::case::facts::Facts::of(objects(&both, None));
     let new = live.replace("name: v1", "name: v2").replace("[v1]", "[]");
     let (message, _) = told(&stored(record(&new, &[])).answer(&facts).body);
     assert!(message.chars().count() <= LONGEST_MESSAGE, "{message}");
@@ -378,7 +378,7 @@ fn a_hundred_warnings_of_one_rule_become_one_line_that_counts_the_rest() {
         .collect();
     let (message, warnings) = told(
         &stored(record(&manifest.concat(), &[]))
-            .answer(&fluxkeep::facts::Facts::default())
+            .answer(&fluxkeep::case::facts::Facts::default())
             .body,
     );
     assert_eq!((message.as_str(), warnings.len()), ("", 1));

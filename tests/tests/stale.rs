@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Level;
-use fluxkeep::policy::Policy;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Level;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::facts_stale;
 use fluxkeep_cluster::{Snapshot, Source};
 use fluxkeep_tests::fixture::heard;

@@ -3,8 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
-use fluxkeep::catalogue::{Catalogue, Release};
 use fluxkeep::crd::{Definition, dropped};
+use fluxkeep::flux::catalogue::{Catalogue, Release};
 
 const MATRIX: &str = include_str!("../data/storage-matrix.tsv");
 
@@ -85,7 +85,9 @@ impl Held {
 }
 
 fn offered(crd: &str, release: &Release) -> Option<Definition> {
-    release.crd(crd).map(fluxkeep::catalogue::Offer::definition)
+    release
+        .crd(crd)
+        .map(fluxkeep::flux::catalogue::Offer::definition)
 }
 
 /// The definition in a cluster that reached `from` in one of the matrix's two ways.

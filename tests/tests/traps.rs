@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::Outcome;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::Outcome;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::record::Driver;
-use fluxkeep::policy::Policy;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{Review, definition, now, packed, record, redefined, stored};

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::Answer;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
 use fluxkeep::object::{Body, Key, Object};
 use fluxkeep_cluster::{Snapshot, Source};
 use fluxkeep_tests::{definition, owned, record, stored};
@@ -173,7 +173,7 @@ fn a_helm_release_that_could_not_be_read_concerns_its_own_release_alone() {
 #[test]
 fn a_controller_that_could_not_be_read_is_not_missing() {
     let mut facts = facts();
-    let engine = fluxkeep::engine::Engine::default();
+    let engine = fluxkeep::flux::engine::Engine::default();
     let deployment = facts
         .objects()
         .find(|object| object.kind == "Deployment" && object.name == "helm-controller")

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::admission::{Answer, answer};
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::{Finding, Level, Outcome};
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::{Finding, Level, Outcome};
+use fluxkeep::case::policy::{Policy, Standing};
+use fluxkeep::case::request::Door;
 use fluxkeep::helm::record::Driver;
-use fluxkeep::policy::{Policy, Standing};
-use fluxkeep::request::Door;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{Review, UID, definition, now, packed, redefined, secret, stored};

@@ -229,8 +229,8 @@ fn values_of_a_release_may_be_as_deep_as_they_like_at_its_door() {
     let body = String::from_utf8(review.bytes()).unwrap();
     let body = body.replacen("\"values\":{", &format!("\"values\":{{\"deep\":{deep},"), 1);
     assert!(body.contains(&deep));
-    let policy = fluxkeep::policy::Policy::default();
-    let facts = fluxkeep::facts::Facts::default();
+    let policy = fluxkeep::case::policy::Policy::default();
+    let facts = fluxkeep::case::facts::Facts::default();
     let answer =
         fluxkeep::admission::answer(body.as_bytes(), &facts, &policy, fluxkeep_tests::now());
     assert!(answer.request.unwrap().gaps.is_empty());

@@ -11,7 +11,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
 use fluxkeep::admission::{Answer, Budget, Envelope, refuse_unread};
-use fluxkeep::request::{Door as ReviewDoor, Operation};
+use fluxkeep::case::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -255,9 +255,9 @@ mod tests {
     #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
     use super::*;
     use crate::settings::Limits;
-    use fluxkeep::facts::Facts;
+    use fluxkeep::case::facts::Facts;
+    use fluxkeep::case::policy::Policy;
     use fluxkeep::helm::record;
-    use fluxkeep::policy::Policy;
     use http_body_util::BodyExt;
     use std::future::ready;
     use std::pin::pin;

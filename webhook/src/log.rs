@@ -1,9 +1,9 @@
 //! Log lines about reviews: rules, names and reasons, but no content of objects.
 
+use fluxkeep::admission::mutation::FIELD;
 use fluxkeep::admission::{Answer, Envelope, Outcome};
-use fluxkeep::finding::Finding;
-use fluxkeep::mutation::FIELD;
-use fluxkeep::request::Door;
+use fluxkeep::case::finding::Finding;
+use fluxkeep::case::request::Door;
 
 use crate::metrics::NO_DOOR;
 
@@ -48,9 +48,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use fluxkeep::admission::amend;
-    use fluxkeep::facts::Facts;
+    use fluxkeep::case::facts::Facts;
+    use fluxkeep::case::policy::Policy;
     use fluxkeep::object::Object;
-    use fluxkeep::policy::Policy;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 

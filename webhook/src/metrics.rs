@@ -5,10 +5,10 @@ mod followed;
 use std::time::{Duration, SystemTime};
 
 use fluxkeep::admission::{Answer, Outcome};
-use fluxkeep::finding::Level;
-use fluxkeep::overrides;
-use fluxkeep::request::Door;
-use fluxkeep::rule::Rule;
+use fluxkeep::case::finding::Level;
+use fluxkeep::case::overrides;
+use fluxkeep::case::request::Door;
+use fluxkeep::case::rule::Rule;
 use fluxkeep::rules::RULES;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

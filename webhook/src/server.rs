@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_certs::{Authority, Clients, Current, Files, Terms, Verifier};
 use fluxkeep_cluster::Source;
 use tokio::net::TcpListener;

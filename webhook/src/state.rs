@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use fluxkeep::admission::{Answer, Budget, amend_within, answer_unread, answer_within};
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_cluster::Source;
 use jiff::Timestamp;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_certs::{Authority, Clients, Current, Error, Files, Identity, Terms};
 use fluxkeep_cluster::policy;
 
@@ -139,7 +139,7 @@ impl Upkeep {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use fluxkeep::finding::Level;
+    use fluxkeep::case::finding::Level;
     use fluxkeep::rules::engine_deleted;
     use fluxkeep_cluster::Snapshot;
     use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The version of this build.
 
-use fluxkeep::catalogue::Catalogue;
+use fluxkeep::flux::catalogue::Catalogue;
 
 /// The package's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -34,7 +34,7 @@ fn failure(output: &Output) -> String {
 fn the_version_names_the_commit_and_the_newest_flux() {
     let output = program(&["--version"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let newest = &fluxkeep::catalogue::Catalogue::built_in()
+    let newest = &fluxkeep::flux::catalogue::Catalogue::built_in()
         .newest()
         .unwrap()
         .version;

@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use fluxkeep::engine::MEMBERS;
+use fluxkeep::adoption::owners::{Custom, Holder, RECONCILE, Rest};
+use fluxkeep::flux::engine::MEMBERS;
 use fluxkeep::manifest::read_as;
 use fluxkeep::object::{Head, Key, Object};
-use fluxkeep::owners::{Custom, Holder, RECONCILE, Rest};
 use fluxkeep_cluster::reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};

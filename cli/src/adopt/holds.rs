@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use fluxkeep::adoption::let_go;
+use fluxkeep::adoption::owners::{Holder, holders};
 use fluxkeep::helm::Owner;
 use fluxkeep::object::Object;
-use fluxkeep::owners::{Holder, holders};
 
 /// An owner's hold on the objects with its marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

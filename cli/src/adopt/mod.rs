@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::builder::FalseyValueParser;
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::adoption::owners::Custom;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::{Key, Object};
-use fluxkeep::owners::Custom;
 use fluxkeep_cluster::collections::served;
 use fluxkeep_cluster::documents;
 use fluxkeep_cluster::gather::gather;

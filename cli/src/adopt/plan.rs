@@ -1,8 +1,8 @@
 //! Plans adoption's writes on each live object; pure.
 
 use fluxkeep::adoption::{Adopter, Standing};
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::Owner;
 use fluxkeep::object::{Key, Object};
 
@@ -89,8 +89,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::holds::Hold;
     use super::*;
+    use fluxkeep::adoption::owners::holders;
     use fluxkeep::manifest::{Reading, read};
-    use fluxkeep::owners::holders;
 
     const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: source-controller\n  namespace: flux-system\n";
     const KUSTOMIZED: &str = "  labels: {kustomize.toolkit.fluxcd.io/name: apps, kustomize.toolkit.fluxcd.io/namespace: team}\n";

@@ -1,7 +1,7 @@
 //! The stories: reviews in order, their expected answers, and the course without fluxkeep.
 
 use anyhow::Context;
-use fluxkeep::catalogue::{Catalogue, Release};
+use fluxkeep::flux::catalogue::{Catalogue, Release};
 use serde_json::{Value, json};
 
 use super::review::{Ask, helm_release, record};

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use anyhow::Context;
-use fluxkeep::catalogue::Release;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::catalogue::Release;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::yaml;
 use fluxkeep_cluster::{BUILT_IN, Source};

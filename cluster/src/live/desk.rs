@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
 use fluxkeep::object::Key;
 use tokio::sync::watch;
 use tokio::time::Instant;

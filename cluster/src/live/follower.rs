@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use futures_util::TryStreamExt;
 use kube::Client;
 use kube::api::{WatchEvent, WatchParams};

@@ -27,8 +27,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::{Facts, Heard};
+use fluxkeep::case::facts::{Facts, Heard};
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::RULES;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;

@@ -1,7 +1,7 @@
 //! Facts from a healthy cluster.
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
 use fluxkeep_cluster::{Live, Source};

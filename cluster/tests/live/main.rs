@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use apiserver::{Apiserver, DEFINITIONS, DEPLOYMENTS, NAMESPACES};
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep_cluster::{Live, Source};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Problem;
+use crate::case::rule::Case;
 use crate::crd::{ClientConfig, Conversion, Definition, ServiceReference};
 use crate::object::{Key, Object};
-use crate::rule::Case;
 
 /// The defect for which the apiserver refuses `spec.conversion`.
 pub(super) fn refused(definition: &Definition) -> Option<Problem> {

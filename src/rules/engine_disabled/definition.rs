@@ -1,11 +1,11 @@
 //! A CRD of Flux that its controllers can no longer read through the apiserver.
 
+use crate::case::finding::{Finding, Level};
+use crate::case::request::Door;
+use crate::case::rule::Case;
 use crate::crd::{Definition, Version};
-use crate::engine::{self, Part};
-use crate::finding::{Finding, Level};
+use crate::flux::engine::{self, Part};
 use crate::object::Object;
-use crate::request::Door;
-use crate::rule::Case;
 
 /// The findings for every CRD of Flux that is written over a live one.
 pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {

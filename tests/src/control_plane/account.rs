@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::rbac::{cluster_rules, engine_rules};
 use fluxkeep_webhook::events;

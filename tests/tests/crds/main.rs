@@ -14,8 +14,8 @@ mod changes;
 
 use std::path::{Path, PathBuf};
 
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::{Finding, Outcome};
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::{Finding, Outcome};
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, eventually};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::{record, stored};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fluxkeep::catalogue::Catalogue;
+use fluxkeep::flux::catalogue::Catalogue;
 use serde_json::{Value, json};
 
 /// The distinct definitions of each CRD, by name.

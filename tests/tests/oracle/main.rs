@@ -16,7 +16,7 @@ mod histories;
 
 use std::path::Path;
 
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
 use fluxkeep::rules::stored_version_dropped;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane};
 use fluxkeep_tests::redefined;

@@ -1,9 +1,9 @@
 //! Names that strangers choose stand in the registration's conditions.
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{Reading, read};
-use fluxkeep::policy::Policy;
 use fluxkeep_tests::control_plane::{ControlPlane, Webhook, eventually};
 use fluxkeep_tests::now;
 use fluxkeep_webhook::registration::{Address, Known, Registration};

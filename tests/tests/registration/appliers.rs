@@ -1,6 +1,6 @@
 //! Requests about FluxInstances and Kustomizations: sent, refused by the twin, or unseen.
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_tests::Review;
 use fluxkeep_tests::apiserver::namespace;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The webhook that each review is sent to, if any.
 
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::release::HelmRelease;
-use fluxkeep::policy::Policy;
 use fluxkeep_tests::apiserver::Apiserver;
 use fluxkeep_tests::updates::updates;
 use fluxkeep_tests::{Review, definition, record, redefined, stored};

@@ -1,6 +1,6 @@
 //! The right to grant an override, by user, manager and object.
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_tests::Review;
 use fluxkeep_tests::apiserver::namespace;
 use serde_json::{Value, json};

@@ -18,11 +18,11 @@ mod twin;
 use std::collections::BTreeSet;
 
 use fluxkeep::admission::Outcome;
-use fluxkeep::facts::Facts;
-use fluxkeep::policy::Policy;
-use fluxkeep::request::Door;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::Door;
+use fluxkeep::case::verdict::Decision;
 use fluxkeep::rules::RULES;
-use fluxkeep::verdict::Decision;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::apiserver::Apiserver;
 use fluxkeep_tests::fixture::{Fixture, objects, root};

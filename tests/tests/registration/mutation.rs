@@ -1,7 +1,7 @@
 //! The HelmReleases that are sent to the mutation.
 
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::post_renderer::stanza;
-use fluxkeep::policy::Policy;
 use fluxkeep_tests::Review;
 use fluxkeep_webhook::registration::Known;
 use serde_json::{Value, json};

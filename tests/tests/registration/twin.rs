@@ -1,11 +1,11 @@
 //! The agreement of the judge, the webhook and the twin.
 
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::{Level, Outcome};
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::{Level, Outcome};
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::Door;
+use fluxkeep::case::verdict::Decision;
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
-use fluxkeep::policy::Policy;
-use fluxkeep::request::Door;
-use fluxkeep::verdict::Decision;
 use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::apiserver::namespace;
 use fluxkeep_tests::deletes::{Deletion, deletions};

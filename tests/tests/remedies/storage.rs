@@ -287,8 +287,8 @@ async fn where_no_version_is_on_both_sides_the_new_one_is_added_first() {
 /// Flux's own CRDs: the catalogue names a release in between that has the promised versions.
 #[test]
 fn the_release_between_stores_what_stays_and_offers_what_is_stored() {
-    use fluxkeep::catalogue::Catalogue;
     use fluxkeep::crd::Definition;
+    use fluxkeep::flux::catalogue::Catalogue;
     let releases = Catalogue::built_in().releases();
     let newest = releases.last().unwrap();
     let mut named = 0;
@@ -296,7 +296,7 @@ fn the_release_between_stores_what_stays_and_offers_what_is_stored() {
         for crd in &release.crds {
             let Some(new) = newest
                 .crd(&crd.name)
-                .map(fluxkeep::catalogue::Offer::definition)
+                .map(fluxkeep::flux::catalogue::Offer::definition)
             else {
                 continue;
             };
@@ -340,7 +340,9 @@ fn remedy(
             "status": {"storedVersions": definition.stored}})
     };
     let review = fluxkeep_tests::redefined(object(live), object(new));
-    let verdict = review.answer(&fluxkeep::facts::Facts::default()).verdict;
+    let verdict = review
+        .answer(&fluxkeep::case::facts::Facts::default())
+        .verdict;
     let mut findings = verdict.findings.into_iter();
     let found = findings.find(|finding| finding.rule == "stored-version-dropped");
     found.map(|finding| finding.remedy)
@@ -368,7 +370,9 @@ async fn a_storage_version_is_taken_off_the_list_once_another_is_stored() {
         user: "jane",
         ..fluxkeep_tests::redefined(is, new)
     };
-    let verdict = review.answer(&fluxkeep::facts::Facts::default()).verdict;
+    let verdict = review
+        .answer(&fluxkeep::case::facts::Facts::default())
+        .verdict;
     let [warned] = verdict.findings.as_slice() else {
         panic!("{verdict:?}");
     };

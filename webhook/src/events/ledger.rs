@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxkeep::finding::Subject;
+use fluxkeep::case::finding::Subject;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};

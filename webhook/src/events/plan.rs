@@ -1,10 +1,10 @@
 //! Derives from an answer the notes to write and their objects.
 
 use fluxkeep::admission::Answer;
-use fluxkeep::facts::Facts;
-use fluxkeep::finding::{Finding, Outcome as Became, Subject, more};
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::finding::{Finding, Outcome as Became, Subject, more};
+use fluxkeep::case::request::{Change, Operation, Subject as About};
 use fluxkeep::render::message::refusal;
-use fluxkeep::request::{Change, Operation, Subject as About};
 
 /// Limit of the new Events API; kubectl shows the message in one line.
 const LONGEST: usize = 1_024;
@@ -94,9 +94,9 @@ fn told(about: Subject, reason: &'static str, message: String) -> Told {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use fluxkeep::case::policy::Policy;
     use fluxkeep::manifest::{self, Reading};
     use fluxkeep::object::Object;
-    use fluxkeep::policy::Policy;
     use serde_json::{Value, json};
 
     const CONTROLLER: &str = "source-controller";

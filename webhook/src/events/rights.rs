@@ -1,6 +1,6 @@
 //! The RBAC rights for writing Events.
 
-use fluxkeep::engine::MEMBERS;
+use fluxkeep::flux::engine::MEMBERS;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::registration::rule;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxkeep::admission::{Answer, Outcome};
-use fluxkeep::finding::Subject;
-use fluxkeep::verdict::Decision;
+use fluxkeep::case::finding::Subject;
+use fluxkeep::case::verdict::Decision;
 use fluxkeep_cluster::reason;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Patch, PatchParams};
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::registration::Phase;
     use fluxkeep::admission::Budget;
-    use fluxkeep::policy::Policy;
+    use fluxkeep::case::policy::Policy;
     use fluxkeep_cluster::Snapshot;
     use http::{Request, Response};
     use kube::client::Body;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fluxkeep::facts::Facts;
-use fluxkeep::policy::Policy;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Source;
 use fluxkeep_cluster::collections::{Collection, needed};

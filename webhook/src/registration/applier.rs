@@ -1,7 +1,7 @@
 //! FluxInstances and Kustomizations, which install Flux without Helm, as CEL conditions.
 
-use fluxkeep::engine::GROUPS;
-use fluxkeep::owners::RECONCILE;
+use fluxkeep::adoption::owners::RECONCILE;
+use fluxkeep::flux::engine::GROUPS;
 use fluxkeep::rules::engine_deleted;
 
 use super::cel::{NEW, OLD, all, any, is_annotated, is_named, is_resource, not, optional, text};

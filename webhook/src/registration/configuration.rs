@@ -1,6 +1,6 @@
 //! The webhook configuration of each admission phase.
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };

@@ -3,7 +3,7 @@
 //! Restarts, limits, arguments and autoscalers are not sent. Only changes that may be refused fail
 //! closed. Upgrades are none of these, so they continue while the server is down.
 
-use fluxkeep::engine::{CONTROLLERS, CORE, Engine};
+use fluxkeep::flux::engine::{CONTROLLERS, CORE, Engine};
 use fluxkeep::rules::engine_disabled::SERVICES;
 
 use super::cel::{NEW, OLD, all, any, is_named, is_resource, not, optional};

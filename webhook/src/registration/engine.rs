@@ -1,6 +1,6 @@
 //! The marks of the engine, as CEL conditions.
 
-use fluxkeep::engine::{AGGREGATED, Engine, GROUPS, Known, MEMBERS, Member, OPTIONAL, Part};
+use fluxkeep::flux::engine::{AGGREGATED, Engine, GROUPS, Known, MEMBERS, Member, OPTIONAL, Part};
 use fluxkeep::helm::HOOK;
 use fluxkeep::object::PART_OF;
 

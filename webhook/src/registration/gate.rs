@@ -1,8 +1,8 @@
 //! The table of gates: the requests that reach each door, and the share of them that fails closed.
 
-use fluxkeep::engine::Engine;
-use fluxkeep::request::Door;
-use fluxkeep::rule::Rule;
+use fluxkeep::case::request::Door;
+use fluxkeep::case::rule::Rule;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::{
     RULES, engine_deleted, engine_disabled, engine_label_removed, engine_rights_lost,
     engine_source_deleted,

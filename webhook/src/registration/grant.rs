@@ -3,9 +3,9 @@
 //! An override opens the guard, so the right to write its annotation is the right to delete Flux.
 //! Without the policy, everyone whose charts Helm applies has that right.
 
-use fluxkeep::finding::{Level, more};
+use fluxkeep::case::finding::{Level, more};
+use fluxkeep::case::policy::Policy;
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
-use fluxkeep::policy::Policy;
 use fluxkeep::rules::override_in_release::RULE;
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,

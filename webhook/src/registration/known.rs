@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::record::NAME as RECORD;
 use fluxkeep::helm::{Owner, is_namespace_name, is_release_name};
 use fluxkeep::object::{ALLOW, Object, UNTIL};

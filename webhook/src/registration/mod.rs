@@ -43,7 +43,7 @@ pub use webhook::Scope;
 
 use std::collections::BTreeMap;
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// The name of both webhook configurations and of their field manager.

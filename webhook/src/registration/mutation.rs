@@ -1,7 +1,7 @@
 //! The only webhook that changes an object; registered if the policy asks for it.
 
+use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::post_renderer::{EVERY_KIND, patch};
-use fluxkeep::policy::Policy;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 

@@ -1,6 +1,6 @@
 //! The RBAC rights for keeping the registration.
 
-use fluxkeep::policy::Policy;
+use fluxkeep::case::policy::Policy;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use super::manifest::kinds;

@@ -1,6 +1,6 @@
 //! Losses of rights of the engine's controllers, as CEL conditions.
 
-use fluxkeep::engine::Engine;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::engine_rights_lost::CORE_GROUPS;
 
 use super::cel::{NEW, OLD, all, any, is_resource_in, list, not};

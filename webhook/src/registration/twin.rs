@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use fluxkeep::engine::Engine;
-use fluxkeep::finding::Level;
+use fluxkeep::case::finding::Level;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::rule::Rule;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
-use fluxkeep::policy::Policy;
-use fluxkeep::rule::Rule;
 use fluxkeep::rules::{engine_deleted, engine_label_removed};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,

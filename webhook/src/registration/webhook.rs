@@ -1,7 +1,7 @@
 //! Turns gates into webhooks.
 
-use fluxkeep::finding::Level;
-use fluxkeep::policy::Policy;
+use fluxkeep::case::finding::Level;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::review_unreadable;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{

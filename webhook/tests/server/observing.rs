@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use fluxkeep::engine::Engine;
-use fluxkeep::facts::Facts;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::flux::engine::Engine;
 use fluxkeep_cluster::Source;
 use fluxkeep_webhook::Settings;
 use hyper::StatusCode;

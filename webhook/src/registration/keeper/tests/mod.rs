@@ -6,9 +6,9 @@ mod apiserver;
 
 use std::collections::BTreeMap;
 
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::policy_file;
 use fluxkeep::manifest::{Reading, read};
-use fluxkeep::policy::Policy;
-use fluxkeep::policy_file;
 use fluxkeep_cluster::Snapshot;
 use serde_json::json;
 use tokio::spawn;

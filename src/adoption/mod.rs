@@ -4,6 +4,7 @@
 //! the live object. Both must be in the manifest before Helm sees it. The plan guesses nothing:
 //! keys that neither the facts nor the caller name stay as they are.
 
+pub mod owners;
 mod pods;
 
 pub use pods::Selecting;
@@ -13,11 +14,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::engine::Engine;
-use crate::facts::Facts;
+use crate::adoption::owners::{Holder, Mark, Tool, foreign_marks};
+use crate::case::facts::Facts;
+use crate::flux::engine::Engine;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 use crate::object::{Body, Marks, Object};
-use crate::owners::{Holder, Mark, Tool, foreign_marks};
 use crate::rules::foreign_owner::stranger;
 
 /// The knowledge available while a manifest is rendered.

@@ -4,9 +4,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::engine::{CORE, is_controller, is_flux_group};
+use crate::adoption::owners::RECONCILE;
+use crate::flux::engine::{CORE, is_controller, is_flux_group};
 use crate::object::Object;
-use crate::owners::RECONCILE;
 
 /// A FluxInstance (`fluxcd.controlplane.io`), from which flux-operator installs Flux.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

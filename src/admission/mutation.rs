@@ -8,12 +8,12 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchError, PatchOperation};
 use serde_json::{Value, json};
 
-use crate::finding::Finding;
+use crate::case::finding::Finding;
+use crate::case::overrides::Overrides;
+use crate::case::rule::Case;
+use crate::case::target_flux;
 use crate::helm::post_renderer::stanza;
-use crate::overrides::Overrides;
-use crate::rule::Case;
 use crate::rules::engine_object_unkept;
-use crate::target_flux;
 
 /// Annotation that names the field which fluxkeep added to a HelmRelease on admission.
 pub const ADDED: &str = "fluxkeep.io/added";

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use crate::catalogue::Catalogue;
-use crate::engine::Engine;
-use crate::finding::Level;
-use crate::policy::{LONGEST, Policy, Standing};
+use crate::case::finding::Level;
+use crate::case::policy::{LONGEST, Policy, Standing};
+use crate::flux::catalogue::Catalogue;
+use crate::flux::engine::Engine;
 use crate::rules;
 use crate::yaml;
 

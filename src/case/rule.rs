@@ -5,14 +5,14 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::engine::{Engine, Part};
-use crate::facts::Facts;
-use crate::finding::{Finding, Level};
+use crate::case::facts::Facts;
+use crate::case::finding::{Finding, Level};
+use crate::case::policy::Policy;
+use crate::case::request::{Change, Door, Release, Request, Subject};
 use crate::flux::Flux;
+use crate::flux::engine::{Engine, Part};
 use crate::helm::{Owner, release};
 use crate::object::{Key, Object};
-use crate::policy::Policy;
-use crate::request::{Change, Door, Release, Request, Subject};
 use crate::walks::counted;
 
 /// A rule's findings, or the fact that the rule lacks.

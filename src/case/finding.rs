@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::case::rule::Moment;
 use crate::object::{Key, Object, Source};
-use crate::rule::Moment;
 use crate::rules;
 
 /// The page of the rules, if the build names one. Without it, findings have no link: an address

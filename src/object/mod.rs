@@ -20,8 +20,8 @@ pub use selector::{Selector, Term};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::applier::{FluxInstance, Kustomization};
 use crate::crd::Definition;
+use crate::flux::applier::{FluxInstance, Kustomization};
 use crate::helm::release::HelmRelease;
 use crate::helm::{HOOK, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 

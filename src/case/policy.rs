@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::Engine;
-use crate::finding::Level;
+use crate::case::finding::Level;
+use crate::flux::engine::Engine;
 
 /// Longest time until an override ends: an override serves a piece of work, not for good.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);

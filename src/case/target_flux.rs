@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 use semver::Version;
 
-use crate::catalogue::{Catalogue, Release};
-use crate::engine::{self, Engine};
-use crate::facts::Facts;
+use crate::case::facts::Facts;
+use crate::case::rule::{Case, Found, Need};
+use crate::flux::catalogue::{Catalogue, Release};
+use crate::flux::engine::{self, Engine};
 use crate::flux::{self, Flux};
 use crate::helm::range::{self, Range};
 use crate::helm::release::HelmRelease;
 use crate::object::Object;
-use crate::rule::{Case, Found, Need};
 
 /// Annotation that names the Flux version of a HelmRelease's chart.
 pub const FLUX_VERSION: &str = "fluxkeep.io/flux-version";

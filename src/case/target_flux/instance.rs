@@ -1,11 +1,11 @@
 //! The Flux that a FluxInstance requests: a version, or a range, which is the recommended form.
 
 use super::TargetFlux;
-use crate::applier::is_paused;
+use crate::case::rule::{Case, Need};
 use crate::flux::Flux;
+use crate::flux::applier::is_paused;
 use crate::helm::range::{self, Range};
 use crate::object::Object;
-use crate::rule::{Case, Need};
 
 const PATH: &str = "/spec/distribution/version";
 

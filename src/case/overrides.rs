@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::engine::Engine;
-use crate::facts::Facts;
-use crate::finding::{Finding, Override, Subject};
+use crate::case::facts::Facts;
+use crate::case::finding::{Finding, Override, Subject};
+use crate::case::policy::{LONGEST, Policy, Standing};
+use crate::case::request::{Door, Operation};
+use crate::case::rule::Case;
+use crate::flux::engine::Engine;
 use crate::helm::MANAGED_BY;
 use crate::object::{ALLOW, Key, Object, REASON, UNTIL};
-use crate::policy::{LONGEST, Policy, Standing};
-use crate::request::{Door, Operation};
-use crate::rule::Case;
 use crate::rules::{RULES, engine_deleted};
 
 /// The override, or the reason why it does not count.

@@ -1,7 +1,7 @@
 //! The judge's answer.
 
-use crate::finding::{Finding, Level, Outcome};
-use crate::rule::Need;
+use crate::case::finding::{Finding, Level, Outcome};
+use crate::case::rule::Need;
 
 /// The decision about the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{self, Engine, Part};
 use crate::flux::Flux;
+use crate::flux::engine::{self, Engine, Part};
 use crate::helm::Owner;
 use crate::object::{Body, Key, Object, Start};
 use crate::walks::counted;

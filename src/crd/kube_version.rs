@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 /// Compares two API version names. The version that Kubernetes prefers is the greater.
 ///
 /// ```
-/// use fluxkeep::kube_version::compare;
+/// use fluxkeep::crd::kube_version::compare;
 /// assert!(compare("v1beta2", "v1").is_lt());
 /// ```
 #[must_use]

@@ -243,7 +243,7 @@ fn offer(name: &str, words: &[String]) -> Option<Offer> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::engine::{CORE, is_controller, is_flux_group};
+    use crate::flux::engine::{CORE, is_controller, is_flux_group};
 
     fn releases() -> Vec<Release> {
         Catalogue::read(DATA).unwrap().releases

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::catalogue::Catalogue;
+use crate::flux::catalogue::Catalogue;
 use crate::object::{Object, PART_OF};
 
 /// Controllers that every Flux needs.

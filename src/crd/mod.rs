@@ -1,5 +1,8 @@
 //! CustomResourceDefinitions for questions of storage: versions and storedVersions, no schemas.
 
+pub mod kube_version;
+pub mod migration;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 

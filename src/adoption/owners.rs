@@ -6,8 +6,8 @@
 use std::fmt;
 
 use crate::adoption::Part;
-use crate::engine::Engine;
-use crate::facts::Facts;
+use crate::case::facts::Facts;
+use crate::flux::engine::Engine;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE};
 use crate::object::{Key, Object};
 

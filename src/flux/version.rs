@@ -6,8 +6,8 @@ use std::fmt;
 
 use semver::{BuildMetadata, Prerelease, Version};
 
-use crate::catalogue::{Catalogue, Release};
-use crate::engine;
+use crate::flux::catalogue::{Catalogue, Release};
+use crate::flux::engine;
 use crate::helm::range;
 use crate::object::{Body, Object};
 
@@ -49,7 +49,7 @@ impl Flux {
     /// The Flux of a catalogue release.
     #[must_use]
     pub fn of_release(release: &Release) -> Self {
-        let one = |controller: &crate::catalogue::Controller| {
+        let one = |controller: &crate::flux::catalogue::Controller| {
             (controller.name.clone(), controller.version.clone())
         };
         let controllers = release.controllers.iter().map(one).collect();
