@@ -1,4 +1,4 @@
-//! A cluster that asks replicas for admission, and replicas with only the README's rights.
+//! A cluster that asks replicas for admission, and replicas with only the rights that the guide names.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-/// The README's rights: one Secret, two configurations.
+/// The rights in docs/operate.md: one Secret, two configurations.
 fn rights() -> Vec<Value> {
     let may = |group: &str, resources: &[&str], name: Option<&str>, verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs, "resourceNames": name.as_slice()});
     let configurations = [
