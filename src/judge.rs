@@ -7,7 +7,7 @@ use crate::case::finding::{Finding, Level};
 use crate::case::overrides::Overrides;
 use crate::case::policy::Policy;
 use crate::case::request::Request;
-use crate::case::rule::{Case, Found, Need, Rule};
+use crate::case::rule::{Case, Need, Rule, RuleResult};
 use crate::case::verdict::{Abstained, Verdict};
 use crate::rules::RULES;
 
@@ -46,7 +46,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     verdict
 }
 
-fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: Found) {
+fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: RuleResult) {
     match found {
         Ok(findings) => {
             verdict

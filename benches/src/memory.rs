@@ -1,7 +1,7 @@
 //! Measures the memory that a server uses above the memory of an idle server.
 
 use bytes::Bytes;
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_cluster::{FactSource, Snapshot};
 use serde_json::{Value, json};
 use tokio::runtime;
 

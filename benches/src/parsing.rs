@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use fluxkeep::admission::{Outcome, answer};
+use fluxkeep::admission::{ReviewOutcome, answer};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::manifest::{self, Reading};
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::control_plane::program;
 use fluxkeep_tests::now;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -149,7 +149,7 @@ fn read_by_go(manifest: &str) -> anyhow::Result<Duration> {
 fn answered(body: &[u8], facts: &Facts) -> anyhow::Result<usize> {
     let answer = answer(body, facts, &Policy::default(), now());
     anyhow::ensure!(
-        matches!(answer.outcome, Outcome::Judged(_)),
+        matches!(answer.outcome, ReviewOutcome::Judged(_)),
         "a review that is judged, not {:?}",
         answer.outcome
     );

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fluxkeep::case::policy::Policy;
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, eventually};
-use fluxkeep_webhook::registration::{Address, Known, Registration};
+use fluxkeep_webhook::registration::{Address, KnownReleases, Registration};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -113,7 +113,7 @@ fn registration(server: &Server, who: &str) -> Vec<Value> {
         authority,
         releases: Vec::new(),
     }
-    .manifests(&Policy::default(), &Known::default());
+    .manifests(&Policy::default(), &KnownReleases::default());
     manifests
         .into_iter()
         .map(|manifest| narrowed(manifest.body, who))

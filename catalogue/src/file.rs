@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use fluxkeep::crd::Version;
-use fluxkeep::flux::catalogue::{Offer, Release};
+use fluxkeep::flux::catalogue::{FluxRelease, Offer};
 
 /// The text of a catalogue of these releases, oldest first.
-pub(crate) fn write(releases: &[Release]) -> String {
+pub(crate) fn write(releases: &[FluxRelease]) -> String {
     let mut before = BTreeMap::new();
     let mut entries = Vec::new();
     for release in releases {
@@ -52,7 +52,7 @@ fn word(version: &Version) -> String {
     format!("{}{unserved}{mark}", version.name)
 }
 
-fn entry(release: &Release, crds: &BTreeMap<&str, Vec<String>>) -> String {
+fn entry(release: &FluxRelease, crds: &BTreeMap<&str, Vec<String>>) -> String {
     let charts: Vec<_> = release.charts.iter().map(ToString::to_string).collect();
     let controllers: Vec<_> = release
         .controllers

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use fluxkeep::flux::catalogue::{Catalogue, Controller, Offer, Release};
+use fluxkeep::flux::catalogue::{Catalogue, Controller, FluxRelease, Offer};
 use module::Module;
 use semver::Version;
 
@@ -89,7 +89,7 @@ fn run(path: &PathBuf) -> anyhow::Result<()> {
 }
 
 /// The parts of a release that the proxy serves.
-fn build(version: &Version, newest: &Release) -> anyhow::Result<Built> {
+fn build(version: &Version, newest: &FluxRelease) -> anyhow::Result<Built> {
     let mut built = Built::default();
     let flux2 = match module::download("flux2", version)? {
         Module::Served(folder) => folder,
@@ -111,7 +111,7 @@ fn controller(
     built: &mut Built,
     name: &str,
     version: &Version,
-    newest: &Release,
+    newest: &FluxRelease,
 ) -> anyhow::Result<()> {
     if let Module::Served(folder) = module::download(name, version)? {
         if name == "helm-controller" {
@@ -139,7 +139,7 @@ fn controller(
 }
 
 /// The plural of a kind: from the newest release, or else by English rules.
-fn plural(newest: &Release, group: &str, kind: &str) -> String {
+fn plural(newest: &FluxRelease, group: &str, kind: &str) -> String {
     let named = |crd: &&Offer| crd.kind == kind && crd.name.ends_with(&format!(".{group}"));
     if let Some((plural, _)) = newest
         .crds
@@ -157,7 +157,7 @@ fn plural(newest: &Release, group: &str, kind: &str) -> String {
 }
 
 /// The differences between a release of the catalogue and its modules.
-fn compare(known: &Release, built: &Built) -> Vec<String> {
+fn compare(known: &FluxRelease, built: &Built) -> Vec<String> {
     let mut differences = Vec::new();
     if built.controllers.is_empty() {
         return differences;
@@ -210,13 +210,13 @@ fn told(version: &Version, built: &Built, differences: Vec<String>) -> Vec<Strin
 }
 
 /// A release that the catalogue lacks. `None` unless the modules tell all of it.
-fn added(version: &Version, built: Built) -> Option<Release> {
+fn added(version: &Version, built: Built) -> Option<FluxRelease> {
     match built.helm {
         Some(helm) if built.lacking.is_empty() => {
             say(&format!(
                 "Flux {version}: new; write the chart versions that carry it by hand"
             ));
-            Some(Release {
+            Some(FluxRelease {
                 version: version.clone(),
                 helm,
                 charts: Vec::new(),

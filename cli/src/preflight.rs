@@ -10,7 +10,7 @@ use fluxkeep::case::verdict::{Decision, Verdict};
 use fluxkeep::helm::{Owner, name};
 use fluxkeep::judge::judge;
 use fluxkeep::render::{Format, render};
-use fluxkeep_cluster::{Snapshot, Source, documents, policy};
+use fluxkeep_cluster::{FactSource, Snapshot, documents, policy};
 use jiff::Timestamp;
 
 use crate::{Found, Output};

@@ -5,7 +5,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use fluxkeep::adoption::Part;
+use fluxkeep::adoption::MetadataField;
 use fluxkeep_cli::adopt::cluster::{Cluster, Done};
 use fluxkeep_cli::adopt::stamp::{Change, Stamp, Way};
 use http::{Method, Request, Response};
@@ -84,8 +84,8 @@ fn stamp(uid: &str) -> Stamp {
         name: "a".to_owned(),
         uid: uid.to_owned(),
         changes: vec![
-            change(Part::Labels, "tie", Some("a"), None),
-            change(Part::Annotations, "keep", None, Some("keep")),
+            change(MetadataField::Labels, "tie", Some("a"), None),
+            change(MetadataField::Annotations, "keep", None, Some("keep")),
         ],
     }
 }

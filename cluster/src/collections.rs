@@ -3,7 +3,7 @@
 
 use fluxkeep::case::rule::{Need, Rule};
 use fluxkeep::crd::Definition;
-use fluxkeep::flux::engine::{Engine, Known, MEMBERS, Member};
+use fluxkeep::flux::engine::{Engine, EngineKind, IdentifiedBy, MEMBERS};
 use fluxkeep::object::{Head, Key, Object};
 
 /// The objects of a resource, and the need of rules that they serve. Secrets are never read.
@@ -18,14 +18,14 @@ pub struct Collection {
     /// The plural, for example `deployments`.
     pub resource: &'static str,
     /// The objects of the resource that are read.
-    pub scope: Scope,
+    pub scope: ObjectScope,
     /// The need of rules that these objects serve.
     pub serves: Need,
 }
 
 /// The objects of a resource that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum ObjectScope {
     /// All objects of a cluster-scoped resource.
     Cluster,
     /// The engine's Namespaces, each by its name.
@@ -42,7 +42,7 @@ const HELM_RELEASES: Collection = Collection {
     version: None,
     kind: "HelmRelease",
     resource: "helmreleases",
-    scope: Scope::Everywhere,
+    scope: ObjectScope::Everywhere,
     serves: Need::ChartFlux,
 };
 
@@ -52,7 +52,7 @@ const FLUX_INSTANCES: Collection = Collection {
     version: None,
     kind: "FluxInstance",
     resource: "fluxinstances",
-    scope: Scope::Everywhere,
+    scope: ObjectScope::Everywhere,
     serves: Need::FluxInstance,
 };
 
@@ -62,7 +62,7 @@ const KUSTOMIZATIONS: Collection = Collection {
     version: None,
     kind: "Kustomization",
     resource: "kustomizations",
-    scope: Scope::Engine,
+    scope: ObjectScope::Engine,
     serves: Need::Kustomizations,
 };
 
@@ -81,14 +81,14 @@ pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {
 
 impl Collection {
     /// The collection of an engine kind. All CRDs are read, since the storage of each is guarded.
-    fn of(member: &Member) -> Self {
+    fn of(member: &EngineKind) -> Self {
         let (scope, serves) = match member.known {
-            Known::Group => (Scope::Cluster, Need::Definitions),
-            Known::Home => (Scope::Home, Need::RunningFlux),
-            Known::Inside(_) => (Scope::Engine, Need::RunningFlux),
-            Known::ClusterWide(_) => (Scope::Cluster, Need::RunningFlux),
+            IdentifiedBy::Group => (ObjectScope::Cluster, Need::Definitions),
+            IdentifiedBy::Home => (ObjectScope::Home, Need::RunningFlux),
+            IdentifiedBy::Inside(_) => (ObjectScope::Engine, Need::RunningFlux),
+            IdentifiedBy::ClusterWide(_) => (ObjectScope::Cluster, Need::RunningFlux),
         };
-        let Member {
+        let EngineKind {
             group,
             kind,
             resource,
@@ -112,8 +112,8 @@ impl Collection {
     /// The namespaces to read; a single empty name for a collection that is read whole.
     pub(crate) fn namespaces(&self, engine: &Engine) -> Vec<String> {
         match self.scope {
-            Scope::Cluster | Scope::Everywhere => vec![String::new()],
-            Scope::Home | Scope::Engine => engine.namespaces.clone(),
+            ObjectScope::Cluster | ObjectScope::Everywhere => vec![String::new()],
+            ObjectScope::Home | ObjectScope::Engine => engine.namespaces.clone(),
         }
     }
 
@@ -126,7 +126,7 @@ impl Collection {
         } else {
             "/apis"
         };
-        let inside = if self.scope == Scope::Engine {
+        let inside = if self.scope == ObjectScope::Engine {
             format!("/namespaces/{namespace}")
         } else {
             String::new()
@@ -162,7 +162,8 @@ pub(crate) struct Place {
 impl Place {
     /// The field selector, if the objects are selected by name.
     pub(crate) fn fields(&self) -> Option<String> {
-        (self.collection.scope == Scope::Home).then(|| format!("metadata.name={}", self.namespace))
+        (self.collection.scope == ObjectScope::Home)
+            .then(|| format!("metadata.name={}", self.namespace))
     }
 
     /// The `apiVersion` and `kind` of the collection's objects.
@@ -179,9 +180,9 @@ impl Place {
             group, kind, scope, ..
         } = self.collection;
         let inside = match scope {
-            Scope::Cluster | Scope::Everywhere => true,
-            Scope::Home => key.name == self.namespace,
-            Scope::Engine => key.namespace.as_ref() == Some(&self.namespace),
+            ObjectScope::Cluster | ObjectScope::Everywhere => true,
+            ObjectScope::Home => key.name == self.namespace,
+            ObjectScope::Engine => key.namespace.as_ref() == Some(&self.namespace),
         };
         key.group == group && key.kind == kind && inside
     }

@@ -15,7 +15,7 @@ use crate::pages::list;
 /// A snapshot failed: a list was refused, or the apiserver was unreachable.
 #[derive(Debug, thiserror::Error)]
 #[error("listing {resource}: {reason}{hint}")]
-pub struct Error {
+pub struct GatherError {
     /// For example `customresourcedefinitions`.
     pub resource: &'static str,
     /// The apiserver's message, or the root cause of the failed connection.
@@ -45,7 +45,7 @@ impl Gathered {
 ///
 /// # Errors
 /// If a list is refused or the apiserver unreachable; nothing is left out silently.
-pub async fn gather(client: &Client, engine: &Engine) -> Result<Gathered, Error> {
+pub async fn gather(client: &Client, engine: &Engine) -> Result<Gathered, GatherError> {
     let mut gathered = Gathered::default();
     for collection in needed(&RULES) {
         let Some(version) = version(collection, &gathered.items) else {
@@ -80,13 +80,13 @@ fn version(collection: Collection, items: &[Value]) -> Option<String> {
 
 /// A collection's objects, reduced to the parts that a snapshot keeps. The apiserver drops a list's
 /// version after some minutes; the list then starts again, once.
-async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Gathered, Error> {
+async fn collect(client: &Client, engine: &Engine, place: &Place) -> Result<Gathered, GatherError> {
     let read = match whole(client, engine, place).await {
         Err(failure) if failure.is_gone() => whole(client, engine, place).await,
         read => read,
     };
     let resource = place.collection.resource;
-    read.map_err(|failure| Error {
+    read.map_err(|failure| GatherError {
         resource,
         reason: failure.reason(),
         hint: failure.hint(),

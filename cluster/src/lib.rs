@@ -30,7 +30,7 @@ use fluxkeep::flux::engine::Engine;
 pub type Changes = BTreeMap<(&'static str, &'static str), u64>;
 
 /// A source of facts.
-pub trait Source: Send + Sync + std::fmt::Debug {
+pub trait FactSource: Send + Sync + std::fmt::Debug {
     /// The current facts. Cheap to call: a review asks once and keeps its view.
     fn facts(&self) -> Arc<Facts>;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fluxkeep::case::rule::Rule;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
-use crate::collections::{Collection, Scope, needed};
+use crate::collections::{Collection, ObjectScope, needed};
 
 /// The verbs on each collection. `get` is absent, since nothing is read by name.
 const VERBS: [&str; 2] = ["list", "watch"];
@@ -13,13 +13,13 @@ const VERBS: [&str; 2] = ["list", "watch"];
 /// The rules of a ClusterRole, for collections that are not limited to the engine's namespaces.
 #[must_use]
 pub fn cluster_rules(rules: &[&Rule]) -> Vec<PolicyRule> {
-    policy(needed(rules).filter(|collection| collection.scope != Scope::Engine))
+    policy(needed(rules).filter(|collection| collection.scope != ObjectScope::Engine))
 }
 
 /// The rules of a Role in each of the engine's namespaces.
 #[must_use]
 pub fn engine_rules(rules: &[&Rule]) -> Vec<PolicyRule> {
-    policy(needed(rules).filter(|collection| collection.scope == Scope::Engine))
+    policy(needed(rules).filter(|collection| collection.scope == ObjectScope::Engine))
 }
 
 /// One rule per API group.

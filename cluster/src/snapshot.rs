@@ -10,7 +10,7 @@ use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
 use fluxkeep::yaml::Unread;
 
-use crate::Source;
+use crate::FactSource;
 
 /// The incident's cluster: Flux 2.4.0 as `install.yaml` leaves it.
 pub const BUILT_IN: &str = include_str!("built_in.yaml");
@@ -105,7 +105,7 @@ impl Snapshot {
     }
 }
 
-impl Source for Snapshot {
+impl FactSource for Snapshot {
     fn facts(&self) -> Arc<Facts> {
         self.facts.clone()
     }

@@ -8,7 +8,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
-use fluxkeep_cluster::{Snapshot, Source, connect};
+use fluxkeep_cluster::{FactSource, Snapshot, connect};
 
 /// Loads the facts of a snapshot: a file or a folder.
 ///

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use fluxkeep::helm::post_renderer::{keeps, stanza};
-use fluxkeep::manifest::{self, Found, Reading};
+use fluxkeep::manifest::{self, ManifestObject, Reading};
 use fluxkeep::object::Body;
 use fluxkeep::yaml::Paths;
 use fluxkeep::yaml::edit::{edit, splice};
 use serde_json::{Value, json};
 
-use crate::{Done, note, print};
+use crate::{RunOutcome, note, print};
 
 /// The flags of `fluxkeep-postrenderer hook`.
 #[derive(Debug, clap::Args)]
@@ -31,11 +31,11 @@ pub struct Args {
 ///
 /// # Errors
 /// When the file cannot be read, edited or written, or the HelmRelease is missing or not unique.
-pub fn run(args: &Args) -> anyhow::Result<Done> {
+pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
     let Some(path) = &args.file else {
         let text = hooked("spec:\n", None)?;
         print(&text).context("writing the stanza to stdout")?;
-        return Ok(Done::Well);
+        return Ok(RunOutcome::Well);
     };
     let context = || format!("adding the post-renderer to {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
@@ -57,13 +57,13 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
             found.object
         ));
     }
-    Ok(Done::Well)
+    Ok(RunOutcome::Well)
 }
 
 /// Returns the only HelmRelease in a text, or the only one with that name.
-fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<Found<'a>> {
+fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<ManifestObject<'a>> {
     let found = manifest::find(text, Reading::default())?;
-    let is_meant = |found: &Found<'_>| {
+    let is_meant = |found: &ManifestObject<'_>| {
         matches!(found.object.body, Body::HelmRelease(_))
             && name.is_none_or(|name| name == found.object.name)
     };
@@ -84,7 +84,7 @@ fn missing(name: Option<&str>) -> String {
 }
 
 /// Returns a text with the stanza added to the found HelmRelease, or to the first document.
-fn hooked(text: &str, found: Option<&Found<'_>>) -> anyhow::Result<String> {
+fn hooked(text: &str, found: Option<&ManifestObject<'_>>) -> anyhow::Result<String> {
     let (document, item) = match found {
         Some(found) => (Some(found.document), found.item),
         None => (fluxkeep::yaml::documents(text).next(), None),

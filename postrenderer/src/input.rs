@@ -6,7 +6,7 @@ use fluxkeep::helm::record::MOST_DECOMPRESSED;
 
 /// The reason why the input is not a manifest.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum InputError {
     /// Stdin cannot be read.
     #[error("reading the manifest from stdin: {0}")]
     Stdin(#[from] std::io::Error),
@@ -29,12 +29,12 @@ pub enum Unfit {
 ///
 /// # Errors
 /// When the input cannot be read, is too long, or is not UTF-8.
-pub fn read(input: impl Read) -> Result<String, Unfit> {
+pub fn read(input: impl Read) -> Result<String, InputError> {
     let mut bytes = Vec::new();
     let longest = MOST_DECOMPRESSED as u64;
     input.take(longest + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MOST_DECOMPRESSED {
-        return Err(Unfit::TooLong);
+        return Err(InputError::TooLong);
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error
@@ -42,7 +42,7 @@ pub fn read(input: impl Read) -> Result<String, Unfit> {
             .iter()
             .take(error.utf8_error().valid_up_to());
         let line = good.filter(|byte| **byte == b'\n').count() + 1;
-        Unfit::NotText { line }
+        InputError::NotText { line }
     })
 }
 
@@ -72,6 +72,6 @@ mod tests {
     #[test]
     fn what_is_no_text_is_told_by_its_line() {
         let unfit = read(b"kind: A\n---\nkind: \xff\n".as_slice());
-        assert!(matches!(unfit, Err(Unfit::NotText { line: 3 })));
+        assert!(matches!(unfit, Err(InputError::NotText { line: 3 })));
     }
 }

@@ -46,7 +46,7 @@ enum Command {
 
 /// The result of a run without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum RunOutcome {
     /// The run succeeded: exit code 0.
     Well,
     /// The judge refused the manifest: exit code 1.
@@ -63,8 +63,8 @@ impl Cli {
             Some(Command::Plugin(args)) => plugin::run(&args),
         };
         match done {
-            Ok(Done::Well) => ExitCode::SUCCESS,
-            Ok(Done::Refused) => ExitCode::from(1),
+            Ok(RunOutcome::Well) => ExitCode::SUCCESS,
+            Ok(RunOutcome::Refused) => ExitCode::from(1),
             Err(error) => {
                 note(&format!("{error:#}"));
                 ExitCode::from(2)

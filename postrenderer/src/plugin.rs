@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use crate::{Done, note};
+use crate::{RunOutcome, note};
 
 /// The file that Helm reads.
 const MANIFEST: &str = "plugin.yaml";
@@ -24,7 +24,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When the folder contains another plugin, or cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<Done> {
+pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
     let program = std::env::current_exe().context("looking for this program's own file")?;
     lay(&args.folder, &program)
         .with_context(|| format!("writing the plugin into {}", args.folder.display()))?;
@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
          --post-renderer-args=--release-namespace=NAMESPACE",
         args.folder.display()
     ));
-    Ok(Done::Well)
+    Ok(RunOutcome::Well)
 }
 
 fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {

@@ -16,8 +16,8 @@ use fluxkeep::render::{Format, render};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 
-use crate::rewrite::{Rewritten, Unfit, is_comment, rewrite};
-use crate::{Done, facts, input, note, print, refusal, report};
+use crate::rewrite::{RewriteError, Rewritten, is_comment, rewrite};
+use crate::{RunOutcome, facts, input, note, print, refusal, report};
 
 /// The arguments of the post-renderer.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ pub enum How {
 /// # Errors
 /// When a file, the cluster or the manifest cannot be read, or the output cannot be written. With
 /// `--refusal document`, only when the document with the error cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<Done> {
+pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
     let tried = tried(args);
     match tried {
         Err(error) if args.refusal == How::Document => told(&format!("{error:#}")),
@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     }
 }
 
-fn tried(args: &Args) -> anyhow::Result<Done> {
+fn tried(args: &Args) -> anyhow::Result<RunOutcome> {
     let now = Timestamp::now();
     let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
         .map_err(anyhow::Error::msg)?;
@@ -101,11 +101,11 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     };
     let manifest = input::read(stdin().lock())?;
     let rewritten = match rewrite(&manifest, &adopter, &policy, now) {
-        Err(Unfit::Empty) if is_comment(&manifest) => Rewritten {
+        Err(RewriteError::Empty) if is_comment(&manifest) => Rewritten {
             text: manifest.clone(),
             ..Rewritten::default()
         },
-        Err(empty @ Unfit::Empty) => {
+        Err(empty @ RewriteError::Empty) => {
             return refused(args.refusal, &empty.to_string(), &empty.to_string());
         }
         rewritten => rewritten?,
@@ -129,22 +129,22 @@ fn tried(args: &Args) -> anyhow::Result<Done> {
     if !args.quiet {
         note(&report::text(&rewritten, &adopter));
     }
-    Ok(Done::Well)
+    Ok(RunOutcome::Well)
 }
 
 /// Reports a refusal: the whole text on stderr, or one line as a document's name.
-fn refused(how: How, text: &str, line: &str) -> anyhow::Result<Done> {
+fn refused(how: How, text: &str, line: &str) -> anyhow::Result<RunOutcome> {
     if how == How::Document {
         return told(line);
     }
     note(text);
-    Ok(Done::Refused)
+    Ok(RunOutcome::Refused)
 }
 
-fn told(line: &str) -> anyhow::Result<Done> {
+fn told(line: &str) -> anyhow::Result<RunOutcome> {
     note(line);
     print(&refusal::document(line)).context("writing the refusal to stdout")?;
-    Ok(Done::Well)
+    Ok(RunOutcome::Well)
 }
 
 fn known(args: &Args, policy: &Policy) -> anyhow::Result<Option<Arc<Facts>>> {

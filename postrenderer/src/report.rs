@@ -1,12 +1,12 @@
 //! The report: the edits of each object, and the reason for each edit.
 
-use fluxkeep::adoption::{Adopter, Edit, Part, Standing};
+use fluxkeep::adoption::{Adopter, Edit, MetadataField, Ownership};
 use fluxkeep::case::verdict::Verdict;
 use fluxkeep::render::{Format, render};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::rewrite::{Member, Rewritten};
+use crate::rewrite::{Rewritten, RewrittenObject};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -54,8 +54,8 @@ pub fn json(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
 }
 
-fn entry<'a>(member: &'a Member<'_>) -> Entry<'a> {
-    let Member {
+fn entry<'a>(member: &'a RewrittenObject<'_>) -> Entry<'a> {
+    let RewrittenObject {
         object,
         standing,
         edits,
@@ -67,7 +67,7 @@ fn entry<'a>(member: &'a Member<'_>) -> Entry<'a> {
         namespace: object.namespace.as_deref(),
         name: &object.name,
         standing: standing.name(),
-        owner: if let Standing::Foreign(owner) = standing {
+        owner: if let Ownership::Foreign(owner) = standing {
             Some(owner)
         } else {
             None
@@ -113,14 +113,14 @@ pub fn text(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     lines.join("\n")
 }
 
-fn line(member: &Member<'_>) -> String {
-    let Member {
+fn line(member: &RewrittenObject<'_>) -> String {
+    let RewrittenObject {
         object,
         standing,
         edits,
         ..
     } = member;
-    let owner = if let Standing::Foreign(owner) = standing {
+    let owner = if let Ownership::Foreign(owner) = standing {
         format!(" ({owner})")
     } else {
         String::new()
@@ -135,7 +135,7 @@ fn line(member: &Member<'_>) -> String {
 /// Returns one edit as text: its key, and for pod labels also the reason.
 fn short(edit: &Edit) -> String {
     let sign = if edit.value.is_some() { "+" } else { "-" };
-    let pods = if edit.part == Part::PodLabels {
+    let pods = if edit.part == MetadataField::PodLabels {
         format!(" (on its pods, {})", edit.reason)
     } else {
         String::new()

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fluxkeep::adoption::{Adopter, Edit, Selecting, Standing, patch};
+use fluxkeep::adoption::{Adopter, Edit, Ownership, Selecting, patch};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::request::{Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::case::verdict::Verdict;
 use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::judge::judge;
-use fluxkeep::manifest::{Found, Reading, UnreadDocument, find};
+use fluxkeep::manifest::{ManifestObject, Reading, UnreadDocument, find};
 use fluxkeep::object::{Key, Object};
 use fluxkeep::yaml::edit::{Splice, edit, splice};
 use fluxkeep::yaml::{self, Document, Unread};
@@ -22,18 +22,18 @@ pub struct Rewritten<'a> {
     /// The text of the rewritten manifest.
     pub text: String,
     /// The objects, in the order of the manifest.
-    pub members: Vec<Member<'a>>,
+    pub members: Vec<RewrittenObject<'a>>,
     /// The judge's verdict on the rewritten objects.
     pub verdict: Verdict,
 }
 
 /// An object of the manifest and its edits.
 #[derive(Debug)]
-pub struct Member<'a> {
+pub struct RewrittenObject<'a> {
     /// The object with its edits.
     pub object: Object,
     /// The ownership of the live object.
-    pub standing: Standing,
+    pub standing: Ownership,
     /// The edits of labels and annotations.
     pub edits: Vec<Edit>,
     document: Document<'a>,
@@ -47,7 +47,7 @@ pub struct Member<'a> {
 
 /// The reason why a manifest cannot be rewritten.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum RewriteError {
     /// The manifest contains no object.
     #[error(
         "the manifest holds no object; Helm would delete everything that the release had. Look at the chart's values"
@@ -77,7 +77,7 @@ pub enum Unfit {
     },
 }
 
-impl From<UnreadDocument> for Unfit {
+impl From<UnreadDocument> for RewriteError {
     fn from(UnreadDocument { number, unread }: UnreadDocument) -> Self {
         Self::Document { number, unread }
     }
@@ -92,7 +92,7 @@ pub fn rewrite<'a>(
     adopter: &Adopter<'_>,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Rewritten<'a>, Unfit> {
+) -> Result<Rewritten<'a>, RewriteError> {
     let owner = adopter.owner.map(|owner| &owner.namespace);
     let namespace = owner.or(adopter.engine.namespaces.first());
     let reading = Reading {
@@ -101,7 +101,7 @@ pub fn rewrite<'a>(
     };
     let found = find(manifest, reading)?;
     if found.is_empty() {
-        return Err(Unfit::Empty);
+        return Err(RewriteError::Empty);
     }
     apart(&found)?;
     let members = planned(&found, adopter);
@@ -120,7 +120,7 @@ pub fn rewrite<'a>(
 }
 
 /// Returns the request to judge: the release with its edited objects.
-fn request(owner: Option<&Owner>, members: &[Member<'_>]) -> Request {
+fn request(owner: Option<&Owner>, members: &[RewrittenObject<'_>]) -> Request {
     let objects = members.iter().map(|member| member.object.clone());
     let release = Release {
         owner: owner.cloned(),
@@ -146,9 +146,9 @@ pub fn is_comment(manifest: &str) -> bool {
 }
 
 /// Fails if two objects have the same name. Hooks are exempt: Helm runs them one after another.
-fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
+fn apart(found: &[ManifestObject<'_>]) -> Result<(), RewriteError> {
     let mut seen = HashMap::with_capacity(found.len());
-    for Found {
+    for ManifestObject {
         object,
         document,
         number,
@@ -163,7 +163,7 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
         );
         if let Some(first) = seen.insert(identity, *number) {
             let (key, number, line) = (Box::new(object.key()), *number, document.content);
-            return Err(Unfit::Twice {
+            return Err(RewriteError::Twice {
                 key,
                 first,
                 number,
@@ -175,7 +175,7 @@ fn apart(found: &[Found<'_>]) -> Result<(), Unfit> {
 }
 
 /// Returns the edited objects, each with its edits.
-fn planned<'a>(found: &[Found<'a>], adopter: &Adopter<'_>) -> Vec<Member<'a>> {
+fn planned<'a>(found: &[ManifestObject<'a>], adopter: &Adopter<'_>) -> Vec<RewrittenObject<'a>> {
     let selecting = Selecting::after(adopter.facts, found.iter().map(|found| &found.object));
     let lists = kept_lists(found, adopter);
     let mut members = Vec::with_capacity(found.len());
@@ -190,7 +190,7 @@ fn planned<'a>(found: &[Found<'a>], adopter: &Adopter<'_>) -> Vec<Member<'a>> {
         if let (Some(list), true) = (&mut object.list, is_list_kept) {
             list.policy = Some("keep".to_owned());
         }
-        members.push(Member {
+        members.push(RewrittenObject {
             object,
             standing: adopter.standing(&found.object),
             edits,
@@ -205,8 +205,8 @@ fn planned<'a>(found: &[Found<'a>], adopter: &Adopter<'_>) -> Vec<Member<'a>> {
 
 /// Returns the numbers of the `List` documents that lack `keep` but contain an object to keep.
 /// Helm's uninstall reads the annotations of a document, not those of its items.
-fn kept_lists(found: &[Found<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
-    let lacks_keep = |found: &&Found<'_>| {
+fn kept_lists(found: &[ManifestObject<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
+    let lacks_keep = |found: &&ManifestObject<'_>| {
         let list = found.object.list.as_ref();
         list.is_some_and(|list| list.takes_annotations())
             && !found.object.is_kept()
@@ -220,7 +220,7 @@ fn kept_lists(found: &[Found<'_>], adopter: &Adopter<'_>) -> BTreeSet<usize> {
 }
 
 /// Returns the splices of one document, for all its objects together.
-fn spliced(members: &[Member<'_>]) -> Result<Vec<Splice>, Unfit> {
+fn spliced(members: &[RewrittenObject<'_>]) -> Result<Vec<Splice>, RewriteError> {
     let Some(first) = members.first() else {
         return Ok(Vec::new());
     };
@@ -233,14 +233,14 @@ fn spliced(members: &[Member<'_>]) -> Result<Vec<Splice>, Unfit> {
         return Ok(Vec::new());
     }
     let splices = edit(&first.document, &Value::Object(wants));
-    splices.map_err(|unread| Unfit::Document {
+    splices.map_err(|unread| RewriteError::Document {
         number: first.number,
         unread,
     })
 }
 
 /// Returns one patch for a document: that of its only object, or those of a list's items.
-fn combined(members: &[Member<'_>]) -> Map<String, Value> {
+fn combined(members: &[RewrittenObject<'_>]) -> Map<String, Value> {
     let mut items = Map::new();
     for member in members.iter().filter(|member| !member.edits.is_empty()) {
         let patch = patch(&member.edits);

@@ -5,17 +5,17 @@ use crate::manifest::MOST_DOCUMENTS;
 
 /// Bounds of a review. Parts beyond them stay unread, which is a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
+pub struct ReviewBudget {
     /// Bytes of a release record, decompressed.
     pub unpacked: usize,
     /// Documents of a record's manifest and hooks together, and their objects.
     pub documents: usize,
-    /// YAML nodes that are read of them, as [`yaml::Budget`](crate::yaml::Budget) counts. Two
+    /// YAML nodes that are read of them, as [`yaml::NodeBudget`](crate::yaml::NodeBudget) counts. Two
     /// million take about a second.
     pub nodes: usize,
 }
 
-impl Budget {
+impl ReviewBudget {
     /// For a review about the engine: no part of it passes unread.
     pub const ENGINE: Self = Self {
         unpacked: MOST_DECOMPRESSED,
@@ -32,7 +32,7 @@ impl Budget {
     };
 }
 
-impl Default for Budget {
+impl Default for ReviewBudget {
     fn default() -> Self {
         Self::ENGINE
     }

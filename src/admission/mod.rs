@@ -21,7 +21,7 @@ use crate::case::rule::Case;
 use crate::case::verdict::{Decision, Verdict};
 use crate::judge::judge;
 
-pub use budget::Budget;
+pub use budget::ReviewBudget;
 pub use envelope::{Envelope, Malformed};
 
 /// The longest body that is judged. etcd stores 1.5 MiB of an object, and the apiserver sends an
@@ -39,7 +39,7 @@ pub struct Answer {
     /// The review without its objects; `None` if the body had no uid to answer to.
     pub envelope: Option<Envelope>,
     /// The decision.
-    pub outcome: Outcome,
+    pub outcome: ReviewOutcome,
     /// The findings and the abstentions.
     pub verdict: Verdict,
     /// The judged request. `None` if nothing had to be judged. It may contain values of a release,
@@ -54,7 +54,7 @@ impl Answer {
         self.envelope.as_ref().map(Envelope::door)
     }
 
-    fn of(envelope: Envelope, body: Vec<u8>, outcome: Outcome) -> Self {
+    fn of(envelope: Envelope, body: Vec<u8>, outcome: ReviewOutcome) -> Self {
         Self {
             status: 200,
             body,
@@ -68,7 +68,7 @@ impl Answer {
 
 /// The decision about a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReviewOutcome {
     /// The judge decided.
     Judged(Decision),
     /// The object passes with an addition, and a warning tells the person.
@@ -77,7 +77,7 @@ pub enum Outcome {
     Unread(String),
 }
 
-impl Outcome {
+impl ReviewOutcome {
     /// The name in metrics: a decision, or `error`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -89,16 +89,16 @@ impl Outcome {
     }
 }
 
-/// Answers a review within [`Budget::ENGINE`].
+/// Answers a review within [`ReviewBudget::ENGINE`].
 #[must_use]
 pub fn answer(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
-    answer_within(Budget::ENGINE, body, facts, policy, now)
+    answer_within(ReviewBudget::ENGINE, body, facts, policy, now)
 }
 
 /// Like [`answer`], within a budget. Rule `review-unreadable` reports the parts beyond it.
 #[must_use]
 pub fn answer_within(
-    budget: Budget,
+    budget: ReviewBudget,
     body: &[u8],
     facts: &Facts,
     policy: &Policy,
@@ -144,13 +144,13 @@ pub fn refuse_unread(why: &str, body: &[u8]) -> Answer {
 /// All other reviews are answered like in [`answer`].
 #[must_use]
 pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
-    amend_within(Budget::ENGINE, body, facts, policy, now)
+    amend_within(ReviewBudget::ENGINE, body, facts, policy, now)
 }
 
 /// Like [`amend`], within a budget.
 #[must_use]
 pub fn amend_within(
-    budget: Budget,
+    budget: ReviewBudget,
     body: &[u8],
     facts: &Facts,
     policy: &Policy,
@@ -191,7 +191,7 @@ pub fn amend_within(
 }
 
 fn judged(
-    budget: Budget,
+    budget: ReviewBudget,
     body: &[u8],
     envelope: Envelope,
     facts: &Facts,
@@ -214,7 +214,7 @@ fn decided(
 ) -> Answer {
     let verdict = judge(&request, facts, policy, now);
     let body = response::judged(&envelope, &verdict);
-    let outcome = Outcome::Judged(verdict.decision());
+    let outcome = ReviewOutcome::Judged(verdict.decision());
     Answer {
         verdict,
         request: Some(request),
@@ -232,7 +232,7 @@ fn amended(envelope: Envelope, patch: &Patch, request: Request) -> Answer {
     let body = response::amended(&envelope, patch);
     Answer {
         request: Some(request),
-        ..Answer::of(envelope, body, Outcome::Amended)
+        ..Answer::of(envelope, body, ReviewOutcome::Amended)
     }
 }
 
@@ -240,13 +240,13 @@ fn passed(envelope: Envelope, request: Option<Request>) -> Answer {
     let body = response::judged(&envelope, &Verdict::default());
     Answer {
         request,
-        ..Answer::of(envelope, body, Outcome::Judged(Decision::Allow))
+        ..Answer::of(envelope, body, ReviewOutcome::Judged(Decision::Allow))
     }
 }
 
 fn unread(envelope: Envelope, reason: String) -> Answer {
     let body = response::unread(&envelope, &reason);
-    Answer::of(envelope, body, Outcome::Unread(reason))
+    Answer::of(envelope, body, ReviewOutcome::Unread(reason))
 }
 
 fn rejected(malformed: &Malformed) -> Answer {
@@ -255,7 +255,7 @@ fn rejected(malformed: &Malformed) -> Answer {
         status: 400,
         body: format!("{reason}\n").into_bytes(),
         envelope: None,
-        outcome: Outcome::Unread(reason),
+        outcome: ReviewOutcome::Unread(reason),
         verdict: Verdict::default(),
         request: None,
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::budget::Budget;
+use super::budget::ReviewBudget;
 use super::envelope::Envelope;
 use super::review::{cannot, enveloped, opaque, parsed};
 use crate::case::request::{Gap, Operation, Release, Request, Subject};
@@ -24,7 +24,7 @@ pub(super) fn read(
     body: &[u8],
     envelope: &Envelope,
     operation: Operation,
-    budget: Budget,
+    budget: ReviewBudget,
 ) -> Result<Option<Request>, String> {
     if operation != Operation::Create {
         return Ok(None);
@@ -53,9 +53,9 @@ pub(super) fn read(
 }
 
 /// The objects of a record's manifest and hooks within the budget, and the gaps.
-fn unfolded(record: &Record, envelope: &Envelope, budget: Budget) -> (Release, Vec<Gap>) {
+fn unfolded(record: &Record, envelope: &Envelope, budget: ReviewBudget) -> (Release, Vec<Gap>) {
     let most = budget.documents;
-    let mut nodes = yaml::Budget::of(budget.nodes);
+    let mut nodes = yaml::NodeBudget::of(budget.nodes);
     let home = if record.namespace.is_empty() {
         envelope.namespace.as_deref()
     } else {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::budget::Budget;
+use super::budget::ReviewBudget;
 use super::envelope::Envelope;
 use super::record;
 use crate::admission::mutation::{FIELD, Unpatched};
@@ -45,7 +45,7 @@ impl Asked {
 pub(super) fn read(
     body: &[u8],
     envelope: &Envelope,
-    budget: Budget,
+    budget: ReviewBudget,
 ) -> Result<Option<Request>, String> {
     let request = changed(body, envelope, budget)?;
     let is_judged = |request: &Request| !request.gaps.is_empty() || !is_same_intent(request, body);
@@ -59,7 +59,7 @@ pub(super) fn read(
 pub(super) fn changed(
     body: &[u8],
     envelope: &Envelope,
-    budget: Budget,
+    budget: ReviewBudget,
 ) -> Result<Option<Request>, String> {
     if let Some(why) = &envelope.broken {
         return Err(unreadable(envelope, why));

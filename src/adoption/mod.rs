@@ -34,7 +34,7 @@ pub struct Adopter<'a> {
 
 /// The ownership of a live object, seen from the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Ownership {
     /// The cluster is unknown or the facts omit this kind. Or a release owns the object, and the
     /// judged release's name is unknown.
     Unknown,
@@ -51,7 +51,7 @@ pub enum Standing {
 /// The place of labels or annotations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum MetadataField {
     /// `metadata.labels`.
     Labels,
     /// `metadata.annotations`.
@@ -65,7 +65,7 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     /// Labels, annotations or pod labels.
-    pub part: Part,
+    pub part: MetadataField,
     /// For example `helm.sh/resource-policy`.
     pub key: Cow<'static, str>,
     /// `None` removes the key.
@@ -77,30 +77,30 @@ pub struct Edit {
 impl Adopter<'_> {
     /// The ownership of the live object with this object's key.
     #[must_use]
-    pub fn standing(&self, object: &Object) -> Standing {
+    pub fn standing(&self, object: &Object) -> Ownership {
         let Some(facts) = self.facts else {
-            return Standing::Unknown;
+            return Ownership::Unknown;
         };
         let Some(live) = facts.live(&object.key()) else {
             return self.missing(object);
         };
         match stranger(live, self.owner) {
-            Err(_) => Standing::Unknown,
+            Err(_) => Ownership::Unknown,
             Ok(Some(other)) if !other.is_gone(facts, self.engine) => {
-                Standing::Foreign(other.to_string())
+                Ownership::Foreign(other.to_string())
             }
-            Ok(None) if live.owner().is_some() => Standing::Ours,
-            Ok(_) => Standing::Unowned,
+            Ok(None) if live.owner().is_some() => Ownership::Ours,
+            Ok(_) => Ownership::Unowned,
         }
     }
 
     /// For a missing object: absent if the facts hold all of its kind, as for the engine and CRDs.
     /// Facts hold no strangers' objects, so those are unknown.
-    fn missing(&self, object: &Object) -> Standing {
+    fn missing(&self, object: &Object) -> Ownership {
         if self.keeps(object) {
-            Standing::Absent
+            Ownership::Absent
         } else {
-            Standing::Unknown
+            Ownership::Unknown
         }
     }
 
@@ -132,11 +132,11 @@ impl Adopter<'_> {
         let mut edits = vec![keep()];
         if let Some(owner) = self
             .owner
-            .filter(|_| !matches!(standing, Standing::Foreign(_)))
+            .filter(|_| !matches!(standing, Ownership::Foreign(_)))
         {
             edits.extend(ownership(owner));
         }
-        if self.owner.is_some() && matches!(standing, Standing::Unowned | Standing::Ours) {
+        if self.owner.is_some() && matches!(standing, Ownership::Unowned | Ownership::Ours) {
             edits.extend(foreign_marks().map(untie));
         }
         edits
@@ -146,7 +146,7 @@ impl Adopter<'_> {
 fn keep() -> Edit {
     let reason = "so that neither an uninstall nor a later revision of the release deletes it";
     Edit {
-        part: Part::Annotations,
+        part: MetadataField::Annotations,
         key: RESOURCE_POLICY.into(),
         value: Some("keep".to_owned()),
         reason: reason.to_owned(),
@@ -161,9 +161,13 @@ fn ownership(owner: &Owner) -> [Edit; 3] {
         reason: format!("so that Helm knows it as release {owner}'s"),
     };
     [
-        entry(Part::Labels, MANAGED_BY, "Helm"),
-        entry(Part::Annotations, RELEASE_NAME, &owner.name),
-        entry(Part::Annotations, RELEASE_NAMESPACE, &owner.namespace),
+        entry(MetadataField::Labels, MANAGED_BY, "Helm"),
+        entry(MetadataField::Annotations, RELEASE_NAME, &owner.name),
+        entry(
+            MetadataField::Annotations,
+            RELEASE_NAMESPACE,
+            &owner.namespace,
+        ),
     ]
 }
 
@@ -177,7 +181,7 @@ fn untie((tool, Mark(part, key)): (&Tool, Mark)) -> Edit {
     }
 }
 
-impl Standing {
+impl Ownership {
     /// The name in reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -191,7 +195,7 @@ impl Standing {
     }
 }
 
-impl Part {
+impl MetadataField {
     /// The keys that lead to this part.
     #[must_use]
     pub const fn path(self) -> &'static [&'static str] {
@@ -260,7 +264,12 @@ pub fn let_go(mut object: Object, holder: &Holder) -> Object {
 /// The edits of an object as a JSON merge patch of its document.
 #[must_use]
 pub fn patch(edits: &[Edit]) -> Value {
-    let parts = [Part::Labels, Part::Annotations, Part::PodLabels].into_iter();
+    let parts = [
+        MetadataField::Labels,
+        MetadataField::Annotations,
+        MetadataField::PodLabels,
+    ]
+    .into_iter();
     let patches = parts.filter_map(|part| {
         let edits = edits.iter().filter(|edit| edit.part == part);
         let entries: Map<_, _> = edits
@@ -313,7 +322,11 @@ mod tests {
     }
 
     /// The standing and the keys to write, for a Service rendered over a live one.
-    fn planned(rendered: &str, live: Option<&str>, owner: Option<&str>) -> (Standing, Vec<String>) {
+    fn planned(
+        rendered: &str,
+        live: Option<&str>,
+        owner: Option<&str>,
+    ) -> (Ownership, Vec<String>) {
         let facts = live.map(|live| Facts::of(objects(live)));
         let owner = owner.map(|name| Owner {
             name: name.to_owned(),
@@ -348,23 +361,26 @@ mod tests {
         assert_eq!(
             planned(&rendered, None, None),
             (
-                Standing::Unknown,
+                Ownership::Unknown,
                 vec!["+helm.sh/resource-policy".to_owned()]
             )
         );
         let theirs = format!("{LIVE}{}", HELM.replace("NAME", "flux"));
-        assert_eq!(planned(&rendered, Some(&theirs), None).0, Standing::Unknown);
+        assert_eq!(
+            planned(&rendered, Some(&theirs), None).0,
+            Ownership::Unknown
+        );
     }
 
     #[test]
     fn a_release_that_is_told_takes_over_what_nobody_else_owns() {
         let rendered = format!("{LIVE}}}");
         for (live, standing) in [
-            ("kind: Other".to_owned(), Standing::Absent),
-            (rendered.clone(), Standing::Unowned),
+            ("kind: Other".to_owned(), Ownership::Absent),
+            (rendered.clone(), Ownership::Unowned),
             (
                 format!("{LIVE}{}", HELM.replace("NAME", "flux")),
-                Standing::Ours,
+                Ownership::Ours,
             ),
         ] {
             assert_eq!(
@@ -373,7 +389,7 @@ mod tests {
             );
         }
         let kept = vec!["+helm.sh/resource-policy".to_owned()];
-        let other = Standing::Foreign("Helm release flux-system/other".to_owned());
+        let other = Ownership::Foreign("Helm release flux-system/other".to_owned());
         assert_eq!(
             planned(
                 &rendered,
@@ -382,7 +398,7 @@ mod tests {
             ),
             (other, kept.clone())
         );
-        let other = Standing::Foreign("Kustomization b/a".to_owned());
+        let other = Ownership::Foreign("Kustomization b/a".to_owned());
         assert_eq!(
             planned(
                 &rendered,
@@ -416,11 +432,11 @@ mod tests {
         let stranger = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}";
         assert_eq!(
             planned(stranger, Some("kind: Other"), Some("flux")).0,
-            Standing::Unknown
+            Ownership::Unknown
         );
         assert_eq!(
             planned(stranger, Some(stranger), Some("flux")).0,
-            Standing::Unowned
+            Ownership::Unowned
         );
     }
 

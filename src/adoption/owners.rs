@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::adoption::Part;
+use crate::adoption::MetadataField;
 use crate::case::facts::Facts;
 use crate::flux::engine::Engine;
 use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE};
@@ -68,7 +68,7 @@ pub const RECONCILE: &str = "fluxcd.controlplane.io/reconcile";
 
 /// A label or annotation of a tool: its place and its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark(pub Part, pub &'static str);
+pub struct Mark(pub MetadataField, pub &'static str);
 
 /// An owner's namespace, if any, and its name.
 type Named = (Option<String>, String);
@@ -99,9 +99,9 @@ const HELM: Tool = Tool {
     owns_as: "Helm release",
     deletes_by: "its uninstall",
     marks: &[
-        Mark(Part::Annotations, RELEASE_NAME),
-        Mark(Part::Annotations, RELEASE_NAMESPACE),
-        Mark(Part::Labels, MANAGED_BY),
+        Mark(MetadataField::Annotations, RELEASE_NAME),
+        Mark(MetadataField::Annotations, RELEASE_NAMESPACE),
+        Mark(MetadataField::Labels, MANAGED_BY),
     ],
     lives_as: None,
     names: |object| {
@@ -117,8 +117,11 @@ const KUSTOMIZE_CONTROLLER: Tool = Tool {
     owns_as: "Kustomization",
     deletes_by: "its pruning",
     marks: &[
-        Mark(Part::Labels, "kustomize.toolkit.fluxcd.io/name"),
-        Mark(Part::Labels, "kustomize.toolkit.fluxcd.io/namespace"),
+        Mark(MetadataField::Labels, "kustomize.toolkit.fluxcd.io/name"),
+        Mark(
+            MetadataField::Labels,
+            "kustomize.toolkit.fluxcd.io/namespace",
+        ),
     ],
     lives_as: Some(Custom {
         group: "kustomize.toolkit.fluxcd.io",
@@ -137,8 +140,8 @@ const FLUX_OPERATOR: Tool = Tool {
     owns_as: "FluxInstance",
     deletes_by: "its deletion",
     marks: &[
-        Mark(Part::Labels, "fluxcd.controlplane.io/name"),
-        Mark(Part::Labels, "fluxcd.controlplane.io/namespace"),
+        Mark(MetadataField::Labels, "fluxcd.controlplane.io/name"),
+        Mark(MetadataField::Labels, "fluxcd.controlplane.io/namespace"),
     ],
     lives_as: Some(Custom {
         group: "fluxcd.controlplane.io",
@@ -155,8 +158,14 @@ const RESOURCE_SET: Tool = Tool {
     owns_as: "ResourceSet",
     deletes_by: "its deletion",
     marks: &[
-        Mark(Part::Labels, "resourceset.fluxcd.controlplane.io/name"),
-        Mark(Part::Labels, "resourceset.fluxcd.controlplane.io/namespace"),
+        Mark(
+            MetadataField::Labels,
+            "resourceset.fluxcd.controlplane.io/name",
+        ),
+        Mark(
+            MetadataField::Labels,
+            "resourceset.fluxcd.controlplane.io/namespace",
+        ),
     ],
     lives_as: Some(Custom {
         group: "fluxcd.controlplane.io",
@@ -175,8 +184,8 @@ const ARGO_CD: Tool = Tool {
     owns_as: "Argo CD application",
     deletes_by: "its pruning",
     marks: &[
-        Mark(Part::Annotations, TRACKING_ID),
-        Mark(Part::Labels, ARGO_INSTANCE),
+        Mark(MetadataField::Annotations, TRACKING_ID),
+        Mark(MetadataField::Labels, ARGO_INSTANCE),
     ],
     lives_as: None,
     names: application,
@@ -188,9 +197,9 @@ const KAPP: Tool = Tool {
     owns_as: "kapp app",
     deletes_by: "its next deploy or delete",
     marks: &[
-        Mark(Part::Labels, "kapp.k14s.io/app"),
-        Mark(Part::Labels, "kapp.k14s.io/association"),
-        Mark(Part::Annotations, "kapp.k14s.io/identity"),
+        Mark(MetadataField::Labels, "kapp.k14s.io/app"),
+        Mark(MetadataField::Labels, "kapp.k14s.io/association"),
+        Mark(MetadataField::Annotations, "kapp.k14s.io/identity"),
     ],
     lives_as: None,
     names: |object| Some((None, object.labels.get("kapp.k14s.io/app")?.clone())),
@@ -330,7 +339,10 @@ impl Holder {
     /// The commands that remove this tool's marks from an object.
     fn unmarked(&self, object: &Object) -> String {
         let mut commands = Vec::new();
-        for (part, verb) in [(Part::Labels, "label"), (Part::Annotations, "annotate")] {
+        for (part, verb) in [
+            (MetadataField::Labels, "label"),
+            (MetadataField::Annotations, "annotate"),
+        ] {
             let mut keys = Vec::new();
             for Mark(_, key) in self.tool.marks.iter().filter(|mark| mark.0 == part) {
                 if part.get(object, key).is_some() {

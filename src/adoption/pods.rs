@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Edit, Part};
+use super::{Edit, MetadataField};
 use crate::case::facts::Facts;
 use crate::flux::engine::Engine;
 use crate::object::{Body, Key, Marks, Object, Selector, Workload};
@@ -104,7 +104,7 @@ fn own(now: &Workload, was: &Workload) -> Vec<Edit> {
 fn keep(was: &Marks, key: &str, reason: &str) -> Option<Edit> {
     let value = Some(was.get(key)?.clone());
     Some(Edit {
-        part: Part::PodLabels,
+        part: MetadataField::PodLabels,
         key: key.to_owned().into(),
         value,
         reason: format!("so that {reason}"),

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::case::rule::Moment;
-use crate::object::{Key, Object, Source};
+use crate::object::{Key, Object, SourceLocation};
 use crate::rules;
 
 /// The page of the rules, if the build names one. Without it, findings have no link: an address
@@ -42,7 +42,7 @@ impl Level {
 /// The object that a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Subject {
+pub struct ObjectRef {
     /// For example `apps/v1`.
     pub api_version: String,
     /// For example `Deployment`.
@@ -54,7 +54,7 @@ pub struct Subject {
     pub name: String,
 }
 
-impl Subject {
+impl ObjectRef {
     /// The subject of this object.
     #[must_use]
     pub fn of(object: &Object) -> Self {
@@ -115,7 +115,7 @@ pub struct Finding {
     /// The weight here: a rule may lower it, the judge sets the rest.
     pub level: Level,
     /// The object of the finding.
-    pub object: Subject,
+    pub object: ObjectRef,
     /// JSON pointer into the object, for example `/status/storedVersions`; empty for the whole.
     pub path: String,
     /// The defect, with the value.
@@ -125,7 +125,7 @@ pub struct Finding {
     /// The wrong value in a few words, for lists of objects; may be empty.
     pub value: String,
     /// The place in a file, if known.
-    pub source: Option<Source>,
+    pub source: Option<SourceLocation>,
     /// The override that lets the finding through.
     pub excused: Option<Override>,
 }
@@ -137,7 +137,7 @@ impl Finding {
         Self {
             rule: "",
             level: Level::Enforce,
-            object: Subject::of(object),
+            object: ObjectRef::of(object),
             path: path.to_owned(),
             message,
             remedy,
@@ -211,7 +211,7 @@ impl Finding {
     }
 
     /// The key by which findings are sorted.
-    pub(crate) fn order(&self) -> (&str, &Subject, &str, &str) {
+    pub(crate) fn order(&self) -> (&str, &ObjectRef, &str, &str) {
         (self.rule, &self.object, &self.path, &self.message)
     }
 }
@@ -261,7 +261,7 @@ pub fn more(rule: &str) -> String {
     format!("More: fluxkeep explain {rule}{}", link.unwrap_or_default())
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ObjectRef {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
             Some(namespace) => write!(out, "{} {namespace}/{}", self.kind, self.name),

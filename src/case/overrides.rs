@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::case::facts::Facts;
-use crate::case::finding::{Finding, Override, Subject};
-use crate::case::policy::{LONGEST, Policy, Standing};
+use crate::case::finding::{Finding, ObjectRef, Override};
+use crate::case::policy::{LONGEST, OverrideEntry, Policy};
 use crate::case::request::{Door, Operation};
 use crate::case::rule::Case;
 use crate::flux::engine::Engine;
@@ -118,7 +118,7 @@ pub fn tally(
     tally
 }
 
-fn meets(standing: &Standing, finding: &Finding) -> bool {
+fn meets(standing: &OverrideEntry, finding: &Finding) -> bool {
     let object = &finding.object;
     let short = format!("{}/{}", object.kind, object.name);
     let full = object
@@ -129,14 +129,14 @@ fn meets(standing: &Standing, finding: &Finding) -> bool {
         && (full.as_ref() == Some(&standing.object) || full.is_none() && short == standing.object)
 }
 
-fn ended(standing: &Standing, now: Timestamp) -> Claim {
+fn ended(standing: &OverrideEntry, now: Timestamp) -> Claim {
     limited(&standing.reason, standing.until, "the policy", now)
 }
 
 /// True if an engine's Namespace may excuse the deletion. With several engines, each Namespace
 /// covers its own. Cluster-scoped objects and objects outside the engine belong to all.
 fn covers(home: &Object, finding: &Finding, engine: &Engine) -> bool {
-    let Subject {
+    let ObjectRef {
         kind,
         namespace,
         name,

@@ -20,12 +20,12 @@ pub struct Policy {
     /// True if admission adds the keeping post-renderer to a HelmRelease that holds the engine.
     pub mutates_helm_releases: bool,
     /// The overrides of the file, in its order.
-    pub overrides: Vec<Standing>,
+    pub overrides: Vec<OverrideEntry>,
 }
 
 /// An override of the policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct OverrideEntry {
     /// The rule's id.
     pub rule: &'static str,
     /// `Kind/name` or `Kind/namespace/name`.

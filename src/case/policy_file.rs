@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use crate::case::finding::Level;
-use crate::case::policy::{LONGEST, Policy, Standing};
+use crate::case::policy::{LONGEST, OverrideEntry, Policy};
 use crate::flux::catalogue::Catalogue;
 use crate::flux::engine::Engine;
 use crate::rules;
@@ -17,7 +17,7 @@ use crate::yaml;
 /// The error for a refused policy file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
-pub struct Invalid {
+pub struct InvalidPolicy {
     /// Line, from 1; 0 for the whole file.
     pub line: u64,
     /// Column, from 1.
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for RuleId {
 /// # Errors
 /// At the first invalid key, rule or override, with its line and column. Also if the file names a
 /// catalogue: only [`read_with`] opens catalogues.
-pub fn read(text: &str, now: Timestamp) -> Result<Policy, Invalid> {
+pub fn read(text: &str, now: Timestamp) -> Result<Policy, InvalidPolicy> {
     let unopened = |name: &str| Err(format!("the catalogue {name:?} cannot be opened here"));
     read_with(text, now, unopened)
 }
@@ -90,7 +90,7 @@ pub fn read_with(
     text: &str,
     now: Timestamp,
     open: impl FnOnce(&str) -> Result<Arc<Catalogue>, String>,
-) -> Result<Policy, Invalid> {
+) -> Result<Policy, InvalidPolicy> {
     if yaml::documents(text).next().is_none() {
         return Ok(Policy::default());
     }
@@ -111,11 +111,11 @@ pub fn read_with(
             .overrides
             .iter()
             .map(|one| standing(one, now))
-            .collect::<Result<_, Invalid>>()?,
+            .collect::<Result<_, InvalidPolicy>>()?,
     })
 }
 
-fn place(place: Place) -> Result<Engine, Invalid> {
+fn place(place: Place) -> Result<Engine, InvalidPolicy> {
     let default = Engine::default();
     let namespaces = match place.namespaces {
         None => default.namespaces,
@@ -136,7 +136,7 @@ fn place(place: Place) -> Result<Engine, Invalid> {
     })
 }
 
-fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
+fn standing(one: &Exception, now: Timestamp) -> Result<OverrideEntry, InvalidPolicy> {
     if one.reason.value.trim().is_empty() {
         return Err(at(
             &one.reason.referenced,
@@ -151,7 +151,7 @@ fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
         return Err(at(&one.object.referenced, message));
     }
     let until = end(&one.until, now)?;
-    Ok(Standing {
+    Ok(OverrideEntry {
         rule: one.rule.0,
         object: one.object.value.clone(),
         reason: one.reason.value.trim().to_owned(),
@@ -160,7 +160,7 @@ fn standing(one: &Exception, now: Timestamp) -> Result<Standing, Invalid> {
 }
 
 /// A past end is no error: a policy must still load after its overrides have ended.
-fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, Invalid> {
+fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, InvalidPolicy> {
     let wrong = |message: String| at(&until.referenced, message);
     let time: Timestamp = until.value.parse().map_err(|_| {
         wrong(format!(
@@ -176,20 +176,20 @@ fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, Invalid> {
     Ok(time)
 }
 
-fn at(location: &Location, message: String) -> Invalid {
-    Invalid {
+fn at(location: &Location, message: String) -> InvalidPolicy {
+    InvalidPolicy {
         line: location.line(),
         column: location.column(),
         message,
     }
 }
 
-fn unreadable(error: &serde_saphyr::Error) -> Invalid {
+fn unreadable(error: &serde_saphyr::Error) -> InvalidPolicy {
     let text = error.without_snippet().to_string();
     let message = text.lines().next().unwrap_or("not readable").to_owned();
     match error.location() {
         Some(location) => at(&location, message),
-        None => Invalid {
+        None => InvalidPolicy {
             line: 0,
             column: 0,
             message,

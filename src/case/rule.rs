@@ -16,7 +16,7 @@ use crate::object::{Key, Object};
 use crate::walks::counted;
 
 /// A rule's findings, or the fact that the rule lacks.
-pub type Found = Result<Vec<Finding>, Need>;
+pub type RuleResult = Result<Vec<Finding>, Need>;
 
 /// A rule.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Rule {
     /// The facts about cluster or request that the rule needs. The rule abstains without them.
     pub needs: &'static [Need],
     /// The judgement itself.
-    pub check: fn(&Case<'_>) -> Found,
+    pub check: fn(&Case<'_>) -> RuleResult,
 }
 
 /// The earliest moment of breakage if a rule's pattern passes. Texts for people order findings by

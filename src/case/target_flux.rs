@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use semver::Version;
 
 use crate::case::facts::Facts;
-use crate::case::rule::{Case, Found, Need};
-use crate::flux::catalogue::{Catalogue, Release};
+use crate::case::rule::{Case, Need, RuleResult};
+use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::flux::engine::{self, Engine};
 use crate::flux::{self, Flux};
 use crate::helm::range::{self, Range};
@@ -53,7 +53,7 @@ impl TargetFlux<'_> {
     ///
     /// # Errors
     /// If an image tells no version: the other images then prove nothing.
-    pub fn passes(&self) -> Found {
+    pub fn passes(&self) -> RuleResult {
         if self.is_whole {
             Ok(Vec::new())
         } else {
@@ -204,7 +204,7 @@ fn names_flux(path: &str) -> bool {
 }
 
 /// The newest known chart of a range, as Helm would choose it.
-fn newest<'a>(text: &str, catalogue: &'a Catalogue) -> Option<(Version, &'a Release)> {
+fn newest<'a>(text: &str, catalogue: &'a Catalogue) -> Option<(Version, &'a FluxRelease)> {
     let range = Range::parse(text).ok()?;
     let charts = catalogue
         .releases()

@@ -31,7 +31,7 @@ pub const AGGREGATED: [&str; 2] = ["flux-edit", "flux-view"];
 
 /// A kind of the engine's objects, and how to identify them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
+pub struct EngineKind {
     /// API group, empty for the core group.
     pub group: &'static str,
     /// For example `Deployment`.
@@ -39,14 +39,14 @@ pub struct Member {
     /// The plural in API paths, for example `deployments`.
     pub resource: &'static str,
     /// How to identify the engine's objects of this kind.
-    pub known: Known,
+    pub known: IdentifiedBy,
     /// The part, unless the object's name says otherwise.
     part: Part,
 }
 
 /// How an object is identified as the engine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub enum IdentifiedBy {
     /// A CRD: its group.
     Group,
     /// A Namespace: the policy names it.
@@ -58,70 +58,82 @@ pub enum Known {
 }
 
 /// Every kind of the engine's objects.
-pub const MEMBERS: [Member; 11] = [
+pub const MEMBERS: [EngineKind; 11] = [
     member(
         EXTENSIONS,
         "CustomResourceDefinition",
         "customresourcedefinitions",
-        Known::Group,
+        IdentifiedBy::Group,
         Part::Definition,
     ),
-    member("", "Namespace", "namespaces", Known::Home, Part::Vital),
+    member(
+        "",
+        "Namespace",
+        "namespaces",
+        IdentifiedBy::Home,
+        Part::Vital,
+    ),
     member(
         RBAC,
         "ClusterRole",
         "clusterroles",
-        Known::ClusterWide(&CLUSTER_ROLES),
+        IdentifiedBy::ClusterWide(&CLUSTER_ROLES),
         Part::Vital,
     ),
     member(
         RBAC,
         "ClusterRoleBinding",
         "clusterrolebindings",
-        Known::ClusterWide(&BINDINGS),
+        IdentifiedBy::ClusterWide(&BINDINGS),
         Part::Vital,
     ),
     member(
         "apps",
         "Deployment",
         "deployments",
-        Known::Inside(&CONTROLLERS),
+        IdentifiedBy::Inside(&CONTROLLERS),
         Part::Vital,
     ),
     member(
         "",
         "ServiceAccount",
         "serviceaccounts",
-        Known::Inside(&CONTROLLERS),
+        IdentifiedBy::Inside(&CONTROLLERS),
         Part::Vital,
     ),
     member(
         "",
         "Service",
         "services",
-        Known::Inside(&SERVICES),
+        IdentifiedBy::Inside(&SERVICES),
         Part::Vital,
     ),
-    member(RBAC, "Role", "roles", Known::Inside(&[]), Part::Vital),
+    member(
+        RBAC,
+        "Role",
+        "roles",
+        IdentifiedBy::Inside(&[]),
+        Part::Vital,
+    ),
     member(
         RBAC,
         "RoleBinding",
         "rolebindings",
-        Known::Inside(&[]),
+        IdentifiedBy::Inside(&[]),
         Part::Vital,
     ),
     member(
         "networking.k8s.io",
         "NetworkPolicy",
         "networkpolicies",
-        Known::Inside(&NETWORK_POLICIES),
+        IdentifiedBy::Inside(&NETWORK_POLICIES),
         Part::Shield,
     ),
     member(
         "",
         "ResourceQuota",
         "resourcequotas",
-        Known::Inside(&["critical-pods"]),
+        IdentifiedBy::Inside(&["critical-pods"]),
         Part::Shield,
     ),
 ];
@@ -152,10 +164,10 @@ const fn member(
     group: &'static str,
     kind: &'static str,
     resource: &'static str,
-    known: Known,
+    known: IdentifiedBy,
     part: Part,
-) -> Member {
-    Member {
+) -> EngineKind {
+    EngineKind {
         group,
         kind,
         resource,
@@ -310,24 +322,26 @@ impl Engine {
             .collect()
     }
 
-    fn names_member(&self, member: &Member, object: &Object) -> bool {
+    fn names_member(&self, member: &EngineKind, object: &Object) -> bool {
         let name = object.name.as_str();
         match member.known {
-            Known::Group => is_flux_group(name),
-            Known::Home => self.is_home(name),
-            Known::Inside(names) => self.is_inside(object) && names.contains(&name),
-            Known::ClusterWide(names) => self.cluster_wide(names).iter().any(|known| known == name),
+            IdentifiedBy::Group => is_flux_group(name),
+            IdentifiedBy::Home => self.is_home(name),
+            IdentifiedBy::Inside(names) => self.is_inside(object) && names.contains(&name),
+            IdentifiedBy::ClusterWide(names) => {
+                self.cluster_wide(names).iter().any(|known| known == name)
+            }
         }
     }
 
-    fn labels_member(&self, member: &Member, object: &Object) -> bool {
+    fn labels_member(&self, member: &EngineKind, object: &Object) -> bool {
         if object.is_hook() || !is_labelled(object) {
             return false;
         }
         match member.known {
-            Known::Group | Known::Home => false,
-            Known::Inside(_) => self.is_inside(object),
-            Known::ClusterWide(_) => true,
+            IdentifiedBy::Group | IdentifiedBy::Home => false,
+            IdentifiedBy::Inside(_) => self.is_inside(object),
+            IdentifiedBy::ClusterWide(_) => true,
         }
     }
 
@@ -339,7 +353,7 @@ impl Engine {
     }
 }
 
-impl Member {
+impl EngineKind {
     /// The part that an object of this name is.
     #[must_use]
     pub fn weight(&self, name: &str) -> Part {
@@ -353,7 +367,7 @@ impl Member {
     }
 }
 
-fn member_of(object: &Object) -> Option<&'static Member> {
+fn member_of(object: &Object) -> Option<&'static EngineKind> {
     MEMBERS
         .iter()
         .find(|member| member.kind == object.kind && member.group == object.group())

@@ -6,7 +6,7 @@ use std::fmt;
 
 use semver::{BuildMetadata, Prerelease, Version};
 
-use crate::flux::catalogue::{Catalogue, Release};
+use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::flux::engine;
 use crate::helm::range;
 use crate::object::{Body, Object};
@@ -48,7 +48,7 @@ impl Flux {
 
     /// The Flux of a catalogue release.
     #[must_use]
-    pub fn of_release(release: &Release) -> Self {
+    pub fn of_release(release: &FluxRelease) -> Self {
         let one = |controller: &crate::flux::catalogue::Controller| {
             (controller.name.clone(), controller.version.clone())
         };
@@ -233,7 +233,7 @@ fn released(version: Version) -> Version {
 
 /// The catalogue releases that ship every one of these controllers.
 fn fitting(controllers: &BTreeMap<String, Version>, catalogue: &Catalogue) -> Vec<Version> {
-    let ships = |release: &&Release| {
+    let ships = |release: &&FluxRelease| {
         let has = |name: &String, version: &Version| {
             release
                 .controllers

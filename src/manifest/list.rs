@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::{MOST_ITEMS, Sifted, head, is_list, unread};
 use crate::object::{Kind, List, Object, object, paths};
-use crate::yaml::{Budget, Document, Unread, json, shape};
+use crate::yaml::{Document, NodeBudget, Unread, json, shape};
 
 /// Reads the items of a document that is a list.
-pub(super) fn items(document: &Document<'_>, list: &List, budget: &mut Budget) -> Sifted {
+pub(super) fn items(document: &Document<'_>, list: &List, budget: &mut NodeBudget) -> Sifted {
     let mut sifted = Sifted::default();
     let texts = match texts(document, budget) {
         Ok(texts) => texts,
@@ -47,7 +47,7 @@ enum Item {
 }
 
 /// The items as JSON texts. A JSON document is cut, so that no schema becomes a tree of values.
-fn texts(document: &Document<'_>, budget: &mut Budget) -> Result<Vec<Box<RawValue>>, Unread> {
+fn texts(document: &Document<'_>, budget: &mut NodeBudget) -> Result<Vec<Box<RawValue>>, Unread> {
     if document.is_json
         && let Ok(Cut { items }) = serde_json::from_str(document.text)
     {

@@ -8,8 +8,8 @@ mod tests;
 use serde_json::Value;
 
 use crate::helm::RESOURCE_POLICY;
-use crate::object::{Flaw, Head, Kind, List, Object, Source, object};
-use crate::yaml::{self, Budget, Document, Unread, json, shape};
+use crate::object::{Flaw, Head, Kind, List, Object, SourceLocation, object};
+use crate::yaml::{self, Document, NodeBudget, Unread, json, shape};
 
 /// Cluster-scoped kinds that fluxkeep identifies by name.
 const CLUSTER_SCOPED: [&str; 4] = [
@@ -55,7 +55,7 @@ pub fn read(text: &str, reading: Reading<'_>) -> Result<Vec<Object>, Unread> {
 
 /// An object and its place in the stream.
 #[derive(Debug, Clone)]
-pub struct Found<'a> {
+pub struct ManifestObject<'a> {
     /// The document that contains the object.
     pub document: Document<'a>,
     /// The document's number from 1, without empty documents.
@@ -70,7 +70,7 @@ pub struct Found<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("document {number}, {unread}")]
 pub struct UnreadDocument {
-    /// The document, counted as [`Found::number`].
+    /// The document, counted as [`ManifestObject::number`].
     pub number: usize,
     /// The position in the stream, and the reason.
     pub unread: Unread,
@@ -80,7 +80,10 @@ pub struct UnreadDocument {
 ///
 /// # Errors
 /// Like [`read`], with the number of the document.
-pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, UnreadDocument> {
+pub fn find<'a>(
+    text: &'a str,
+    reading: Reading<'_>,
+) -> Result<Vec<ManifestObject<'a>>, UnreadDocument> {
     let mut found = Vec::new();
     for (document, number) in yaml::documents(text).zip(1..) {
         let is_full = number > MOST_DOCUMENTS || found.len() >= MOST_DOCUMENTS;
@@ -93,7 +96,7 @@ pub fn find<'a>(text: &'a str, reading: Reading<'_>) -> Result<Vec<Found<'a>>, U
         for (place, object) in objects.into_iter().enumerate() {
             let item = object.list.is_some().then_some(place);
             let object = placed(object, &document, reading);
-            found.push(Found {
+            found.push(ManifestObject {
                 document,
                 number,
                 item,
@@ -129,7 +132,7 @@ pub struct Unsifted {
 /// Like [`read`], but an unreadable document does not hide the others. Reading stops after `most`
 /// objects, where a document without objects counts as one, or at the end of the budget.
 #[must_use]
-pub fn sift(text: &str, reading: Reading<'_>, most: usize, budget: &mut Budget) -> Sifted {
+pub fn sift(text: &str, reading: Reading<'_>, most: usize, budget: &mut NodeBudget) -> Sifted {
     let mut sifted = Sifted::default();
     for document in yaml::documents(text) {
         if sifted.count >= most {
@@ -212,7 +215,7 @@ fn too_many(document: &Document<'_>, most: usize, of: &str) -> Unread {
 /// # Errors
 /// If an object is unreadable, or a list holds too many.
 fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
-    let content = content(document, &mut Budget::default());
+    let content = content(document, &mut NodeBudget::default());
     if content.objects.len() > MOST_ITEMS {
         return Err(too_many(document, MOST_ITEMS, "list"));
     }
@@ -223,7 +226,7 @@ fn members(document: &Document<'_>) -> Result<Vec<Object>, Unread> {
 }
 
 /// The content of a document: an object, nothing, or the items of a list.
-fn content(document: &Document<'_>, budget: &mut Budget) -> Sifted {
+fn content(document: &Document<'_>, budget: &mut NodeBudget) -> Sifted {
     match parts(document, budget) {
         Ok(None) => Sifted::default(),
         Ok(Some((head, parts))) => match list(&head, &parts) {
@@ -236,7 +239,10 @@ fn content(document: &Document<'_>, budget: &mut Budget) -> Sifted {
 
 /// API version, kind and the fields that are read of this kind. `None` without a kind: Helm and
 /// kubectl refuse such a document before the cluster sees it.
-fn parts(document: &Document<'_>, budget: &mut Budget) -> Result<Option<(Head, Value)>, Unread> {
+fn parts(
+    document: &Document<'_>,
+    budget: &mut NodeBudget,
+) -> Result<Option<(Head, Value)>, Unread> {
     let guess = guess(document.text).body_kind();
     let mut parts = document.read_within(guess.paths(), budget)?;
     let head = head(&parts);
@@ -273,7 +279,7 @@ fn is_list(parts: &Value) -> bool {
 }
 
 /// The only object of a document. If its body does not fit its kind, only its metadata counts.
-fn one(document: &Document<'_>, head: &Head, parts: Value, budget: &mut Budget) -> Sifted {
+fn one(document: &Document<'_>, head: &Head, parts: Value, budget: &mut NodeBudget) -> Sifted {
     let misshapen = match object(head.body_kind(), parts) {
         Ok(object) => return Sifted::of(weighed(object, document.text)),
         Err(misshapen) => unread(document, &misshapen.to_string()),
@@ -375,7 +381,7 @@ pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
 }
 
 fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> Object {
-    object.source = reading.file.map(|file| Source {
+    object.source = reading.file.map(|file| SourceLocation {
         file: file.to_owned(),
         line: document.content,
         column: 1,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn found(text: &str) -> Result<Vec<Found<'_>>, UnreadDocument> {
+fn found(text: &str) -> Result<Vec<ManifestObject<'_>>, UnreadDocument> {
     let reading = Reading {
         file: Some("f"),
         namespace: None,
@@ -63,12 +63,12 @@ fn a_stream_is_read_until_the_budget_is_spent_and_says_so() {
     let one =
         "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: &a b, labels: {? c : *a}}}\n";
     let text = one.repeat(100);
-    let mut budget = Budget::of(1_000);
+    let mut budget = NodeBudget::of(1_000);
     let sifted = sift(&text, Reading::default(), MOST_DOCUMENTS, &mut budget);
     let read = sifted.objects.len();
     assert!((10..100).contains(&read), "{read} objects");
     assert_eq!(sifted.unread.len(), 1);
-    let mut enough = Budget::default();
+    let mut enough = NodeBudget::default();
     let sifted = sift(&text, Reading::default(), MOST_DOCUMENTS, &mut enough);
     assert_eq!((sifted.objects.len(), sifted.unread.len()), (100, 0));
 }

@@ -57,7 +57,7 @@ pub struct Object {
     /// The list that contained the object. Helm's uninstall then ignores the object's annotations.
     pub list: Option<Box<List>>,
     /// The place in the file that contained the object.
-    pub source: Option<Source>,
+    pub source: Option<SourceLocation>,
     /// The fields of its kind.
     pub body: Body,
 }
@@ -163,7 +163,7 @@ pub struct Service {
 
 /// A place in a file that a person can open.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Source {
+pub struct SourceLocation {
     /// The file as the person named it.
     pub file: String,
     /// Line, from 1.

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::pretty;
-use crate::case::finding::{Finding, Subject};
+use crate::case::finding::{Finding, ObjectRef};
 use crate::case::verdict::Verdict;
-use crate::object::Source;
+use crate::object::SourceLocation;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -18,7 +18,7 @@ struct Report<'a> {
 struct Entry<'a> {
     rule: &'static str,
     level: &'static str,
-    object: &'a Subject,
+    object: &'a ObjectRef,
     path: &'a str,
     message: &'a str,
     remedy: &'a str,
@@ -80,7 +80,7 @@ fn entry(finding: &Finding) -> Entry<'_> {
     }
 }
 
-fn place(source: &Source) -> Place<'_> {
+fn place(source: &SourceLocation) -> Place<'_> {
     Place {
         file: &source.file,
         line: source.line,

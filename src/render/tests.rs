@@ -6,7 +6,7 @@ use super::*;
 use crate::case::finding::{Finding, Level, Override};
 use crate::case::rule::Need;
 use crate::case::verdict::Abstained;
-use crate::object::{Object, Source};
+use crate::object::{Object, SourceLocation};
 
 fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
     let object = Object {
@@ -14,7 +14,7 @@ fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
         kind: "Deployment".to_owned(),
         namespace: Some("flux-system".to_owned()),
         name: name.to_owned(),
-        source: Some(Source {
+        source: Some(SourceLocation {
             file: "a b/c.yaml".to_owned(),
             line: 3,
             column: 1,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use self::conversion::Services;
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::crd::{Definition, Version};
 use crate::object::{Flaw, Object};
 
@@ -37,7 +37,7 @@ pub(super) fn is_current(object: &Object) -> bool {
     object.api_version == CURRENT
 }
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let mut findings = Vec::new();
     let services = LazyCell::new(|| Services::of(case));
     let knows_definitions = case.facts.knows_definitions();

@@ -5,7 +5,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
@@ -20,7 +20,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     Ok(redefined(case)?.filter_map(finding).collect())
 }
 

@@ -9,7 +9,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Release};
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux;
 use crate::flux::engine::Part;
 use crate::helm::release::{Action, Hazard, HelmRelease};
@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     if let Some(release) = case.release() {
         return Ok(recorded(case, release));
     }

@@ -9,7 +9,7 @@
 use crate::adoption::owners::{RECONCILE, holders};
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::applier::{FluxInstance, Kustomization, is_paused};
 use crate::flux::engine::{Engine, Part};
 use crate::helm::release::HelmRelease;
@@ -31,7 +31,7 @@ pub const RULE: Rule = Rule {
 /// Name of the CRD of FluxInstances.
 pub const INSTANCES: &str = "fluxinstances.fluxcd.controlplane.io";
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let deleted = case.request.operation == Operation::Delete;
     let old = case
         .change()

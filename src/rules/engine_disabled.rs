@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::engine;
 use crate::flux::{self, Flux};
 use crate::object::{Body, Object, Service, Start, Workload};
@@ -48,7 +48,7 @@ pub const SERVICES: [&str; 3] = [
     "webhook-receiver",
 ];
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     if case.request.door != Door::Engine {
         return Ok(definition::unreadable(case));
     }
@@ -88,7 +88,7 @@ fn is_core(object: &Object) -> bool {
 }
 
 /// Compares a Deployment before and after the change.
-fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)) -> Found {
+fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)) -> RuleResult {
     let mut findings = Vec::new();
     let mut unknown = None;
     for (index, image) in old.1.images.iter().enumerate() {

@@ -13,7 +13,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::flux::engine::{Part, is_labelled};
 use crate::helm::HOOK;
 use crate::object::{Object, PART_OF};
@@ -35,7 +35,7 @@ pub const RULE: Rule = Rule {
 const LABEL_PATH: &str = "/metadata/labels/app.kubernetes.io~1part-of";
 const HOOK_PATH: &str = "/metadata/annotations/helm.sh~1hook";
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     if case.release().is_some() {
         return Ok(case
             .brought()

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::engine::Part;
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{Key, Object};
@@ -25,7 +25,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let Some(owner) = case.owner().filter(|_| case.release().is_some()) else {
         return Ok(Vec::new());
     };

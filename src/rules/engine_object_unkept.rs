@@ -5,7 +5,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{List, Object};
 
@@ -21,7 +21,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let written = case.engine_written().map(|(_, new, _)| new);
     Ok(written
         .filter(|object| !object.is_hook() && !object.is_kept())

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::engine::{CONTROLLERS, CORE, Part};
 use crate::object::{Account, Binding, Body, Object, Role};
 
@@ -40,7 +40,7 @@ pub const CORE_GROUPS: [&str; 4] = [
     "source.toolkit.fluxcd.io",
 ];
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let is_half_way = case.request.door == Door::Engine && case.request.writer.is_helm();
     let most = if is_half_way {
         Level::Warn

@@ -6,7 +6,7 @@
 use super::engine_deleted::applies;
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::object::Object;
 
 /// See the module's documentation.
@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
 
 const GROUP: &str = "source.toolkit.fluxcd.io";
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let deleted = case.request.operation == Operation::Delete;
     let old = case.change().filter(|_| deleted);
     let Some(source) = old.and_then(|change| change.old.as_ref()) else {

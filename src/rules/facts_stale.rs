@@ -11,7 +11,7 @@
 use crate::case::facts::Heard;
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::case::target_flux;
 use crate::flux::applier::is_paused;
 use crate::flux::engine::Part;
@@ -34,7 +34,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let Some(heard) = case.facts.stale(case.now) else {
         return Ok(unread(case));
     };

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux;
 use crate::crd::kube_version::compare;
 use crate::flux::Flux;
@@ -82,7 +82,7 @@ pub(crate) struct Unserved {
     pub(crate) is_past: bool,
 }
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };

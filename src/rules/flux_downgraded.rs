@@ -8,11 +8,11 @@ use semver::Version;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux;
 use crate::crd::{Definition, dropped};
 use crate::flux::Flux;
-use crate::flux::catalogue::{Catalogue, Release};
+use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::object::{Key, Object};
 
 /// See the module's documentation.
@@ -33,7 +33,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
@@ -110,7 +110,7 @@ fn shipped(case: &Case<'_>) -> Vec<(String, Definition)> {
 /// The CRDs of a Flux that ships none with the request. `None` if the catalogue cannot place the
 /// Flux. Controllers of an unknown patch release have the CRDs of their minor.
 pub(crate) fn known(flux: &Flux, catalogue: &Catalogue) -> Option<Vec<(String, Definition)>> {
-    let is_of_minor = |release: &&Release| {
+    let is_of_minor = |release: &&FluxRelease| {
         let same = |name: &String, version: &Version| {
             release.controllers.iter().any(|one| {
                 let (own, version) = (&one.version, version);

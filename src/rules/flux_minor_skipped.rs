@@ -5,7 +5,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux;
 
 /// See the module's documentation.
@@ -25,7 +25,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux::{self, TargetFlux};
 use crate::flux::Flux;
 
@@ -30,7 +30,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let Some(target) = target_flux::target(case)? else {
         return Ok(Vec::new());
     };
@@ -42,7 +42,7 @@ fn check(case: &Case<'_>) -> Found {
     Ok(adopted.into_iter().chain(belied).collect())
 }
 
-fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> Found {
+fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> RuleResult {
     let Some(running) = case.running()? else {
         return Ok(Vec::new());
     };

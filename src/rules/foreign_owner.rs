@@ -5,7 +5,7 @@
 use crate::adoption::owners::{Holder, holder};
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::helm::Owner;
 use crate::object::Object;
 
@@ -21,7 +21,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let owner = case.owner();
     let mut findings = Vec::new();
     for (new, live) in case.rewritten() {

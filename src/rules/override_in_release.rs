@@ -8,7 +8,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::flux::engine::Engine;
 use crate::object::{ALLOW, Object};
 
@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let mut findings = Vec::new();
     for object in case.brought() {
         let Some(rules) = object.annotations.get(ALLOW) else {

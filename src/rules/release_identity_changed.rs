@@ -6,7 +6,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::helm::release::HelmRelease;
 use crate::object::Object;
 
@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let change = case.change();
     let pair = change.and_then(|change| Some((change.old.as_ref()?, change.new.as_ref()?)));
     let Some((old, new)) = pair else {

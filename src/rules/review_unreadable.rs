@@ -5,7 +5,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Gap};
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::flux::engine::MEMBERS;
 use crate::helm::Owner;
 use crate::helm::record;
@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let gaps = case.request.gaps.iter();
     Ok(gaps.map(|gap| finding(gap, case)).collect())
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::crd::Definition;
 use crate::object::Object;
 use crate::rules::{Redefined, redefined};
@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let users = LazyCell::new(|| users(case));
     let mut findings = Vec::new();
     for of in redefined(case)? {

@@ -7,11 +7,11 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Need, Rule};
+use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::crd::kube_version::compare;
 use crate::crd::migration::{list, move_storage, rewrite_and_prune};
 use crate::crd::{Definition, Version, dropped};
-use crate::flux::catalogue::{Catalogue, Release};
+use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
@@ -31,7 +31,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let catalogue = &case.engine().catalogue;
     Ok(redefined(case)?
         .filter_map(|of| finding(of, catalogue))
@@ -107,7 +107,10 @@ fn store(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> S
 }
 
 /// The newest release that can replace the live definition and whose storage version stays.
-fn bridge<'a>(redefined: Redefined<'_>, catalogue: &'a Catalogue) -> Option<(&'a Release, String)> {
+fn bridge<'a>(
+    redefined: Redefined<'_>,
+    catalogue: &'a Catalogue,
+) -> Option<(&'a FluxRelease, String)> {
     let Redefined { object, new, live } = redefined;
     let mut releases = catalogue.releases().iter().rev();
     releases.find_map(|release| {

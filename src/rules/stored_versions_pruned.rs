@@ -8,7 +8,7 @@
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
-use crate::case::rule::{Case, Found, Moment, Rule};
+use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::crd::Definition;
 use crate::crd::migration::{move_storage, rewrite};
 use crate::object::Object;
@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-fn check(case: &Case<'_>) -> Found {
+fn check(case: &Case<'_>) -> RuleResult {
     let change = case
         .change()
         .filter(|_| !case.request.writer.is_apiserver());

@@ -7,7 +7,7 @@
 #![allow(clippy::indexing_slicing)]
 
 use fluxkeep::crd::Version;
-use fluxkeep::flux::catalogue::{Catalogue, Controller, Offer, Release};
+use fluxkeep::flux::catalogue::{Catalogue, Controller, FluxRelease, Offer};
 use serde_json::{Value, json};
 
 /// The namespace of Flux in every test.
@@ -16,7 +16,7 @@ pub const HOME: &str = "flux-system";
 /// A stable release of Flux.
 #[derive(Debug, Clone)]
 pub struct Flux {
-    release: Release,
+    release: FluxRelease,
 }
 
 /// The naming of ClusterRole and ClusterRoleBindings.

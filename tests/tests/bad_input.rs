@@ -10,7 +10,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fluxkeep::admission::{Answer, Outcome, answer};
+use fluxkeep::admission::{Answer, ReviewOutcome, answer};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Finding;
 use fluxkeep::case::policy::Policy;
@@ -34,7 +34,10 @@ fn rejection(body: &[u8]) -> String {
 /// The refusal of a body that is no review but has a uid.
 fn cut_off(body: &[u8]) -> String {
     let answer = ask(body);
-    assert!(matches!(answer.outcome, Outcome::Unread(_)), "{answer:?}");
+    assert!(
+        matches!(answer.outcome, ReviewOutcome::Unread(_)),
+        "{answer:?}"
+    );
     refused(&answer)
 }
 

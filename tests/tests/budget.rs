@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use fluxkeep::admission::{Answer, Budget, Outcome, answer_unread, answer_within};
+use fluxkeep::admission::{Answer, ReviewBudget, ReviewOutcome, answer_unread, answer_within};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::verdict::Decision;
@@ -38,13 +38,13 @@ fn documents(count: usize) -> String {
     (0..count).map(one).collect()
 }
 
-fn answer(budget: Budget, body: &[u8]) -> Answer {
+fn answer(budget: ReviewBudget, body: &[u8]) -> Answer {
     answer_within(budget, body, &facts(), &Policy::default(), now())
 }
 
 /// The decision, and the reason why something was not read.
 fn unread(answer: &Answer) -> (Decision, String) {
-    let Outcome::Judged(decision) = answer.outcome else {
+    let ReviewOutcome::Judged(decision) = answer.outcome else {
         panic!("{:?}", answer.outcome)
     };
     let findings = &answer.verdict.findings;
@@ -55,10 +55,10 @@ fn unread(answer: &Answer) -> (Decision, String) {
 
 #[test]
 fn a_record_with_too_many_documents_is_not_read_whole() {
-    let most = Budget::OTHERS.documents;
+    let most = ReviewBudget::OTHERS.documents;
     let fits = record("apps", &documents(most), &[]);
     assert_eq!(
-        unread(&answer(Budget::OTHERS, &fits)),
+        unread(&answer(ReviewBudget::OTHERS, &fits)),
         (Decision::Allow, String::new())
     );
 
@@ -67,10 +67,10 @@ fn a_record_with_too_many_documents_is_not_read_whole() {
         let expected = [("apps", Decision::Warn), ("flux-system", Decision::Refuse)];
         for (namespace, decision) in expected {
             let body = record(namespace, &manifest, &hooks);
-            let (decided, why) = unread(&answer(Budget::OTHERS, &body));
+            let (decided, why) = unread(&answer(ReviewBudget::OTHERS, &body));
             assert_eq!(decided, decision, "{namespace}: {why}");
             assert!(why.contains("objects in "), "{why}");
-            let (_, why) = unread(&answer(Budget::ENGINE, &body));
+            let (_, why) = unread(&answer(ReviewBudget::ENGINE, &body));
             assert_eq!(why, "", "the engine's lane has room for it");
         }
     }
@@ -81,18 +81,18 @@ fn a_record_that_unpacks_to_too_many_bytes_is_not_read() {
     let long = format!(
         "{}# {}\n",
         documents(1),
-        " ".repeat(Budget::OTHERS.unpacked)
+        " ".repeat(ReviewBudget::OTHERS.unpacked)
     );
     let expected = [("apps", Decision::Warn), ("flux-system", Decision::Refuse)];
     for (namespace, decision) in expected {
         let body = record(namespace, &long, &[]);
-        let (decided, why) = unread(&answer(Budget::OTHERS, &body));
+        let (decided, why) = unread(&answer(ReviewBudget::OTHERS, &body));
         assert_eq!(decided, decision, "{namespace}: {why}");
         assert!(
             why.contains("decompresses to more than 16777216 bytes"),
             "{why}"
         );
-        assert_eq!(unread(&answer(Budget::ENGINE, &body)).1, "");
+        assert_eq!(unread(&answer(ReviewBudget::ENGINE, &body)).1, "");
     }
 }
 
@@ -136,7 +136,7 @@ fn many_different_schemas_are_passed_over_in_one_go() {
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {}}]}});
     let body = redefined(crd.clone(), crd).bytes();
     let start = Instant::now();
-    answer(Budget::ENGINE, &body);
+    answer(ReviewBudget::ENGINE, &body);
     let took = start.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
 }

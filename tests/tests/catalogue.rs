@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fluxkeep::admission::answer;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::flux::catalogue::Catalogue;
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::{Review, now, owned, record, stored};
 use serde_json::json;
 

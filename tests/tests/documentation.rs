@@ -8,8 +8,8 @@ use fluxkeep::case::finding::Level;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_webhook::registration::{GATES, Gate, Known, Profile, Scope, mutation};
-use fluxkeep_webhook::{Metrics, State};
+use fluxkeep_webhook::registration::{GATES, Gate, KnownReleases, Profile, Scope, mutation};
+use fluxkeep_webhook::{Metrics, ServerState};
 use std::sync::Arc;
 
 fn root() -> PathBuf {
@@ -73,7 +73,7 @@ fn the_rules_page_is_the_table() {
 #[test]
 fn the_metrics_page_is_what_the_server_registers() {
     let snapshot = Snapshot::built_in().expect("the built-in snapshot");
-    let state = State::new(
+    let state = ServerState::new(
         Arc::new(snapshot),
         fluxkeep::case::policy::Policy::default(),
     );
@@ -262,7 +262,7 @@ fn mutation_page() -> String {
     let profile = Profile {
         engine: &engine,
         releases: &["fluxkeep".to_owned()],
-        known: &Known::default(),
+        known: &KnownReleases::default(),
     };
     let conditions = mutation::conditions(&profile).into_iter();
     let conditions: String = conditions.map(condition).collect();
@@ -285,7 +285,7 @@ fn gate_page(gate: &Gate) -> String {
     let profile = Profile {
         engine: &engine,
         releases: &["fluxkeep".to_owned()],
-        known: &Known::default(),
+        known: &KnownReleases::default(),
     };
     let rules: Vec<_> = gate
         .rules()

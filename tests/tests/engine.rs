@@ -13,7 +13,7 @@ use fluxkeep::case::rule::Need;
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::helm::record::Driver;
 use fluxkeep::object::{Body, Object};
-use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
+use fluxkeep_cluster::{BUILT_IN, FactSource, Snapshot};
 use fluxkeep_tests::fixture::objects;
 use fluxkeep_tests::flux::{Flux, Names};
 use fluxkeep_tests::updates::updates;

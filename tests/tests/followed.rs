@@ -14,7 +14,7 @@ use std::time::Duration;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::RULES;
 use fluxkeep_cli::client::{Client as Browser, Http};
-use fluxkeep_cluster::{Live, Source, connect, rbac};
+use fluxkeep_cluster::{FactSource, Live, connect, rbac};
 use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, Wire, eventually};
 use fluxkeep_tests::flux::HOME;
 use fluxkeep_tests::{record, stored};

@@ -5,7 +5,7 @@
 use fluxkeep::admission::Answer;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Outcome;
-use fluxkeep_cluster::{BUILT_IN, Snapshot, Source};
+use fluxkeep_cluster::{BUILT_IN, FactSource, Snapshot};
 use fluxkeep_tests::Review;
 use fluxkeep_tests::fixture::objects;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Outcome;
 use fluxkeep::manifest::{Reading, read, sift};
-use fluxkeep::yaml::Budget;
+use fluxkeep::yaml::NodeBudget;
 use fluxkeep_tests::{record, stored};
 
 /// The apiVersion, kind and name of each object.
@@ -95,7 +95,7 @@ fn what_hides_in_a_list_of_another_kind_is_judged() {
 #[test]
 fn a_list_inside_a_list_is_no_list_to_helm_and_is_told() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: [{apiVersion: v1, kind: ConfigMap}]\n";
-    let sifted = sift(text, Reading::default(), 10, &mut Budget::default());
+    let sifted = sift(text, Reading::default(), 10, &mut NodeBudget::default());
     assert_eq!(sifted.unread.len(), 1);
     assert!(
         sifted.unread[0]

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fluxkeep::admission::{Answer, Outcome, amend, answer};
+use fluxkeep::admission::{Answer, ReviewOutcome, amend, answer};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::post_renderer::stanza;
@@ -293,7 +293,7 @@ fn what_an_update_takes_away_comes_back_whether_the_spec_changed_or_not_and_in_a
     for old in [kept, flux()] {
         let review = review(old, flux());
         let answer = amended(&review, &facts);
-        assert_eq!(answer.outcome, Outcome::Amended);
+        assert_eq!(answer.outcome, ReviewOutcome::Amended);
         let dry = String::from_utf8(review.bytes())
             .unwrap()
             .replace("\"dryRun\":false", "\"dryRun\":true");

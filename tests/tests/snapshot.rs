@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::yaml;
 use serde_json::{Value, json};
 

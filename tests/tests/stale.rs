@@ -8,7 +8,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Level;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::facts_stale;
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::fixture::heard;
 use fluxkeep_tests::{Review, definition, now, record, redefined, stored};
 use jiff::SignedDuration;

@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::crd::{Definition, dropped};
-use fluxkeep::flux::catalogue::{Catalogue, Release};
+use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
 
 const MATRIX: &str = include_str!("../data/storage-matrix.tsv");
 
@@ -12,7 +12,7 @@ const MATRIX: &str = include_str!("../data/storage-matrix.tsv");
 const KEYS: usize = 5;
 
 /// The matrix's releases, from its header.
-fn path() -> Vec<&'static Release> {
+fn path() -> Vec<&'static FluxRelease> {
     let header = lines().next().expect("the matrix has a header");
     header.into_iter().skip(KEYS).map(release).collect()
 }
@@ -24,7 +24,7 @@ fn lines() -> impl Iterator<Item = Vec<&'static str>> {
         .map(|line| line.split('\t').collect())
 }
 
-fn release(number: &str) -> &'static Release {
+fn release(number: &str) -> &'static FluxRelease {
     let version = number
         .parse()
         .expect("the matrix names releases by their numbers");
@@ -36,13 +36,13 @@ fn release(number: &str) -> &'static Release {
 /// A definition in a cluster.
 #[derive(Default)]
 struct Held {
-    spec: Option<&'static Release>,
+    spec: Option<&'static FluxRelease>,
     stored: Vec<String>,
 }
 
 impl Held {
     /// Applies a release's definition unless refused; its storage version joins the stored ones.
-    fn apply(mut self, crd: &str, release: &'static Release) -> Self {
+    fn apply(mut self, crd: &str, release: &'static FluxRelease) -> Self {
         let Some(definition) = offered(crd, release) else {
             return self;
         };
@@ -66,7 +66,7 @@ impl Held {
     }
 
     /// The answer to a release's definition, in the matrix's words.
-    fn answer(&self, crd: &str, release: &Release) -> String {
+    fn answer(&self, crd: &str, release: &FluxRelease) -> String {
         match (self.spec, offered(crd, release)) {
             (None, None) => "ABSENT".into(),
             (None, Some(_)) => "NEW".into(),
@@ -84,14 +84,14 @@ impl Held {
     }
 }
 
-fn offered(crd: &str, release: &Release) -> Option<Definition> {
+fn offered(crd: &str, release: &FluxRelease) -> Option<Definition> {
     release
         .crd(crd)
         .map(fluxkeep::flux::catalogue::Offer::definition)
 }
 
 /// The definition in a cluster that reached `from` in one of the matrix's two ways.
-fn held(case: &str, crd: &str, from: &'static Release) -> Held {
+fn held(case: &str, crd: &str, from: &'static FluxRelease) -> Held {
     let passed = path().into_iter().filter(|release| match case {
         "fresh" => *release == from,
         "grown" => release.version <= from.version,

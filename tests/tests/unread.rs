@@ -6,7 +6,7 @@
 use fluxkeep::admission::Answer;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::object::{Body, Key, Object};
-use fluxkeep_cluster::{Snapshot, Source};
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::{definition, owned, record, stored};
 
 /// The incident's cluster.

@@ -5,7 +5,7 @@
 use fluxkeep::admission::{Answer, answer};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::{Finding, Level, Outcome};
-use fluxkeep::case::policy::{Policy, Standing};
+use fluxkeep::case::policy::{OverrideEntry, Policy};
 use fluxkeep::case::request::Door;
 use fluxkeep::helm::record::Driver;
 use fluxkeep_cluster::BUILT_IN;
@@ -185,7 +185,7 @@ fn the_policy_sets_its_level_and_its_overrides() {
         policy.levels.insert(RULE, level);
         assert_eq!(told(&policy), expected, "{level:?}");
     }
-    let standing = Standing {
+    let standing = OverrideEntry {
         rule: RULE,
         object: "Secret/flux-system/sh.helm.release.v1.app.v1".to_owned(),
         reason: "looked at by hand".to_owned(),

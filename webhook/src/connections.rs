@@ -35,7 +35,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// The phases of the server's life, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// The server works normally.
     Serving,
     /// The server still serves, and asks clients to leave by `Connection: close` or GOAWAY.
@@ -61,7 +61,7 @@ pub(crate) struct Port {
     /// Caps open connections, counted after their handshake.
     pub(crate) open: Limit,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) phase: watch::Receiver<ConnectionPhase>,
     /// Closed when the last connection ends.
     pub(crate) alive: mpsc::Sender<()>,
 }
@@ -93,7 +93,7 @@ impl Port {
                     }
                     Err(error) => back_off(&error).await,
                 },
-                () = reached(&mut phase, Phase::Draining) => return handshakes.clear(),
+                () = reached(&mut phase, ConnectionPhase::Draining) => return handshakes.clear(),
             }
         }
     }
@@ -236,15 +236,15 @@ fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
 /// The phase that closes a connection begun in phase `now`. HTTP/2 closes early, since GOAWAY loses
 /// no request; those begun later stay, or clients would loop. HTTP/1.1 closes after an answer with
 /// `Connection: close`: cutting an idle connection can lose a request.
-fn last_phase(protocol: Protocol, now: Phase) -> Phase {
+fn last_phase(protocol: Protocol, now: ConnectionPhase) -> ConnectionPhase {
     match (protocol, now) {
-        (Protocol::Http2, Phase::Serving) => Phase::Lingering,
-        _ => Phase::Draining,
+        (Protocol::Http2, ConnectionPhase::Serving) => ConnectionPhase::Lingering,
+        _ => ConnectionPhase::Draining,
     }
 }
 
 /// Waits until the server reaches the phase, or its sender is gone.
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+async fn reached(phase: &mut watch::Receiver<ConnectionPhase>, wanted: ConnectionPhase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
@@ -270,8 +270,8 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     /// A client of a connection whose server answers `yes`.
-    fn client() -> (DuplexStream, watch::Sender<Phase>) {
-        let (tell, phase) = watch::channel(Phase::Serving);
+    fn client() -> (DuplexStream, watch::Sender<ConnectionPhase>) {
+        let (tell, phase) = watch::channel(ConnectionPhase::Serving);
         let (near, far) = tokio::io::duplex(4096);
         let router = Router::new().route("/", get(async || "yes"));
         let port = Port {
@@ -332,9 +332,9 @@ mod tests {
     async fn an_idle_connection_is_closed_when_draining_and_not_while_lingering() {
         let (mut client, tell) = client();
         ask(&mut client).await;
-        tell.send_replace(Phase::Lingering);
+        tell.send_replace(ConnectionPhase::Lingering);
         assert!(ask(&mut client).await.ends_with("yes"));
-        tell.send_replace(Phase::Draining);
+        tell.send_replace(ConnectionPhase::Draining);
         assert_eq!(closed(&mut client).await, Duration::ZERO);
     }
 

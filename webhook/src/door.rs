@@ -10,7 +10,7 @@ use axum::extract::State as Shared;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
-use fluxkeep::admission::{Answer, Budget, Envelope, refuse_unread};
+use fluxkeep::admission::{Answer, Envelope, ReviewBudget, refuse_unread};
 use fluxkeep::case::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -54,7 +54,7 @@ fn is_large(body: &[u8]) -> bool {
 }
 
 /// Answers a review's bytes, for a phase and within a budget.
-pub(crate) type Answering = Arc<dyn Fn(Phase, Budget, &[u8]) -> Answer + Send + Sync>;
+pub(crate) type Answering = Arc<dyn Fn(Phase, ReviewBudget, &[u8]) -> Answer + Send + Sync>;
 
 /// Answers a review's bytes without judging, for the given reason.
 pub(crate) type Abstaining = Arc<dyn Fn(&str, &[u8]) -> Answer + Send + Sync>;
@@ -70,7 +70,7 @@ pub(crate) struct Door {
     pub(crate) telling: Telling,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
-    pub(crate) life: watch::Receiver<connections::Phase>,
+    pub(crate) life: watch::Receiver<connections::ConnectionPhase>,
     pub(crate) lanes: Lanes,
 }
 
@@ -109,7 +109,7 @@ async fn review(
         Err(why) => Err(why),
     };
     let mut response = judged.unwrap_or_else(|why| door.turned_away(scope, why));
-    let is_stopping = *door.life.borrow() != connections::Phase::Serving;
+    let is_stopping = *door.life.borrow() != connections::ConnectionPhase::Serving;
     // The apiserver's next review would fail on an idle connection that is cut.
     if (is_unread || is_stopping) && version < Version::HTTP_2 {
         response
@@ -174,7 +174,7 @@ impl Door {
     }
 
     /// The answer; `None` if judging panicked. A panic costs only this review, not the server.
-    fn answer(&self, phase: Phase, budget: Budget, body: &[u8]) -> Option<Answer> {
+    fn answer(&self, phase: Phase, budget: ReviewBudget, body: &[u8]) -> Option<Answer> {
         catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, budget, body))).ok()
     }
 
@@ -267,7 +267,7 @@ mod tests {
     use tower::ServiceExt;
 
     fn door(metrics: &Arc<Metrics>, limits: &Limits, answering: Answering) -> Door {
-        let (_tell, life) = watch::channel(connections::Phase::Serving);
+        let (_tell, life) = watch::channel(connections::ConnectionPhase::Serving);
         Door {
             answering,
             abstaining: Arc::new(|why, body| {
@@ -289,7 +289,7 @@ mod tests {
 
     /// A router whose judge panics on every body that contains `panic`.
     fn fragile(metrics: &Arc<Metrics>) -> Router {
-        let answering = |_: Phase, _: Budget, body: &[u8]| {
+        let answering = |_: Phase, _: ReviewBudget, body: &[u8]| {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
             judged(body)
         };
@@ -302,7 +302,7 @@ mod tests {
         let (tell, begun) = channel();
         let (open, gate) = channel();
         let gate = Mutex::new(gate);
-        let answering = move |_: Phase, _: Budget, body: &[u8]| {
+        let answering = move |_: Phase, _: ReviewBudget, body: &[u8]| {
             let text = String::from_utf8_lossy(body);
             if text.contains("wait") {
                 tell.send(text.into_owned()).unwrap();

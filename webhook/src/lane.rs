@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use fluxkeep::admission::Budget;
+use fluxkeep::admission::ReviewBudget;
 use tokio::time::Instant;
 
 use crate::large_reviews::LargeReviews;
@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     /// The thread that judges large reviews.
     pub(crate) large: LargeReviews,
     /// The budget of a review.
-    pub(crate) budget: Budget,
+    pub(crate) budget: ReviewBudget,
     /// Limit for a large review since its arrival; `None` if only the apiserver's timeout applies.
     patience: Option<Duration>,
 }
@@ -67,8 +67,8 @@ impl Lane {
         // A third of the bytes stays free for reviews that are judged at once.
         let waiting = limits.bodies / 3 * 2;
         let (budget, patience) = match scope {
-            Scope::Engine => (Budget::ENGINE, None),
-            Scope::Others => (Budget::OTHERS, Some(limits.others)),
+            Scope::Engine => (ReviewBudget::ENGINE, None),
+            Scope::Others => (ReviewBudget::OTHERS, Some(limits.others)),
         };
         Ok(Self {
             budget,

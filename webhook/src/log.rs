@@ -1,7 +1,7 @@
 //! Log lines about reviews: rules, names and reasons, but no content of objects.
 
 use fluxkeep::admission::mutation::FIELD;
-use fluxkeep::admission::{Answer, Envelope, Outcome};
+use fluxkeep::admission::{Answer, Envelope, ReviewOutcome};
 use fluxkeep::case::finding::Finding;
 use fluxkeep::case::request::Door;
 
@@ -15,14 +15,14 @@ pub(crate) fn review(answer: &Answer) {
     let uid = envelope.map_or("", |envelope| &envelope.uid);
     let user = envelope.map_or("", Envelope::user);
     match &answer.outcome {
-        Outcome::Unread(reason) => {
+        ReviewOutcome::Unread(reason) => {
             tracing::warn!(door, uid, reason, "review not readable");
         }
-        Outcome::Amended => {
+        ReviewOutcome::Amended => {
             let object = envelope.map(tracing::field::display);
             tracing::info!(door, uid, user, added = FIELD, object, "review amended");
         }
-        Outcome::Judged(decision) => {
+        ReviewOutcome::Judged(decision) => {
             let decision = decision.name();
             let findings = &answer.verdict.findings;
             let Some(first) = findings.first() else {

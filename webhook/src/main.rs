@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use fluxkeep_webhook::registration::{Cluster, Kept, What};
-use fluxkeep_webhook::source::Access;
+use fluxkeep_webhook::registration::{Kept, RegistrationClient, What};
+use fluxkeep_webhook::source::ClusterArgs;
 use fluxkeep_webhook::{
-    Args, Bound, Command, Events, Place, REGISTRATION, SecretName, Settings, open_files, stop,
-    usage,
+    Args, AuthorityStore, Bound, Command, Events, REGISTRATION, SecretName, Settings, open_files,
+    stop, usage,
 };
 use mimalloc::MiMalloc;
 
@@ -87,11 +87,14 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 }
 
 /// The replicas' shared authority, if `--tls-secret` names one.
-async fn place(secret: Option<SecretName>, cluster: &Access) -> anyhow::Result<Option<Place>> {
+async fn place(
+    secret: Option<SecretName>,
+    cluster: &ClusterArgs,
+) -> anyhow::Result<Option<AuthorityStore>> {
     let Some(secret) = secret else {
         return Ok(None);
     };
-    Ok(Some(Place::new(
+    Ok(Some(AuthorityStore::new(
         cluster.client().await?,
         secret,
         REGISTRATION,
@@ -99,12 +102,12 @@ async fn place(secret: Option<SecretName>, cluster: &Access) -> anyhow::Result<O
 }
 
 /// The registration that this server keeps, if its address is given.
-async fn kept(what: &What, cluster: &Access) -> anyhow::Result<Option<Kept>> {
+async fn kept(what: &What, cluster: &ClusterArgs) -> anyhow::Result<Option<Kept>> {
     let Some(registration) = what.registration()? else {
         return Ok(None);
     };
     Ok(Some(Kept {
-        cluster: Cluster::new(cluster.client().await?, false),
+        cluster: RegistrationClient::new(cluster.client().await?, false),
         registration,
     }))
 }

@@ -4,7 +4,7 @@ mod followed;
 
 use std::time::{Duration, SystemTime};
 
-use fluxkeep::admission::{Answer, Outcome};
+use fluxkeep::admission::{Answer, ReviewOutcome};
 use fluxkeep::case::finding::Level;
 use fluxkeep::case::overrides;
 use fluxkeep::case::request::Door;
@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 
 use crate::body::TurnedAway;
 use crate::registration::Scope;
-use crate::state::{State, now};
+use crate::state::{ServerState, now};
 use crate::tls::Unknown;
 use crate::version;
 use followed::Followed;
@@ -191,7 +191,7 @@ impl Metrics {
         self.seconds
             .get_or_create(&AtDoor { door })
             .observe(took.as_secs_f64());
-        if answer.outcome == Outcome::Amended {
+        if answer.outcome == ReviewOutcome::Amended {
             self.mutations.inc();
         }
         for finding in &answer.verdict.findings {
@@ -299,7 +299,7 @@ impl Metrics {
 
     /// The OpenMetrics text, with gauges updated from the state.
     #[must_use]
-    pub fn text(&self, state: &State) -> String {
+    pub fn text(&self, state: &ServerState) -> String {
         self.observe(state);
         self.encoded()
     }
@@ -312,7 +312,7 @@ impl Metrics {
         text
     }
 
-    fn observe(&self, state: &State) {
+    fn observe(&self, state: &ServerState) {
         let (facts, policy) = (state.source().facts(), state.policy());
         let age = SystemTime::now()
             .duration_since(state.source().as_of())

@@ -12,13 +12,13 @@ use axum::routing::get;
 use crate::door::{explained, text};
 use crate::metrics::{Metrics, OPEN_METRICS};
 use crate::readiness::Readiness;
-use crate::state::State;
+use crate::state::ServerState;
 
 /// The state that the handlers share.
 #[derive(Clone)]
 pub(crate) struct Observe {
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) state: Arc<State>,
+    pub(crate) state: Arc<ServerState>,
     pub(crate) readiness: Readiness,
 }
 

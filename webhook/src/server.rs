@@ -6,25 +6,25 @@ use std::time::{Duration, SystemTime};
 
 use fluxkeep::case::policy::Policy;
 use fluxkeep_certs::{Authority, Clients, Current, Files, Terms, Verifier};
-use fluxkeep_cluster::Source;
+use fluxkeep_cluster::FactSource;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use crate::authority::Custodian;
-use crate::connections::{Phase, Port};
+use crate::authority::AuthorityReconciler;
+use crate::connections::{ConnectionPhase, Port};
 use crate::door::{self, Abstaining, Answering, Door, Telling};
-use crate::events::{Events, Teller};
+use crate::events::{EventWriter, Events};
 use crate::lane::Lanes;
 use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
-use crate::registration::Keeper;
+use crate::registration::RegistrationReconciler;
+use crate::reload::{Origin, PolicyFile, Reload};
 use crate::settings::{Limits, Settings};
-use crate::state::State;
+use crate::state::ServerState;
 use crate::tls::Tls;
-use crate::upkeep::{Origin, PolicyFile, Upkeep};
 
 /// The reason why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +53,9 @@ pub struct Bound {
     admission: TcpListener,
     observe: TcpListener,
     limits: Limits,
-    upkeep: Upkeep,
-    custodian: Option<Custodian>,
-    keeper: Option<Keeper>,
+    reload: Reload,
+    authority_reconciler: Option<AuthorityReconciler>,
+    registration_reconciler: Option<RegistrationReconciler>,
     events: Option<Events>,
     readiness: Readiness,
     authority: Option<String>,
@@ -67,7 +67,7 @@ impl Bound {
     ///
     /// # Errors
     /// At the first missing or invalid item.
-    pub async fn bind(settings: Settings, source: Arc<dyn Source>) -> Result<Self, Unbound> {
+    pub async fn bind(settings: Settings, source: Arc<dyn FactSource>) -> Result<Self, Unbound> {
         let admission = listen(settings.listen).await?;
         let observe = listen(settings.observe).await?;
         let metrics = Arc::new(Metrics::default());
@@ -77,9 +77,9 @@ impl Bound {
         let (policy_file, policy) = policy(&settings)?;
         source.follow(&policy.engine);
         let readiness = Readiness::default();
-        let custodian = settings.place.map(|place| {
+        let authority_reconciler = settings.place.map(|place| {
             let known = readiness.wait_for("the apiserver to know the certificate");
-            Custodian::new(
+            AuthorityReconciler::new(
                 place,
                 settings.tls_names,
                 current.clone(),
@@ -87,15 +87,15 @@ impl Bound {
                 known,
             )
         });
-        let state = Arc::new(State::new(source, policy));
-        let keeper = settings.kept.map(|kept| {
-            Keeper::new(
+        let state = Arc::new(ServerState::new(source, policy));
+        let registration_reconciler = settings.kept.map(|kept| {
+            RegistrationReconciler::new(
                 kept.trusting(authority.as_deref()),
                 state.clone(),
                 metrics.clone(),
             )
         });
-        let upkeep = Upkeep {
+        let reload = Reload {
             state,
             metrics,
             policy: policy_file,
@@ -109,9 +109,9 @@ impl Bound {
             admission,
             observe,
             limits,
-            upkeep,
-            custodian,
-            keeper,
+            reload,
+            authority_reconciler,
+            registration_reconciler,
             events,
             readiness,
             authority,
@@ -152,7 +152,7 @@ impl Bound {
     /// # Errors
     /// If TLS cannot be set up.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Unbound> {
-        let (tell, phase) = watch::channel(Phase::Serving);
+        let (tell, phase) = watch::channel(ConnectionPhase::Serving);
         let (alive, mut ended) = mpsc::channel(1);
         let (limits, readiness) = (self.limits, self.readiness.clone());
         let (reviews, health) = self.ports(&phase, &alive)?;
@@ -161,13 +161,13 @@ impl Bound {
         tokio::spawn(health.serve(self.observe));
         tokio::select! {
             () = stop => {}
-            () = look_again(self.upkeep, limits) => {}
-            () = Box::pin(look_after(self.keeper, self.custodian, limits)) => {}
+            () = look_again(self.reload, limits) => {}
+            () = Box::pin(look_after(self.registration_reconciler, self.authority_reconciler, limits)) => {}
         }
         let _stopping = readiness.wait_for("the end: the server is stopping");
-        tell.send_replace(Phase::Lingering);
+        tell.send_replace(ConnectionPhase::Lingering);
         sleep(limits.linger).await;
-        tell.send_replace(Phase::Draining);
+        tell.send_replace(ConnectionPhase::Draining);
         // Waits for all connections; each has its own deadline.
         ended.recv().await;
         Ok(())
@@ -175,15 +175,15 @@ impl Bound {
 
     fn ports(
         &self,
-        phase: &watch::Receiver<Phase>,
+        phase: &watch::Receiver<ConnectionPhase>,
         alive: &mpsc::Sender<()>,
     ) -> Result<(Port, Port), Unbound> {
-        let Upkeep {
+        let Reload {
             state,
             metrics,
             tls,
             ..
-        } = &self.upkeep;
+        } = &self.reload;
         let door = Door {
             answering: self.answering(),
             abstaining: self.abstaining(),
@@ -215,52 +215,55 @@ impl Bound {
 
     /// Answers a review's bytes.
     fn answering(&self) -> Answering {
-        let judge = self.upkeep.state.clone();
+        let judge = self.reload.state.clone();
         Arc::new(move |phase, budget, body| judge.answer(phase, budget, body))
     }
 
     /// Answers a review's bytes without judging, for the given reason.
     fn abstaining(&self) -> Abstaining {
-        let judge = self.upkeep.state.clone();
+        let judge = self.reload.state.clone();
         Arc::new(move |why, body| judge.answer_unread(why, body))
     }
 
     /// Writes Events about refusals if they are on.
     fn telling(&self) -> Telling {
-        let Upkeep { state, metrics, .. } = &self.upkeep;
+        let Reload { state, metrics, .. } = &self.reload;
         let Some(Events(client)) = self.events.clone() else {
             return Arc::new(|_| {});
         };
-        let teller = Teller::start(client, state.clone(), metrics.clone());
-        Arc::new(move |answer| teller.tell(answer))
+        let events = EventWriter::start(client, state.clone(), metrics.clone());
+        Arc::new(move |answer| events.tell(answer))
     }
 }
 
-async fn look_again(mut upkeep: Upkeep, limits: Limits) {
+async fn look_again(mut reload: Reload, limits: Limits) {
     let mut ticks = ticks(limits.tick);
     loop {
         ticks.tick().await;
-        upkeep.look();
+        reload.look();
     }
 }
 
-/// Runs forever, even without a registration or an authority. The custodian looks after each look
-/// of the keeper, since a restored registration carries no bundle.
+/// Runs forever, even without a registration or an authority. The authority is looked at after each
+/// look at the registration, since a restored registration carries no bundle.
 pub(crate) async fn look_after(
-    mut keeper: Option<Keeper>,
-    mut custodian: Option<Custodian>,
+    mut registration_reconciler: Option<RegistrationReconciler>,
+    mut authority_reconciler: Option<AuthorityReconciler>,
     limits: Limits,
 ) {
     let (mut registration, mut certificates) = (ticks(limits.keep), ticks(limits.tick));
-    let changed = keeper.as_ref().map(Keeper::changed).unwrap_or_default();
+    let changed = registration_reconciler
+        .as_ref()
+        .map(RegistrationReconciler::changed)
+        .unwrap_or_default();
     loop {
         tokio::select! {
-            () = changed.notified() => if let Some(keeper) = &mut keeper { keeper.heard().await },
-            _ = registration.tick() => if let Some(keeper) = &mut keeper { keeper.tick().await },
+            () = changed.notified() => if let Some(registration_reconciler) = &mut registration_reconciler { registration_reconciler.heard().await },
+            _ = registration.tick() => if let Some(registration_reconciler) = &mut registration_reconciler { registration_reconciler.tick().await },
             _ = certificates.tick() => {}
         }
-        if let Some(custodian) = &mut custodian {
-            custodian.look().await;
+        if let Some(authority_reconciler) = &mut authority_reconciler {
+            authority_reconciler.look().await;
         }
     }
 }

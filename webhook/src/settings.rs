@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
-use crate::authority::{Place, SecretName};
+use crate::authority::{AuthorityStore, SecretName};
 use crate::events::Events;
 use crate::logging::Logging;
 use crate::registration::{Kept, Register, Unregister, What};
@@ -74,10 +74,10 @@ pub struct Args {
     pub registered: What,
     /// The guarded cluster.
     #[command(flatten)]
-    pub cluster: source::Access,
+    pub cluster: source::ClusterArgs,
     /// The source of the facts.
     #[command(flatten)]
-    pub facts: source::From,
+    pub facts: source::FactArgs,
     /// Reports refused deletions and releases as Events in the cluster.
     #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
     pub events: bool,
@@ -122,7 +122,7 @@ pub struct Settings {
     /// The name that a caller's certificate must carry; `None` admits any name.
     pub client_name: Option<String>,
     /// The shared authority of self-made certificates; `None` if each process has its own.
-    pub place: Option<Place>,
+    pub place: Option<AuthorityStore>,
     /// The names of the self-made certificate.
     pub tls_names: Vec<String>,
     /// The registration to keep; `None` if another program keeps it.

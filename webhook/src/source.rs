@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::value_parser;
-use fluxkeep_cluster::{Live, Snapshot, Source, connect};
+use fluxkeep_cluster::{FactSource, Live, Snapshot, connect};
 use kube::Client;
 use tokio::runtime::{self, Handle};
 
@@ -19,7 +19,7 @@ const BUILT_IN: &str = "built-in";
 
 /// The flags for reaching the cluster.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Access {
+pub struct ClusterArgs {
     /// The kubeconfig of the cluster; without it, the cluster that this runs in.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub struct Access {
     context: Option<String>,
 }
 
-impl Access {
+impl ClusterArgs {
     /// A client, before its first request.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Access {
 
 /// The flags of the facts.
 #[derive(Debug, Clone, clap::Args)]
-pub struct From {
+pub struct FactArgs {
     /// Judges by a snapshot (file, folder, or `built-in` for Flux 2.4.0 as installed) instead of
     /// the cluster.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
@@ -68,12 +68,12 @@ pub struct From {
     stale_after: u64,
 }
 
-impl From {
+impl FactArgs {
     /// Opens the source. A cluster is followed only once the engine's namespaces are known.
     ///
     /// # Errors
     /// If the snapshot is unreadable or the cluster cannot be reached.
-    pub async fn open(&self, cluster: &Access) -> anyhow::Result<Arc<dyn Source>> {
+    pub async fn open(&self, cluster: &ClusterArgs) -> anyhow::Result<Arc<dyn FactSource>> {
         let Some(path) = &self.snapshot else {
             let client = cluster.client().await?;
             let runtime = one_thread().context("starting the thread that follows the cluster")?;

@@ -3,24 +3,24 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use fluxkeep::admission::{Answer, Budget, amend_within, answer_unread, answer_within};
+use fluxkeep::admission::{Answer, ReviewBudget, amend_within, answer_unread, answer_within};
 use fluxkeep::case::policy::Policy;
-use fluxkeep_cluster::Source;
+use fluxkeep_cluster::FactSource;
 use jiff::Timestamp;
 
 use crate::registration::Phase;
 
 /// Facts and policy.
 #[derive(Debug)]
-pub struct State {
-    source: Arc<dyn Source>,
+pub struct ServerState {
+    source: Arc<dyn FactSource>,
     policy: RwLock<Arc<Policy>>,
 }
 
-impl State {
+impl ServerState {
     /// Judges by these facts and this policy.
     #[must_use]
-    pub fn new(source: Arc<dyn Source>, policy: Policy) -> Self {
+    pub fn new(source: Arc<dyn FactSource>, policy: Policy) -> Self {
         Self {
             source,
             policy: RwLock::new(Arc::new(policy)),
@@ -29,7 +29,7 @@ impl State {
 
     /// Answers a review of a phase within a budget, at the current time.
     #[must_use]
-    pub fn answer(&self, phase: Phase, budget: Budget, body: &[u8]) -> Answer {
+    pub fn answer(&self, phase: Phase, budget: ReviewBudget, body: &[u8]) -> Answer {
         let answer = match phase {
             Phase::Mutating => amend_within,
             Phase::Validating => answer_within,
@@ -45,7 +45,7 @@ impl State {
 
     /// The source of the facts.
     #[must_use]
-    pub fn source(&self) -> &dyn Source {
+    pub fn source(&self) -> &dyn FactSource {
         self.source.as_ref()
     }
 

@@ -2,7 +2,7 @@
 
 /// The remaining budget of a document, or of all documents of a stream together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
+pub struct NodeBudget {
     events: usize,
     is_spent: bool,
 }
@@ -10,13 +10,13 @@ pub struct Budget {
 /// A hundred times the size of Flux's largest CRD; about a second of work.
 const USUAL: usize = 2_000_000;
 
-impl Default for Budget {
+impl Default for NodeBudget {
     fn default() -> Self {
         Self::of(USUAL)
     }
 }
 
-impl Budget {
+impl NodeBudget {
     /// A budget of nodes. Starts and ends of collections count; an alias counts its nodes again.
     #[must_use]
     pub const fn of(events: usize) -> Self {

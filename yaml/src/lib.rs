@@ -18,7 +18,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use budget::Budget;
+pub use budget::NodeBudget;
 pub use json::{json, shape};
 pub use paths::Paths;
 pub use split::{Documents, documents};
@@ -81,17 +81,21 @@ impl<'a> Document<'a> {
     /// Reads fields of the document. An empty document is null.
     ///
     /// # Errors
-    /// If the document is neither YAML nor JSON, or exceeds the usual [`Budget`]. Also if a read
+    /// If the document is neither YAML nor JSON, or exceeds the usual [`NodeBudget`]. Also if a read
     /// field is nested deeper than 127 levels. The place is that in the stream.
     pub fn read_paths(&self, paths: &'static Paths) -> Result<Value, Unread> {
-        self.read_within(paths, &mut Budget::default())
+        self.read_within(paths, &mut NodeBudget::default())
     }
 
     /// Like [`read_paths`](Self::read_paths), within a budget that other documents may share.
     ///
     /// # Errors
-    /// Like [`read_paths`](Self::read_paths), and if the budget is spent: see [`Budget::is_spent`].
-    pub fn read_within(&self, paths: &'static Paths, budget: &mut Budget) -> Result<Value, Unread> {
+    /// Like [`read_paths`](Self::read_paths), and if the budget is spent: see [`NodeBudget::is_spent`].
+    pub fn read_within(
+        &self,
+        paths: &'static Paths,
+        budget: &mut NodeBudget,
+    ) -> Result<Value, Unread> {
         if self.is_json {
             return json(self.text.as_bytes(), paths).map_err(|error| self.not_json(&error));
         }
@@ -107,7 +111,11 @@ impl<'a> Document<'a> {
         })
     }
 
-    fn read_body(body: &str, paths: &'static Paths, budget: &mut Budget) -> Result<Value, Broken> {
+    fn read_body(
+        body: &str,
+        paths: &'static Paths,
+        budget: &mut NodeBudget,
+    ) -> Result<Value, Broken> {
         let odd = OddPlaces::of(body).map_err(|at| reader::refused_character(body, at))?;
         let reads_a_part = matches!(paths, Paths::Keys(_) | Paths::Items(_));
         if reads_a_part && odd.is_empty() && !odd::has_other_ends(body) {

@@ -14,7 +14,7 @@ use granit_parser::{
 };
 use serde_json::{Map, Value};
 
-use crate::budget::Budget;
+use crate::budget::NodeBudget;
 use crate::odd::OddPlaces;
 use crate::paths::{Paths, project};
 use crate::scalar::{Key, KeyKind, Refused, is_merge, resolve};
@@ -40,7 +40,7 @@ pub(crate) fn read(
     text: &str,
     odd: OddPlaces,
     paths: &'static Paths,
-    budget: &mut Budget,
+    budget: &mut NodeBudget,
 ) -> Read<Value> {
     let options = options! {
         bom_inside_document_as_content: true,
@@ -66,7 +66,7 @@ pub(crate) fn read(
 struct Reader<'a, 'b> {
     text: &'a str,
     events: Parser<'a, StrInput<'a>>,
-    budget: &'b mut Budget,
+    budget: &'b mut NodeBudget,
     odd: OddPlaces,
     /// The node of each anchor.
     anchors: BTreeMap<usize, Node>,

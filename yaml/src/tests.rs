@@ -9,7 +9,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Budget, Document, Paths, documents, paths::project};
+use super::{Document, NodeBudget, Paths, documents, paths::project};
 
 fn read(text: &str) -> Option<Value> {
     Document::of(text).read_paths(&Paths::Whole).ok()
@@ -181,7 +181,7 @@ fn aliases_of_aliases_are_too_much_long_before_they_fill_the_memory() {
             vec![one; 10].join(", ")
         ));
     }
-    let mut budget = Budget::of(100_000);
+    let mut budget = NodeBudget::of(100_000);
     assert!(Document::of(&text).read_within(&TREE, &mut budget).is_err());
     assert!(budget.is_spent());
 }
@@ -189,13 +189,13 @@ fn aliases_of_aliases_are_too_much_long_before_they_fill_the_memory() {
 #[test]
 fn a_budget_lasts_for_a_whole_stream() {
     let stream = "---\na\n".repeat(10_000);
-    let mut budget = Budget::of(20_000);
+    let mut budget = NodeBudget::of(20_000);
     let read = documents(&stream)
         .filter(|document| document.read_within(&TREE, &mut budget).is_ok())
         .count();
     assert!((2_000..10_000).contains(&read), "{read}");
     assert!(budget.is_spent());
-    let mut budget = Budget::of(20_000);
+    let mut budget = NodeBudget::of(20_000);
     assert!(Document::of("{").read_within(&TREE, &mut budget).is_err());
     assert!(!budget.is_spent(), "it is not YAML");
 }

@@ -1,6 +1,6 @@
 //! Plans adoption's writes on each live object; pure.
 
-use fluxkeep::adoption::{Adopter, Standing};
+use fluxkeep::adoption::{Adopter, Ownership};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::Owner;
@@ -24,7 +24,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Row {
     /// The object's relation to the release.
-    pub standing: Standing,
+    pub standing: Ownership,
     /// The writes.
     pub stamp: Stamp,
     /// The reason why the object cannot be taken over, with a remedy.
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_nobody_owns_is_stamped() {
         let row = row("", None);
-        assert_eq!((row.standing, row.refusal), (Standing::Unowned, None));
+        assert_eq!((row.standing, row.refusal), (Ownership::Unowned, None));
         assert_eq!(row.stamp.real().count(), 4);
     }
 
@@ -145,7 +145,7 @@ mod tests {
     fn labels_of_a_kustomization_go_once_it_does_not_apply_any_more() {
         for hold in [Hold::Suspended, Hold::Gone] {
             let row = row(KUSTOMIZED, Some(hold));
-            assert_eq!((&row.standing, &row.refusal), (&Standing::Unowned, &None));
+            assert_eq!((&row.standing, &row.refusal), (&Ownership::Unowned, &None));
             assert_eq!(
                 removed(&row),
                 [
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn what_a_release_that_is_gone_left_behind_is_stamped_over() {
         let row = row(OTHER, Some(Hold::TakenOver));
-        assert_eq!((&row.standing, &row.refusal), (&Standing::Unowned, &None));
+        assert_eq!((&row.standing, &row.refusal), (&Ownership::Unowned, &None));
         let name = row
             .stamp
             .real()
@@ -217,7 +217,7 @@ mod tests {
         let paused = row(labels, Some(Hold::Suspended));
         assert_eq!(
             (&paused.standing, &paused.refusal),
-            (&Standing::Unowned, &None)
+            (&Ownership::Unowned, &None)
         );
         assert_eq!(removed(&paused).len(), 2);
     }

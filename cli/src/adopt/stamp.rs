@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fluxkeep::adoption::{Edit, Part};
+use fluxkeep::adoption::{Edit, MetadataField};
 use fluxkeep::object::{Key, Object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Stamp {
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// Labels or annotations.
-    pub part: Part,
+    pub part: MetadataField,
     /// For example `helm.sh/resource-policy`.
     pub key: String,
     /// The value before; null if the key was absent.
@@ -159,7 +159,10 @@ impl Stamp {
 }
 
 /// Labels and annotations for the object with this uid and version only.
-fn metadata<'a>(live: &ObjectMeta, entries: impl Iterator<Item = (Part, &'a str, Value)>) -> Value {
+fn metadata<'a>(
+    live: &ObjectMeta,
+    entries: impl Iterator<Item = (MetadataField, &'a str, Value)>,
+) -> Value {
     let mut metadata = Map::new();
     metadata.insert("uid".to_owned(), json!(live.uid));
     metadata.insert("resourceVersion".to_owned(), json!(live.resource_version));
@@ -186,10 +189,10 @@ impl Change {
     /// The current value of the key.
     fn now<'a>(&self, live: &'a ObjectMeta) -> Option<&'a str> {
         let map = match self.part {
-            Part::Labels => &live.labels,
-            Part::Annotations => &live.annotations,
+            MetadataField::Labels => &live.labels,
+            MetadataField::Annotations => &live.annotations,
             // Adopting live objects changes no pod labels.
-            Part::PodLabels => return None,
+            MetadataField::PodLabels => return None,
         };
         map.as_ref()?.get(&self.key).map(String::as_str)
     }
@@ -228,9 +231,19 @@ mod tests {
             name: "helm-controller".to_owned(),
             uid: "u".to_owned(),
             changes: vec![
-                change(Part::Labels, "managed-by", Some("kustomize"), Some("Helm")),
-                change(Part::Labels, "tie", Some("a"), None),
-                change(Part::Annotations, "keep", Some("keep"), Some("keep")),
+                change(
+                    MetadataField::Labels,
+                    "managed-by",
+                    Some("kustomize"),
+                    Some("Helm"),
+                ),
+                change(MetadataField::Labels, "tie", Some("a"), None),
+                change(
+                    MetadataField::Annotations,
+                    "keep",
+                    Some("keep"),
+                    Some("keep"),
+                ),
             ],
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fluxkeep::adoption::Standing;
+use fluxkeep::adoption::Ownership;
 use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::object::Object;
 
@@ -26,7 +26,7 @@ pub fn plan(rows: &[Row], owner: &Owner) -> String {
 
 fn line(row: &Row) -> [String; 4] {
     let standing = match &row.standing {
-        Standing::Foreign(other) => format!("foreign ({other})"),
+        Ownership::Foreign(other) => format!("foreign ({other})"),
         standing => standing.name().to_owned(),
     };
     [

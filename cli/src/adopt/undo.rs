@@ -125,11 +125,11 @@ fn merge(changes: &mut Vec<Change>, earlier: Vec<Change>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use fluxkeep::adoption::Part;
+    use fluxkeep::adoption::MetadataField;
 
     fn undo(release: &str, uid: &str, changes: &[(&str, Option<&str>, Option<&str>)]) -> Undo {
         let change = |(key, was, is): &(&str, Option<&str>, Option<&str>)| Change {
-            part: Part::Labels,
+            part: MetadataField::Labels,
             key: (*key).to_owned(),
             was: was.map(str::to_owned),
             is: is.map(str::to_owned),

@@ -1,7 +1,7 @@
 //! The stories: reviews in order, their expected answers, and the course without fluxkeep.
 
 use anyhow::Context;
-use fluxkeep::flux::catalogue::{Catalogue, Release};
+use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
 use serde_json::{Value, json};
 
 use super::review::{Ask, helm_release, record};
@@ -400,7 +400,7 @@ fn asked(asked: Asked) -> Step {
     Step::Asked(Box::new(asked))
 }
 
-fn release(version: &str) -> anyhow::Result<&'static Release> {
+fn release(version: &str) -> anyhow::Result<&'static FluxRelease> {
     let parsed = version
         .parse()
         .with_context(|| format!("reading version {version}"))?;

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use fluxkeep::case::facts::Facts;
-use fluxkeep::flux::catalogue::Release;
+use fluxkeep::flux::catalogue::FluxRelease;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::yaml;
-use fluxkeep_cluster::{BUILT_IN, Source};
+use fluxkeep_cluster::{BUILT_IN, FactSource};
 use serde_json::{Value, json};
 
 /// Facts that the story changes.
@@ -29,7 +29,7 @@ impl Stage {
     }
 }
 
-impl Source for Stage {
+impl FactSource for Stage {
     fn facts(&self) -> Arc<Facts> {
         self.facts
             .read()
@@ -61,7 +61,7 @@ pub(super) fn installed() -> anyhow::Result<Vec<Value>> {
 
 /// The parts of the community chart's output for a release that the judge reads. With `kept`, each
 /// object carries `helm.sh/resource-policy: keep`, as a post-renderer adds it.
-pub(super) fn chart(release: &Release, kept: bool) -> anyhow::Result<Vec<Value>> {
+pub(super) fn chart(release: &FluxRelease, kept: bool) -> anyhow::Result<Vec<Value>> {
     let mut objects = installed()?;
     objects.retain(|object| !matches!(kind(object), "Namespace" | "ResourceQuota"));
     for object in &mut objects {
@@ -90,7 +90,7 @@ pub(super) fn chart(release: &Release, kept: bool) -> anyhow::Result<Vec<Value>>
 }
 
 /// The live objects after release `flux` was installed; only the storage version counts as stored.
-pub(super) fn deployed(release: &Release) -> anyhow::Result<Vec<Value>> {
+pub(super) fn deployed(release: &FluxRelease) -> anyhow::Result<Vec<Value>> {
     let mut objects = chart(release, true)?;
     for object in &mut objects {
         let owner = json!({"meta.helm.sh/release-name": "flux", "meta.helm.sh/release-namespace": "flux-system",
@@ -142,7 +142,7 @@ pub(super) fn set(object: &mut Value, pointer: &str, key: &str, value: Value) {
 }
 
 /// Gives a CRD the release's versions, and removes its status.
-fn offer(object: &mut Value, release: &Release) {
+fn offer(object: &mut Value, release: &FluxRelease) {
     let name = object
         .pointer("/metadata/name")
         .and_then(Value::as_str)
@@ -158,7 +158,7 @@ fn offer(object: &mut Value, release: &Release) {
 }
 
 /// Gives a Deployment the release's image.
-fn run(object: &mut Value, release: &Release) {
+fn run(object: &mut Value, release: &FluxRelease) {
     let name = object
         .pointer("/metadata/name")
         .and_then(Value::as_str)

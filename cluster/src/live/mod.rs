@@ -1,6 +1,6 @@
 //! The live source: a cluster followed by lists and watches.
 //!
-//! Each collection has its own follower. All followers share a desk with the facts and the times at
+//! Each collection has its own watcher. All followers share a store with the facts and the times at
 //! which each was last heard. Changes go into the facts at once; a review's view shares all
 //! unchanged parts.
 //!
@@ -11,7 +11,7 @@
 //! - A collection is refused or silent: logged once per outage, with the reason. The server is not
 //!   ready until every collection was read once.
 //! - The cluster does not serve a custom resource, or in another version: followed as its CRD says.
-//! - The policy changes the engine's namespaces: new followers on a new desk. Facts that the new
+//! - The policy changes the engine's namespaces: new followers on a new store. Facts that the new
 //!   followers do not cover are dropped.
 //! - An object is unreadable: its name is known, the log names it once, a metric counts it. The
 //!   rules that need the object abstain.
@@ -19,8 +19,8 @@
 //! - A collection has no list, event, bookmark or opened watch within the bound: the facts are
 //!   stale, which rule `facts-stale` reports.
 
-mod desk;
-mod follower;
+mod store;
+mod watcher;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,9 +36,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::collections::{Collection, needed};
-use crate::{Changes, Source};
-use desk::{Desk, Line};
-use follower::{Follower, follow_served};
+use crate::{Changes, FactSource};
+use store::{Store, Target};
+use watcher::{Watcher, follow_served};
 
 /// The facts of a cluster, kept up to date.
 #[derive(Debug)]
@@ -50,12 +50,12 @@ pub struct Live {
     changes: Arc<Mutex<Changes>>,
 }
 
-/// The followed engine with its desk and followers. Followers end when this is dropped. A new
-/// engine gets a new desk, so late writes of old followers go unseen.
+/// The followed engine with its store and followers. Followers end when this is dropped. A new
+/// engine gets a new store, so late writes of old followers go unseen.
 #[derive(Debug, Default)]
 struct Followed {
     engine: Option<Engine>,
-    desk: Arc<Desk>,
+    store: Arc<Store>,
     _followers: JoinSet<()>,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Debug for Redacted {
 }
 
 impl Live {
-    /// Sends no request before [`Source::follow`], which starts following on `runtime`. The facts
+    /// Sends no request before [`FactSource::follow`], which starts following on `runtime`. The facts
     /// count as stale after `bound` without news.
     #[must_use]
     pub fn new(client: Client, runtime: Handle, bound: Duration) -> Self {
@@ -83,56 +83,56 @@ impl Live {
         }
     }
 
-    fn desk(&self) -> Arc<Desk> {
+    fn store(&self) -> Arc<Store> {
         self.followed
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .desk
+            .store
             .clone()
     }
 
     fn begun(&self, engine: &Engine, known: Facts) -> Followed {
-        let lines = lines(engine);
-        let desk = Arc::new(Desk::new(&lines, known, self.changes.clone()));
+        let targets = targets(engine);
+        let store = Arc::new(Store::new(&targets, known, self.changes.clone()));
         let engine = Arc::new(engine.clone());
         let mut followers = JoinSet::new();
-        for line in lines {
-            let (client, desk, engine) = (self.client.0.clone(), desk.clone(), engine.clone());
-            match line.collection.version {
+        for target in targets {
+            let (client, store, engine) = (self.client.0.clone(), store.clone(), engine.clone());
+            match target.collection.version {
                 Some(version) => followers.spawn_on(
-                    Follower::new(client, desk, engine, line, version).run(),
+                    Watcher::new(client, store, engine, target, version).run(),
                     &self.runtime,
                 ),
                 None => {
-                    followers.spawn_on(follow_served(client, desk, engine, line), &self.runtime)
+                    followers.spawn_on(follow_served(client, store, engine, target), &self.runtime)
                 }
             };
         }
         Followed {
             engine: Some(Engine::clone(&engine)),
-            desk,
+            store,
             _followers: followers,
         }
     }
 }
 
-fn lines(engine: &Engine) -> Vec<Line> {
-    let lines = |collection: Collection| {
+fn targets(engine: &Engine) -> Vec<Target> {
+    let targets = |collection: Collection| {
         let namespaces = collection.namespaces(engine).into_iter();
-        namespaces.map(move |namespace| Line {
+        namespaces.map(move |namespace| Target {
             collection,
             namespace,
         })
     };
-    needed(&RULES).flat_map(lines).collect()
+    needed(&RULES).flat_map(targets).collect()
 }
 
-impl Source for Live {
+impl FactSource for Live {
     fn facts(&self) -> Arc<Facts> {
-        let desk = self.desk();
-        let (resource, age) = desk.oldest();
+        let store = self.store();
+        let (resource, age) = store.oldest();
         let at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
-        Arc::new(desk.facts().as_heard(Heard {
+        Arc::new(store.facts().as_heard(Heard {
             resource,
             at,
             bound: self.bound,
@@ -144,13 +144,13 @@ impl Source for Live {
     }
 
     fn as_of(&self) -> SystemTime {
-        let (_, age) = self.desk().oldest();
+        let (_, age) = self.store().oldest();
         age.and_then(|age| SystemTime::now().checked_sub(age))
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn pending(&self) -> BTreeSet<&'static str> {
-        self.desk().pending()
+        self.store().pending()
     }
 
     fn changes(&self) -> Changes {
@@ -167,7 +167,7 @@ impl Source for Live {
             .unwrap_or_else(PoisonError::into_inner);
         let known = followed.engine.as_ref();
         if !known.is_some_and(|known| known.is_followed_like(engine)) {
-            *followed = self.begun(engine, followed.desk.facts());
+            *followed = self.begun(engine, followed.store.facts());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluxkeep_cluster::Source;
+use fluxkeep_cluster::FactSource;
 use tokio::time::{Instant, sleep};
 
 use crate::apiserver::{DEFINITIONS, DEPLOYMENTS};

@@ -4,7 +4,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
-use fluxkeep_cluster::{Live, Source};
+use fluxkeep_cluster::{FactSource, Live};
 use serde_json::json;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::sleep;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use apiserver::{Apiserver, DEFINITIONS, DEPLOYMENTS, NAMESPACES};
 use fluxkeep::flux::engine::Engine;
-use fluxkeep_cluster::{Live, Source};
+use fluxkeep_cluster::{FactSource, Live};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fluxkeep_cluster::{Live, Source};
+use fluxkeep_cluster::{FactSource, Live};
 use jiff::Timestamp;
 use tokio::time::sleep;
 

@@ -8,7 +8,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
-use fluxkeep_cluster::{Live, Source};
+use fluxkeep_cluster::{FactSource, Live};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 

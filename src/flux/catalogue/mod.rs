@@ -25,12 +25,12 @@ const DATA: &str = include_str!("releases.json");
 /// Every release that fluxkeep knows.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    releases: Vec<Release>,
+    releases: Vec<FluxRelease>,
 }
 
 /// A stable release of Flux.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
+pub struct FluxRelease {
     /// For example `2.4.0`.
     pub version: Version,
     /// The version of the Helm SDK in its helm-controller.
@@ -74,19 +74,19 @@ impl Catalogue {
 
     /// The releases, oldest first.
     #[must_use]
-    pub fn releases(&self) -> &[Release] {
+    pub fn releases(&self) -> &[FluxRelease] {
         &self.releases
     }
 
     /// The newest known release.
     #[must_use]
-    pub fn newest(&self) -> Option<&Release> {
+    pub fn newest(&self) -> Option<&FluxRelease> {
         self.releases.last()
     }
 
     /// The release of this version.
     #[must_use]
-    pub fn release(&self, version: &Version) -> Option<&Release> {
+    pub fn release(&self, version: &Version) -> Option<&FluxRelease> {
         self.releases
             .iter()
             .find(|release| release.version == *version)
@@ -94,7 +94,7 @@ impl Catalogue {
 
     /// The release that a version of the community's chart `flux2` contains.
     #[must_use]
-    pub fn of_chart(&self, chart: &Version) -> Option<&Release> {
+    pub fn of_chart(&self, chart: &Version) -> Option<&FluxRelease> {
         self.releases
             .iter()
             .find(|release| release.charts.contains(chart))
@@ -105,15 +105,15 @@ impl Catalogue {
     /// # Errors
     /// At the first invalid entry, with its line and column. Also without any release, or if
     /// releases are not in ascending order.
-    pub fn read(data: &str) -> Result<Self, Invalid> {
+    pub fn read(data: &str) -> Result<Self, InvalidCatalogue> {
         let entries: Vec<Entry> = serde_json::from_str(data).map_err(|error| invalid(&error))?;
         if entries.is_empty() {
-            return Err(Invalid::whole("it names no release"));
+            return Err(InvalidCatalogue::whole("it names no release"));
         }
         let mut pairs = entries.iter().zip(entries.iter().skip(1));
         if let Some((_, late)) = pairs.find(|(early, late)| early.version >= late.version) {
             let message = format!("{} does not come after the release before", late.version);
-            return Err(Invalid::whole(&message));
+            return Err(InvalidCatalogue::whole(&message));
         }
         let mut crds = BTreeMap::new();
         let releases = entries
@@ -134,7 +134,7 @@ impl fmt::Debug for Catalogue {
     }
 }
 
-impl Release {
+impl FluxRelease {
     /// The CRD of this name, if the release has it.
     #[must_use]
     pub fn crd(&self, name: &str) -> Option<&Offer> {
@@ -163,7 +163,7 @@ impl Offer {
 #[error(
     "line {line}, column {column}: {message}; `make catalogue` in fluxkeep's repository writes such a file"
 )]
-pub struct Invalid {
+pub struct InvalidCatalogue {
     /// Line, from 1; 0 for the whole file.
     pub line: usize,
     /// Column, from 1; 0 for the whole file.
@@ -172,7 +172,7 @@ pub struct Invalid {
     pub message: String,
 }
 
-impl Invalid {
+impl InvalidCatalogue {
     fn whole(message: &str) -> Self {
         Self {
             line: 0,
@@ -182,11 +182,11 @@ impl Invalid {
     }
 }
 
-fn invalid(error: &serde_json::Error) -> Invalid {
+fn invalid(error: &serde_json::Error) -> InvalidCatalogue {
     let text = error.to_string();
-    // `serde_json` appends the place to its message; `Invalid` has the place in front.
+    // `serde_json` appends the place to its message; `InvalidCatalogue` has the place in front.
     let message = text.split(" at line ").next().unwrap_or_default();
-    Invalid {
+    InvalidCatalogue {
         line: error.line(),
         column: error.column(),
         message: message.to_owned(),
@@ -205,10 +205,10 @@ struct Entry {
 
 impl Entry {
     /// The release, after its changes are applied to the CRDs of the release before.
-    fn release(self, crds: &mut BTreeMap<String, Vec<String>>) -> Release {
+    fn release(self, crds: &mut BTreeMap<String, Vec<String>>) -> FluxRelease {
         crds.extend(self.crds);
         let controllers = self.controllers.into_iter();
-        Release {
+        FluxRelease {
             version: self.version,
             helm: self.helm,
             charts: self.charts,
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::flux::engine::{CORE, is_controller, is_flux_group};
 
-    fn releases() -> Vec<Release> {
+    fn releases() -> Vec<FluxRelease> {
         Catalogue::read(DATA).unwrap().releases
     }
 
@@ -319,7 +319,7 @@ mod tests {
         let chart = Catalogue::built_in()
             .of_chart(&Version::new(2, 13, 0))
             .unwrap();
-        let bucket = |release: &Release| {
+        let bucket = |release: &FluxRelease| {
             let crd = release
                 .crds
                 .iter()

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use fluxkeep_certs::{Authority, Terms};
 use fluxkeep_tests::control_plane::{ControlPlane, eventually};
-use fluxkeep_webhook::registration::{Address, Cluster, Kept, Registration};
+use fluxkeep_webhook::registration::{Address, Kept, Registration, RegistrationClient};
 
 use crate::load::{Load, ask_each};
 use crate::replica::{Replica, is_issued_by};
@@ -114,7 +114,7 @@ async fn whoever_registers_can_take_webhooks_out_and_put_them_in() {
 async fn a_registration_that_is_put_back_is_trusted_without_waiting_for_the_next_look() {
     let plane = ControlPlane::start().await;
     let stage = Stage::set(&plane, "put-back").await;
-    let cluster = Cluster::new(stage.cluster.client.clone(), false);
+    let cluster = RegistrationClient::new(stage.cluster.client.clone(), false);
     let address = Address::Url("https://127.0.0.1:9".to_owned());
     let registration = Registration {
         address,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fluxkeep_certs::{Certificate, Terms};
 use fluxkeep_cluster::Snapshot;
 use fluxkeep_tests::control_plane::eventually;
-use fluxkeep_webhook::{Bound, Place, REGISTRATION, Settings};
+use fluxkeep_webhook::{AuthorityStore, Bound, REGISTRATION, Settings};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustls::pki_types::pem::PemObject;
@@ -44,7 +44,8 @@ impl Replica {
             .await
             .unwrap();
         let secret = format!("{NAMESPACE}/{SECRET}").parse().unwrap();
-        let mut place = Place::new(Client::try_from(config).unwrap(), secret, REGISTRATION);
+        let mut place =
+            AuthorityStore::new(Client::try_from(config).unwrap(), secret, REGISTRATION);
         place.terms = terms;
         let mut settings = Settings {
             place: Some(place),

@@ -6,7 +6,7 @@ use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{Reading, read};
 use fluxkeep_tests::control_plane::{ControlPlane, Webhook, eventually};
 use fluxkeep_tests::now;
-use fluxkeep_webhook::registration::{Address, Known, Registration};
+use fluxkeep_webhook::registration::{Address, KnownReleases, Registration};
 use serde_json::{Value, json};
 
 use crate::elsewhere::{into, knows};
@@ -92,7 +92,7 @@ async fn the_longest_lists_are_taken_by_the_apiserver() {
     for object in many() {
         objects.extend(read(&object.to_string(), Reading::default()).unwrap());
     }
-    let known = Known::of(&Facts::of(objects), &Engine::default(), now());
+    let known = KnownReleases::of(&Facts::of(objects), &Engine::default(), now());
     for list in [&known.elsewhere, &known.engines, &known.owners] {
         assert!(list.len() > 100, "{}", list.len());
     }

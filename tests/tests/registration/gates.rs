@@ -5,7 +5,7 @@ use fluxkeep::helm::release::HelmRelease;
 use fluxkeep_tests::apiserver::Apiserver;
 use fluxkeep_tests::updates::updates;
 use fluxkeep_tests::{Review, definition, record, redefined, stored};
-use fluxkeep_webhook::registration::Known;
+use fluxkeep_webhook::registration::KnownReleases;
 use serde_json::{Value, json};
 
 use crate::{apiserver, apiserver_knowing};
@@ -150,7 +150,7 @@ fn fail_open(releases: &[&str], name: &str, target: &str) -> [bool; 2] {
     registration.releases = releases.iter().map(|&name| name.to_owned()).collect();
     let mut policy = Policy::default();
     policy.engine.namespaces.push(target.to_owned());
-    let apiserver = Apiserver::with(registration.manifests(&policy, &Known::default()));
+    let apiserver = Apiserver::with(registration.manifests(&policy, &KnownReleases::default()));
     let spec = json!({"targetNamespace": target});
     let made = HelmRelease::new(Some(spec.clone())).release("flux-system", name);
     let mut secret = record("", &[]);
@@ -470,7 +470,7 @@ fn kept(name: &str, namespace: &str) -> Review<'static> {
 /// One layout keeps all HelmReleases beside Flux, the other keeps Flux's own elsewhere.
 #[test]
 fn records_fail_closed_by_what_is_known_of_their_releases() {
-    let known = Known {
+    let known = KnownReleases {
         elsewhere: vec!["flux-system/sh.helm.release.v1.kube-system-cilium.v".to_owned()],
         engines: vec!["apps/sh.helm.release.v1.flux.v".to_owned()],
         owners: vec!["apps/flux".to_owned()],

@@ -17,7 +17,7 @@ mod twin;
 
 use std::collections::BTreeSet;
 
-use fluxkeep::admission::Outcome;
+use fluxkeep::admission::ReviewOutcome;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::request::Door;
@@ -27,7 +27,7 @@ use fluxkeep_cluster::BUILT_IN;
 use fluxkeep_tests::apiserver::Apiserver;
 use fluxkeep_tests::fixture::{Fixture, objects, root};
 use fluxkeep_tests::now;
-use fluxkeep_webhook::registration::{Address, GATES, Known, Registration};
+use fluxkeep_webhook::registration::{Address, GATES, KnownReleases, Registration};
 
 pub(crate) fn registration() -> Registration {
     let address = Address::Url("https://fluxkeep.example.org".to_owned());
@@ -39,10 +39,10 @@ pub(crate) fn registration() -> Registration {
 }
 
 pub(crate) fn apiserver(policy: &Policy) -> Apiserver {
-    apiserver_knowing(policy, &Known::default())
+    apiserver_knowing(policy, &KnownReleases::default())
 }
 
-pub(crate) fn apiserver_knowing(policy: &Policy, known: &Known) -> Apiserver {
+pub(crate) fn apiserver_knowing(policy: &Policy, known: &KnownReleases) -> Apiserver {
     Apiserver::with(registration().manifests(policy, known))
 }
 
@@ -52,9 +52,9 @@ pub(crate) fn facts() -> Facts {
 
 pub(crate) fn decision(body: &[u8], facts: &Facts) -> Decision {
     match fluxkeep::admission::answer(body, facts, &Policy::default(), now()).outcome {
-        Outcome::Judged(decision) => decision,
-        Outcome::Amended => panic!("nothing is asked to be changed"),
-        Outcome::Unread(why) => panic!("{why}"),
+        ReviewOutcome::Judged(decision) => decision,
+        ReviewOutcome::Amended => panic!("nothing is asked to be changed"),
+        ReviewOutcome::Unread(why) => panic!("{why}"),
     }
 }
 
@@ -91,7 +91,7 @@ fn whatever_a_rule_finds_in_a_fixture_is_sent_and_to_one_webhook_only() {
 
 #[test]
 fn what_fails_closed_and_what_fails_open_is_sent_to_paths_of_their_own() {
-    let manifests = registration().manifests(&Policy::default(), &Known::default());
+    let manifests = registration().manifests(&Policy::default(), &KnownReleases::default());
     let mut seen = BTreeSet::new();
     for manifest in &manifests {
         let phase = match manifest.body["kind"].as_str().unwrap() {

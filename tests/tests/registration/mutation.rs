@@ -3,7 +3,7 @@
 use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::post_renderer::stanza;
 use fluxkeep_tests::Review;
-use fluxkeep_webhook::registration::Known;
+use fluxkeep_webhook::registration::KnownReleases;
 use serde_json::{Value, json};
 
 use crate::gates::release;
@@ -31,7 +31,7 @@ fn asked(review: &Review<'_>) -> Vec<String> {
 fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
     let names = |policy: &Policy| {
         let configurations = registration()
-            .manifests(policy, &Known::default())
+            .manifests(policy, &KnownReleases::default())
             .into_iter();
         let webhooks = configurations
             .filter_map(|manifest| manifest.body.get("webhooks")?.as_array().cloned());
@@ -52,7 +52,7 @@ fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
 
 #[test]
 fn it_is_about_helm_releases_alone_fails_open_and_is_asked_again() {
-    let manifests = registration().manifests(&policy(), &Known::default());
+    let manifests = registration().manifests(&policy(), &KnownReleases::default());
     let mutating = manifests
         .iter()
         .find(|one| one.body["kind"] == "MutatingWebhookConfiguration")

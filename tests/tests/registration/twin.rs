@@ -11,7 +11,7 @@ use fluxkeep_tests::apiserver::namespace;
 use fluxkeep_tests::deletes::{Deletion, deletions};
 use fluxkeep_tests::fixture::{Fixture, objects};
 use fluxkeep_tests::{Review, now, redefined};
-use fluxkeep_webhook::registration::Known;
+use fluxkeep_webhook::registration::KnownReleases;
 use serde_json::{Value, json};
 
 use crate::{apiserver, apiserver_knowing, decision, facts, folders, registration};
@@ -142,7 +142,7 @@ fn an_override_counts_for_the_twin_as_for_the_judge_its_end_included() {
     for (annotations, refused) in noted() {
         let home = namespace("flux-system", &annotations);
         let facts = Facts::of(objects(&format!("{BUILT_IN}\n---\n{home}"), None));
-        let known = Known::of(&facts, &Policy::default().engine, now());
+        let known = KnownReleases::of(&facts, &Policy::default().engine, now());
         let apiserver = apiserver_knowing(&Policy::default(), &known);
         assert_eq!(
             decision(&deletion.body(), &facts) == Decision::Refuse,
@@ -273,7 +273,7 @@ fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_r
     for folder in folders() {
         let fixture = Fixture::read(&folder);
         let answer = fixture.answer();
-        let known = Known::of(&fixture.facts, &policy.engine, now());
+        let known = KnownReleases::of(&fixture.facts, &policy.engine, now());
         let apiserver = apiserver_knowing(&policy, &known);
         let by_twin = apiserver.refuses(&fixture.body(), &home(&fixture));
         let by_judge = answer.verdict.with(Outcome::Refused).filter(|finding| {
@@ -353,7 +353,7 @@ fn a_rule_that_the_policy_turns_off_is_not_asked_for_and_one_that_warns_refuses_
                 .is_empty()
     );
     let actions = |level| {
-        let manifests = registration().manifests(&with(level), &Known::default());
+        let manifests = registration().manifests(&with(level), &KnownReleases::default());
         let binding = manifests
             .into_iter()
             .find(|one| one.reference.name == "engine-deleted.flux-system.fluxkeep.io");

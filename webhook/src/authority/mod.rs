@@ -12,11 +12,11 @@
 //! - The authority's key is in the Secret, and in memory during a look.
 
 mod api;
-mod custodian;
 mod failure;
-mod place;
+mod reconciler;
+mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use custodian::Custodian;
-pub use place::{Place, REGISTRATION, SecretName};
+pub(crate) use reconciler::AuthorityReconciler;
+pub use store::{AuthorityStore, REGISTRATION, SecretName};

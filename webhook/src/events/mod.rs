@@ -6,17 +6,17 @@
 //! one Event with a count, written at most every ten seconds. At most 20 Events are written per
 //! second, each with its object's uid, by which `kubectl describe` finds Events.
 
-mod ledger;
+mod aggregator;
+mod event_writer;
 mod plan;
 mod rights;
-mod teller;
 
 use std::fmt;
 
 use kube::Client;
 
+pub(crate) use event_writer::EventWriter;
 pub use rights::rights;
-pub(crate) use teller::Teller;
 
 /// The cluster in which Events report refusals.
 #[derive(Clone)]

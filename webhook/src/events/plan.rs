@@ -2,7 +2,7 @@
 
 use fluxkeep::admission::Answer;
 use fluxkeep::case::facts::Facts;
-use fluxkeep::case::finding::{Finding, Outcome as Became, Subject, more};
+use fluxkeep::case::finding::{Finding, ObjectRef, Outcome as Became, more};
 use fluxkeep::case::request::{Change, Operation, Subject as About};
 use fluxkeep::render::message::refusal;
 
@@ -14,9 +14,9 @@ const ADVICE: &str = "The release may be `uninstalling` now. Suspend or correct 
 
 /// A note about a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct EventNote {
     /// The object that the note is about.
-    pub(super) about: Subject,
+    pub(super) about: ObjectRef,
     /// The reason in one word, for programs.
     pub(super) reason: &'static str,
     /// The message, for people.
@@ -25,7 +25,7 @@ pub(super) struct Told {
 
 /// The notes about a refused deletion or release: on the object, and on the HelmReleases that own
 /// its Helm release. A dry run gives none.
-pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
+pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<EventNote> {
     let findings: Vec<&Finding> = answer.verdict.with(Became::Refused).collect();
     let request = answer
         .request
@@ -42,7 +42,7 @@ pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
                 .owner
                 .iter()
                 .flat_map(|owner| facts.helm_releases(owner))
-                .map(Subject::of)
+                .map(ObjectRef::of)
                 .map(told)
                 .collect()
         }
@@ -50,7 +50,7 @@ pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<Told> {
     }
 }
 
-fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<Told> {
+fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<EventNote> {
     let (Some(old), Some(first)) = (&change.old, findings.first()) else {
         return Vec::new();
     };
@@ -68,22 +68,26 @@ fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<Told> 
     let releases = owner
         .iter()
         .flat_map(|owner| facts.helm_releases(owner))
-        .map(Subject::of)
+        .map(ObjectRef::of)
         .map(on_release);
-    [told(Subject::of(old), "DeletionRefused", first.to_string())]
-        .into_iter()
-        .chain(releases)
-        .collect()
+    [told(
+        ObjectRef::of(old),
+        "DeletionRefused",
+        first.to_string(),
+    )]
+    .into_iter()
+    .chain(releases)
+    .collect()
 }
 
-fn told(about: Subject, reason: &'static str, message: String) -> Told {
+fn told(about: ObjectRef, reason: &'static str, message: String) -> EventNote {
     let message = if message.len() > LONGEST {
         let end = message.floor_char_boundary(LONGEST - '…'.len_utf8());
         format!("{}…", message.get(..end).unwrap_or_default())
     } else {
         message
     };
-    Told {
+    EventNote {
         about,
         reason,
         message,
@@ -119,7 +123,7 @@ mod tests {
             "metadata": {"name": name, "namespace": "flux-system", "annotations": owner}})
     }
 
-    fn planned(operation: &str, dry_run: bool, old: &Value) -> Vec<Told> {
+    fn planned(operation: &str, dry_run: bool, old: &Value) -> Vec<EventNote> {
         let review = json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "1",
             "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "resource": {"resource": "deployments"},
             "namespace": "flux-system", "name": old["metadata"]["name"], "operation": operation,
@@ -182,7 +186,7 @@ mod tests {
     #[test]
     fn a_text_is_never_longer_than_an_event_takes() {
         let told = told(
-            Subject::of(&Object::default()),
+            ObjectRef::of(&Object::default()),
             "DeletionRefused",
             "…".repeat(LONGEST),
         );

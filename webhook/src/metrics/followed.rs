@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::RULES;
-use fluxkeep_cluster::Source;
+use fluxkeep_cluster::FactSource;
 use fluxkeep_cluster::collections::{Collection, needed};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -56,7 +56,7 @@ impl Followed {
         );
     }
 
-    pub(super) fn observe(&self, source: &dyn Source, facts: &Facts, policy: &Policy) {
+    pub(super) fn observe(&self, source: &dyn FactSource, facts: &Facts, policy: &Policy) {
         let changes = source.changes();
         for collection in needed(&RULES) {
             let resource = collection.resource;

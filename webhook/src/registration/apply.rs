@@ -21,7 +21,7 @@ pub(super) const UNSEEN: &str = "0";
 
 /// The result for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum ObjectChange {
     /// The object did not exist.
     Created,
     /// The object existed and differed.
@@ -32,7 +32,7 @@ pub enum Done {
     Deleted,
 }
 
-impl Done {
+impl ObjectChange {
     /// The result's name in output and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -48,7 +48,7 @@ impl Done {
 /// A failed request to the apiserver.
 #[derive(Debug, thiserror::Error)]
 #[error("{verb} {object}: {reason}{hint}")]
-pub struct Error {
+pub struct ApplyError {
     /// The attempted action.
     pub verb: &'static str,
     /// The object of the action.
@@ -61,7 +61,7 @@ pub struct Error {
     pub code: u16,
 }
 
-impl Error {
+impl ApplyError {
     /// True if the apiserver found the object invalid.
     pub(super) fn is_invalid(&self) -> bool {
         self.code == 422
@@ -70,20 +70,20 @@ impl Error {
 
 /// The cluster that holds the registration.
 #[derive(Clone)]
-pub struct Cluster {
+pub struct RegistrationClient {
     client: Client,
     dry_run: bool,
 }
 
-impl fmt::Debug for Cluster {
+impl fmt::Debug for RegistrationClient {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Cluster")
+        out.debug_struct("RegistrationClient")
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
     }
 }
 
-impl Cluster {
+impl RegistrationClient {
     /// With `dry_run` the apiserver checks every write and stores nothing.
     #[must_use]
     pub fn new(client: Client, dry_run: bool) -> Self {
@@ -94,7 +94,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the apiserver refuses or cannot be reached.
-    pub async fn apply(&self, manifest: &Manifest) -> Result<Done, Error> {
+    pub async fn apply(&self, manifest: &Manifest) -> Result<ObjectChange, ApplyError> {
         let live = self.live(&manifest.reference).await?;
         self.write(manifest, live.as_ref()).await
     }
@@ -102,18 +102,22 @@ impl Cluster {
     /// The live object; `None` if it does not exist.
     ///
     /// # Errors
-    /// As [`Cluster::apply`].
-    pub async fn live(&self, reference: &Reference) -> Result<Option<Value>, Error> {
+    /// As [`RegistrationClient::apply`].
+    pub async fn live(&self, reference: &Reference) -> Result<Option<Value>, ApplyError> {
         let live = self.api(reference).get_opt(&reference.name).await;
         let live = live.map_err(|error| failure("reading", reference, &error))?;
         Ok(live.map(|live| json!(live)))
     }
 
-    /// As [`Cluster::apply`], for an object that was read. Does nothing if it changed since.
+    /// As [`RegistrationClient::apply`], for an object that was read. Does nothing if it changed since.
     ///
     /// # Errors
-    /// As [`Cluster::apply`].
-    pub async fn write(&self, manifest: &Manifest, live: Option<&Value>) -> Result<Done, Error> {
+    /// As [`RegistrationClient::apply`].
+    pub async fn write(
+        &self,
+        manifest: &Manifest,
+        live: Option<&Value>,
+    ) -> Result<ObjectChange, ApplyError> {
         let Manifest { reference, body } = manifest;
         let api = self.api(reference);
         let failed = |error| failure("writing", reference, &error);
@@ -122,36 +126,38 @@ impl Cluster {
             let (params, patch) = (self.patch().force(), Patch::Apply(body));
             let applied = api.patch(&reference.name, &params, &patch).await;
             applied.map_err(failed)?;
-            return Ok(Done::Created);
+            return Ok(ObjectChange::Created);
         };
         if is_as(body, live) {
-            return Ok(Done::Unchanged);
+            return Ok(ObjectChange::Unchanged);
         }
         // Server-side apply would merge lists by name and keep additions of others.
         let patch = Patch::Merge(mend(body, live));
         let mended = match api.patch(&reference.name, &self.patch(), &patch).await {
             // Another writer was faster. The next look sees the result.
-            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(Done::Unchanged),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                return Ok(ObjectChange::Unchanged);
+            }
             mended => mended.map_err(failed)?,
         };
         Ok(if content(live.clone()) == content(json!(mended)) {
-            Done::Unchanged
+            ObjectChange::Unchanged
         } else {
-            Done::Changed
+            ObjectChange::Changed
         })
     }
 
     /// Writes an annotation of an object that was read. Does nothing if it changed since.
     ///
     /// # Errors
-    /// As [`Cluster::apply`].
+    /// As [`RegistrationClient::apply`].
     pub(super) async fn annotate(
         &self,
         reference: &Reference,
         live: &Value,
         key: &str,
         value: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ApplyError> {
         let version = live.pointer("/metadata/resourceVersion");
         let metadata = json!({"resourceVersion": version, "annotations": {key: value}});
         let patch = Patch::Merge(json!({"metadata": metadata}));
@@ -167,17 +173,17 @@ impl Cluster {
     /// Deletes an object; a missing object is no error.
     ///
     /// # Errors
-    /// As [`Cluster::apply`].
-    pub async fn delete(&self, reference: &Reference) -> Result<Done, Error> {
+    /// As [`RegistrationClient::apply`].
+    pub async fn delete(&self, reference: &Reference) -> Result<ObjectChange, ApplyError> {
         let params = if self.dry_run {
             DeleteParams::default().dry_run()
         } else {
             DeleteParams::default()
         };
         match self.api(reference).delete(&reference.name, &params).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Done::Unchanged),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(ObjectChange::Unchanged),
             deleted => deleted
-                .map(|_| Done::Deleted)
+                .map(|_| ObjectChange::Deleted)
                 .map_err(|error| failure("deleting", reference, &error)),
         }
     }
@@ -185,8 +191,8 @@ impl Cluster {
     /// Registered objects of any earlier policy that are not wanted now, found by their labels.
     ///
     /// # Errors
-    /// As [`Cluster::apply`].
-    pub async fn left_over(&self, wanted: &[Manifest]) -> Result<Vec<Reference>, Error> {
+    /// As [`RegistrationClient::apply`].
+    pub async fn left_over(&self, wanted: &[Manifest]) -> Result<Vec<Reference>, ApplyError> {
         let labelled = ListParams::default().labels_from(&LABELS.into_iter().collect::<Selector>());
         let mut found = Vec::new();
         for resource in kinds() {
@@ -276,7 +282,7 @@ fn content(mut object: Value) -> Value {
     object
 }
 
-fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Error {
+fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> ApplyError {
     let code = if let kube::Error::Api(status) = error {
         status.code
     } else {
@@ -290,7 +296,7 @@ fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> Er
         409 => "; another wrote it at the same time: try again",
         _ => "",
     };
-    Error {
+    ApplyError {
         verb,
         object: reference.to_string(),
         reason: reason(error),

@@ -11,7 +11,7 @@ use fluxkeep_cluster::policy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Address, Cluster, Done, Known, Reference, Registration};
+use super::{Address, KnownReleases, ObjectChange, Reference, Registration, RegistrationClient};
 use crate::state::now;
 
 /// The flags that describe the registration.
@@ -103,7 +103,7 @@ impl Register {
             .what
             .registration()?
             .context("--url or --service must tell where the server is")?;
-        let manifests = registration.manifests(&policy, &Known::default());
+        let manifests = registration.manifests(&policy, &KnownReleases::default());
         if self.output.is_some() {
             let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
             return print(out, &serde_saphyr::to_string_multiple(&bodies)?);
@@ -204,16 +204,21 @@ fn certificates(path: &Path) -> anyhow::Result<String> {
 }
 
 impl Target {
-    async fn connect(&self) -> anyhow::Result<Cluster> {
+    async fn connect(&self) -> anyhow::Result<RegistrationClient> {
         let client =
             connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
-        Ok(Cluster::new(
+        Ok(RegistrationClient::new(
             client.context("connecting to the cluster")?,
             self.dry_run,
         ))
     }
 
-    fn tell(&self, out: &mut impl Write, reference: &Reference, done: Done) -> anyhow::Result<()> {
+    fn tell(
+        &self,
+        out: &mut impl Write,
+        reference: &Reference,
+        done: ObjectChange,
+    ) -> anyhow::Result<()> {
         print(
             out,
             &format!(

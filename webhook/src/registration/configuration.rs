@@ -7,13 +7,13 @@ use k8s_openapi::api::admissionregistration::v1::{
 
 use super::gate::Phase;
 use super::webhook::{mutating_webhook, webhooks};
-use super::{Known, NAME, Registration, metadata, mutation};
+use super::{KnownReleases, NAME, Registration, metadata, mutation};
 
 /// The configuration of the mutating phase, in which only the mutation changes an object.
 pub(super) fn mutating(
     registration: &Registration,
     policy: &Policy,
-    known: &Known,
+    known: &KnownReleases,
 ) -> MutatingWebhookConfiguration {
     let webhooks = webhooks(registration, policy, known, Phase::Mutating)
         .into_iter()
@@ -29,7 +29,7 @@ pub(super) fn mutating(
 pub(super) fn validating(
     registration: &Registration,
     policy: &Policy,
-    known: &Known,
+    known: &KnownReleases,
 ) -> ValidatingWebhookConfiguration {
     let webhooks = webhooks(registration, policy, known, Phase::Validating);
     ValidatingWebhookConfiguration {

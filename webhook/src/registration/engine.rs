@@ -1,6 +1,8 @@
 //! The marks of the engine, as CEL conditions.
 
-use fluxkeep::flux::engine::{AGGREGATED, Engine, GROUPS, Known, MEMBERS, Member, OPTIONAL, Part};
+use fluxkeep::flux::engine::{
+    AGGREGATED, Engine, EngineKind, GROUPS, IdentifiedBy, MEMBERS, OPTIONAL, Part,
+};
 use fluxkeep::helm::HOOK;
 use fluxkeep::object::PART_OF;
 
@@ -18,7 +20,7 @@ pub struct Profile<'a> {
     /// server back.
     pub releases: &'a [String],
     /// Facts about other Helm releases.
-    pub known: &'a super::Known,
+    pub known: &'a super::KnownReleases,
 }
 
 /// The engine's resources by group, in the order of `MEMBERS`.
@@ -85,30 +87,30 @@ fn names(object: &str, engine: &Engine) -> Vec<String> {
     known.collect()
 }
 
-fn is_known(object: &str, member: &Member, engine: &Engine) -> Option<String> {
+fn is_known(object: &str, member: &EngineKind, engine: &Engine) -> Option<String> {
     let known = match member.known {
-        Known::Group => is_flux_crd(object),
-        Known::Home => is_named(object, &engine.namespaces),
-        Known::Inside([]) | Known::ClusterWide([]) => return None,
-        Known::Inside(names) => all([is_inside(engine), is_named(object, names)]),
-        Known::ClusterWide(names) => is_named(object, &engine.cluster_wide(names)),
+        IdentifiedBy::Group => is_flux_crd(object),
+        IdentifiedBy::Home => is_named(object, &engine.namespaces),
+        IdentifiedBy::Inside([]) | IdentifiedBy::ClusterWide([]) => return None,
+        IdentifiedBy::Inside(names) => all([is_inside(engine), is_named(object, names)]),
+        IdentifiedBy::ClusterWide(names) => is_named(object, &engine.cluster_wide(names)),
     };
     Some(all([is_resource(member.resource), known]))
 }
 
 fn is_known_by_label(object: &str, engine: &Engine) -> String {
-    let resources = |is: fn(&Known) -> bool| {
+    let resources = |is: fn(&IdentifiedBy) -> bool| {
         let members = MEMBERS.iter().filter(|member| is(&member.known));
         is_resource_in(&members.map(|member| member.resource).collect::<Vec<_>>())
     };
     let inside = all([
-        resources(|known| matches!(known, Known::Inside(_))),
+        resources(|known| matches!(known, IdentifiedBy::Inside(_))),
         is_inside(engine),
     ]);
     all([
         is_labelled(object),
         any([
-            resources(|known| matches!(known, Known::ClusterWide(_))),
+            resources(|known| matches!(known, IdentifiedBy::ClusterWide(_))),
             inside,
         ]),
         not(&is_annotated(object, HOOK)),
@@ -124,7 +126,7 @@ pub(super) fn is_aggregated(object: &str) -> String {
 
 /// True if Flux runs on without the live object, so that its deletion only warns.
 pub(super) fn is_spare(engine: &Engine) -> String {
-    let shields = |member: &&Member| member.weight("") == Part::Shield;
+    let shields = |member: &&EngineKind| member.weight("") == Part::Shield;
     let shields = MEMBERS.iter().filter(shields);
     let shields: Vec<_> = shields.map(|member| member.resource).collect();
     any([
@@ -136,7 +138,7 @@ pub(super) fn is_spare(engine: &Engine) -> String {
 
 /// True if the live object belongs to an optional controller.
 fn is_optional() -> String {
-    let optional = |member: &&Member| {
+    let optional = |member: &&EngineKind| {
         OPTIONAL
             .iter()
             .all(|name| member.weight(name) == Part::Optional)

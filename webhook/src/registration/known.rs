@@ -24,7 +24,7 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// The Helm releases and the time that conditions know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownReleases {
     /// Prefixes of records, `NAMESPACE/NAME` without the version, kept in the engine's namespaces
     /// for releases installed elsewhere.
     pub elsewhere: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Known {
     pub as_of: Option<Timestamp>,
 }
 
-impl Known {
+impl KnownReleases {
     /// Derives the lists and the time from the facts.
     #[must_use]
     pub fn of(facts: &Facts, engine: &Engine, now: Timestamp) -> Self {
@@ -198,10 +198,10 @@ mod tests {
     use super::*;
     use fluxkeep::manifest::{Reading, read};
 
-    fn known(text: &str) -> Known {
+    fn known(text: &str) -> KnownReleases {
         let objects = read(text, Reading::default()).unwrap_or_default();
         let now = "2026-11-24T12:00:00Z".parse().unwrap_or_default();
-        Known::of(&Facts::of(objects), &Engine::default(), now)
+        KnownReleases::of(&Facts::of(objects), &Engine::default(), now)
     }
 
     fn release(namespace: &str, name: &str, spec: &str) -> String {

@@ -6,7 +6,7 @@
 //!   and no overlap. The engine's share fails closed, the rest fails open.
 //! - `twin`, `grant`: policies that refuse in the apiserver itself, without the server.
 //! - `known`: facts in the conditions, so that the apiserver can decide while the server is down.
-//! - `keeper`, `claim`: the server that keeps the registration as wanted.
+//! - `reconciler`, `claim`: the server that keeps the registration as wanted.
 
 mod applier;
 mod apply;
@@ -19,24 +19,24 @@ mod disabled;
 mod engine;
 mod gate;
 mod grant;
-mod keeper;
 mod known;
 mod manifest;
 pub mod mutation;
+mod reconciler;
 mod release;
 mod rights;
 mod rights_lost;
 mod twin;
 mod webhook;
 
-pub use apply::{Cluster, Done, Error};
+pub use apply::{ApplyError, ObjectChange, RegistrationClient};
 pub use command::{Register, Target, Unregister, What};
 pub use engine::Profile;
 pub use gate::{GATES, Gate, Phase};
-pub(crate) use keeper::Keeper;
-pub use keeper::Kept;
-pub use known::Known;
+pub use known::KnownReleases;
 pub use manifest::{Manifest, Reference};
+pub use reconciler::Kept;
+pub(crate) use reconciler::RegistrationReconciler;
 pub use rights::rights;
 pub(crate) use rights::rule;
 pub use webhook::Scope;
@@ -87,17 +87,17 @@ impl Registration {
     /// All objects to register, in the order of writing: policies first, since they refuse without
     /// the server. The last object carries the mark of the server that wants it.
     #[must_use]
-    pub fn manifests(&self, policy: &Policy, known: &Known) -> Vec<Manifest> {
+    pub fn manifests(&self, policy: &Policy, known: &KnownReleases) -> Vec<Manifest> {
         let mut manifests = self.unmarked(policy, known);
         // The mark ignores `known`: replicas learn of facts at different times.
-        let mark = claim::mark(&self.unmarked(policy, &Known::default()));
+        let mark = claim::mark(&self.unmarked(policy, &KnownReleases::default()));
         if let Some(last) = manifests.last_mut() {
             last.annotate(claim::REGISTERED_BY, &mark);
         }
         manifests
     }
 
-    fn unmarked(&self, policy: &Policy, known: &Known) -> Vec<Manifest> {
+    fn unmarked(&self, policy: &Policy, known: &KnownReleases) -> Vec<Manifest> {
         let mut manifests = Vec::new();
         for (policy, bindings) in twin::twins(policy, known) {
             manifests.push(Manifest::of(&policy));
@@ -123,7 +123,7 @@ fn references(policy: &Policy) -> Vec<Reference> {
         releases: Vec::new(),
     };
     let manifests = registration
-        .unmarked(&everything, &Known::default())
+        .unmarked(&everything, &KnownReleases::default())
         .into_iter();
     manifests.map(|manifest| manifest.reference).collect()
 }

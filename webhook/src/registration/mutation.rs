@@ -10,7 +10,7 @@ use super::engine::Profile;
 use super::gate::{Phase, helm_releases};
 use super::release::{is_own, is_suspended};
 use super::webhook::{IMPATIENT, Scope, client_config, match_conditions, reinvoked, rule};
-use super::{DOMAIN, Known, Registration};
+use super::{DOMAIN, KnownReleases, Registration};
 
 /// Writes of a HelmRelease.
 const OPERATIONS: [&str; 2] = ["CREATE", "UPDATE"];
@@ -68,7 +68,7 @@ pub(super) fn webhook(registration: &Registration, policy: &Policy) -> Option<Mu
     let profile = Profile {
         engine: &policy.engine,
         releases: &registration.releases,
-        known: &Known::default(),
+        known: &KnownReleases::default(),
     };
     let rules = helm_releases()
         .into_iter()

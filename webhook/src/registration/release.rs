@@ -3,7 +3,7 @@
 use fluxkeep::helm::record::NAME as RECORD;
 use fluxkeep::helm::release::shortened;
 
-use super::Known;
+use super::KnownReleases;
 use super::cel::{NEW, OLD, all, any, list, not, optional, starts_with, text};
 use super::engine::{Profile, is_inside};
 
@@ -110,7 +110,7 @@ pub(super) fn is_record() -> String {
 /// True for records in the engine's namespaces, except those of fluxkeep's own release and of
 /// releases known to install elsewhere. Also true for records elsewhere of the engine's releases.
 pub(super) fn is_engines_record(profile: &Profile<'_>) -> String {
-    let Known {
+    let KnownReleases {
         elsewhere, engines, ..
     } = profile.known;
     let names = profile.releases.iter().cloned().map(shortened);

@@ -27,7 +27,7 @@ use super::cel::{OLD, any, not, text};
 use super::engine::{is_engine, is_helm, is_known_by_label_alone, is_loosened, is_spare};
 use super::gate::{ENGINE_DELETED, ENGINE_LABEL_REMOVED, Gate, HELM_RELEASES};
 use super::webhook::match_conditions;
-use super::{DOMAIN, Known, grant, metadata};
+use super::{DOMAIN, KnownReleases, grant, metadata};
 
 /// A rule that is also enforced by a policy.
 struct Twin {
@@ -76,7 +76,7 @@ static TWINS: [Twin; 2] = [
 /// The policies, with a binding for each engine namespace whose override counts.
 pub(super) fn twins(
     policy: &Policy,
-    known: &Known,
+    known: &KnownReleases,
 ) -> Vec<(
     ValidatingAdmissionPolicy,
     Vec<ValidatingAdmissionPolicyBinding>,
@@ -95,7 +95,7 @@ impl Twin {
         format!("{}.{DOMAIN}", self.rule.id)
     }
 
-    fn policy(&self, engine: &Engine, known: &Known) -> ValidatingAdmissionPolicy {
+    fn policy(&self, engine: &Engine, known: &KnownReleases) -> ValidatingAdmissionPolicy {
         let home = ParamKind {
             api_version: Some("v1".to_owned()),
             kind: Some("Namespace".to_owned()),
@@ -136,7 +136,7 @@ impl Twin {
         }
     }
 
-    fn validation(&self, known: &Known) -> Validation {
+    fn validation(&self, known: &KnownReleases) -> Validation {
         Validation {
             expression: self.is_excused(known),
             message_expression: Some(self.message()),
@@ -148,7 +148,7 @@ impl Twin {
 
     /// The CEL expression for a valid override: it names the rule, a reason and an end. The end
     /// must lie after `as_of`, the time that the server wrote last.
-    fn is_excused(&self, known: &Known) -> String {
+    fn is_excused(&self, known: &KnownReleases) -> String {
         let holders = [OLD].into_iter().chain(self.covers.then_some("params"));
         let marks = holders.map(|holder| {
             format!("has({holder}.metadata.annotations) ? {holder}.metadata.annotations : {{}}")

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use super::cel::not;
 use super::engine::Profile;
 use super::gate::{GATES, Gate, Phase};
-use super::{Address, DOMAIN, Known, Registration};
+use super::{Address, DOMAIN, KnownReleases, Registration};
 
 /// Timeout in seconds for webhooks that fail closed: the apiserver's own default.
 const PATIENT: i32 = 10;
@@ -107,7 +107,7 @@ impl Gate {
 pub(super) fn webhooks(
     registration: &Registration,
     policy: &Policy,
-    known: &Known,
+    known: &KnownReleases,
     phase: Phase,
 ) -> Vec<ValidatingWebhook> {
     let profile = Profile {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxkeep_cluster::Source;
+use fluxkeep_cluster::FactSource;
 use fluxkeep_webhook::{Bound, Limits, Readiness, Settings};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -120,7 +120,7 @@ impl Server {
     }
 
     /// A server that judges by the facts of `source`.
-    pub(crate) async fn over(settings: Settings, source: Arc<dyn Source>) -> Self {
+    pub(crate) async fn over(settings: Settings, source: Arc<dyn FactSource>) -> Self {
         let bound = Bound::bind(settings, source).await.unwrap();
         let (admission, observe) = (
             bound.admission_address().unwrap(),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
-use fluxkeep_cluster::Source;
+use fluxkeep_cluster::FactSource;
 use fluxkeep_webhook::Settings;
 use hyper::StatusCode;
 
@@ -17,7 +17,7 @@ struct Cluster {
     followed: Mutex<Vec<Engine>>,
 }
 
-impl Source for Cluster {
+impl FactSource for Cluster {
     fn facts(&self) -> Arc<Facts> {
         Arc::default()
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::service_fn;
 
 use crate::authority::api::MERGE;
-use crate::authority::{Place, REGISTRATION};
+use crate::authority::{AuthorityStore, REGISTRATION};
 
 pub(super) const SECRETS: &str = "/api/v1/namespaces/fluxkeep/secrets";
 pub(super) const SECRET: &str = "/api/v1/namespaces/fluxkeep/secrets/authority";
@@ -127,13 +127,13 @@ impl Apiserver {
         webhooks.map(bundle).collect()
     }
 
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> AuthorityStore {
         let apiserver = self.clone();
         let service = service_fn(move |request: Request<Body>| {
             let apiserver = apiserver.clone();
             async move { Ok::<_, std::io::Error>(apiserver.answer(request).await) }
         });
-        Place::new(
+        AuthorityStore::new(
             Client::new(service, "default"),
             "fluxkeep/authority".parse().unwrap(),
             REGISTRATION,

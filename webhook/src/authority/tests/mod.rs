@@ -13,7 +13,7 @@ use tokio::time::advance;
 
 use self::apiserver::{Apiserver, SECRET, SECRETS, registration};
 use self::replica::Replica;
-use super::place::TYPE;
+use super::store::TYPE;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -213,8 +213,8 @@ async fn somebody_elses_secret_is_never_written() {
     assert_eq!(apiserver.object(SECRET), before);
     assert!(apiserver.writes().is_empty());
     assert!(
-        replica.custodian.told.contains("kubernetes.io/tls")
-            && replica.custodian.told.contains("--tls-secret")
+        replica.reconciler.told.contains("kubernetes.io/tls")
+            && replica.reconciler.told.contains("--tls-secret")
     );
 }
 
@@ -227,7 +227,7 @@ async fn a_refusal_is_told_with_the_right_that_lacks_and_what_is_served_stays() 
     let mut replica = Replica::new(&apiserver);
     replica.look().await;
     replica.look().await;
-    let told = &replica.custodian.told;
+    let told = &replica.reconciler.told;
     assert!(
         told.contains("writing ") && told.contains("validatingwebhookconfigurations/fluxkeep"),
         "{told}"
@@ -243,7 +243,7 @@ async fn a_refusal_is_told_with_the_right_that_lacks_and_what_is_served_stays() 
     );
     apiserver.refuse(|_| None);
     replica.look().await;
-    assert!(replica.is_accepted(&apiserver).await && replica.custodian.told.is_empty());
+    assert!(replica.is_accepted(&apiserver).await && replica.reconciler.told.is_empty());
     apiserver.refuse(|_| Some(503));
     replica.look().await;
     assert!(replica.is_accepted(&apiserver).await);
@@ -264,7 +264,7 @@ async fn a_write_that_comes_too_late_is_no_failure() {
     replica.look().await;
     assert_eq!(
         (
-            replica.custodian.told.as_str(),
+            replica.reconciler.told.as_str(),
             replica.counted("ca", "error")
         ),
         ("", 0)

@@ -12,13 +12,13 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::apiserver::Apiserver;
-use crate::authority::Custodian;
+use crate::authority::AuthorityReconciler;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 
 /// A replica that looks when the test tells it to.
 pub(super) struct Replica {
-    pub(super) custodian: Custodian,
+    pub(super) reconciler: AuthorityReconciler,
     pub(super) current: Arc<Current>,
     metrics: Arc<Metrics>,
     pub(super) readiness: Readiness,
@@ -35,7 +35,7 @@ impl Replica {
             vec!["localhost".to_owned()],
             readiness.wait_for("certificate"),
         );
-        let custodian = Custodian::new(
+        let reconciler = AuthorityReconciler::new(
             apiserver.place(),
             names,
             current.clone(),
@@ -43,7 +43,7 @@ impl Replica {
             pending,
         );
         Self {
-            custodian,
+            reconciler,
             current,
             metrics,
             readiness,
@@ -51,7 +51,7 @@ impl Replica {
     }
 
     pub(super) async fn look(&mut self) {
-        self.custodian.look().await;
+        self.reconciler.look().await;
     }
 
     pub(super) fn counted(&self, certificate: &str, result: &str) -> u64 {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use fluxkeep::case::finding::Subject;
+use fluxkeep::case::finding::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use super::plan::Told;
+use super::plan::EventNote;
 
 /// Period in which repeated notes share an Event: the apiserver keeps an Event for an hour.
 const ONE: SignedDuration = SignedDuration::from_mins(50);
@@ -20,12 +20,12 @@ const LONGEST_NAME: usize = 200;
 
 /// All notes by their key.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct Aggregator {
     notes: BTreeMap<Key, Note>,
 }
 
 /// Notes with equal keys are the same.
-pub(super) type Key = (Subject, &'static str);
+pub(super) type Key = (ObjectRef, &'static str);
 
 #[derive(Debug)]
 struct Note {
@@ -39,10 +39,10 @@ struct Note {
     is_due: bool,
 }
 
-impl Ledger {
+impl Aggregator {
     /// Records a note; false if the capacity is exhausted.
     #[must_use]
-    pub(super) fn note(&mut self, told: Told, now: Timestamp) -> bool {
+    pub(super) fn note(&mut self, told: EventNote, now: Timestamp) -> bool {
         self.notes
             .retain(|_, note| note.is_due || now.duration_since(note.first) < ONE);
         let key = (told.about, told.reason);
@@ -136,21 +136,21 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn told(name: &str, message: &str) -> Told {
-        let about = Subject {
+    fn told(name: &str, message: &str) -> EventNote {
+        let about = ObjectRef {
             api_version: "apps/v1".to_owned(),
             kind: "Deployment".to_owned(),
             namespace: Some("flux-system".to_owned()),
             name: name.to_owned(),
         };
-        Told {
+        EventNote {
             about,
             reason: "DeletionRefused",
             message: message.to_owned(),
         }
     }
 
-    fn due(ledger: &mut Ledger, seconds: i64) -> Vec<(String, i32, String)> {
+    fn due(aggregator: &mut Aggregator, seconds: i64) -> Vec<(String, i32, String)> {
         let shown = |(_, event): (Key, Event)| {
             (
                 event.metadata.name.unwrap(),
@@ -158,7 +158,7 @@ mod tests {
                 event.message.unwrap(),
             )
         };
-        ledger
+        aggregator
             .due(at(seconds), 100)
             .into_iter()
             .map(shown)
@@ -167,27 +167,27 @@ mod tests {
 
     #[test]
     fn what_repeats_is_one_event_with_a_count_and_the_newest_text() {
-        let mut ledger = Ledger::default();
-        assert!(ledger.note(told("a", "x"), at(0)));
-        let first = due(&mut ledger, 0);
+        let mut aggregator = Aggregator::default();
+        assert!(aggregator.note(told("a", "x"), at(0)));
+        let first = due(&mut aggregator, 0);
         let name = first.first().unwrap().0.clone();
         assert_eq!(first, [(name.clone(), 1, "x".to_owned())]);
         for second in 1..=4 {
-            assert!(ledger.note(told("a", "y"), at(second)));
-            assert_eq!(due(&mut ledger, second), [], "not within ten seconds");
+            assert!(aggregator.note(told("a", "y"), at(second)));
+            assert_eq!(due(&mut aggregator, second), [], "not within ten seconds");
         }
-        assert_eq!(due(&mut ledger, 10), [(name, 5, "y".to_owned())]);
-        assert_eq!(due(&mut ledger, 60), [], "nothing happened since");
+        assert_eq!(due(&mut aggregator, 10), [(name, 5, "y".to_owned())]);
+        assert_eq!(due(&mut aggregator, 60), [], "nothing happened since");
     }
 
     #[test]
     fn a_new_event_begins_before_the_apiserver_forgets_the_old_one() {
-        let mut ledger = Ledger::default();
+        let mut aggregator = Aggregator::default();
         let mut names = Vec::new();
         for minutes in [0, 49, 51] {
-            assert!(ledger.note(told("a", "x"), at(minutes * 60)));
+            assert!(aggregator.note(told("a", "x"), at(minutes * 60)));
             names.extend(
-                due(&mut ledger, minutes * 60)
+                due(&mut aggregator, minutes * 60)
                     .into_iter()
                     .map(|(name, count, _)| (name, count)),
             );
@@ -204,26 +204,26 @@ mod tests {
 
     #[test]
     fn only_so_many_are_held_and_written_at_once_and_the_rest_waits() {
-        let mut ledger = Ledger::default();
+        let mut aggregator = Aggregator::default();
         for number in 0..MOST {
-            assert!(ledger.note(told(&format!("a-{number}"), "x"), at(0)));
+            assert!(aggregator.note(told(&format!("a-{number}"), "x"), at(0)));
         }
-        assert!(!ledger.note(told("one-more", "x"), at(0)));
+        assert!(!aggregator.note(told("one-more", "x"), at(0)));
         assert!(
-            ledger.note(told("a-0", "x"), at(0)),
+            aggregator.note(told("a-0", "x"), at(0)),
             "what is known is counted"
         );
-        assert_eq!(ledger.due(at(0), 20).len(), 20);
-        assert_eq!(ledger.due(at(1), MOST).len(), MOST - 20);
+        assert_eq!(aggregator.due(at(0), 20).len(), 20);
+        assert_eq!(aggregator.due(at(1), MOST).len(), MOST - 20);
     }
 
     #[test]
     fn what_could_not_be_written_is_written_again_after_a_while() {
-        let mut ledger = Ledger::default();
-        assert!(ledger.note(told("a", "x"), at(0)));
-        let (key, _) = ledger.due(at(0), 1).remove(0);
-        ledger.again(&key);
-        assert_eq!(due(&mut ledger, 5), []);
-        assert_eq!(due(&mut ledger, 10).len(), 1);
+        let mut aggregator = Aggregator::default();
+        assert!(aggregator.note(told("a", "x"), at(0)));
+        let (key, _) = aggregator.due(at(0), 1).remove(0);
+        aggregator.again(&key);
+        assert_eq!(due(&mut aggregator, 5), []);
+        assert_eq!(due(&mut aggregator, 10).len(), 1);
     }
 }

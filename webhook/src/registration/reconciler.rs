@@ -1,6 +1,6 @@
 //! Keeps the registration as wanted: restores objects that were deleted or changed by hand.
 //!
-//! A watch follows each object by name. The keeper reads an object when it changes, so idle time costs
+//! A watch follows each object by name. The reconciler reads an object when it changes, so idle time costs
 //! no requests. If a watch fails, its object is read every ten seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +16,12 @@ use super::apply::UNSEEN;
 use super::changes::Changes;
 use super::claim::{REGISTERED_BY, Turn, Yielding, asked, borne, turn};
 use super::manifest::is_as;
-use super::{Cluster, Done, Error, Known, Manifest, Reference, Registration, references};
+use super::{
+    ApplyError, KnownReleases, Manifest, ObjectChange, Reference, Registration, RegistrationClient,
+    references,
+};
 use crate::metrics::Metrics;
-use crate::state::{State, now};
+use crate::state::{ServerState, now};
 
 /// Limit for a whole look: a healthy apiserver answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,7 +38,7 @@ const AGAIN: Duration = Duration::from_secs(9);
 #[derive(Debug, Clone)]
 pub struct Kept {
     /// The cluster.
-    pub cluster: Cluster,
+    pub cluster: RegistrationClient,
     /// The registration.
     pub registration: Registration,
 }
@@ -53,9 +56,9 @@ impl Kept {
 
 /// Keeps this server's registration.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct RegistrationReconciler {
     kept: Kept,
-    state: Arc<State>,
+    state: Arc<ServerState>,
     metrics: Arc<Metrics>,
     /// The manifests wanted at the last look.
     wanted: Vec<Manifest>,
@@ -74,7 +77,7 @@ pub(crate) struct Keeper {
     borne: Option<String>,
     /// Another server's mark to which this server yields.
     yielding: Option<Yielding>,
-    known: Known,
+    known: KnownReleases,
     begun: Instant,
     /// The time of this server's last write.
     wrote: Option<Instant>,
@@ -84,9 +87,9 @@ pub(crate) struct Keeper {
     told: String,
 }
 
-impl Keeper {
+impl RegistrationReconciler {
     /// Keeps the registration for the policy of `state`, which may change.
-    pub(crate) fn new(kept: Kept, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(kept: Kept, state: Arc<ServerState>, metrics: Arc<Metrics>) -> Self {
         Self {
             kept,
             state,
@@ -100,7 +103,7 @@ impl Keeper {
             pending: BTreeSet::new(),
             borne: None,
             yielding: None,
-            known: Known::default(),
+            known: KnownReleases::default(),
             begun: Instant::now(),
             wrote: None,
             next: Instant::now(),
@@ -185,7 +188,7 @@ impl Keeper {
         let source = self.state.source();
         let facts = source.facts();
         if source.pending().is_empty() && facts.stale(now()).is_none() {
-            self.known = Known::of(&facts, &policy.engine, now());
+            self.known = KnownReleases::of(&facts, &policy.engine, now());
         }
         self.kept.registration.manifests(&policy, &self.known)
     }
@@ -264,7 +267,7 @@ impl Keeper {
     }
 
     /// Brings each pending object up to date, even if another fails. Returns the first failure.
-    async fn bring(&mut self) -> Result<(), Error> {
+    async fn bring(&mut self) -> Result<(), ApplyError> {
         let Some(first) = self.wanted.last().cloned() else {
             return Ok(());
         };
@@ -344,7 +347,7 @@ impl Keeper {
         manifest: &Manifest,
         live: Option<Value>,
         turn: Turn,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ApplyError> {
         let object = manifest.reference.to_string();
         let version = live.as_ref().and_then(version);
         let insists = version.is_some() && self.insisted.get(&object) == version.as_ref();
@@ -358,10 +361,10 @@ impl Keeper {
             return Ok(());
         }
         let done = self.kept.cluster.write(manifest, live.as_ref()).await;
-        if done.as_ref().is_err_and(Error::is_invalid) {
+        if done.as_ref().is_err_and(ApplyError::is_invalid) {
             self.write_without_lists(manifest, live.as_ref()).await?;
         }
-        if matches!(done, Ok(Done::Unchanged))
+        if matches!(done, Ok(ObjectChange::Unchanged))
             && let Some(version) = version
         {
             self.insisted.insert(object.clone(), version);
@@ -378,7 +381,7 @@ impl Keeper {
         &mut self,
         invalid: &Manifest,
         live: Option<&Value>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ApplyError> {
         let known = self.known.without_lists();
         let policy = self.state.policy();
         let manifests = self.kept.registration.manifests(&policy, &known);
@@ -391,7 +394,7 @@ impl Keeper {
     }
 
     /// Deletes objects that are no longer wanted. Each is tried until a deletion succeeds once.
-    async fn take_away(&mut self) -> Result<(), Error> {
+    async fn take_away(&mut self) -> Result<(), ApplyError> {
         let mut result = Ok(());
         for reference in std::mem::take(&mut self.outdated) {
             let done = self.kept.cluster.delete(&reference).await;
@@ -403,9 +406,13 @@ impl Keeper {
         result
     }
 
-    fn note(&mut self, done: Result<Done, Error>, object: &Reference) -> Result<(), Error> {
+    fn note(
+        &mut self,
+        done: Result<ObjectChange, ApplyError>,
+        object: &Reference,
+    ) -> Result<(), ApplyError> {
         let done = done?;
-        if done != Done::Unchanged {
+        if done != ObjectChange::Unchanged {
             self.wrote = Some(Instant::now());
             self.metrics.kept(done.name());
             tracing::warn!(%object, done = done.name(), "the registration was brought to what is wanted");

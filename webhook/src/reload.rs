@@ -12,7 +12,7 @@ use fluxkeep_certs::{Authority, Clients, Current, Error, Files, Identity, Terms}
 use fluxkeep_cluster::policy;
 
 use crate::metrics::Metrics;
-use crate::state::{State, now};
+use crate::state::{ServerState, now};
 use crate::tls::Tls;
 
 /// The origin of the served certificate.
@@ -22,7 +22,7 @@ pub(crate) enum Origin {
     SelfMade(Box<Authority>, Vec<String>),
     /// Written to files by another program.
     Files(Files),
-    /// Issued by an authority that replicas share; the custodian maintains it.
+    /// Issued by an authority that replicas share; the reconciler maintains it.
     Shared,
 }
 
@@ -65,8 +65,8 @@ impl PolicyFile {
 
 /// Keeps policy and certificate up to date.
 #[derive(Debug)]
-pub struct Upkeep {
-    pub(crate) state: Arc<State>,
+pub struct Reload {
+    pub(crate) state: Arc<ServerState>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) policy: Option<PolicyFile>,
     pub(crate) current: Arc<Current>,
@@ -76,7 +76,7 @@ pub struct Upkeep {
     pub(crate) clients: Option<Clients>,
 }
 
-impl Upkeep {
+impl Reload {
     /// Looks at each source once and takes changes. An invalid change is logged and counted, and
     /// the former state stays.
     pub fn look(&mut self) {
@@ -144,13 +144,13 @@ mod tests {
     use fluxkeep_cluster::Snapshot;
     use std::time::Duration;
 
-    fn upkeep(policy: Option<PolicyFile>, origin: Origin, identity: Identity) -> Upkeep {
-        let state = Arc::new(State::new(
+    fn reload(policy: Option<PolicyFile>, origin: Origin, identity: Identity) -> Reload {
+        let state = Arc::new(ServerState::new(
             Arc::new(Snapshot::of(Vec::new())),
             Policy::default(),
         ));
         let current = Current::new(identity);
-        Upkeep {
+        Reload {
             state,
             metrics: Arc::default(),
             policy,
@@ -170,8 +170,8 @@ mod tests {
         (Origin::SelfMade(Box::new(authority), names), identity)
     }
 
-    fn has(upkeep: &Upkeep, line: &str) -> bool {
-        upkeep.metrics.encoded().lines().any(|one| one == line)
+    fn has(reload: &Reload, line: &str) -> bool {
+        reload.metrics.encoded().lines().any(|one| one == line)
     }
 
     #[test]
@@ -179,8 +179,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let (origin, identity) = self_made(SystemTime::now());
         let (policy, _) = PolicyFile::load(Some(file.path()), None).unwrap();
-        let mut upkeep = upkeep(Some(policy), origin, identity);
-        let level = |upkeep: &Upkeep| engine_deleted::RULE.weight(&upkeep.state.policy());
+        let mut reload = reload(Some(policy), origin, identity);
+        let level = |reload: &Reload| engine_deleted::RULE.weight(&reload.state.policy());
         let steps = [
             (Some(""), Level::Enforce, 0, 0),
             (Some("levels: {engine-deleted: audit}"), Level::Audit, 1, 0),
@@ -194,19 +194,19 @@ mod tests {
                 None => std::fs::remove_file(file.path()).unwrap(),
             }
             for _ in 0..3 {
-                upkeep.look();
+                reload.look();
             }
-            assert_eq!(level(&upkeep), expected, "{text:?}");
+            assert_eq!(level(&reload), expected, "{text:?}");
             assert!(
                 has(
-                    &upkeep,
+                    &reload,
                     &format!(r#"fluxkeep_policy_reloads_total{{result="success"}} {good}"#)
                 ),
                 "{text:?}"
             );
             assert!(
                 has(
-                    &upkeep,
+                    &reload,
                     &format!(r#"fluxkeep_policy_reloads_total{{result="error"}} {bad}"#)
                 ),
                 "{text:?}"
@@ -214,7 +214,7 @@ mod tests {
             let loaded =
                 u8::from(!(text.is_none() || text == Some("levels: {engine-deleted: harsh}")));
             assert!(
-                has(&upkeep, &format!("fluxkeep_policy_loaded {loaded}")),
+                has(&reload, &format!("fluxkeep_policy_loaded {loaded}")),
                 "{text:?}"
             );
         }
@@ -235,16 +235,16 @@ mod tests {
     fn a_leaf_made_here_is_renewed_when_it_is_due() {
         let now = SystemTime::now();
         let (origin, identity) = self_made(now - Duration::from_hours(61 * 24));
-        let mut upkeep = upkeep(None, origin, identity);
+        let mut reload = reload(None, origin, identity);
         for _ in 0..3 {
-            upkeep.look();
+            reload.look();
         }
         assert!(
-            upkeep.current.identity().unwrap().life().not_after
+            reload.current.identity().unwrap().life().not_after
                 > now + Duration::from_hours(89 * 24)
         );
         assert!(has(
-            &upkeep,
+            &reload,
             r#"fluxkeep_certificate_rotations_total{certificate="leaf",result="success"} 1"#
         ));
     }
@@ -259,22 +259,22 @@ mod tests {
         write("tls.crt", one.cert.pem());
         write("tls.key", one.signing_key.serialize_pem());
         let (files, identity) = Files::load(folder.path()).unwrap();
-        let mut upkeep = upkeep(None, Origin::Files(files), identity);
-        let rotated = |upkeep: &Upkeep, result: &str, count: u8| {
+        let mut reload = reload(None, Origin::Files(files), identity);
+        let rotated = |reload: &Reload, result: &str, count: u8| {
             let labels = format!(r#"{{certificate="leaf",result="{result}"}}"#);
             has(
-                upkeep,
+                reload,
                 &format!("fluxkeep_certificate_rotations_total{labels} {count}"),
             )
         };
-        upkeep.look();
-        assert!(rotated(&upkeep, "success", 0) && rotated(&upkeep, "error", 0));
+        reload.look();
+        assert!(rotated(&reload, "success", 0) && rotated(&reload, "error", 0));
         write("tls.crt", two.cert.pem());
-        upkeep.look();
-        assert!(rotated(&upkeep, "success", 0) && rotated(&upkeep, "error", 1));
+        reload.look();
+        assert!(rotated(&reload, "success", 0) && rotated(&reload, "error", 1));
         write("tls.key", two.signing_key.serialize_pem());
-        upkeep.look();
-        assert!(rotated(&upkeep, "success", 1) && rotated(&upkeep, "error", 1));
+        reload.look();
+        assert!(rotated(&reload, "success", 1) && rotated(&reload, "error", 1));
     }
 
     #[test]
@@ -287,8 +287,8 @@ mod tests {
         };
         write(&pem());
         let (origin, identity) = self_made(SystemTime::now());
-        let mut upkeep = upkeep(None, origin, identity);
-        upkeep.clients = Some(Clients::load(file.path(), None).unwrap().0);
+        let mut reload = reload(None, origin, identity);
+        reload.clients = Some(Clients::load(file.path(), None).unwrap().0);
         let steps = [
             (None, 0, 0),
             (Some("no PEM".to_owned()), 0, 1),
@@ -298,11 +298,11 @@ mod tests {
             if let Some(text) = &text {
                 write(text);
             }
-            upkeep.look();
+            reload.look();
             for (result, count) in [("success", good), ("error", bad)] {
                 let labels = format!(r#"{{certificate="clients",result="{result}"}}"#);
                 let line = format!("fluxkeep_certificate_rotations_total{labels} {count}");
-                assert!(has(&upkeep, &line), "{text:?}: {line}");
+                assert!(has(&reload, &line), "{text:?}: {line}");
             }
         }
     }

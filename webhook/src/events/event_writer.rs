@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxkeep::admission::{Answer, Outcome};
-use fluxkeep::case::finding::Subject;
+use fluxkeep::admission::{Answer, ReviewOutcome};
+use fluxkeep::case::finding::ObjectRef;
 use fluxkeep::case::verdict::Decision;
 use fluxkeep_cluster::reason;
 use k8s_openapi::api::core::v1::Event;
@@ -15,10 +15,10 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::ledger::{Key, Ledger};
-use super::plan::{Told, plan};
+use super::aggregator::{Aggregator, Key};
+use super::plan::{EventNote, plan};
 use crate::metrics::Metrics;
-use crate::state::{State, now};
+use crate::state::{ServerState, now};
 
 /// Queue capacity: many times the notes of one deletion of all of Flux.
 const QUEUE: usize = 1_024;
@@ -31,15 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The handle that takes answers.
 #[derive(Debug, Clone)]
-pub(crate) struct Teller {
-    queue: Sender<Told>,
-    state: Arc<State>,
+pub(crate) struct EventWriter {
+    queue: Sender<EventNote>,
+    state: Arc<ServerState>,
     metrics: Arc<Metrics>,
 }
 
-impl Teller {
+impl EventWriter {
     /// Starts the writing task, which ends when the last handle is dropped.
-    pub(crate) fn start(client: Client, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn start(client: Client, state: Arc<ServerState>, metrics: Arc<Metrics>) -> Self {
         let (queue, told) = channel(QUEUE);
         tokio::spawn(write(told, client, metrics.clone()));
         Self {
@@ -51,7 +51,7 @@ impl Teller {
 
     /// Queues the notes about an answer without waiting. A full queue drops notes and counts them.
     pub(crate) fn tell(&self, answer: &Answer) {
-        if answer.outcome != Outcome::Judged(Decision::Refuse) {
+        if answer.outcome != ReviewOutcome::Judged(Decision::Refuse) {
             return;
         }
         for told in plan(answer, &self.state.source().facts()) {
@@ -63,19 +63,19 @@ impl Teller {
 }
 
 /// Writes Events until all handles are dropped.
-async fn write(mut queue: Receiver<Told>, client: Client, metrics: Arc<Metrics>) {
-    let mut ledger = Ledger::default();
+async fn write(mut queue: Receiver<EventNote>, client: Client, metrics: Arc<Metrics>) {
+    let mut aggregator = Aggregator::default();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let is_open = take(&mut queue, &mut ledger, &metrics);
-        for (key, event) in ledger.due(now(), AT_ONCE) {
+        let is_open = take(&mut queue, &mut aggregator, &metrics);
+        for (key, event) in aggregator.due(now(), AT_ONCE) {
             match timeout(PATIENCE, sent(&client, &key, event)).await {
                 Ok(Ok(())) => metrics.told("written"),
-                Ok(Err(error)) => failed(&mut ledger, &key, &reason(&error), &metrics),
+                Ok(Err(error)) => failed(&mut aggregator, &key, &reason(&error), &metrics),
                 Err(_) => failed(
-                    &mut ledger,
+                    &mut aggregator,
                     &key,
                     "the apiserver did not answer in time",
                     &metrics,
@@ -89,11 +89,11 @@ async fn write(mut queue: Receiver<Told>, client: Client, metrics: Arc<Metrics>)
 }
 
 /// Records all queued notes. False if no more notes can come.
-fn take(queue: &mut Receiver<Told>, ledger: &mut Ledger, metrics: &Metrics) -> bool {
+fn take(queue: &mut Receiver<EventNote>, aggregator: &mut Aggregator, metrics: &Metrics) -> bool {
     loop {
         match queue.try_recv() {
             Ok(told) => {
-                if !ledger.note(told, now()) {
+                if !aggregator.note(told, now()) {
                     metrics.told("dropped");
                 }
             }
@@ -103,11 +103,11 @@ fn take(queue: &mut Receiver<Told>, ledger: &mut Ledger, metrics: &Metrics) -> b
     }
 }
 
-fn failed(ledger: &mut Ledger, key: &Key, why: &str, metrics: &Metrics) {
+fn failed(aggregator: &mut Aggregator, key: &Key, why: &str, metrics: &Metrics) {
     metrics.told("failed");
     let object = &key.0;
     tracing::warn!(%object, why, "an Event could not be written; it is tried again");
-    ledger.again(key);
+    aggregator.again(key);
 }
 
 async fn sent(client: &Client, (about, _): &Key, mut event: Event) -> kube::Result<()> {
@@ -125,7 +125,7 @@ async fn sent(client: &Client, (about, _): &Key, mut event: Event) -> kube::Resu
         .map(drop)
 }
 
-async fn uid(client: &Client, about: &Subject) -> kube::Result<Option<String>> {
+async fn uid(client: &Client, about: &ObjectRef) -> kube::Result<Option<String>> {
     let (group, version) = about
         .api_version
         .split_once('/')
@@ -144,7 +144,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::registration::Phase;
-    use fluxkeep::admission::Budget;
+    use fluxkeep::admission::ReviewBudget;
     use fluxkeep::case::policy::Policy;
     use fluxkeep_cluster::Snapshot;
     use http::{Request, Response};
@@ -153,14 +153,14 @@ mod tests {
     use std::sync::Mutex;
     use tower::service_fn;
 
-    fn state() -> Arc<State> {
-        Arc::new(State::new(
+    fn state() -> Arc<ServerState> {
+        Arc::new(ServerState::new(
             Arc::new(Snapshot::of(Vec::new())),
             Policy::default(),
         ))
     }
 
-    fn refusal(state: &State, name: &str) -> Answer {
+    fn refusal(state: &ServerState, name: &str) -> Answer {
         let review = format!(
             r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"1",
             "kind":{{"group":"apiextensions.k8s.io","version":"v1","kind":"CustomResourceDefinition"}},
@@ -169,7 +169,7 @@ mod tests {
             "kind":"CustomResourceDefinition","metadata":{{"name":"{name}"}},"spec":{{"group":"g","scope":"Namespaced",
             "names":{{"kind":"K","plural":"ks"}},"versions":[]}}}}}}}}"#
         );
-        state.answer(Phase::Mutating, Budget::ENGINE, review.as_bytes())
+        state.answer(Phase::Mutating, ReviewBudget::ENGINE, review.as_bytes())
     }
 
     fn counted(metrics: &Metrics, result: &str) -> u64 {
@@ -188,14 +188,14 @@ mod tests {
             std::future::pending::<Result<Response<Body>, Infallible>>()
         });
         let (state, metrics) = (state(), Arc::new(Metrics::default()));
-        let teller = Teller::start(
+        let event_writer = EventWriter::start(
             Client::new(silent, "default"),
             state.clone(),
             metrics.clone(),
         );
         let answer = refusal(&state, "buckets.source.toolkit.fluxcd.io");
         for _ in 0..=QUEUE {
-            teller.tell(&answer);
+            event_writer.tell(&answer);
         }
         assert_eq!(counted(&metrics, "dropped"), 1);
         tokio::time::sleep(PATIENCE * 2).await;
@@ -229,14 +229,14 @@ mod tests {
             }
         });
         let (state, metrics) = (state(), Arc::new(Metrics::default()));
-        let teller = Teller::start(
+        let event_writer = EventWriter::start(
             Client::new(service, "default"),
             state.clone(),
             metrics.clone(),
         );
         let answer = refusal(&state, "buckets.source.toolkit.fluxcd.io");
         for _ in 0..3 {
-            teller.tell(&answer);
+            event_writer.tell(&answer);
         }
         tokio::time::sleep(TICK * 2).await;
         assert_eq!(counted(&metrics, "written"), 1);

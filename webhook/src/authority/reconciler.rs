@@ -7,7 +7,7 @@ use fluxkeep_certs::{Authorities, Authority, Current, Held, Leaf, Plan, State, S
 use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
-use super::place::{Place, Seen};
+use super::store::{AuthorityStore, Seen};
 use crate::metrics::Metrics;
 use crate::readiness::Pending;
 
@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const STEPS: usize = 12;
 
 /// Maintains the authority that this replica shares, and serves a leaf of it.
-pub(crate) struct Custodian {
-    place: Place,
+pub(crate) struct AuthorityReconciler {
+    place: AuthorityStore,
     names: Vec<String>,
     current: Arc<Current>,
     metrics: Arc<Metrics>,
@@ -31,11 +31,11 @@ pub(crate) struct Custodian {
     pub(super) told: String,
 }
 
-impl Custodian {
+impl AuthorityReconciler {
     /// Serves leaves of the authority at `place` through `current`, for these names. `pending` is
     /// dropped when the apiserver accepts the served leaf.
     pub(crate) fn new(
-        place: Place,
+        place: AuthorityStore,
         names: Vec<String>,
         current: Arc<Current>,
         metrics: Arc<Metrics>,

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 use tower::service_fn;
 
-use crate::registration::Cluster;
+use crate::registration::RegistrationClient;
 
 const MISSING: (u16, &str) = (404, "NotFound");
 const INVALID: (u16, &str) = (422, "Invalid");
@@ -46,13 +46,13 @@ struct Inside {
 pub(super) struct Apiserver(Arc<Mutex<Inside>>);
 
 impl Apiserver {
-    pub(super) fn cluster(&self) -> Cluster {
+    pub(super) fn cluster(&self) -> RegistrationClient {
         let apiserver = self.clone();
         let service = service_fn(move |request: Request<Body>| {
             let apiserver = apiserver.clone();
             async move { Ok::<_, Infallible>(apiserver.answer(request).await) }
         });
-        Cluster::new(Client::new(service, "default"), false)
+        RegistrationClient::new(Client::new(service, "default"), false)
     }
 
     /// From now on a version of Kubernetes that adds a default of its own.

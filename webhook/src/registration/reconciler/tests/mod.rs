@@ -36,16 +36,20 @@ fn policy(text: &str) -> Policy {
     policy_file::read(text, now()).unwrap()
 }
 
-/// Starts a server's keeper; its state.
-fn keep(apiserver: &Apiserver, policy: Policy) -> Arc<State> {
+/// Starts a server's reconciler; its state.
+fn keep(apiserver: &Apiserver, policy: Policy) -> Arc<ServerState> {
     start(apiserver, policy, "").0
 }
 
-/// Starts the keeper of a server that sees these objects; its state, and its task.
-fn start(apiserver: &Apiserver, policy: Policy, objects: &str) -> (Arc<State>, JoinHandle<()>) {
+/// Starts the reconciler of a server that sees these objects; its state, and its task.
+fn start(
+    apiserver: &Apiserver,
+    policy: Policy,
+    objects: &str,
+) -> (Arc<ServerState>, JoinHandle<()>) {
     let objects = read(objects, Reading::default()).unwrap();
     let source = Arc::new(Snapshot::of(objects));
-    let state = Arc::new(State::new(source, policy));
+    let state = Arc::new(ServerState::new(source, policy));
     let registration = Registration {
         address: Address::Url("https://here".to_owned()),
         authority: None,
@@ -55,8 +59,8 @@ fn start(apiserver: &Apiserver, policy: Policy, objects: &str) -> (Arc<State>, J
         cluster: apiserver.cluster(),
         registration,
     };
-    let keeper = Keeper::new(kept, state.clone(), Arc::default());
-    let task = spawn(look_after(Some(keeper), None, Limits::default()));
+    let reconciler = RegistrationReconciler::new(kept, state.clone(), Arc::default());
+    let task = spawn(look_after(Some(reconciler), None, Limits::default()));
     (state, task)
 }
 

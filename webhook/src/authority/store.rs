@@ -63,7 +63,7 @@ impl fmt::Display for SecretName {
 
 /// The Secret that holds an authority and the webhook configurations that trust it.
 #[derive(Clone)]
-pub struct Place {
+pub struct AuthorityStore {
     client: Client,
     secret: SecretName,
     registration: String,
@@ -71,14 +71,14 @@ pub struct Place {
     pub terms: Terms,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for AuthorityStore {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             secret,
             registration,
             ..
         } = self;
-        out.debug_struct("Place")
+        out.debug_struct("AuthorityStore")
             .field("secret", secret)
             .field("registration", registration)
             .finish_non_exhaustive()
@@ -150,7 +150,7 @@ impl Registered {
     }
 }
 
-impl Place {
+impl AuthorityStore {
     /// An authority in `secret`, trusted through the webhook configurations named `registration`.
     #[must_use]
     pub fn new(client: Client, secret: SecretName, registration: &str) -> Self {

@@ -14,15 +14,15 @@ use crate::collections::{Collection, Place, served};
 use crate::failure::Failure;
 use crate::item::Item;
 
-/// The target of a follower: a collection, in one namespace or whole.
+/// The target of a watcher: a collection, in one namespace or whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct Target {
     pub(super) collection: Collection,
     /// Empty for the whole collection.
     pub(super) namespace: String,
 }
 
-impl Line {
+impl Target {
     pub(super) fn place(&self, version: &str) -> Place {
         self.collection.place(version, &self.namespace)
     }
@@ -35,9 +35,9 @@ impl Line {
 /// Resource and namespace.
 type Id = (&'static str, String);
 
-/// The state of a line.
+/// The state of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Standing {
+enum SyncState {
     /// The collection has not been read whole yet.
     Pending,
     /// The cluster was last heard at this time.
@@ -48,35 +48,38 @@ enum Standing {
 
 #[derive(Debug)]
 struct Entry {
-    standing: Standing,
-    /// The reason why the line is not heard now.
+    sync_state: SyncState,
+    /// The reason why the target is not heard now.
     trouble: Option<String>,
 }
 
-/// The facts and the state of all lines.
+/// The facts and the state of all targets.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct Store {
     facts: RwLock<Facts>,
-    lines: Mutex<BTreeMap<Id, Entry>>,
+    targets: Mutex<BTreeMap<Id, Entry>>,
     /// Changes with each CRD; true once all CRDs were read.
     definitions: watch::Sender<bool>,
     changes: Arc<Mutex<Changes>>,
 }
 
-impl Desk {
-    /// Starts with these lines, and keeps those former facts that the lines cover. Counting of
+impl Store {
+    /// Starts with these targets, and keeps those former facts that the targets cover. Counting of
     /// changes continues.
-    pub(super) fn new(lines: &[Line], mut facts: Facts, changes: Arc<Mutex<Changes>>) -> Self {
-        let places: Vec<Place> = lines.iter().map(|line| line.place("")).collect();
+    pub(super) fn new(targets: &[Target], mut facts: Facts, changes: Arc<Mutex<Changes>>) -> Self {
+        let places: Vec<Place> = targets.iter().map(|target| target.place("")).collect();
         facts.retain(|key| places.iter().any(|place| place.holds(key)));
         let entry = || Entry {
-            standing: Standing::Pending,
+            sync_state: SyncState::Pending,
             trouble: None,
         };
-        let lines = lines.iter().map(|line| (line.id(), entry())).collect();
+        let targets = targets
+            .iter()
+            .map(|target| (target.id(), entry()))
+            .collect();
         Self {
             facts: RwLock::new(facts),
-            lines: Mutex::new(lines),
+            targets: Mutex::new(targets),
             definitions: watch::Sender::new(false),
             changes,
         }
@@ -90,7 +93,7 @@ impl Desk {
     }
 
     /// Stores an object's new state. The log names an unreadable object once, despite changes.
-    pub(super) fn put(&self, line: &Line, item: Item) {
+    pub(super) fn put(&self, target: &Target, item: Item) {
         let name = item.object.to_string();
         if !self.facts_mut().put(item.object) {
             return;
@@ -102,63 +105,63 @@ impl Desk {
                 "an object cannot be read; the rules that need it abstain"
             );
         }
-        self.tell(line);
+        self.tell(target);
     }
 
     /// Counts a watch event: `added`, `modified` or `deleted`.
-    pub(super) fn count(&self, line: &Line, change: &'static str) {
+    pub(super) fn count(&self, target: &Target, change: &'static str) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         *changes
-            .entry((line.collection.resource, change))
+            .entry((target.collection.resource, change))
             .or_default() += 1;
     }
 
     /// Removes an object that is gone or no longer part of the engine.
-    pub(super) fn remove(&self, line: &Line, key: &Key) {
+    pub(super) fn remove(&self, target: &Target, key: &Key) {
         self.facts_mut().remove(key);
-        self.tell(line);
+        self.tell(target);
     }
 
     /// Completes a list: objects missing from it are gone. The facts are as of the list's start.
-    pub(super) fn listed(&self, line: &Line, seen: &BTreeSet<Key>, began: Instant) {
-        let place = line.place("");
+    pub(super) fn listed(&self, target: &Target, seen: &BTreeSet<Key>, began: Instant) {
+        let place = target.place("");
         self.facts_mut()
             .retain(|key| !place.holds(key) || seen.contains(key));
-        // Wakes the lines that wait for CRDs before the CRDs count as read. Otherwise the cluster
+        // Wakes the targets that wait for CRDs before the CRDs count as read. Otherwise the cluster
         // could seem fully read in between.
-        if line.collection.kind == DEFINITION {
+        if target.collection.kind == DEFINITION {
             self.definitions.send_replace(true);
         }
-        self.stand(line, Standing::Heard(began));
+        self.stand(target, SyncState::Heard(began));
     }
 
     /// Records that the apiserver answered.
-    pub(super) fn heard(&self, line: &Line) {
-        self.stand(line, Standing::Heard(Instant::now()));
+    pub(super) fn heard(&self, target: &Target) {
+        self.stand(target, SyncState::Heard(Instant::now()));
     }
 
     /// Records that the resource does not exist.
-    pub(super) fn absent(&self, line: &Line) {
-        let place = line.place("");
+    pub(super) fn absent(&self, target: &Target) {
+        let place = target.place("");
         self.facts_mut().retain(|key| !place.holds(key));
-        self.stand(line, Standing::Absent);
+        self.stand(target, SyncState::Absent);
     }
 
-    /// Records a failure. The log reports an outage once, however many lines it affects.
-    pub(super) fn failed(&self, line: &Line, failure: &Failure) {
+    /// Records a failure. The log reports an outage once, however many targets it affects.
+    pub(super) fn failed(&self, target: &Target, failure: &Failure) {
         let reason = format!("{}{}", failure.reason(), failure.hint());
-        let mut lines = self.lines();
-        let known = lines
+        let mut targets = self.targets();
+        let known = targets
             .values()
             .any(|entry| entry.trouble.as_ref() == Some(&reason));
-        let Some(entry) = lines.get_mut(&line.id()) else {
+        let Some(entry) = targets.get_mut(&target.id()) else {
             return;
         };
         let is_new = entry.trouble.is_none() && !known;
         entry.trouble.get_or_insert_with(|| reason.clone());
-        drop(lines);
+        drop(targets);
         if is_new {
-            let resource = line.collection.resource;
+            let resource = target.collection.resource;
             tracing::warn!(
                 resource,
                 reason,
@@ -167,15 +170,15 @@ impl Desk {
         }
     }
 
-    fn stand(&self, line: &Line, standing: Standing) {
-        let mut lines = self.lines();
-        let Some(entry) = lines.get_mut(&line.id()) else {
+    fn stand(&self, target: &Target, sync_state: SyncState) {
+        let mut targets = self.targets();
+        let Some(entry) = targets.get_mut(&target.id()) else {
             return;
         };
-        entry.standing = standing;
+        entry.sync_state = sync_state;
         let mended =
-            entry.trouble.take().is_some() && lines.values().all(|entry| entry.trouble.is_none());
-        drop(lines);
+            entry.trouble.take().is_some() && targets.values().all(|entry| entry.trouble.is_none());
+        drop(targets);
         if mended {
             tracing::info!("the cluster is followed again");
         }
@@ -183,22 +186,22 @@ impl Desk {
 
     /// The resources that have not been read whole.
     pub(super) fn pending(&self) -> BTreeSet<&'static str> {
-        let lines = self.lines();
-        let pending = lines
+        let targets = self.targets();
+        let pending = targets
             .iter()
-            .filter(|(_, entry)| entry.standing == Standing::Pending);
+            .filter(|(_, entry)| entry.sync_state == SyncState::Pending);
         pending.map(|((resource, _), _)| *resource).collect()
     }
 
     /// The resource that was silent the longest, with the duration; `None` if it was never heard.
     pub(super) fn oldest(&self) -> (&'static str, Option<Duration>) {
-        let lines = self.lines();
-        let heard = lines
+        let targets = self.targets();
+        let heard = targets
             .iter()
-            .filter_map(|((resource, _), entry)| match entry.standing {
-                Standing::Pending => Some((None, *resource)),
-                Standing::Heard(at) => Some((Some(at), *resource)),
-                Standing::Absent => None,
+            .filter_map(|((resource, _), entry)| match entry.sync_state {
+                SyncState::Pending => Some((None, *resource)),
+                SyncState::Heard(at) => Some((Some(at), *resource)),
+                SyncState::Absent => None,
             });
         let (at, resource) = heard.min().unwrap_or((None, "customresourcedefinitions"));
         (resource, at.map(|at| at.elapsed()))
@@ -220,8 +223,8 @@ impl Desk {
         served(self.facts().live(&key)?.definition()?).map(str::to_owned)
     }
 
-    fn tell(&self, line: &Line) {
-        if line.collection.kind == DEFINITION {
+    fn tell(&self, target: &Target) {
+        if target.collection.kind == DEFINITION {
             self.definitions.send_modify(|_| ());
         }
     }
@@ -230,8 +233,8 @@ impl Desk {
         self.facts.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<Id, Entry>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn targets(&self) -> MutexGuard<'_, BTreeMap<Id, Entry>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::desk::{Desk, Line};
+use super::store::{Store, Target};
 use crate::collections::{Place, is_wanted};
 use crate::failure::Failure;
 use crate::item::Item;
@@ -39,12 +39,12 @@ const OUTAGE: usize = 3;
 /// The name of the event for a deleted object.
 const DELETED: &str = "deleted";
 
-/// Follows a line in one version.
-pub(super) struct Follower {
+/// Follows a target in one version.
+pub(super) struct Watcher {
     client: Client,
-    desk: Arc<Desk>,
+    store: Arc<Store>,
     engine: Arc<Engine>,
-    line: Line,
+    target: Target,
     place: Place,
     /// The version from which the next watch continues; `None` if a list comes first.
     version: Option<String>,
@@ -60,30 +60,30 @@ pub(super) struct Follower {
 /// Follows a custom resource, in the version that the cluster serves.
 pub(super) async fn follow_served(
     client: Client,
-    desk: Arc<Desk>,
+    store: Arc<Store>,
     engine: Arc<Engine>,
-    line: Line,
+    target: Target,
 ) {
-    let mut definitions = desk.definitions();
-    // The wait cannot fail, because the desk holds the sender.
+    let mut definitions = store.definitions();
+    // The wait cannot fail, because the store holds the sender.
     let _ = definitions.wait_for(|all_read| *all_read).await;
     loop {
-        let served = desk.served(line.collection);
-        let moved = moved(&desk, &line, &mut definitions, served.as_deref());
+        let served = store.served(target.collection);
+        let moved = moved(&store, &target, &mut definitions, served.as_deref());
         match &served {
             None => {
-                desk.absent(&line);
+                store.absent(&target);
                 moved.await;
             }
             Some(version) => {
-                let follower = Follower::new(
+                let watcher = Watcher::new(
                     client.clone(),
-                    desk.clone(),
+                    store.clone(),
                     engine.clone(),
-                    line.clone(),
+                    target.clone(),
                     version,
                 );
-                tokio::select! { () = follower.run() => {}, () = moved => {} }
+                tokio::select! { () = watcher.run() => {}, () = moved => {} }
             }
         }
     }
@@ -91,30 +91,30 @@ pub(super) async fn follow_served(
 
 /// Returns when the served version changes.
 async fn moved(
-    desk: &Desk,
-    line: &Line,
+    store: &Store,
+    target: &Target,
     definitions: &mut watch::Receiver<bool>,
     from: Option<&str>,
 ) {
-    while desk.served(line.collection).as_deref() == from {
+    while store.served(target.collection).as_deref() == from {
         let _ = definitions.changed().await;
     }
 }
 
-impl Follower {
+impl Watcher {
     pub(super) fn new(
         client: Client,
-        desk: Arc<Desk>,
+        store: Arc<Store>,
         engine: Arc<Engine>,
-        line: Line,
+        target: Target,
         version: &str,
     ) -> Self {
-        let place = line.place(version);
+        let place = target.place(version);
         Self {
             client,
-            desk,
+            store,
             engine,
-            line,
+            target,
             place,
             version: None,
             failures: 0,
@@ -152,7 +152,7 @@ impl Follower {
             .unwrap_or_default();
         self.failures += 1;
         if self.failures >= OUTAGE {
-            self.desk.failed(&self.line, failure);
+            self.store.failed(&self.target, failure);
         }
         Duration::from_millis(pause)
     }
@@ -164,12 +164,12 @@ impl Follower {
             let item = Item::read(text, &self.place, &self.engine)?;
             if is_wanted(&item.object, &self.engine) {
                 seen.insert(item.object.key());
-                self.desk.put(&self.line, item);
+                self.store.put(&self.target, item);
             }
             Ok(())
         };
         let version = list(&self.client, &self.place, show).await?;
-        self.desk.listed(&self.line, &seen, began);
+        self.store.listed(&self.target, &seen, began);
         self.stuck = false;
         self.version = Some(version);
         Ok(())
@@ -193,7 +193,7 @@ impl Follower {
         );
         let (opened, longest) = (Instant::now(), Duration::from_secs(WATCH.into()) + MARGIN);
         if !self.stuck {
-            self.desk.heard(&self.line);
+            self.store.heard(&self.target);
         }
         let mut silent = true;
         loop {
@@ -211,7 +211,7 @@ impl Follower {
             self.stuck = true;
             self.take(event)?;
             self.stuck = false;
-            self.desk.heard(&self.line);
+            self.store.heard(&self.target);
             (silent, self.failures, self.forgotten) = (false, 0, false);
         }
         if silent && opened.elapsed() < BRIEF {
@@ -236,11 +236,11 @@ impl Follower {
         };
         let item = Item::read(text.get(), &self.place, &self.engine)?;
         self.version = Some(item.version.clone());
-        self.desk.count(&self.line, change);
+        self.store.count(&self.target, change);
         if change == DELETED || !is_wanted(&item.object, &self.engine) {
-            self.desk.remove(&self.line, &item.object.key());
+            self.store.remove(&self.target, &item.object.key());
         } else {
-            self.desk.put(&self.line, item);
+            self.store.put(&self.target, item);
         }
         Ok(())
     }
