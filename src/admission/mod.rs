@@ -10,24 +10,30 @@ pub mod mutation;
 mod record;
 mod response;
 mod review;
+mod unjudged;
 
 use jiff::Timestamp;
 use json_patch::Patch;
 
 use crate::case::facts::Facts;
 use crate::case::policy::Policy;
-use crate::case::request::{Door, Request};
+use crate::case::request::{Door, Gap, Obstacle, Request};
 use crate::case::rule::Case;
 use crate::case::verdict::{Decision, Verdict};
 use crate::judge::judge;
 
 pub use budget::ReviewBudget;
 pub use envelope::{Envelope, Malformed};
+pub use unjudged::Unjudged;
 
 /// The longest body that is judged. etcd stores 1.5 MiB of an object, and the apiserver sends an
 /// old and a new one. It writes `<`, `>` and `&` in six bytes, so there is room for one in four
 /// bytes.
 pub const LONGEST_BODY: usize = 8 << 20;
+
+/// Seconds after which a client tries a review again for which the server had no time. client-go
+/// does so ten times.
+const AGAIN: u32 = 1;
 
 /// The answer, with the details that a door may use in metrics and logs.
 #[derive(Debug)]
@@ -111,10 +117,10 @@ pub fn answer_within(
     }
 }
 
-/// Answers a review of which only the envelope is read. The reason is a clause.
+/// Answers a review of which only the envelope is read.
 #[must_use]
 pub fn answer_unread(
-    why: &str,
+    why: Unjudged,
     body: &[u8],
     facts: &Facts,
     policy: &Policy,
@@ -127,15 +133,6 @@ pub fn answer_unread(
     match review::enveloped_alone(&envelope, why) {
         Some(request) => decided(request, envelope, facts, policy, now),
         None => passed(envelope, None),
-    }
-}
-
-/// Refuses a review of which only the envelope is read. The reason is a sentence.
-#[must_use]
-pub fn refuse_unread(why: &str, body: &[u8]) -> Answer {
-    match Envelope::read(body) {
-        Ok(envelope) => unread(envelope, why.to_owned()),
-        Err(malformed) => rejected(&malformed),
     }
 }
 
@@ -213,7 +210,9 @@ fn decided(
     now: Timestamp,
 ) -> Answer {
     let verdict = judge(&request, facts, policy, now);
-    let body = response::judged(&envelope, &verdict);
+    let is_busy = |gap: &Gap| gap.obstacle == Obstacle::Time;
+    let again = request.gaps.iter().any(is_busy).then_some(AGAIN);
+    let body = response::judged(&envelope, &verdict, again);
     let outcome = ReviewOutcome::Judged(verdict.decision());
     Answer {
         verdict,
@@ -237,7 +236,7 @@ fn amended(envelope: Envelope, patch: &Patch, request: Request) -> Answer {
 }
 
 fn passed(envelope: Envelope, request: Option<Request>) -> Answer {
-    let body = response::judged(&envelope, &Verdict::default());
+    let body = response::judged(&envelope, &Verdict::default(), None);
     Answer {
         request,
         ..Answer::of(envelope, body, ReviewOutcome::Judged(Decision::Allow))

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::budget::ReviewBudget;
 use super::envelope::Envelope;
 use super::review::{cannot, enveloped, opaque, parsed};
-use crate::case::request::{Gap, Operation, Release, Request, Subject};
+use crate::case::request::{Gap, Obstacle, Operation, Release, Request, Subject};
 use crate::helm::Owner;
 use crate::helm::record::{self, Driver, Record};
 use crate::manifest::{self, Reading, Unsifted};
@@ -104,6 +104,8 @@ fn gapped(unread: Vec<Unsifted>, text: &str, envelope: &Envelope) -> Vec<Gap> {
             Some(object) => Gap {
                 object: *object,
                 is_opaque: false,
+                is_engines: false,
+                obstacle: Obstacle::Text,
                 why: cannot(&why),
             },
             None => opaque(envelope, &why),

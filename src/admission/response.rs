@@ -56,12 +56,15 @@ struct Failure<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Details<'a> {
     group: &'a str,
     /// The resource, which Kubernetes calls `kind` here.
     kind: &'a str,
     name: &'a str,
     causes: Vec<Cause<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -80,13 +83,14 @@ struct Audit {
     added: &'static str,
 }
 
-/// The answer to a judged review.
-pub(super) fn judged(envelope: &Envelope, verdict: &Verdict) -> Vec<u8> {
+/// The answer to a judged review. With `again`, a refusal asks the client to try again after so
+/// many seconds: the apiserver passes the status on, and client-go obeys it.
+pub(super) fn judged(envelope: &Envelope, verdict: &Verdict, again: Option<u32>) -> Vec<u8> {
     let decision = verdict.decision();
     bytes(Response {
         uid: &envelope.uid,
         allowed: decision != Decision::Refuse,
-        status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict)),
+        status: (decision == Decision::Refuse).then(|| refusal(envelope, verdict, again)),
         warnings: message::warnings(verdict.with(Outcome::Warned)),
         audit_annotations: Audit {
             decision: decision.name(),
@@ -151,7 +155,7 @@ fn bytes(response: Response<'_>) -> Vec<u8> {
     serde_json::to_vec(&review).unwrap_or_default()
 }
 
-fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
+fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict, again: Option<u32>) -> Failure<'a> {
     let refused: Vec<&Finding> = verdict.with(Outcome::Refused).collect();
     let causes = refused.iter().take(MOST_CAUSES).map(|finding| Cause {
         reason: finding.rule,
@@ -163,11 +167,16 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict) -> Failure<'a> {
         kind: &envelope.resource,
         name: &envelope.name,
         causes: causes.collect(),
+        retry_after_seconds: again,
+    };
+    let (code, reason) = match again {
+        Some(_) => (429, "TooManyRequests"),
+        None => (403, "Forbidden"),
     };
     Failure {
         status: "Failure",
-        code: 403,
-        reason: "Forbidden",
+        code,
+        reason,
         message: message::refusal(&refused),
         details: Some(details),
     }

@@ -7,11 +7,15 @@ use serde_json::value::RawValue;
 use super::budget::ReviewBudget;
 use super::envelope::Envelope;
 use super::record;
+use super::unjudged::Unjudged;
 use crate::admission::mutation::{FIELD, Unpatched};
-use crate::case::request::{Change, Door, Gap, Operation, Release, Request, Subject};
+use crate::case::request::{Change, Door, Gap, Obstacle, Operation, Release, Request, Subject};
 use crate::flux::applier::is_paused;
 use crate::object::{self, Kind, Object};
 use crate::yaml::{Paths, json, shape};
+
+/// The reason given for an operation that Kubernetes may add.
+const UNKNOWN: &str = "request.operation is missing or unknown";
 
 /// The fields of a review besides its envelope, as the kind's table names them.
 #[derive(Debug, Default, Deserialize)]
@@ -65,7 +69,7 @@ pub(super) fn changed(
         return Err(unreadable(envelope, why));
     }
     let Some(operation) = envelope.operation() else {
-        return Ok(other(envelope));
+        return Ok(other(envelope, opaque(envelope, UNKNOWN)));
     };
     if envelope.door() == Door::ReleaseRecord {
         return record::read(body, envelope, operation, budget);
@@ -104,10 +108,10 @@ pub(super) fn enveloped(envelope: &Envelope, operation: Operation, subject: Subj
 }
 
 /// A request of which only the envelope was read.
-fn unread(envelope: &Envelope, operation: Operation, why: &str) -> Request {
+fn unread(envelope: &Envelope, operation: Operation, gap: Gap) -> Request {
     let nothing = Subject::Change(Box::default());
     Request {
-        gaps: vec![opaque(envelope, why)],
+        gaps: vec![gap],
         ..enveloped(envelope, operation, nothing)
     }
 }
@@ -124,6 +128,8 @@ pub(super) fn opaque(envelope: &Envelope, why: &str) -> Gap {
     Gap {
         object: named(object, envelope),
         is_opaque: true,
+        is_engines: false,
+        obstacle: Obstacle::Text,
         why: cannot(why),
     }
 }
@@ -160,26 +166,30 @@ pub(super) fn with_gap(request: Request, envelope: &Envelope, why: String) -> Re
 }
 
 /// CONNECT changes nothing. An unknown operation hides its change, so it is unread.
-fn other(envelope: &Envelope) -> Option<Request> {
+fn other(envelope: &Envelope, gap: Gap) -> Option<Request> {
     if envelope.operation == "CONNECT" {
         return None;
     }
-    let why = "request.operation is missing or unknown";
-    Some(unread(envelope, Operation::Update, why))
+    Some(unread(envelope, Operation::Update, gap))
 }
 
 /// A request of which only the envelope was read, with the reason. `None` if there is nothing to
 /// judge.
-pub(super) fn enveloped_alone(envelope: &Envelope, why: &str) -> Option<Request> {
+pub(super) fn enveloped_alone(envelope: &Envelope, why: Unjudged) -> Option<Request> {
+    let gap = Gap {
+        is_engines: why == Unjudged::TooLong { is_engines: true },
+        obstacle: why.obstacle(),
+        ..opaque(envelope, why.clause())
+    };
     let Some(operation) = envelope.operation() else {
-        return other(envelope);
+        return other(envelope, gap);
     };
     if envelope.door() != Door::ReleaseRecord {
-        return Some(unread(envelope, operation, why));
+        return Some(unread(envelope, operation, gap));
     }
     let nothing = Subject::Release(Release::default());
     Some(Request {
-        gaps: vec![opaque(envelope, why)],
+        gaps: vec![gap],
         ..enveloped(envelope, operation, nothing)
     })
 }
@@ -216,6 +226,8 @@ fn shaped(kind: Kind, parts: Value, envelope: &Envelope) -> (Object, Option<Gap>
         Ok(object) => Gap {
             object: named(object, envelope),
             is_opaque: false,
+            is_engines: false,
+            obstacle: Obstacle::Text,
             why: cannot(&why),
         },
         Err(_) => opaque(envelope, &why),

@@ -94,8 +94,23 @@ pub struct Gap {
     pub object: Object,
     /// True if nothing of the object itself was read, so it may contain anything.
     pub is_opaque: bool,
+    /// True if the part is about the engine, as the door knows without reading it.
+    pub is_engines: bool,
+    /// The obstacle to reading.
+    pub obstacle: Obstacle,
     /// The defect and its place, as a clause without a value.
     pub why: String,
+}
+
+/// The obstacle to reading a part of a request. It tells the remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The text is malformed, or beyond the review's budget.
+    Text,
+    /// The review is too long.
+    Length,
+    /// The server is busy. The same review can be judged later.
+    Time,
 }
 
 /// The user and client of a request.

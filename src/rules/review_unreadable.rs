@@ -4,7 +4,7 @@
 //! warns: Helm and the apiserver refuse bad manifests themselves.
 
 use crate::case::finding::{Finding, Level};
-use crate::case::request::{Door, Gap};
+use crate::case::request::{Door, Gap, Obstacle};
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::flux::engine::MEMBERS;
 use crate::helm::Owner;
@@ -29,9 +29,13 @@ fn check(case: &Case<'_>) -> RuleResult {
 }
 
 fn finding(gap: &Gap, case: &Case<'_>) -> Finding {
-    let remedy = match case.request.door {
-        Door::ReleaseRecord => "Correct the template that it comes from",
-        _ => "Write it as the API reference of its kind says",
+    let remedy = match (gap.obstacle, case.request.door) {
+        (Obstacle::Time, _) => "Try again in a second",
+        (Obstacle::Length, _) => {
+            "Write a smaller object; the apiserver sends <, > and & as six bytes each"
+        }
+        (Obstacle::Text, Door::ReleaseRecord) => "Correct the template that it comes from",
+        (Obstacle::Text, _) => "Write it as the API reference of its kind says",
     };
     let level = if is_engines(gap, case) {
         Level::Enforce
@@ -44,7 +48,7 @@ fn finding(gap: &Gap, case: &Case<'_>) -> Finding {
 /// True if the unread part may contain the engine.
 fn is_engines(gap: &Gap, case: &Case<'_>) -> bool {
     let object = &gap.object;
-    if case.engine().part(object).is_some() {
+    if gap.is_engines || case.engine().part(object).is_some() {
         return true;
     }
     if case.release().is_some() {
@@ -68,7 +72,35 @@ fn goes_to_engine(record: &Object, case: &Case<'_>) -> bool {
     let namespace = record.namespace.as_deref().unwrap_or_default();
     let release = record::release_of(&record.name).unwrap_or_default();
     let is_it = |owner: &Owner| owner.name == release && is_stored_in(owner, namespace, case);
-    case.engine().is_home(namespace) || case.facts.owners(case.engine()).iter().any(is_it)
+    if case.facts.owners(case.engine()).iter().any(is_it) {
+        return true;
+    }
+    case.engine().is_home(namespace) && !is_known_elsewhere(release, namespace, case)
+}
+
+/// True if HelmReleases beside Flux keep this record, and all of them install elsewhere. The network
+/// and the certificate manager are often kept so. Only the engine's namespaces count: a tenant's
+/// HelmRelease may name any record.
+fn is_known_elsewhere(release: &str, namespace: &str, case: &Case<'_>) -> bool {
+    let mut is_known = false;
+    for object in case
+        .facts
+        .objects()
+        .filter(|object| is_inside(object, case))
+    {
+        let own = object.namespace.as_deref().unwrap_or_default();
+        let (Some(made), Some(spec)) = (object.installs(), object.helm_release()) else {
+            continue;
+        };
+        if made.name != release || spec.storage_namespace(own) != namespace {
+            continue;
+        }
+        if case.engine().is_home(&made.namespace) {
+            return false;
+        }
+        is_known = true;
+    }
+    is_known
 }
 
 /// True if Helm keeps a release's records in this namespace.

@@ -4,9 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use fluxkeep::admission::{Answer, ReviewBudget, ReviewOutcome, answer_unread, answer_within};
+use fluxkeep::admission::{
+    Answer, ReviewBudget, ReviewOutcome, Unjudged, answer_unread, answer_within,
+};
 use fluxkeep::case::facts::Facts;
-use fluxkeep::case::policy::Policy;
+use fluxkeep::case::finding::Level;
+use fluxkeep::case::policy::{OverrideEntry, Policy};
 use fluxkeep::case::verdict::Decision;
 use fluxkeep::helm::record::Driver;
 use fluxkeep_cluster::BUILT_IN;
@@ -117,11 +120,76 @@ fn a_review_that_is_not_read_at_all_passes_where_it_is_about_a_stranger() {
         ),
     ];
     for (body, decision) in cases {
-        let answer = answer_unread("no time", &body, &facts(), &Policy::default(), now());
+        let answer = answer_unread(Unjudged::Busy, &body, &facts(), &Policy::default(), now());
         let (decided, why) = unread(&answer);
         assert_eq!(decided, decision, "{why}");
-        assert!(why.contains("no time"), "{why}");
+        assert!(why.contains("took its time"), "{why}");
+        let review: Value = serde_json::from_slice(&answer.body).unwrap();
+        let status = &review["response"]["status"];
+        if decision == Decision::Refuse {
+            assert_eq!(status["code"], 429, "{status}");
+            assert_eq!(status["reason"], "TooManyRequests", "{status}");
+            assert_eq!(status["details"]["retryAfterSeconds"], 1, "{status}");
+        } else {
+            assert!(status.is_null(), "{status}");
+        }
     }
+}
+
+const KEPT_BESIDE_FLUX: &str = "\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: cilium, namespace: SPACE}
+spec: {targetNamespace: TARGET, storageNamespace: flux-system, releaseName: app}
+";
+
+#[test]
+fn a_record_beside_flux_that_is_known_to_install_elsewhere_passes_unread() {
+    let body = record("flux-system", "", &[]);
+    for (space, target, decision) in [
+        ("flux-system", "kube-system", Decision::Warn),
+        ("flux-system", "flux-system", Decision::Refuse),
+        ("tenant", "kube-system", Decision::Refuse),
+    ] {
+        let release = KEPT_BESIDE_FLUX.replace("SPACE", space);
+        let release = release.replace("TARGET", target);
+        let facts = Facts::of(objects(&format!("{BUILT_IN}---\n{release}"), None));
+        let answer = answer_unread(Unjudged::Busy, &body, &facts, &Policy::default(), now());
+        assert_eq!(unread(&answer).0, decision, "{release}");
+    }
+}
+
+#[test]
+fn a_review_that_is_too_long_is_judged_by_the_rule_with_its_level_and_its_overrides() {
+    let too_long = |is_engines, policy: &Policy| {
+        let body = record("apps", "", &[]);
+        let why = Unjudged::TooLong { is_engines };
+        let answer = answer_unread(why, &body, &facts(), policy, now());
+        let review: Value = serde_json::from_slice(&answer.body).unwrap();
+        (
+            unread(&answer).0,
+            review["response"]["status"]["code"].as_u64(),
+        )
+    };
+    let policy = Policy::default();
+    assert_eq!(too_long(true, &policy), (Decision::Refuse, Some(403)));
+    assert_eq!(too_long(false, &policy), (Decision::Warn, None));
+    let warns = Policy {
+        levels: [(RULE, Level::Warn)].into(),
+        ..Policy::default()
+    };
+    assert_eq!(too_long(true, &warns), (Decision::Warn, None));
+    let over = OverrideEntry {
+        rule: RULE,
+        object: "ConfigMap/apps/sh.helm.release.v1.app.v1".to_owned(),
+        reason: "because".to_owned(),
+        until: now() + jiff::SignedDuration::from_hours(1),
+    };
+    let excused = Policy {
+        overrides: vec![over],
+        ..Policy::default()
+    };
+    assert_eq!(too_long(true, &excused).1, None);
 }
 
 /// Schemas are skipped in linear time; a comparison with all earlier ones once took minutes.

@@ -10,7 +10,7 @@ use axum::extract::State as Shared;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
-use fluxkeep::admission::{Answer, Envelope, ReviewBudget, refuse_unread};
+use fluxkeep::admission::{Answer, Envelope, ReviewBudget, Unjudged};
 use fluxkeep::case::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -31,16 +31,6 @@ const AT_ONCE: usize = 256 << 10;
 /// Seconds until a client may retry. The apiserver does so, within the webhook's timeout.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// The reason given when a large review about a stranger passes unread.
-const BUSY: &str = "other large reviews took its time";
-
-/// The reason given when a review about a stranger is too long.
-const TOO_LONG: &str = "it is longer than 8 MiB";
-
-/// The answer to a review about the engine that is too long.
-const REFUSED: &str = "review-unreadable: fluxkeep judges a review of 8 MiB at most, and this one is longer. \
-     Write a smaller object; the apiserver sends <, > and & as six bytes each";
-
 /// True if a review is long or creates a Helm release record. A record unpacks to ten times its
 /// length or more.
 fn is_large(body: &[u8]) -> bool {
@@ -57,7 +47,7 @@ fn is_large(body: &[u8]) -> bool {
 pub(crate) type Answering = Arc<dyn Fn(Phase, ReviewBudget, &[u8]) -> Answer + Send + Sync>;
 
 /// Answers a review's bytes without judging, for the given reason.
-pub(crate) type Abstaining = Arc<dyn Fn(&str, &[u8]) -> Answer + Send + Sync>;
+pub(crate) type Abstaining = Arc<dyn Fn(Unjudged, &[u8]) -> Answer + Send + Sync>;
 
 /// Receives each judged answer, to write Events from it.
 pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
@@ -149,24 +139,22 @@ impl Door {
                 return Err(TurnedAway::LongQueue);
             }
             (Err(Undone::Full | Undone::TooLate), Scope::Others) => {
-                Some((self.abstaining)(BUSY, &body.bytes))
+                Some((self.abstaining)(Unjudged::Busy, &body.bytes))
             }
         };
         Ok(self.answered(answer, since))
     }
 
-    /// Answers a review that is too long, by its begin. About the engine it is refused: its namespace
-    /// alone does not tell what it installs.
+    /// Answers a review that is too long, by its begin. The engine's path tells that it is about the
+    /// engine; its namespace alone does not tell what it installs.
     fn cut(
         &self,
         scope: Scope,
         begin: &[u8],
         since: Instant,
     ) -> Result<Response<Body>, TurnedAway> {
-        let answer = match scope {
-            Scope::Engine => refuse_unread(REFUSED, begin),
-            Scope::Others => (self.abstaining)(TOO_LONG, begin),
-        };
+        let is_engines = scope == Scope::Engine;
+        let answer = (self.abstaining)(Unjudged::TooLong { is_engines }, begin);
         if answer.status != 200 {
             return Err(TurnedAway::TooLong);
         }
@@ -415,7 +403,9 @@ mod tests {
         let review: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let warning = &review["response"]["warnings"][0];
         review["response"]["allowed"] == true
-            && warning.as_str().is_some_and(|text| text.contains(BUSY))
+            && warning
+                .as_str()
+                .is_some_and(|text| text.contains(Unjudged::Busy.clause()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -427,6 +417,33 @@ mod tests {
         let waiting = asked(router, "/mutate/others", large("wait too")).await;
         assert!(is_abstained(judged.await.unwrap()).await && is_abstained(waiting).await);
         assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
+
+    /// A large review in the engine's namespace.
+    fn of_engine(name: &str) -> String {
+        large(name).replace(
+            r#""name":"sh.helm"#,
+            r#""namespace":"flux-system","name":"sh.helm"#,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_engines_review_among_the_others_does_not_pass_unjudged_but_is_asked_to_come_again()
+    {
+        let (router, begun, _open) = slow(&Limits::default());
+        let judged = sent(&router, "/validate/others", large("wait"));
+        let (_, _begun) = next(begun).await;
+        for path in ["/validate/others", "/mutate/others"] {
+            let engines = asked(router.clone(), path, of_engine("wait")).await;
+            assert_eq!(engines.status(), 200);
+            let body = engines.into_body().collect().await.unwrap().to_bytes();
+            let review: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let response = &review["response"];
+            assert_eq!(response["allowed"], false, "{response}");
+            assert_eq!(response["status"]["code"], 429, "{response}");
+            assert_eq!(response["status"]["details"]["retryAfterSeconds"], 1);
+        }
+        assert!(is_abstained(judged.await.unwrap()).await, "a stranger");
     }
 
     #[tokio::test]
@@ -446,6 +463,8 @@ mod tests {
         }
         let third = asked(router.clone(), "/validate/others", large("a")).await;
         assert!(is_abstained(third).await);
+        let engines = asked(router.clone(), "/validate/others", of_engine("a")).await;
+        assert!(!is_abstained(engines).await);
         open.send(()).unwrap();
         assert_eq!(held.await.unwrap().status(), 200);
         assert!(!is_abstained(waiting.await).await);

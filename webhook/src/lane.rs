@@ -2,7 +2,8 @@
 //!
 //! The request's path names the lane, and any caller can choose the path. So each lane is safe by
 //! its own limits alone. If the queue for large reviews is full, the engine's lane answers 429 and
-//! the apiserver tries again. The other lane passes the review unread, also when its time is up.
+//! the apiserver tries again. The other lane passes the review unread, also when its time is up; a
+//! review whose envelope names the engine is then refused, and the client tries again.
 
 use std::io;
 use std::time::Duration;

@@ -3,7 +3,9 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use fluxkeep::admission::{Answer, ReviewBudget, amend_within, answer_unread, answer_within};
+use fluxkeep::admission::{
+    Answer, ReviewBudget, Unjudged, amend_within, answer_unread, answer_within,
+};
 use fluxkeep::case::policy::Policy;
 use fluxkeep_cluster::FactSource;
 use jiff::Timestamp;
@@ -39,7 +41,7 @@ impl ServerState {
 
     /// Answers a review that is not read, for this reason.
     #[must_use]
-    pub fn answer_unread(&self, why: &str, body: &[u8]) -> Answer {
+    pub fn answer_unread(&self, why: Unjudged, body: &[u8]) -> Answer {
         answer_unread(why, body, &self.source.facts(), &self.policy(), now())
     }
 

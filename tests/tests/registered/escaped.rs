@@ -31,7 +31,8 @@ async fn a_release_whose_review_is_too_long_is_refused_with_the_reason_and_a_str
     for (namespace, wanted) in [
         (
             "flux-system",
-            "denied the request: review-unreadable: fluxkeep judges a review of 8 MiB at most",
+            "denied the request: review-unreadable: HelmRelease flux-system/escaped: fluxkeep cannot read it: \
+             its review is longer than 8 MiB",
         ),
         ("apps", ""),
     ] {

@@ -1,0 +1,34 @@
+//! Reviews that are answered by their envelope alone.
+
+use crate::case::request::Obstacle;
+
+/// The reason why only the envelope of a review is read. What may be about the engine is refused
+/// by rule `review-unreadable`, everything else passes with a warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unjudged {
+    /// Other reviews take the server's time. A refusal has status 429, and the client tries again.
+    Busy,
+    /// The review is longer than [`LONGEST_BODY`](super::LONGEST_BODY).
+    TooLong {
+        /// True if the review is about the engine, whatever its envelope says.
+        is_engines: bool,
+    },
+}
+
+impl Unjudged {
+    /// The reason, as a clause.
+    #[must_use]
+    pub const fn clause(self) -> &'static str {
+        match self {
+            Self::Busy => "other large reviews took its time",
+            Self::TooLong { .. } => "its review is longer than 8 MiB",
+        }
+    }
+
+    pub(super) const fn obstacle(self) -> Obstacle {
+        match self {
+            Self::Busy => Obstacle::Time,
+            Self::TooLong { .. } => Obstacle::Length,
+        }
+    }
+}
