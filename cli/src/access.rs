@@ -1,4 +1,4 @@
-//! The flags that select the cluster and the engine's namespaces.
+//! The flags that select the cluster.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use fluxkeep::flux::engine::Engine;
 use fluxkeep_cluster::connect;
 use kube::Client;
 
-/// A person's kubeconfig, and the namespaces of the engine.
-#[derive(Debug, clap::Args)]
+/// A person's kubeconfig and its context, as kubectl's flags.
+#[derive(Debug, Clone, clap::Args)]
 pub struct Access {
     /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
@@ -16,14 +16,6 @@ pub struct Access {
     /// The kubeconfig's context; without it, the current one.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// A namespace of the engine; repeatable.
-    #[arg(
-        long,
-        env = "FLUXKEEP_ENGINE_NAMESPACE",
-        value_name = "NAME",
-        default_value = "flux-system"
-    )]
-    engine_namespace: Vec<String>,
 }
 
 impl Access {
@@ -36,13 +28,13 @@ impl Access {
             connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
         client.context("connecting to the cluster")
     }
+}
 
-    /// The engine in the given namespaces.
-    #[must_use]
-    pub fn engine(&self) -> Engine {
-        Engine {
-            namespaces: self.engine_namespace.clone(),
-            ..Engine::default()
-        }
+/// The engine in these namespaces.
+#[must_use]
+pub fn engine(namespaces: &[String]) -> Engine {
+    Engine {
+        namespaces: namespaces.to_vec(),
+        ..Engine::default()
     }
 }

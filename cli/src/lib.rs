@@ -6,11 +6,13 @@
 pub mod access;
 pub mod adopt;
 pub mod client;
+pub mod completion;
 pub mod explain;
 mod output;
 pub mod preflight;
 pub mod replay;
 pub mod snapshot;
+pub mod version;
 
 pub use output::Output;
 
@@ -18,7 +20,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::builder::FalseyValueParser;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Keeps a Kubernetes cluster's Flux alive through its own installs, upgrades and removals.
@@ -26,7 +27,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[command(name = "fluxkeep", version = fluxkeep_webhook::version::line())]
 pub struct Cli {
     /// Prints only errors; the exit code shows the result.
-    #[arg(long, short, global = true, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, global = true)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -46,6 +47,10 @@ enum Command {
     Explain(explain::Args),
     /// Lists the rules with their default levels.
     Rules,
+    /// Prints the version, the commit and the newest Flux that is known.
+    Version(version::Args),
+    /// Prints a shell's completion script.
+    Completion(completion::Args),
 }
 
 /// The result of a subcommand.
@@ -90,6 +95,8 @@ impl Cli {
             Command::Adopt(args) => adopt::run(&args, &mut output),
             Command::Explain(args) => explain::run(&args, &mut output),
             Command::Rules => explain::list(&mut output),
+            Command::Version(args) => version::run(&args, &mut output),
+            Command::Completion(args) => completion::run(&args, &mut output),
         };
         match found {
             Ok(Found::Nothing) => ExitCode::SUCCESS,

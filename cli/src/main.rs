@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use fluxkeep_cli::{Cli, Output};
-use fluxkeep_webhook::usage;
+use fluxkeep_cluster::usage;
 
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os().collect()) {
@@ -18,8 +18,18 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(error) => {
-            Output::new(false).error(&usage::one_line(&error));
+            let mut line = usage::one_line(&error.to_string());
+            if is_for_the_post_renderer() {
+                line += "; the Helm post-renderer is another program: fluxkeep-postrenderer";
+            }
+            Output::new(false).error(&line);
             ExitCode::from(2)
         }
     }
+}
+
+/// True if the program is called with the post-renderer's first flag.
+fn is_for_the_post_renderer() -> bool {
+    let first = std::env::args().nth(1).unwrap_or_default();
+    first.starts_with("--release-name")
 }

@@ -2,6 +2,20 @@
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use fluxkeep::render::Format;
+
+/// Reads the format of findings, and lists the formats in the help.
+pub(crate) fn formats() -> impl TypedValueParser<Value = Format> {
+    let named = |name: String| {
+        let mut known = Format::ALL.into_iter();
+        let format = known.find(|format| format.name() == name);
+        // The parser lets only known names through.
+        format.unwrap_or(Format::Text)
+    };
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).map(named)
+}
+
 /// Writes to a terminal, a pipe or a file.
 #[derive(Debug)]
 pub struct Output {

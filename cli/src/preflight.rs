@@ -13,6 +13,7 @@ use fluxkeep::render::{Format, render};
 use fluxkeep_cluster::{FactSource, Snapshot, documents, policy};
 use jiff::Timestamp;
 
+use crate::output::formats;
 use crate::{Found, Output};
 
 /// The flags of `fluxkeep preflight`.
@@ -22,11 +23,11 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
     snapshot: Option<PathBuf>,
     /// The name of the release that the manifests belong to.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "namespace", value_parser = name)]
     release_name: Option<String>,
     /// The release's namespace: for objects without one, and also searched for the engine.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
-    release_namespace: Option<String>,
+    #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", value_parser = name)]
+    namespace: Option<String>,
     /// The policy file: levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -34,25 +35,17 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
     /// The format of the findings.
-    #[arg(long, env = "FLUXKEEP_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = format)]
-    format: Format,
+    #[arg(long, short, value_name = "FORMAT", default_value = "text", value_parser = formats())]
+    output: Format,
     /// The file to write; without it, stdout.
-    #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
     /// Also fails if a rule lacks a fact.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
     /// Rendered manifests: files, folders, or - for stdin.
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    let known = Format::ALL.map(Format::name).join(", ");
-    Format::ALL
-        .into_iter()
-        .find(|format| format.name() == text)
-        .ok_or(format!("write one of {known}"))
 }
 
 /// Judges the manifests and writes the findings.
@@ -67,15 +60,15 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let now = Timestamp::now();
     let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
         .map_err(anyhow::Error::msg)?;
-    policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
+    policy.engine = policy.engine.also_in(args.namespace.as_deref());
     let snapshot = snapshot(args, output)?;
     let request = request(args, &policy)?;
     let verdict = judge(&request, &snapshot.facts(), &policy, now);
-    match &args.output {
-        Some(path) => std::fs::write(path, render(&verdict, args.format, false))
+    match &args.output_file {
+        Some(path) => std::fs::write(path, render(&verdict, args.output, false))
             .with_context(|| format!("writing {}", path.display()))?,
         None => output
-            .text(&render(&verdict, args.format, output.colour()))
+            .text(&render(&verdict, args.output, output.colour()))
             .context("writing to stdout")?,
     }
     Ok(found(&verdict, args.strict))
@@ -113,15 +106,12 @@ fn snapshot(args: &Args, output: &mut Output) -> anyhow::Result<Snapshot> {
 
 fn request(args: &Args, policy: &Policy) -> anyhow::Result<Request> {
     let home = policy.engine.namespaces.first();
-    let namespace = args.release_namespace.as_ref().or(home).map(String::as_str);
+    let namespace = args.namespace.as_ref().or(home).map(String::as_str);
     let mut objects = Vec::new();
     for path in &args.manifests {
         objects.extend(documents(path, namespace).context("loading the manifests")?);
     }
-    let owner = args
-        .release_name
-        .clone()
-        .zip(args.release_namespace.clone());
+    let owner = args.release_name.clone().zip(args.namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
     let subject = Subject::Release(Release {
         owner,

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 use fluxkeep_cluster::gather::gather;
 
-use crate::access::Access;
+use crate::access::{Access, engine};
 use crate::{Found, Output};
 
 /// The flags of `fluxkeep snapshot`.
@@ -14,12 +15,32 @@ use crate::{Found, Output};
 pub struct Args {
     #[command(flatten)]
     access: Access,
+    /// A namespace of Flux; repeat the flag, or use commas.
+    #[arg(
+        long,
+        short,
+        env = "FLUXKEEP_NAMESPACE",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "flux-system"
+    )]
+    namespace: Vec<String>,
+    /// The format of the snapshot.
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "json")]
+    output: Written,
     /// The file to write; without it, stdout.
-    #[arg(long, short, env = "FLUXKEEP_OUTPUT", value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
     /// Also fails if an object cannot be read.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
+}
+
+/// The format of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Written {
+    /// As `kubectl get --output json` prints it.
+    Json,
 }
 
 /// Takes the whole snapshot, then writes it. An unreadable object is reduced to its head and named
@@ -33,14 +54,15 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         .build()?;
     let snapshot = runtime.block_on(async {
         let client = args.access.client().await?;
-        anyhow::Ok(gather(&client, &args.access.engine()).await?)
+        anyhow::Ok(gather(&client, &engine(&args.namespace)).await?)
     });
     let gathered = snapshot.context("taking the snapshot")?;
     for unread in &gathered.unread {
         output.note(&format!("only the head of {unread}"));
     }
     let text = serde_json::to_string_pretty(&gathered.list())? + "\n";
-    match &args.output {
+    let Written::Json = args.output;
+    match &args.output_file {
         Some(path) => {
             std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
         }

@@ -170,22 +170,17 @@ fn what_is_called_wrongly_says_what_to_do() {
     let bad = folder.path().join("bad.json");
     std::fs::write(&bad, "{\"release\": \"a/b\", \"objects\": [{\"kind\": 1}]}").unwrap();
     let bad = bad.to_str().unwrap();
-    let release = [
-        "--release-name",
-        "flux",
-        "--release-namespace",
-        "flux-system",
-    ];
+    let release = ["--release-name", "flux", "--namespace", "flux-system"];
     let with = |more: &[&'static str]| [&release, more].concat();
     for (args, parts) in [
-        (vec![], vec!["--release-name", "--release-namespace"]),
+        (vec![], vec!["--release-name", "--namespace"]),
         (
-            vec!["--release-name", "", "--release-namespace", "a"],
+            vec!["--release-name", "", "--namespace", "a"],
             vec!["--release-name", "lower-case"],
         ),
         (
-            vec!["--release-name", "a", "--release-namespace", "../a"],
-            vec!["--release-namespace", "lower-case"],
+            vec!["--release-name", "a", "--namespace", "../a"],
+            vec!["--namespace", "lower-case"],
         ),
         (with(&["--yes", "--dry-run"]), vec!["--dry-run", "--yes"]),
         (

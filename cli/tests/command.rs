@@ -189,12 +189,7 @@ fn a_newer_install_manifest_is_an_adoption_only_where_a_release_is_named() {
         "{}",
         text(&applied.stdout)
     );
-    let release = [
-        "--release-name",
-        "flux",
-        "--release-namespace",
-        "flux-system",
-    ];
+    let release = ["--release-name", "flux", "--namespace", "flux-system"];
     let adopted = preflight(&snapshot, &manifest, &release);
     assert!(
         text(&adopted.stdout).contains("refused flux-version-mismatch"),
@@ -216,7 +211,7 @@ fn the_engine_is_where_the_release_goes_whatever_the_policy_names() {
     let told = preflight(
         &snapshot,
         &manifest,
-        &["--release-name", "flux", "--release-namespace", "flux"],
+        &["--release-name", "flux", "--namespace", "flux"],
     );
     assert!(
         text(&told.stdout).contains("refused flux-"),
@@ -229,7 +224,7 @@ fn the_engine_is_where_the_release_goes_whatever_the_policy_names() {
 fn every_format_carries_the_same_refusal() {
     let (_folder, snapshot, manifest) = files();
     for format in ["text", "json", "sarif", "junit"] {
-        let output = preflight(&snapshot, &manifest, &["--format", format]);
+        let output = preflight(&snapshot, &manifest, &["--output", format]);
         assert_eq!(output.status.code(), Some(1));
         assert!(
             text(&output.stdout).contains("stored-version-dropped"),
@@ -237,7 +232,7 @@ fn every_format_carries_the_same_refusal() {
         );
     }
     let json: Value =
-        serde_json::from_slice(&preflight(&snapshot, &manifest, &["--format", "json"]).stdout)
+        serde_json::from_slice(&preflight(&snapshot, &manifest, &["--output", "json"]).stdout)
             .unwrap();
     assert_eq!(json["verdict"], "refuse");
     assert_eq!(
@@ -271,18 +266,7 @@ fn quiet_says_nothing_and_the_exit_code_tells() {
 
 #[test]
 fn a_rule_that_lacks_a_fact_fails_only_when_strict() {
-    let folder = tempfile::tempdir().unwrap();
-    let (snapshot, manifest) = (folder.path().join("s.yaml"), folder.path().join("m.yaml"));
-    std::fs::write(
-        &snapshot,
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n",
-    )
-    .unwrap();
-    let crd = BUILT_IN
-        .split("---\n")
-        .find(|text| text.contains("kind: CustomResourceDefinition"))
-        .unwrap();
-    std::fs::write(&manifest, crd).unwrap();
+    let (_folder, snapshot, manifest) = abstained();
     let lax = preflight(&snapshot, &manifest, &[]);
     assert!(
         text(&lax.stdout).contains("stored-version-dropped abstained"),
@@ -296,12 +280,28 @@ fn a_rule_that_lacks_a_fact_fails_only_when_strict() {
     );
 }
 
+/// A snapshot without Flux, and a manifest with a CRD of Flux.
+fn abstained() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (snapshot, manifest) = (folder.path().join("s.yaml"), folder.path().join("m.yaml"));
+    std::fs::write(
+        &snapshot,
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n",
+    )
+    .unwrap();
+    let crd = BUILT_IN
+        .split("---\n")
+        .find(|text| text.contains("kind: CustomResourceDefinition"))
+        .unwrap();
+    std::fs::write(&manifest, crd).unwrap();
+    (folder, snapshot, manifest)
+}
+
 #[test]
 fn stdin_and_the_environment_are_read() {
     let (_folder, snapshot, manifest) = files();
-    let mut child = fluxkeep(&["preflight", "-"])
+    let mut child = fluxkeep(&["preflight", "--output", "json", "-"])
         .env("FLUXKEEP_SNAPSHOT", &snapshot)
-        .env("FLUXKEEP_FORMAT", "json")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -328,8 +328,8 @@ fn what_cannot_be_done_is_one_line_and_2() {
     let cases: [(Output, &str); 9] = [
         (run(&["preflight"]), "required arguments were not provided"),
         (
-            preflight(&snapshot, &manifest, &["--format", "xml"]),
-            "write one of text, json, sarif, junit",
+            preflight(&snapshot, &manifest, &["--output", "xml"]),
+            "[possible values: text, json, sarif, junit]",
         ),
         (
             preflight(&none, &manifest, &[]),
@@ -370,8 +370,8 @@ fn what_cannot_be_done_is_one_line_and_2() {
 
 #[test]
 fn switches_in_the_environment_are_on_by_1_and_off_by_0() {
-    let (_folder, snapshot, manifest) = files();
-    let told = |value: &str| {
+    let (_folder, snapshot, manifest) = abstained();
+    let judged = |value: &str| {
         let paths = [
             "preflight",
             "--snapshot",
@@ -379,21 +379,81 @@ fn switches_in_the_environment_are_on_by_1_and_off_by_0() {
             manifest.to_str().unwrap(),
         ];
         let output = fluxkeep(&paths)
-            .env("FLUXKEEP_QUIET", value)
+            .env("FLUXKEEP_STRICT", value)
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        !output.stdout.is_empty()
+        output.status.code().unwrap()
     };
-    assert_eq!(
-        ["1", "true", "0", "false", ""].map(told),
-        [false, false, true, true, true]
+    assert_eq!(["1", "true", "0", "false", ""].map(judged), [1, 1, 0, 0, 0]);
+}
+
+#[test]
+fn consent_and_silence_are_never_read_from_the_environment() {
+    for command in ["adopt", "preflight", "replay", "snapshot"] {
+        let help = text(&run(&[command, "--help"]).stdout);
+        for name in ["YES", "DRY_RUN", "QUIET", "SERVE", "OUTPUT"] {
+            let name = format!("FLUXKEEP_{name}=");
+            assert!(!help.contains(&name), "{command}: {help}");
+        }
+    }
+}
+
+#[test]
+fn a_typo_is_answered_with_what_was_meant_and_a_wrong_value_with_those_that_are_possible() {
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &["preflght"],
+            "tip: a similar subcommand exists: 'preflight'",
+        ),
+        (
+            &["preflight", "--snaphot", "a", "b"],
+            "tip: a similar argument exists: '--snapshot'",
+        ),
+        (
+            &["snapshot", "-o", "yaml"],
+            "invalid value 'yaml' for '--output <FORMAT>' [possible values: json]",
+        ),
+        (&["preflight", "--strict"], "try --help"),
+        (
+            &["--release-name", "flux"],
+            "the Helm post-renderer is another program: fluxkeep-postrenderer",
+        ),
+    ];
+    for (args, told) in cases {
+        let output = run(args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(told) && said.lines().count() == 1, "{said}");
+    }
+    let help = text(&run(&["preflight", "--help"]).stdout);
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("[possible values: text, json, sarif, junit]"),
+        "{help}"
     );
-    let replay = fluxkeep(&["replay", "--scenario", "safe-bump"])
-        .env("FLUXKEEP_SERVE", "0")
-        .output()
-        .unwrap();
-    assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
+}
+
+#[test]
+fn the_version_is_json_for_programs() {
+    let said = text(&run(&["version"]).stdout);
+    assert_eq!(said, text(&run(&["--version"]).stdout));
+    let json: Value = serde_json::from_slice(&run(&["version", "-o", "json"]).stdout).unwrap();
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json["newestFlux"], "2.9.5");
+    assert!(json["commit"].is_string(), "{json}");
+}
+
+#[test]
+fn every_shell_completes_the_subcommands() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completion", shell]);
+        let script = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(
+            script.contains("preflight") && script.contains("snapshot"),
+            "{shell}: {script}"
+        );
+    }
 }
 
 #[cfg(unix)]
@@ -462,12 +522,7 @@ fn preflight_takes_a_newer_catalogue_by_flag_and_by_policy_and_says_where_it_is_
     let new = r#"[{"version": "2.99.0", "helm": "4.9.9", "charts": [], "controllers": {"helm-controller": "1.99.0"}}]"#;
     std::fs::write(&catalogue, new).unwrap();
     std::fs::write(&policy, "catalogue: new.json\n").unwrap();
-    let release = [
-        "--release-name",
-        "flux",
-        "--release-namespace",
-        "flux-system",
-    ];
+    let release = ["--release-name", "flux", "--namespace", "flux-system"];
     let judged = |more: &[&str]| preflight(&snapshot, &manifest, &[&release, more].concat());
     assert!(!text(&judged(&[]).stdout).contains("2.99.0"));
     let flag = ["--catalogue", catalogue.to_str().unwrap()];

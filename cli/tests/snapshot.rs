@@ -69,7 +69,7 @@ fn what_snapshot_writes_is_what_preflight_judges_against() {
         "snapshot",
         "--kubeconfig",
         kubeconfig.to_str().unwrap(),
-        "--output",
+        "--output-file",
         snapshot.to_str().unwrap(),
     ]);
     assert_eq!(
@@ -137,7 +137,8 @@ fn a_context_that_is_not_there_is_named() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(
-        said.contains("elsewhere") && said.lines().count() == 1,
+        said.contains("has no context \"elsewhere\"; it has here; choose one with --context")
+            && said.lines().count() == 1,
         "{said}"
     );
 }

@@ -12,6 +12,14 @@ pub enum Unconnected {
     // kube's message already contains its cause, so a source chain would repeat the cause.
     #[error("{0}; choose another with --kubeconfig")]
     Kubeconfig(String),
+    /// The kubeconfig has no such context.
+    #[error("the kubeconfig has no context {name:?}; it has {known}; choose one with --context")]
+    Context {
+        /// The name that was asked for.
+        name: String,
+        /// The contexts that there are, separated by commas.
+        known: String,
+    },
     /// The process runs in no pod with a service account.
     #[error(
         "this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster"
@@ -31,16 +39,58 @@ pub async fn by_kubeconfig(
     path: Option<&Path>,
     context: Option<&str>,
 ) -> Result<Client, Unconnected> {
+    let kubeconfig = read(path)?;
+    let known = contexts(&kubeconfig);
+    if let Some(name) = context
+        && !known.iter().any(|known| known == name)
+    {
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let name = name.to_owned();
+        return Err(Unconnected::Context { name, known });
+    }
     let options = KubeConfigOptions {
         context: context.map(str::to_owned),
         ..KubeConfigOptions::default()
     };
-    let config = match path.map(Kubeconfig::read_from) {
-        Some(Ok(kubeconfig)) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
-        Some(Err(error)) => Err(error),
-        None => Config::from_kubeconfig(&options).await,
-    };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     client(config.map_err(|error| Unconnected::Kubeconfig(told(&error)))?)
+}
+
+/// A client for a server. The first of these counts: the given kubeconfig or context, `KUBECONFIG`,
+/// the cluster of this pod, `~/.kube/config`.
+///
+/// # Errors
+/// If none of them is there, or the first that is there is unusable.
+pub async fn for_server(path: Option<&Path>, context: Option<&str>) -> Result<Client, Unconnected> {
+    let is_named = std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
+    if path.is_some() || context.is_some() || is_named {
+        return by_kubeconfig(path, context).await;
+    }
+    match in_cluster() {
+        Err(no_pod @ Unconnected::NoPod(_)) if read(None).is_err() => Err(no_pod),
+        Err(Unconnected::NoPod(_)) => by_kubeconfig(None, None).await,
+        connected => connected,
+    }
+}
+
+/// The kubeconfig of a path, or else the user's: `KUBECONFIG`, or `~/.kube/config`.
+///
+/// # Errors
+/// If the kubeconfig is missing or unreadable.
+pub fn read(path: Option<&Path>) -> Result<Kubeconfig, Unconnected> {
+    let kubeconfig = path.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    kubeconfig.map_err(|error| Unconnected::Kubeconfig(told(&error)))
+}
+
+/// The names of a kubeconfig's contexts, in its order.
+#[must_use]
+pub fn contexts(kubeconfig: &Kubeconfig) -> Vec<String> {
+    let contexts = kubeconfig.contexts.iter();
+    contexts.map(|context| context.name.clone()).collect()
 }
 
 /// A client for the cluster of this pod, with the pod's service account.

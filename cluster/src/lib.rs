@@ -14,6 +14,7 @@ mod pages;
 pub mod policy;
 pub mod rbac;
 mod snapshot;
+pub mod usage;
 
 pub use failure::reason;
 pub use live::Live;

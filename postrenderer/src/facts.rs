@@ -20,20 +20,26 @@ pub fn stored(path: &Path) -> anyhow::Result<Arc<Facts>> {
         .facts())
 }
 
-/// Gathers the facts from the current cluster of a kubeconfig.
+/// Gathers the facts from the cluster of a kubeconfig's context.
 ///
 /// # Errors
 /// When the cluster cannot be reached, or refuses a list.
-pub fn live(kubeconfig: &Path, engine: &Engine) -> anyhow::Result<Arc<Facts>> {
+pub fn live(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    engine: &Engine,
+) -> anyhow::Result<Arc<Facts>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let gathered = runtime.block_on(async {
-        let client = connect::by_kubeconfig(Some(kubeconfig), None).await?;
+        let client = connect::by_kubeconfig(kubeconfig, context).await?;
         anyhow::Ok(gather(&client, engine).await?)
     });
-    let gathered =
-        gathered.with_context(|| format!("asking the cluster of {}", kubeconfig.display()))?;
+    let gathered = gathered.with_context(|| match kubeconfig {
+        Some(path) => format!("asking the cluster of {}", path.display()),
+        None => "asking the cluster".to_owned(),
+    })?;
     let objects = manifest::read(&gathered.list().to_string(), Reading::default());
     Ok(Arc::new(Facts::of(objects.map_err(|unread| {
         anyhow!("reading what the cluster said: {unread}")

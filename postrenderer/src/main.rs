@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use fluxkeep_cluster::usage;
 use fluxkeep_postrenderer::{Cli, refusal, version};
 
 fn main() -> ExitCode {
@@ -28,13 +29,7 @@ fn told(written: std::io::Result<()>) -> ExitCode {
 
 /// Reports a wrong call in one line. Ignores errors of writing: no other channel is left.
 fn wrong(error: &clap::Error) -> ExitCode {
-    let text = error.to_string();
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let line = lines.join(" ");
+    let line = usage::one_line(&error.to_string());
     let _ = writeln!(stderr(), "fluxkeep-postrenderer: {line}");
     if !wants_document(&std::env::args_os().collect::<Vec<_>>()) {
         return ExitCode::from(2);

@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
     note(&format!(
         "{} is ready. Once: helm plugin install {0}; Helm links to the folder, so leave it there. Then: helm upgrade … \
          --post-renderer fluxkeep --post-renderer-args=--release-name=NAME \
-         --post-renderer-args=--release-namespace=NAMESPACE",
+         --post-renderer-args=--namespace=NAMESPACE",
         args.folder.display()
     ));
     Ok(RunOutcome::Well)

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use clap::builder::FalseyValueParser;
 use fluxkeep::adoption::Adopter;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
@@ -23,22 +22,27 @@ use crate::{RunOutcome, facts, input, note, print, refusal, report};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The name of the release, which Helm does not pass on. Without it no ownership is written.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "release_namespace", value_parser = name)]
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "namespace", value_parser = name)]
     release_name: Option<String>,
     /// The release's namespace: that of objects without one, and also a namespace of the engine.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", value_parser = name)]
-    release_namespace: Option<String>,
-    /// The cluster's snapshot: a file or a folder. No facts are known without --kubeconfig or this.
+    #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", value_parser = name)]
+    namespace: Option<String>,
+    /// The cluster's snapshot: a file or a folder. No facts are known without this, --kubeconfig or
+    /// --context.
     #[arg(
         long,
         env = "FLUXKEEP_SNAPSHOT",
         value_name = "PATH",
-        conflicts_with = "kubeconfig"
+        conflicts_with_all = ["kubeconfig", "context"]
     )]
     snapshot: Option<PathBuf>,
-    /// A kubeconfig. Its current cluster is asked for the facts.
+    /// The kubeconfig of the cluster to ask for the facts; with --context alone, KUBECONFIG or
+    /// ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context; with --kubeconfig alone, the current one.
+    #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
     /// The policy: levels, overrides, the engine's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -57,7 +61,7 @@ pub struct Args {
     )]
     refusal: How,
     /// Writes only refusals and errors to stderr.
-    #[arg(long, short, env = "FLUXKEEP_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
 }
 
@@ -87,12 +91,9 @@ fn tried(args: &Args) -> anyhow::Result<RunOutcome> {
     let now = Timestamp::now();
     let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
         .map_err(anyhow::Error::msg)?;
-    policy.engine = policy.engine.also_in(args.release_namespace.as_deref());
+    policy.engine = policy.engine.also_in(args.namespace.as_deref());
     let facts = known(args, &policy)?;
-    let owner = args
-        .release_name
-        .clone()
-        .zip(args.release_namespace.clone());
+    let owner = args.release_name.clone().zip(args.namespace.clone());
     let owner = owner.map(|(name, namespace)| Owner { name, namespace });
     let adopter = Adopter {
         facts: facts.as_deref(),
@@ -148,9 +149,13 @@ fn told(line: &str) -> anyhow::Result<RunOutcome> {
 }
 
 fn known(args: &Args, policy: &Policy) -> anyhow::Result<Option<Arc<Facts>>> {
-    match (&args.snapshot, &args.kubeconfig) {
-        (Some(path), _) => facts::stored(path).map(Some),
-        (None, Some(path)) => facts::live(path, &policy.engine).map(Some),
-        (None, None) => Ok(None),
+    if let Some(path) = &args.snapshot {
+        return facts::stored(path).map(Some);
     }
+    let (kubeconfig, context) = (args.kubeconfig.as_deref(), args.context.as_deref());
+    // KUBECONFIG alone means no cluster: Helm always passes it on, also to `helm template`.
+    if kubeconfig.is_none() && context.is_none() {
+        return Ok(None);
+    }
+    facts::live(kubeconfig, context, &policy.engine).map(Some)
 }

@@ -94,16 +94,13 @@ pub fn text(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     let edited = lines.len();
     lines.extend(warnings(&rewritten.verdict));
     let release = adopter.owner.map_or_else(
-        || {
-            "no release told, so no ownership written (--release-name, --release-namespace)"
-                .to_owned()
-        },
+        || "no release told, so no ownership written (--release-name, --namespace)".to_owned(),
         |owner| format!("release {owner}"),
     );
     let facts = if adopter.facts.is_some() {
         ""
     } else {
-        "; nothing known of the cluster (--snapshot, --kubeconfig)"
+        "; nothing known of the cluster (--snapshot, --kubeconfig, --context)"
     };
     let all = rewritten.members.len();
     lines.push(format!(

@@ -50,12 +50,7 @@ fn snapshot(folder: &Path, text: &str) -> String {
 #[test]
 fn what_is_the_engines_is_kept_and_owned_and_all_else_stays_byte_for_byte() {
     let manifest = format!("{OTHER}{SERVICE}");
-    let release = [
-        "--release-name",
-        "flux",
-        "--release-namespace",
-        "flux-system",
-    ];
+    let release = ["--release-name", "flux", "--namespace", "flux-system"];
     let output = run(&release, manifest.as_bytes());
     let expected = format!(
         "{OTHER}---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata:\n  annotations:\n    \
@@ -148,7 +143,7 @@ fn the_report_as_json_tells_every_object_with_its_reasons() {
         &live,
         "--release-name",
         "a",
-        "--release-namespace",
+        "--namespace",
         "flux-system",
     ];
     assert!(
@@ -376,7 +371,7 @@ fn into(from: &Path, to: File) -> Output {
 
 #[test]
 fn a_wrong_call_is_told_in_one_line() {
-    for args in [["--release-name", "a"], ["--release-namespace", "../a"]] {
+    for args in [["--release-name", "a"], ["--namespace", "../a"]] {
         let output = run(&args, b"");
         assert_eq!(
             (output.status.code(), err(&output).lines().count()),
@@ -399,7 +394,7 @@ fn a_wrong_call_by_helm_4_is_told_in_a_document() {
         .and_then(Value::as_str)
         .unwrap_or_default();
     assert!(
-        name.starts_with("fluxkeep refuses: ") && name.contains("--release-namespace"),
+        name.starts_with("fluxkeep refuses: ") && name.contains("--namespace"),
         "{name}"
     );
 }
@@ -408,7 +403,7 @@ fn a_wrong_call_by_helm_4_is_told_in_a_document() {
 fn the_engine_is_where_the_release_goes_too() {
     for (namespace, told) in [("flux", "1 edited"), ("flux-system", "1 edited")] {
         let output = run(
-            &["--release-name", "a", "--release-namespace", namespace],
+            &["--release-name", "a", "--namespace", namespace],
             SERVICE.as_bytes(),
         );
         assert!(
@@ -418,7 +413,7 @@ fn the_engine_is_where_the_release_goes_too() {
     }
     let elsewhere = SERVICE.replace("metadata:\n", "metadata:\n  namespace: elsewhere\n");
     let output = run(
-        &["--release-name", "a", "--release-namespace", "flux"],
+        &["--release-name", "a", "--namespace", "flux"],
         elsewhere.as_bytes(),
     );
     assert_eq!(out(&output), elsewhere);
@@ -445,4 +440,20 @@ fn hook_prints_the_stanza_and_writes_it_into_a_file_once() {
         );
         assert_eq!(std::fs::read_to_string(&path).expect("the file"), once);
     }
+}
+
+#[test]
+fn a_cluster_is_asked_only_where_a_flag_names_one_and_kubeconfig_then_counts() {
+    let rendered = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_fluxkeep-postrenderer"))
+            .args(arguments)
+            .env("KUBECONFIG", "/nowhere/kubeconfig")
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program starts")
+    };
+    let told = err(&rendered(&["--context", "prod"]));
+    assert!(told.contains("/nowhere/kubeconfig"), "{told}");
+    let told = err(&rendered(&[]));
+    assert!(!told.contains("/nowhere/kubeconfig"), "{told}");
 }

@@ -115,13 +115,7 @@ impl Stage {
     }
 
     fn adopting_as(&self, kubeconfig: &Path, more: &[&str]) -> Command {
-        let release = [
-            "--release-name",
-            "flux",
-            "--release-namespace",
-            HOME,
-            "--undo-file",
-        ];
+        let release = ["--release-name", "flux", "--namespace", HOME, "--undo-file"];
         let mut command = Self::command(kubeconfig, &release);
         command.arg(self.undo_file()).args(more);
         command
@@ -323,7 +317,7 @@ async fn the_engine_is_looked_for_where_the_release_goes_too() {
 async fn where_the_undo_file_cannot_be_written_nothing_is() {
     let stage = Stage::plain("adopt-no-undo").await;
     let before = stage.inventory().await;
-    let release = ["--release-name", "flux", "--release-namespace", HOME];
+    let release = ["--release-name", "flux", "--namespace", HOME];
     let more = ["--yes", "--undo-file", "/nowhere/undo.json"];
     let output = Stage::command(&stage.cluster.kubeconfig, &[&release[..], &more].concat())
         .output()

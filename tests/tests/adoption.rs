@@ -122,7 +122,7 @@ impl Helm {
             helm.renderer = vec!["--post-renderer".to_owned(), renderer.display().to_string()];
         }
         helm.told("--release-name=flux")
-            .told("--release-namespace=flux-system")
+            .told("--namespace=flux-system")
     }
 
     fn told(mut self, argument: &str) -> Self {

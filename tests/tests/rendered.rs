@@ -113,10 +113,7 @@ impl Stage {
         write(&manifest, documents.concat()).expect("a writable folder");
         let mut command = Command::new(own("fluxkeep-postrenderer"));
         command
-            .args([
-                "--release-name=flux",
-                &format!("--release-namespace={HOME}"),
-            ])
+            .args(["--release-name=flux", &format!("--namespace={HOME}")])
             .args(more);
         command
             .arg("--kubeconfig")

@@ -26,7 +26,6 @@ pub mod source;
 mod state;
 pub mod stop;
 mod tls;
-pub mod usage;
 pub mod version;
 
 pub use authority::{AuthorityStore, REGISTRATION, SecretName};

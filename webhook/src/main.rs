@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use fluxkeep_cluster::usage;
 use fluxkeep_webhook::registration::{Kept, RegistrationClient, What};
 use fluxkeep_webhook::source::ClusterArgs;
 use fluxkeep_webhook::{
     Args, AuthorityStore, Bound, Command, Events, REGISTRATION, SecretName, Settings, open_files,
-    stop, usage,
+    stop,
 };
 use mimalloc::MiMalloc;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
                 .print()
                 .map_or(ExitCode::from(2), |()| ExitCode::SUCCESS);
         }
-        Err(error) => return failed(&usage::one_line(&error)),
+        Err(error) => return failed(&usage::one_line(&error.to_string())),
     };
     let done = match args.command {
         Some(command) => beside(command),

@@ -20,16 +20,11 @@ const BUILT_IN: &str = "built-in";
 /// The flags for reaching the cluster.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ClusterArgs {
-    /// The kubeconfig of the cluster; without it, the cluster that this runs in.
+    /// The kubeconfig; without it, KUBECONFIG, the cluster of this pod, or ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig; without it, the current one.
-    #[arg(
-        long,
-        env = "FLUXKEEP_CONTEXT",
-        value_name = "NAME",
-        requires = "kubeconfig"
-    )]
+    #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }
 
@@ -37,12 +32,10 @@ impl ClusterArgs {
     /// A client, before its first request.
     ///
     /// # Errors
-    /// If the kubeconfig is unusable, or without one, if this runs outside of a cluster.
+    /// If the kubeconfig is unusable, or if there is no kubeconfig and no pod.
     pub async fn client(&self) -> anyhow::Result<Client> {
-        let client = match &self.kubeconfig {
-            Some(path) => connect::by_kubeconfig(Some(path), self.context.as_deref()).await,
-            None => connect::in_cluster(),
-        };
+        let path = self.kubeconfig.as_deref();
+        let client = connect::for_server(path, self.context.as_deref()).await;
         client.context("connecting to the cluster")
     }
 }

@@ -15,6 +15,8 @@ fn program(args: &[&str]) -> Command {
         ("SNAPSHOT", "built-in"),
     ];
     program
+        .env_remove("KUBECONFIG")
+        .env("HOME", "/nowhere")
         .envs(defaults.map(|(name, value)| (format!("FLUXKEEP_{name}"), value)))
         .env_remove("FLUXKEEP_LOG");
     program.args(args).stdin(Stdio::null());
@@ -109,6 +111,17 @@ fn without_a_snapshot_and_a_cluster_it_does_not_start() {
         "{line}"
     );
     let line = failure(
+        &program(&[])
+            .env_remove("FLUXKEEP_SNAPSHOT")
+            .env("KUBECONFIG", "/nowhere/from-the-environment")
+            .output()
+            .unwrap(),
+    );
+    assert!(
+        line.contains("/nowhere/from-the-environment"),
+        "KUBECONFIG counts, as for register: {line}"
+    );
+    let line = failure(
         &program(&["--tls-secret", "fluxkeep/authority"])
             .output()
             .unwrap(),
@@ -190,7 +203,7 @@ fn manifests_are_printed_without_a_cluster_and_with_the_engine_of_the_policy() {
         ["register", "--service", "a/b:8443"],
         policy.path().to_str().unwrap(),
     );
-    let output = program(&[&address[..], &["--policy", policy, "--output", "yaml"]].concat())
+    let output = program(&[&address[..], &["--policy", policy, "-o", "yaml"]].concat())
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

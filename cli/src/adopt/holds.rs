@@ -79,7 +79,7 @@ pub fn refusal(holder: &Holder) -> String {
         return format!(
             "{holder} owns it, and {deletes_by} would delete it whatever stands on the live object. Ask \
              Helm: helm status {name} -n {namespace}. Where that says \"release: not found\", nothing \
-             is left of it: add {take_over}. Else give --release-name {name} --release-namespace {namespace}"
+             is left of it: add {take_over}. Else give --release-name {name} --namespace {namespace}"
         );
     }
     if holder.tool.lives_as.is_some() {

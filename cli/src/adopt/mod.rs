@@ -20,7 +20,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use clap::builder::FalseyValueParser;
 use fluxkeep::adoption::owners::Custom;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
@@ -32,7 +31,7 @@ use fluxkeep_cluster::documents;
 use fluxkeep_cluster::gather::gather;
 use kube::Client;
 
-use crate::access::Access;
+use crate::access::{self, Access};
 use crate::{Found, Output};
 use cluster::{Cluster, Done, Moved};
 use holds::{Hold, Holds, strangers};
@@ -47,15 +46,23 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_name: Option<String>,
     /// The release's namespace; it is also searched for the engine.
-    #[arg(long, env = "FLUXKEEP_RELEASE_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
-    release_namespace: Option<String>,
+    #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
+    namespace: Option<String>,
     #[command(flatten)]
     access: Access,
+    /// Another namespace to search for the engine; repeatable.
+    #[arg(
+        long,
+        env = "FLUXKEEP_ENGINE_NAMESPACE",
+        value_name = "NAME",
+        default_value = "flux-system"
+    )]
+    engine_namespace: Vec<String>,
     /// Shows the plan and changes nothing: the default.
-    #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new(), conflicts_with = "yes")]
+    #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Performs the plan.
-    #[arg(long, env = "FLUXKEEP_YES", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     yes: bool,
     /// The file that records the former state; without it, fluxkeep-adopt-NAMESPACE-NAME.json here.
     #[arg(
@@ -89,23 +96,21 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     runtime.block_on(async {
         match (
             &args.undo,
-            args.release_name
-                .clone()
-                .zip(args.release_namespace.clone()),
+            args.release_name.clone().zip(args.namespace.clone()),
         ) {
             (Some(path), _) => back(args, path, output).await,
             (None, Some((name, namespace))) => {
                 forth(args, &Owner { name, namespace }, output).await
             }
-            (None, None) => bail!(
-                "reading the command line: --release-name and --release-namespace are missing"
-            ),
+            (None, None) => {
+                bail!("reading the command line: --release-name and --namespace are missing")
+            }
         }
     })
 }
 
 async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Result<Found> {
-    let engine = args.access.engine().also_in(Some(&owner.namespace));
+    let engine = access::engine(&args.engine_namespace).also_in(Some(&owner.namespace));
     let held = held(&args.manifests, owner)?;
     let client = args.access.client().await?;
     let (cluster, facts) = (Cluster::new(client.clone()), facts(&client, &engine).await?);

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::builder::FalseyValueParser;
 use fluxkeep_webhook::stop::interrupt;
 use fluxkeep_webhook::{Bound, Limits, Settings};
 use tokio::sync::oneshot;
@@ -35,7 +34,7 @@ pub struct Args {
     )]
     scenario: Scenario,
     /// Keeps the server running afterwards, to be asked with curl.
-    #[arg(long, env = "FLUXKEEP_SERVE", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     serve: bool,
 }
 

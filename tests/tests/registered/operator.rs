@@ -134,7 +134,7 @@ impl Stage {
     /// Returns the output of `fluxkeep adopt`. Without `--yes` the command only shows its plan.
     fn adoption(&self) -> String {
         let mut command = Command::new(own("fluxkeep"));
-        command.args(["adopt", "--release-name=flux", "--release-namespace", HOME]);
+        command.args(["adopt", "--release-name=flux", "--namespace", HOME]);
         command
             .arg("--kubeconfig")
             .arg(self.plane.kubeconfig())

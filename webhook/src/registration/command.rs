@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use clap::builder::FalseyValueParser;
 use fluxkeep_cluster::connect;
 use fluxkeep_cluster::policy;
 use rustls::pki_types::CertificateDer;
@@ -53,7 +52,7 @@ pub struct Target {
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
     /// Lets the apiserver check everything and store nothing.
-    #[arg(long, env = "FLUXKEEP_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     dry_run: bool,
 }
 
@@ -68,12 +67,7 @@ pub struct Register {
     #[command(flatten)]
     target: Target,
     /// Prints the manifests and sends nothing.
-    #[arg(
-        long,
-        env = "FLUXKEEP_REGISTER_OUTPUT",
-        value_enum,
-        value_name = "FORMAT"
-    )]
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
 }
 
