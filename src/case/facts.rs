@@ -184,13 +184,11 @@ impl Facts {
 
 /// An object as the apiserver accepts it. A CRD without `storedVersions`, as in an installed
 /// manifest, stores its storage version from then on. A CRD without versions is only a head: the
-/// apiserver accepts none. Facts live long, so spare room is freed. Rules of roles and start
-/// settings of pods are dropped: only a change of the object uses them.
+/// apiserver accepts none. Facts live long, so spare room is freed. Start settings of pods are
+/// dropped: only a change of the object uses them.
 fn established(mut object: Object) -> Object {
-    match &mut object.body {
-        Body::Role(_) => object.body = Body::Other,
-        Body::Workload(workload) => workload.start = Start::default(),
-        _ => {}
+    if let Body::Workload(workload) = &mut object.body {
+        workload.start = Start::default();
     }
     if let Body::Definition(definition) = &mut object.body {
         if definition.versions.is_empty() {

@@ -31,6 +31,7 @@ subjects: [{kind: ServiceAccount, namespace: flux-system, name: source-controlle
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: crd-controller, annotations: {fluxkeep.io/allow: foreign-owner, fluxkeep.io/reason: a, fluxkeep.io/until: '2026-12-01T00:00:00Z', meta.helm.sh/release-name: x, meta.helm.sh/release-namespace: y}}
+rules: [{apiGroups: [source.toolkit.fluxcd.io], resources: ['*'], verbs: ['*']}]
 ---
 apiVersion: v1
 kind: Service
@@ -50,7 +51,7 @@ const DOCUMENTS: [&str; 9] = [
     "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: cluster-reconciler}\n\
      roleRef: {kind: ClusterRole, name: cluster-admin}\nsubjects: []\n",
     "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: crd-controller, annotations: \
-     {fluxkeep.io/allow: foreign-owner}}\n",
+     {fluxkeep.io/allow: foreign-owner}}\nrules: []\n",
     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: source-controller, namespace: flux-system}\n\
      spec: {replicas: 0, template: {spec: {containers: [{name: manager, image: 'x/source-controller:v1.3.0'}]}}}\n",
     "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: aNUMBER.x.io}\nspec: \

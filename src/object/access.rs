@@ -24,8 +24,34 @@ pub enum Grantee {
 /// A Role or ClusterRole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Role {
-    /// The API groups of all rules; `*` stands for every group.
+    /// `rules`; `None` if the object has no such field.
+    pub rules: Option<Vec<PolicyRule>>,
+    /// True if the cluster fills in the rules from other roles.
+    pub is_aggregated: bool,
+}
+
+/// A rule of a role. In each set `*` stands for everything. A rule about URLs has no groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyRule {
+    /// API groups, empty for the core group.
     pub groups: BTreeSet<String>,
+    /// For example `buckets`, `buckets/status` or `*/status`.
+    pub resources: BTreeSet<String>,
+    /// For example `get`.
+    pub verbs: BTreeSet<String>,
+    /// True if the rule counts for objects of some names only.
+    pub is_named: bool,
+}
+
+/// A verb on the objects of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// API group, empty for the core group.
+    pub group: &'static str,
+    /// The plural, with a subresource if one is meant: `buckets/status`.
+    pub resource: String,
+    /// For example `get`.
+    pub verb: &'static str,
 }
 
 /// A ServiceAccount by namespace and name.
@@ -64,11 +90,31 @@ impl Account {
     }
 }
 
+/// Verbs on a collection, which a rule for some names does not grant.
+pub const UNNAMED: [&str; 3] = ["create", "list", "watch"];
+
 impl Role {
-    /// True if any rule covers this API group.
+    /// True if any rule grants this right.
     #[must_use]
-    pub fn covers(&self, group: &str) -> bool {
-        self.groups.contains(group) || self.groups.contains("*")
+    pub fn grants(&self, right: &Right) -> bool {
+        let mut rules = self.rules.iter().flatten();
+        rules.any(|rule| rule.grants(right))
+    }
+}
+
+impl PolicyRule {
+    /// True if the rule grants this right. Names that a rule is limited to are trusted to be those
+    /// that matter.
+    fn grants(&self, right: &Right) -> bool {
+        let holds = |set: &BTreeSet<String>, one: &str| set.contains(one) || set.contains("*");
+        let subresource = right.resource.split_once('/');
+        let is_resource = holds(&self.resources, &right.resource)
+            || subresource.is_some_and(|(_, sub)| self.resources.contains(&format!("*/{sub}")));
+        let is_unlimited = !self.is_named || !UNNAMED.contains(&right.verb);
+        is_unlimited
+            && is_resource
+            && holds(&self.groups, right.group)
+            && holds(&self.verbs, right.verb)
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod paths;
 mod read;
 mod selector;
 
-pub use access::{Account, Binding, Grantee, Role};
+pub use access::{Account, Binding, Grantee, PolicyRule, Right, Role, UNNAMED};
 pub use marks::Marks;
 pub(crate) use read::object;
 pub use read::{Head, Kind, Misshapen, body_kind};
@@ -113,7 +113,7 @@ pub enum Body {
     Kustomization(Box<Kustomization>),
     /// A RoleBinding or ClusterRoleBinding.
     Binding(Binding),
-    /// A Role or ClusterRole. Facts hold no rules, so only a change of the role is compared.
+    /// A Role or ClusterRole.
     Role(Role),
     /// The subresource `scale` of a workload, with `spec.replicas`.
     Scale(i64),

@@ -265,7 +265,17 @@ const ROLE: Paths = Paths::Keys(&[
     ("kind", SCALAR),
     ("items", ITEMS),
     ("metadata", METADATA),
-    ("rules", Paths::Items(&Paths::Keys(&[("apiGroups", NAMES)]))),
+    // Only its presence counts.
+    ("aggregationRule", Paths::Keys(&[])),
+    (
+        "rules",
+        Paths::Items(&Paths::Keys(&[
+            ("apiGroups", NAMES),
+            ("resources", NAMES),
+            ("verbs", NAMES),
+            ("resourceNames", NAMES),
+        ])),
+    ),
 ]);
 
 const SCALE: Paths = Paths::Keys(&[

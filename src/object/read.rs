@@ -1,7 +1,7 @@
 //! Partial structs, deserialized from the fields that the kind's table names (see [`Kind::paths`]).
 //! Fields outside that table are never filled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 
 use super::lenient::Lenient;
 use super::selector::{self, Selector};
-use super::{Binding, Body, Flaw, Grantee, Marks, Object, Role, Service, Start, Workload};
+use super::{
+    Binding, Body, Flaw, Grantee, Marks, Object, PolicyRule, Role, Service, Start, Workload,
+};
 use crate::adoption::owners::is_kept;
 use crate::crd::{Conversion, Definition, Version};
 use crate::flux::applier::{
@@ -181,13 +183,17 @@ struct RoleWire {
     #[serde(default)]
     kind: String,
     metadata: Option<Meta>,
-    rules: Option<Vec<PolicyRule>>,
+    aggregation_rule: Option<IgnoredAny>,
+    rules: Option<Vec<RuleWire>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct PolicyRule {
-    api_groups: Option<Vec<String>>,
+struct RuleWire {
+    api_groups: Option<BTreeSet<String>>,
+    resources: Option<BTreeSet<String>>,
+    verbs: Option<BTreeSet<String>>,
+    resource_names: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -484,13 +490,24 @@ impl Subject {
 
 impl FromWire for RoleWire {
     fn object(self) -> Object {
-        let rules = self.rules.unwrap_or_default().into_iter();
-        let groups = rules.filter_map(|rule| rule.api_groups).flatten();
+        let rules = self.rules.map(Vec::into_iter);
         let role = Role {
-            groups: groups.collect(),
+            rules: rules.map(|rules| rules.map(RuleWire::rule).collect()),
+            is_aggregated: self.aggregation_rule.is_some(),
         };
         let meta = self.metadata.unwrap_or_default();
         meta.object(self.api_version, self.kind, Body::Role(role))
+    }
+}
+
+impl RuleWire {
+    fn rule(self) -> PolicyRule {
+        PolicyRule {
+            groups: self.api_groups.unwrap_or_default(),
+            resources: self.resources.unwrap_or_default(),
+            verbs: self.verbs.unwrap_or_default(),
+            is_named: !self.resource_names.unwrap_or_default().is_empty(),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::case::target_flux;
 use crate::crd::kube_version::compare;
 use crate::flux::Flux;
 use crate::flux::engine::{CORE, is_flux_group};
+use crate::flux::needs::USES;
 use crate::object::Key;
 use crate::rules::flux_downgraded::known;
 
@@ -37,37 +38,6 @@ pub const RULE: Rule = Rule {
     ],
     check,
 };
-
-/// A CRD's name, the controller that reconciles its objects, and the controllers that only watch
-/// them.
-type Use = (&'static str, &'static str, &'static [&'static str]);
-
-/// The CRDs without which a controller does not start. Only a feature gate asks for
-/// ExternalArtifacts.
-const USES: [Use; 14] = [
-    ("alerts", "notification-controller", &[]),
-    ("artifactgenerators", "source-watcher", &[]),
-    ("buckets", "source-controller", &["kustomize-controller"]),
-    (
-        "gitrepositories",
-        "source-controller",
-        &["kustomize-controller"],
-    ),
-    ("helmcharts", "source-controller", &["helm-controller"]),
-    ("helmreleases", "helm-controller", &[]),
-    ("helmrepositories", "source-controller", &[]),
-    ("imagepolicies", "image-reflector-controller", &[]),
-    ("imagerepositories", "image-reflector-controller", &[]),
-    ("imageupdateautomations", "image-automation-controller", &[]),
-    ("kustomizations", "kustomize-controller", &[]),
-    (
-        "ocirepositories",
-        "source-controller",
-        &["helm-controller", "kustomize-controller"],
-    ),
-    ("providers", "notification-controller", &[]),
-    ("receivers", "notification-controller", &[]),
-];
 
 /// A CRD that is not served in the version that a controller reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,13 +136,13 @@ pub(crate) fn unserved(case: &Case<'_>, flux: &Flux) -> Result<Vec<Unserved>, Ne
 
 /// Tells if a CRD is a core controller's own. `None` if no controller of this Flux reads it.
 fn vital(crd: &str, flux: &Flux) -> Option<bool> {
-    let plural = crd.split('.').next()?;
-    let (_, owner, watchers) = USES.iter().find(|(name, ..)| *name == plural)?;
+    let needs = USES.iter().find(|needs| needs.crd == crd)?;
     let runs = |name: &str| flux.controllers.contains_key(name);
-    if runs(owner) {
-        return Some(CORE.contains(owner));
+    if runs(needs.owner) {
+        return Some(CORE.contains(&needs.owner));
     }
-    watchers.iter().any(|name| runs(name)).then_some(false)
+    let is_watched = needs.watchers.iter().any(|name| runs(name));
+    is_watched.then_some(false)
 }
 
 /// The names of Flux's CRDs that the request writes.

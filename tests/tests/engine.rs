@@ -558,23 +558,127 @@ fn a_binding_keeps_the_engines_accounts_and_may_name_others_besides() {
     assert!(fewer.is_empty(), "a stranger's account may go");
 }
 
+/// The live ClusterRole of Flux's controllers, with these rules.
+fn crd_controller(rules: &Value) -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "crd-controller"}, "rules": rules})
+}
+
+/// The rules of every release of Flux since 2.0.
+fn rules() -> Vec<Value> {
+    let mut rules: Vec<Value> = ["source", "kustomize", "helm", "notification", "image"]
+        .map(|name| rule(&[&format!("{name}.toolkit.fluxcd.io")], &["*"], &["*"]))
+        .to_vec();
+    let all = [
+        "get", "list", "watch", "create", "update", "patch", "delete",
+    ];
+    rules.extend([
+        rule(&["coordination.k8s.io"], &["leases"], &all),
+        rule(&[""], &["events"], &["create", "patch"]),
+        rule(&[""], &["secrets"], &["get", "list", "watch"]),
+    ]);
+    rules
+}
+
+fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": groups, "resources": resources, "verbs": verbs})
+}
+
+/// The findings if these rules replace those of Flux.
+fn narrowed(new: &Value) -> Vec<String> {
+    let old = crd_controller(&json!(rules()));
+    rights("ClusterRole", "kubectl", &old, &crd_controller(new))
+}
+
+const REFUSED: [&str; 1] = ["refused engine-rights-lost /rules"];
+const WARNED: [&str; 1] = ["warned engine-rights-lost /rules"];
+
 #[test]
 fn a_role_of_the_engine_may_not_lose_what_the_core_controllers_work_on() {
-    let role = |groups: &Value| {
-        let rules = json!([{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}]);
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-            "metadata": {"name": "crd-controller"}, "rules": rules})
+    assert_eq!(narrowed(&Value::Null), REFUSED, "emptied");
+    let read_only = ["source", "kustomize", "helm", "notification"]
+        .map(|name| rule(&[&format!("{name}.toolkit.fluxcd.io")], &["*"], &["get"]));
+    assert_eq!(narrowed(&json!(read_only)), REFUSED, "the groups stay");
+    let without = |index: usize| {
+        let mut rules = rules();
+        rules.remove(index);
+        narrowed(&json!(rules))
     };
-    let mut empty = role(&json!([]));
-    empty["rules"] = Value::Null;
-    let old = role(&json!([
-        "source.toolkit.fluxcd.io",
-        "source.extensions.fluxcd.io"
-    ]));
-    let told = |new: &Value| rights("ClusterRole", "kubectl", &old, new);
-    assert_eq!(told(&empty), ["refused engine-rights-lost /rules"]);
-    assert!(told(&role(&json!(["*"]))).is_empty());
-    assert!(told(&role(&json!(["source.toolkit.fluxcd.io"]))).is_empty());
+    assert_eq!(without(0), REFUSED, "sources");
+    assert_eq!(without(5), REFUSED, "leases");
+    assert_eq!(without(6), WARNED, "events");
+    assert_eq!(without(7), WARNED, "secrets");
+    assert!(
+        without(2).is_empty(),
+        "cluster-admin covers helm-controller"
+    );
+    assert_eq!(without(4), WARNED, "images: optional controllers");
+    let mut named = rules();
+    named[0]["resourceNames"] = json!(["a"]);
+    assert_eq!(narrowed(&json!(named)), REFUSED, "nothing can be listed");
+}
+
+#[test]
+fn a_role_that_gains_rules_or_spells_them_otherwise_loses_nothing() {
+    let mut more = rules();
+    more.push(rule(&[""], &["serviceaccounts/token"], &["create"]));
+    more.push(rule(&["source.extensions.fluxcd.io"], &["*"], &["*"]));
+    assert!(narrowed(&json!(more)).is_empty());
+    assert!(narrowed(&json!([rule(&["*"], &["*"], &["*"])])).is_empty());
+    let spelled = |verbs: &[&str]| {
+        let kinds = [
+            "buckets",
+            "gitrepositories",
+            "helmcharts",
+            "helmrepositories",
+            "ocirepositories",
+        ];
+        let status = rule(&["source.toolkit.fluxcd.io"], &["*/status"], &["patch"]);
+        let mut rules = rules();
+        rules[0] = rule(&["source.toolkit.fluxcd.io"], &kinds, verbs);
+        rules.push(status);
+        narrowed(&json!(rules))
+    };
+    assert!(spelled(&["get", "list", "watch", "patch"]).is_empty());
+    assert_eq!(spelled(&["get", "list", "patch"]), REFUSED);
+    let mut leases = rules();
+    let names = json!(["source-controller-leader-election"]);
+    leases[5] = rule(&["coordination.k8s.io"], &["leases"], &["get", "update"]);
+    leases[5]["resourceNames"] = names;
+    leases.push(rule(&["coordination.k8s.io"], &["leases"], &["create"]));
+    assert!(narrowed(&json!(leases)).is_empty(), "leases by their names");
+    let mut aggregated = crd_controller(&json!([]));
+    aggregated["aggregationRule"] = json!({"clusterRoleSelectors": []});
+    let old = crd_controller(&json!(rules()));
+    assert!(rights("ClusterRole", "kubectl", &old, &aggregated).is_empty());
+}
+
+#[test]
+fn a_role_that_nothing_of_flux_is_bound_to_may_lose_everything() {
+    let named = |rules: Value| {
+        let mut role = crd_controller(&rules);
+        role["metadata"]["name"] = json!("team-viewer");
+        role["metadata"]["labels"] = json!({"app.kubernetes.io/part-of": "flux"});
+        role
+    };
+    let (old, new) = (named(json!(rules())), named(json!([])));
+    assert!(rights("ClusterRole", "kubectl", &old, &new).is_empty());
+}
+
+#[test]
+fn cluster_admin_without_its_rules_stops_what_applies_for_flux() {
+    let named = |rules: Value| {
+        let mut role = crd_controller(&rules);
+        role["metadata"]["name"] = json!("cluster-admin");
+        role
+    };
+    let everything = || rule(&["*"], &["*"], &["*"]);
+    let urls = json!({"nonResourceURLs": ["*"], "verbs": ["*"]});
+    let old = named(json!([everything(), urls]));
+    let told = |new: Value| rights("ClusterRole", "kubectl", &old, &named(new));
+    assert_eq!(told(json!([])), REFUSED);
+    assert_eq!(told(json!([rule(&["*"], &["*"], &["get"])])), REFUSED);
+    assert!(told(json!([everything()])).is_empty());
 }
 
 /// A CRD of Flux with these versions: name, served, storage.

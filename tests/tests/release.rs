@@ -647,6 +647,55 @@ fn a_binding_of_another_name_may_hold_the_rights_instead() {
 }
 
 #[test]
+fn a_release_narrows_no_role_of_flux_unless_another_of_its_roles_grants_the_same() {
+    let rbac = "apiVersion: rbac.authorization.k8s.io/v1";
+    let keep = "annotations: {helm.sh/resource-policy: keep}";
+    let role = |name: &str, rules: &str| {
+        format!(
+            "---\n{rbac}\nkind: ClusterRole\nmetadata: {{name: {name}, {keep}}}\nrules:\n{rules}"
+        )
+    };
+    let group = |name: &str| format!("- {{apiGroups: [{name}], resources: ['*'], verbs: ['*']}}\n");
+    let rest = ["kustomize", "helm", "notification", "image"]
+        .map(|name| group(&format!("{name}.toolkit.fluxcd.io")))
+        .concat()
+        + &group("coordination.k8s.io")
+        + &group("''");
+    let sources = group("source.toolkit.fluxcd.io");
+    let narrowed = role("crd-controller", &rest);
+    let lost = || vec!["refused engine-rights-lost".to_owned()];
+    assert_eq!(over_built_in(&narrowed), (lost(), vec![]));
+    let whole = role("crd-controller", &(sources.clone() + &rest));
+    assert_eq!(over_built_in(&whole), (vec![], vec![]));
+    let silent =
+        format!("---\n{rbac}\nkind: ClusterRole\nmetadata: {{name: crd-controller, {keep}}}\n");
+    assert_eq!(
+        over_built_in(&silent),
+        (vec![], vec![]),
+        "it leaves the rules alone"
+    );
+    let bound = |to: &str| {
+        format!(
+            "---\n{rbac}\nkind: ClusterRoleBinding\nmetadata: {{name: crd-controller-sources, {keep}, labels: \
+             {{app.kubernetes.io/part-of: flux}}}}\nroleRef: {{kind: ClusterRole, name: {to}}}\nsubjects:\n\
+             - {{kind: ServiceAccount, name: source-controller, namespace: flux-system}}\n"
+        )
+    };
+    let split = role("crd-controller-sources", &sources);
+    let moved = narrowed.clone() + &split + &bound("crd-controller-sources");
+    assert_eq!(over_built_in(&moved), (vec![], vec![]));
+    let unbound = narrowed.clone() + &split;
+    assert_eq!(over_built_in(&unbound), (lost(), vec![]));
+    let unknown = narrowed + &bound("somebodys");
+    let warned = vec!["warned engine-rights-lost".to_owned()];
+    assert_eq!(
+        over_built_in(&unknown),
+        (warned, vec![]),
+        "it may grant the same"
+    );
+}
+
+#[test]
 fn a_manifest_without_a_release_over_a_flux_that_kustomize_controller_applies_is_its_upgrade() {
     let newer = deployment(
         "flux-system",

@@ -423,6 +423,11 @@ fn a_binding_is_asked_about_when_the_engine_loses_rights_by_it() {
         )
     };
     let own = || of_group("system:serviceaccounts:flux-system");
+    let of_user = |name: &str| {
+        let user = json!([{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}]);
+        rbac("ClusterRoleBinding", "cluster-reconciler", "subjects", user)
+    };
+    let user = || of_user("system:serviceaccount:flux-system:helm-controller");
     are_sent_to(&[
         ("a group gone", by_hand(own(), was()), engine),
         ("a group that stays", by_hand(own(), own()), ""),
@@ -431,6 +436,14 @@ fn a_binding_is_asked_about_when_the_engine_loses_rights_by_it() {
             by_hand(of_group("developers"), was()),
             "",
         ),
+        (
+            "an account's user gone",
+            by_hand(user(), of_user("jane")),
+            engine,
+        ),
+        ("a user spelled as account", by_hand(user(), was()), ""),
+        ("an account spelled as user", by_hand(was(), user()), ""),
+        ("a stranger's user", by_hand(of_user("jane"), was()), ""),
         ("rewritten", by_hand(was(), engines(&["flux"])), engine),
         ("emptied", by_hand(was(), null), engine),
         ("by Helm", by_helm, "engine-rights-lost.others"),
@@ -441,22 +454,69 @@ fn a_binding_is_asked_about_when_the_engine_loses_rights_by_it() {
 }
 
 #[test]
-fn a_role_is_asked_about_when_it_covers_less_of_flux() {
-    let role = |groups: &[&str]| {
-        let rules = json!([{"apiGroups": groups}]);
-        rbac("ClusterRole", "crd-controller", "rules", rules)
-    };
-    let update = |new: Value| Review {
+fn a_role_is_asked_about_when_it_grants_less_of_what_flux_needs() {
+    let rules = |groups: &[&str], resources: &[&str], verbs: &[&str]| json!({"apiGroups": groups, "resources": resources, "verbs": verbs});
+    let role = |name: &str, rules: Value| rbac("ClusterRole", name, "rules", rules);
+    let sources = |verbs: &[&str]| rules(&["source.toolkit.fluxcd.io"], &["*"], verbs);
+    let events = || rules(&[""], &["events"], &["create", "patch"]);
+    let was = |name: &str| role(name, json!([sources(&["*"]), events()]));
+    let update = |old: Value, new: Value| Review {
         kind: "rbac.authorization.k8s.io/v1/ClusterRole",
         resource: "clusterroles",
-        ..rebound("kubectl", role(&["source.toolkit.fluxcd.io"]), new)
+        ..rebound("kubectl", old, new)
     };
-    let null = rbac("ClusterRole", "crd-controller", "rules", Value::Null);
-    let more = role(&["source.toolkit.fluxcd.io", "apps"]);
+    let own = |new: Value| update(was("crd-controller"), role("crd-controller", new));
+    let mut aggregated = own(json!([]));
+    aggregated.object["aggregationRule"] = json!({"clusterRoleSelectors": []});
+    let mut named = sources(&["*"]);
+    named["resourceNames"] = json!(["a"]);
+    let all = || rules(&["*"], &["*"], &["*"]);
+    let admin = |new: Value| {
+        update(
+            role("cluster-admin", json!([all()])),
+            role("cluster-admin", new),
+        )
+    };
+    let engine = "engine-rights-lost.engine";
     are_sent_to(&[
-        ("emptied", update(null), "engine-rights-lost.engine"),
-        ("added", update(more), ""),
-        ("for all groups", update(role(&["*"])), ""),
+        ("emptied", own(Value::Null), engine),
+        (
+            "read only",
+            own(json!([sources(&["get"]), events()])),
+            engine,
+        ),
+        ("of some names", own(json!([named, events()])), engine),
+        (
+            "without events",
+            own(json!([sources(&["*"])])),
+            "engine-rights-lost.others",
+        ),
+        (
+            "added",
+            own(json!([
+                sources(&["*"]),
+                events(),
+                rules(&["apps"], &["*"], &["get"])
+            ])),
+            "",
+        ),
+        (
+            "spelled out",
+            own(json!([
+                sources(&["get", "list", "watch", "patch"]),
+                events()
+            ])),
+            "",
+        ),
+        ("for everything", own(json!([all()])), ""),
+        ("aggregated", aggregated, ""),
+        ("cluster-admin emptied", admin(json!([])), engine),
+        ("cluster-admin as it was", admin(json!([all()])), ""),
+        (
+            "a stranger's",
+            update(was("other"), role("other", json!([]))),
+            "",
+        ),
     ]);
 }
 

@@ -2,7 +2,6 @@
 
 use fluxkeep::case::request::Door;
 use fluxkeep::case::rule::Rule;
-use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::{
     RULES, engine_deleted, engine_disabled, engine_label_removed, engine_rights_lost,
     engine_source_deleted,
@@ -22,7 +21,7 @@ use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
     was_or_is_engines_release,
 };
-use super::rights_lost::loses_rights;
+use super::rights_lost::{is_cluster_admin, loses_rights, loses_vital_rights};
 
 /// The admission phase in which the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub struct Gate {
     /// API groups, each with its resources.
     pub resources: fn() -> Vec<(&'static str, Vec<&'static str>)>,
     /// Named match conditions; a request is sent only if all hold.
-    pub sent: fn(&Engine) -> Vec<(&'static str, String)>,
+    pub sent: fn(&Profile<'_>) -> Vec<(&'static str, String)>,
     /// The CEL condition for the engine's share: refused, not passed, if the server is unreachable.
     pub closed: fn(&Profile<'_>) -> String,
     /// The engine's share in words, and the damage without a check.
@@ -209,12 +208,12 @@ pub(super) const ENGINE_DELETED: Gate = Gate {
     why_then: "ValidatingAdmissionPolicies come before validating webhooks: what the twin refuses would never be told",
     operations: &["DELETE"],
     resources: || [members(), helm_releases(), appliers()].concat(),
-    sent: |engine| {
+    sent: |profile| {
         let released = all([is_resource(HELM_RELEASES), not(&is_suspended(OLD))]);
         vec![(
             "engine",
             any([
-                is_engine(engine),
+                is_engine(profile.engine),
                 released,
                 uninstalls(),
                 prunes_flux(),
@@ -246,7 +245,12 @@ pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {
             .filter(|(group, _)| *group != "apiextensions.k8s.io")
             .collect()
     },
-    sent: |engine| vec![("engine", is_engine(engine)), ("loosened", is_loosened())],
+    sent: |profile| {
+        vec![
+            ("engine", is_engine(profile.engine)),
+            ("loosened", is_loosened()),
+        ]
+    },
     closed: |profile| {
         let by_hand = not(&is_helm());
         format!("{by_hand} && {}", is_known_by_label_alone(profile.engine))
@@ -267,10 +271,10 @@ const ENGINE_DISABLED: Gate = Gate {
             ("", vec!["services"]),
         ]
     },
-    sent: |engine| {
+    sent: |profile| {
         vec![
             ("not-helm", not(&is_helm())),
-            ("disabled", disables(engine)),
+            ("disabled", disables(profile.engine)),
         ]
     },
     closed: |_| takes_down(),
@@ -293,15 +297,18 @@ const ENGINE_RIGHTS_LOST: Gate = Gate {
         ];
         vec![("rbac.authorization.k8s.io", resources)]
     },
-    sent: |engine| {
+    sent: |profile| {
         vec![
-            ("engine", is_engine(engine)),
-            ("rights-lost", loses_rights(engine)),
+            (
+                "engine",
+                any([is_engine(profile.engine), is_cluster_admin()]),
+            ),
+            ("rights-lost", loses_rights(profile.engine)),
         ]
     },
-    closed: |_| not(&is_helm()),
+    closed: |profile| all([not(&is_helm()), loses_vital_rights(profile.engine)]),
     why_closed: "controllers without rights reconcile nothing from then on",
-    why_open: "Helm's writes: refusing one starts the release's remediation",
+    why_open: "rights that only a part of the work or an optional controller needs, of which it warns, and Helm's writes: refusing one starts the release's remediation",
 };
 
 const ENGINE_SOURCE_DELETED: Gate = Gate {
@@ -314,7 +321,7 @@ const ENGINE_SOURCE_DELETED: Gate = Gate {
         let sources = vec!["gitrepositories", "ocirepositories", "buckets"];
         vec![("source.toolkit.fluxcd.io", sources)]
     },
-    sent: |engine| vec![("inside", is_inside(engine))],
+    sent: |profile| vec![("inside", is_inside(profile.engine))],
     closed: |_| "false".to_owned(),
     why_closed: "nothing: Flux runs on without its source",
     why_open: "sources in the engine's namespaces: the deletion of one that Flux is applied from is told",

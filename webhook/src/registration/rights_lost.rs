@@ -1,34 +1,40 @@
 //! Losses of rights of the engine's controllers, as CEL conditions.
 
-use fluxkeep::flux::engine::Engine;
-use fluxkeep::rules::engine_rights_lost::CORE_GROUPS;
+use fluxkeep::flux::engine::{CORE, Engine};
+use fluxkeep::flux::needs::{Needed, rights};
+use fluxkeep::object::UNNAMED;
 
-use super::cel::{NEW, OLD, all, any, is_resource_in, list, not};
+use super::cel::{NEW, OLD, all, any, is_named, is_resource, is_resource_in, list, not, text};
 
-/// True if a binding loses a ServiceAccount of the engine's namespaces or their group, or a role loses an API
-/// group of Flux. Additions do not count.
+/// True if a binding loses a ServiceAccount of the engine's namespaces or their group, or a role a
+/// right that a controller uses. Additions do not count.
 pub(super) fn loses_rights(engine: &Engine) -> String {
-    any([unbinds(engine), empties()])
+    any([unbinds(engine), narrows(|_| true)])
+}
+
+/// As [`loses_rights`], of the rights without which a core controller stops.
+pub(super) fn loses_vital_rights(engine: &Engine) -> String {
+    let is_core = |needed: &Needed| needed.controllers.iter().any(|name| CORE.contains(name));
+    any([
+        unbinds(engine),
+        narrows(|needed| needed.is_vital && is_core(needed)),
+    ])
+}
+
+/// True for the ClusterRole by which helm-controller and kustomize-controller apply anything.
+pub(super) fn is_cluster_admin() -> String {
+    all([
+        is_resource("clusterroles"),
+        is_named(OLD, &["cluster-admin"]),
+    ])
 }
 
 fn unbinds(engine: &Engine) -> String {
-    let same = "now.kind == was.kind && now.name == was.name";
-    let in_same = "has(now.namespace) && now.namespace == was.namespace";
-    let stays = exists(
-        &format!("{NEW}.subjects"),
-        "now",
-        &format!("{same} && (was.kind == 'Group' || {in_same})"),
-    );
-    let account = "was.kind == 'ServiceAccount' && has(was.namespace)";
-    let home = format!("was.namespace in {}", list(&engine.namespaces));
-    let group = format!(
-        "was.kind == 'Group' && was.name in {}",
-        list(&groups(engine))
-    );
-    let gone = exists(
-        &format!("{OLD}.subjects"),
-        "was",
-        &format!("({account} && {home} || {group}) && {}", not(&stays)),
+    let gone = format!(
+        "{}.exists(was, {} && !(was in {}))",
+        subjects(OLD),
+        is_engines(engine),
+        subjects(NEW)
     );
     all([
         is_resource_in(&["clusterrolebindings", "rolebindings"]),
@@ -36,31 +42,77 @@ fn unbinds(engine: &Engine) -> String {
     ])
 }
 
-/// The groups of the engine's ServiceAccounts.
-fn groups(engine: &Engine) -> Vec<String> {
-    let homes = engine.namespaces.iter();
-    let mut groups: Vec<String> = homes
-        .map(|home| format!("system:serviceaccounts:{home}"))
+/// The subjects of a binding. A ServiceAccount has the name of its user, so both spellings are the
+/// same; a group has a prefix, which no other subject has.
+fn subjects(object: &str) -> String {
+    let user =
+        "'system:serviceaccount:' + (has(one.namespace) ? one.namespace : '') + ':' + one.name";
+    let other = "one.kind == 'Group' ? 'group ' + one.name : one.name";
+    let name = format!("one.kind == 'ServiceAccount' ? {user} : {other}");
+    format!("{}.map(one, {name})", items(&format!("{object}.subjects")))
+}
+
+/// True if a subject is an account of the engine's namespaces, or a group with all of them.
+fn is_engines(engine: &Engine) -> String {
+    let mut groups = vec![
+        "group system:serviceaccounts".to_owned(),
+        "group system:authenticated".to_owned(),
+    ];
+    let mut known = Vec::new();
+    for home in &engine.namespaces {
+        groups.push(format!("group system:serviceaccounts:{home}"));
+        let account = format!("system:serviceaccount:{home}:");
+        known.push(format!("was.startsWith({})", text(&account)));
+    }
+    known.push(format!("was in {}", list(&groups)));
+    any(known)
+}
+
+/// True if a role loses one of these rights.
+fn narrows(is_meant: impl Fn(&Needed) -> bool) -> String {
+    let meant = rights().iter().filter(|needed| is_meant(needed));
+    let rights: Vec<String> = meant
+        .map(|needed| {
+            let right = &needed.right;
+            list(&[right.group, &right.resource, right.verb])
+        })
         .collect();
-    groups.extend(["system:serviceaccounts", "system:authenticated"].map(str::to_owned));
-    groups
-}
-
-fn empties() -> String {
-    let covers = |object: &str| {
-        let rule = "has(rule.apiGroups) && (group in rule.apiGroups || '*' in rule.apiGroups)";
-        exists(&format!("{object}.rules"), "rule", rule)
-    };
     let gone = format!(
-        "{}.exists(group, {} && {})",
-        list(&CORE_GROUPS),
-        covers(OLD),
-        not(&covers(NEW))
+        "[{}].exists(need, {} && {})",
+        rights.join(", "),
+        grants(OLD),
+        not(&grants(NEW))
     );
-    all([is_resource_in(&["clusterroles", "roles"]), gone])
+    all([
+        is_resource_in(&["clusterroles", "roles"]),
+        not(&format!("has({NEW}.aggregationRule)")),
+        gone,
+    ])
 }
 
-/// True if an item of a list meets a condition; false if the list is absent or null.
-fn exists(list: &str, item: &str, condition: &str) -> String {
-    format!("(has({list}) && {list} != null && {list}.exists({item}, {condition}))")
+/// True if a role grants the right `need`. A rule limited to some names grants nothing on whole
+/// collections.
+fn grants(object: &str) -> String {
+    let holds = |field: &str, index: u8| {
+        format!("has(rule.{field}) && (need[{index}] in rule.{field} || '*' in rule.{field})")
+    };
+    let status = "need[1].endsWith('/status') && '*/status' in rule.resources";
+    let resources = format!(
+        "({} || has(rule.resources) && {status})",
+        holds("resources", 1)
+    );
+    let named = "has(rule.resourceNames) && size(rule.resourceNames) > 0";
+    let limited = format!("{named} && need[2] in {}", list(&UNNAMED));
+    let rule = all([
+        holds("apiGroups", 0),
+        resources,
+        holds("verbs", 2),
+        not(&limited),
+    ]);
+    format!("{}.exists(rule, {rule})", items(&format!("{object}.rules")))
+}
+
+/// A list; empty if it is absent or null.
+fn items(list: &str) -> String {
+    format!("(has({list}) && {list} != null ? {list} : [])")
 }

@@ -88,10 +88,7 @@ impl Gate {
             Scope::Engine => ("fails-closed", closed),
             Scope::Others => ("fails-open", not(&closed)),
         };
-        (self.sent)(profile.engine)
-            .into_iter()
-            .chain([apart])
-            .collect()
+        (self.sent)(profile).into_iter().chain([apart]).collect()
     }
 
     /// True if a rule of the gate is on. `review-unreadable` alone does not count: nothing is sent
