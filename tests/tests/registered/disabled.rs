@@ -141,3 +141,37 @@ async fn a_second_flux_takes_no_rights_from_the_first() {
         "adding takes nothing"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_flux_keeps_what_the_controllers_need_and_may_gain_more() {
+    let stage = Stage::with_flux("narrowed_role", "2.4.0").await;
+    let flux = Flux::release("2.4.0").installed(Names::Install);
+    let mut roles = of_kind(flux, "ClusterRole").into_iter();
+    let role = roles.find(|role| role["metadata"]["name"] == "crd-controller");
+    let role = role.unwrap();
+    let with = |rules: Value| {
+        let mut changed = role.clone();
+        changed["rules"] = rules;
+        changed
+    };
+    let groups = ["source", "kustomize", "helm", "notification"];
+    let groups = groups.map(|name| format!("{name}.toolkit.fluxcd.io"));
+    let read = json!([{"apiGroups": groups, "resources": ["*"], "verbs": ["get"]}]);
+    eventually("the narrowed role is refused", async || {
+        let said = written(&stage.cluster, &with(read.clone())).await;
+        if said.contains(RIGHTS) && said.contains("leases.coordination.k8s.io") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })
+    .await;
+    let before = stage.reviews("engine").await;
+    let everything = json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]});
+    let mut more = role["rules"].clone();
+    more.as_array_mut().unwrap().push(everything.clone());
+    assert_eq!(written(&stage.cluster, &with(more)).await, "");
+    let equal = json!([everything]);
+    assert_eq!(written(&stage.cluster, &with(equal)).await, "");
+    assert_eq!(stage.reviews("engine").await, before, "nobody is asked");
+}
