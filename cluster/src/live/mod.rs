@@ -1,6 +1,6 @@
 //! The live source: a cluster followed by lists and watches.
 //!
-//! Each collection has its own watcher. All followers share a store with the facts and the times at
+//! Each collection has its own watcher. All watchers share a store with the facts and the times at
 //! which each was last heard. Changes go into the facts at once; a review's view shares all
 //! unchanged parts.
 //!
@@ -11,8 +11,8 @@
 //! - A collection is refused or silent: logged once per outage, with the reason. The server is not
 //!   ready until every collection was read once.
 //! - The cluster does not serve a custom resource, or in another version: followed as its CRD says.
-//! - The policy changes the engine's namespaces: new followers on a new store. Facts that the new
-//!   followers do not cover are dropped.
+//! - The policy changes the engine's namespaces: new watchers on a new store. Facts that the new
+//!   watchers do not cover are dropped.
 //! - An object is unreadable: its name is known, the log names it once, a metric counts it. The
 //!   rules that need the object abstain.
 //! - An event is no object: the watch fails. Opening it again does not confirm the facts.
@@ -50,13 +50,13 @@ pub struct Live {
     changes: Arc<Mutex<Changes>>,
 }
 
-/// The followed engine with its store and followers. Followers end when this is dropped. A new
-/// engine gets a new store, so late writes of old followers go unseen.
+/// The followed engine with its store and watchers. Watchers end when this is dropped. A new
+/// engine gets a new store, so late writes of old watchers go unseen.
 #[derive(Debug, Default)]
 struct Followed {
     engine: Option<Engine>,
     store: Arc<Store>,
-    _followers: JoinSet<()>,
+    _watchers: JoinSet<()>,
 }
 
 /// Hides the client's credentials from `Debug`.
@@ -95,23 +95,23 @@ impl Live {
         let targets = targets(engine);
         let store = Arc::new(Store::new(&targets, known, self.changes.clone()));
         let engine = Arc::new(engine.clone());
-        let mut followers = JoinSet::new();
+        let mut watchers = JoinSet::new();
         for target in targets {
             let (client, store, engine) = (self.client.0.clone(), store.clone(), engine.clone());
             match target.collection.version {
-                Some(version) => followers.spawn_on(
+                Some(version) => watchers.spawn_on(
                     Watcher::new(client, store, engine, target, version).run(),
                     &self.runtime,
                 ),
                 None => {
-                    followers.spawn_on(follow_served(client, store, engine, target), &self.runtime)
+                    watchers.spawn_on(follow_served(client, store, engine, target), &self.runtime)
                 }
             };
         }
         Followed {
             engine: Some(Engine::clone(&engine)),
             store,
-            _followers: followers,
+            _watchers: watchers,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The state that followers share: the facts, and the time at which each last heard the cluster.
+//! The state that watchers share: the facts, and the time at which each last heard the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
