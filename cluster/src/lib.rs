@@ -15,6 +15,7 @@ pub mod policy;
 pub mod rbac;
 mod snapshot;
 pub mod usage;
+pub mod write;
 
 pub use failure::reason;
 pub use live::Live;

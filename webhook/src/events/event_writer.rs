@@ -6,11 +6,10 @@ use std::time::Duration;
 use fluxkeep::admission::{Answer, ReviewOutcome};
 use fluxkeep::case::finding::ObjectRef;
 use fluxkeep::case::verdict::Decision;
-use fluxkeep_cluster::reason;
+use fluxkeep_cluster::write::{Target, WriteError, Writer};
 use k8s_openapi::api::core::v1::Event;
-use kube::api::{Patch, PatchParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Api, Client};
+use kube::Client;
+use kube::core::{ApiResource, GroupVersionKind};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -64,6 +63,7 @@ impl EventWriter {
 
 /// Writes Events until all handles are dropped.
 async fn write(mut queue: Receiver<EventNote>, client: Client, metrics: Arc<Metrics>) {
+    let writer = Writer::new(client, "fluxkeep");
     let mut aggregator = Aggregator::default();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,9 +71,9 @@ async fn write(mut queue: Receiver<EventNote>, client: Client, metrics: Arc<Metr
         ticks.tick().await;
         let is_open = take(&mut queue, &mut aggregator, &metrics);
         for (key, event) in aggregator.due(now(), AT_ONCE) {
-            match timeout(PATIENCE, sent(&client, &key, event)).await {
+            match timeout(PATIENCE, sent(&writer, &key, event)).await {
                 Ok(Ok(())) => metrics.told("written"),
-                Ok(Err(error)) => failed(&mut aggregator, &key, &reason(&error), &metrics),
+                Ok(Err(error)) => failed(&mut aggregator, &key, &error.reason, &metrics),
                 Err(_) => failed(
                     &mut aggregator,
                     &key,
@@ -110,33 +110,33 @@ fn failed(aggregator: &mut Aggregator, key: &Key, why: &str, metrics: &Metrics) 
     aggregator.again(key);
 }
 
-async fn sent(client: &Client, (about, _): &Key, mut event: Event) -> kube::Result<()> {
+async fn sent(writer: &Writer, (about, _): &Key, mut event: Event) -> Result<(), WriteError> {
     // kubectl describe finds Events by uid. If the object cannot be read, the uid stays empty.
-    event.involved_object.uid = uid(client, about).await.unwrap_or_default();
-    let (name, namespace) = (
-        event.metadata.name.clone(),
-        event.metadata.namespace.clone(),
-    );
-    let events: Api<Event> = Api::namespaced(client.clone(), &namespace.unwrap_or_default());
-    let params = PatchParams::apply("fluxkeep").force();
-    events
-        .patch(&name.unwrap_or_default(), &params, &Patch::Apply(&event))
-        .await
-        .map(drop)
+    if let Ok(Some(live)) = writer.metadata(&target(about)).await {
+        event.involved_object.uid = live.uid;
+    }
+    let metadata = &event.metadata;
+    let events = Target {
+        resource: ApiResource::erase::<Event>(&()),
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone().unwrap_or_default(),
+    };
+    // Serializing cannot fail: an Event holds only strings, numbers and maps of strings.
+    let body = serde_json::to_value(&event).unwrap_or_default();
+    writer.apply(&events, &body).await.map(drop)
 }
 
-async fn uid(client: &Client, about: &ObjectRef) -> kube::Result<Option<String>> {
+/// The object of a note. The kinds of the engine and its appliers have regular plurals.
+fn target(about: &ObjectRef) -> Target {
     let (group, version) = about
         .api_version
         .split_once('/')
         .unwrap_or(("", &about.api_version));
-    // The kinds of the engine and its appliers have regular plurals.
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &about.kind));
-    let api: Api<DynamicObject> = match &about.namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    Ok(api.get_metadata(&about.name).await?.metadata.uid)
+    Target {
+        resource: ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &about.kind)),
+        namespace: about.namespace.clone(),
+        name: about.name.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Writes registered objects to the cluster and deletes them.
 
-use std::fmt;
 use std::pin::pin;
 
-use fluxkeep_cluster::reason;
+use fluxkeep_cluster::write::{WriteError, Writer};
 use futures_util::StreamExt;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, WatchParams};
+use kube::api::{DynamicObject, ListParams, WatchParams};
 use kube::core::{Selector, WatchEvent};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -45,56 +44,25 @@ impl ObjectChange {
     }
 }
 
-/// A failed request to the apiserver.
-#[derive(Debug, thiserror::Error)]
-#[error("{verb} {object}: {reason}{hint}")]
-pub struct ApplyError {
-    /// The attempted action.
-    pub verb: &'static str,
-    /// The object of the action.
-    pub object: String,
-    /// The apiserver's message, or the root cause of the failed connection.
-    pub reason: String,
-    /// A possible remedy; empty if none is known.
-    pub hint: &'static str,
-    /// The HTTP status; 0 if no answer came.
-    pub code: u16,
-}
-
-impl ApplyError {
-    /// True if the apiserver found the object invalid.
-    pub(super) fn is_invalid(&self) -> bool {
-        self.code == 422
-    }
-}
-
 /// The cluster that holds the registration.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct RegistrationClient {
-    client: Client,
-    dry_run: bool,
-}
-
-impl fmt::Debug for RegistrationClient {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("RegistrationClient")
-            .field("dry_run", &self.dry_run)
-            .finish_non_exhaustive()
-    }
+    writer: Writer,
 }
 
 impl RegistrationClient {
     /// With `dry_run` the apiserver checks every write and stores nothing.
     #[must_use]
     pub fn new(client: Client, dry_run: bool) -> Self {
-        Self { client, dry_run }
+        let writer = Writer::new(client, NAME).dry_run(dry_run).hinting(hint);
+        Self { writer }
     }
 
     /// Creates or mends an object; only reads if the object is as wanted.
     ///
     /// # Errors
     /// If the apiserver refuses or cannot be reached.
-    pub async fn apply(&self, manifest: &Manifest) -> Result<ObjectChange, ApplyError> {
+    pub async fn apply(&self, manifest: &Manifest) -> Result<ObjectChange, WriteError> {
         let live = self.live(&manifest.reference).await?;
         self.write(manifest, live.as_ref()).await
     }
@@ -103,9 +71,8 @@ impl RegistrationClient {
     ///
     /// # Errors
     /// As [`RegistrationClient::apply`].
-    pub async fn live(&self, reference: &Reference) -> Result<Option<Value>, ApplyError> {
-        let live = self.api(reference).get_opt(&reference.name).await;
-        let live = live.map_err(|error| failure("reading", reference, &error))?;
+    pub async fn live(&self, reference: &Reference) -> Result<Option<Value>, WriteError> {
+        let live = self.writer.get(&reference.target()).await?;
         Ok(live.map(|live| json!(live)))
     }
 
@@ -117,28 +84,22 @@ impl RegistrationClient {
         &self,
         manifest: &Manifest,
         live: Option<&Value>,
-    ) -> Result<ObjectChange, ApplyError> {
+    ) -> Result<ObjectChange, WriteError> {
         let Manifest { reference, body } = manifest;
-        let api = self.api(reference);
-        let failed = |error| failure("writing", reference, &error);
+        let target = reference.target();
         let Some(live) = live else {
             // RBAC checks a create by server-side apply against the object's name.
-            let (params, patch) = (self.patch().force(), Patch::Apply(body));
-            let applied = api.patch(&reference.name, &params, &patch).await;
-            applied.map_err(failed)?;
+            self.writer.apply(&target, body).await?;
             return Ok(ObjectChange::Created);
         };
         if is_as(body, live) {
             return Ok(ObjectChange::Unchanged);
         }
         // Server-side apply would merge lists by name and keep additions of others.
-        let patch = Patch::Merge(mend(body, live));
-        let mended = match api.patch(&reference.name, &self.patch(), &patch).await {
+        let mended = match self.writer.merge(&target, &mend(body, live)).await {
             // Another writer was faster. The next look sees the result.
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                return Ok(ObjectChange::Unchanged);
-            }
-            mended => mended.map_err(failed)?,
+            Err(error) if error.is_conflict() => return Ok(ObjectChange::Unchanged),
+            mended => mended?,
         };
         Ok(if content(live.clone()) == content(json!(mended)) {
             ObjectChange::Unchanged
@@ -157,16 +118,17 @@ impl RegistrationClient {
         live: &Value,
         key: &str,
         value: &str,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<(), WriteError> {
         let version = live.pointer("/metadata/resourceVersion");
         let metadata = json!({"resourceVersion": version, "annotations": {key: value}});
-        let patch = Patch::Merge(json!({"metadata": metadata}));
-        let api = self.api(reference);
-        match api.patch(&reference.name, &self.patch(), &patch).await {
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            annotated => annotated
-                .map(|_| ())
-                .map_err(|error| failure("writing", reference, &error)),
+        let patch = json!({"metadata": metadata});
+        match self
+            .writer
+            .merge_metadata(&reference.target(), &patch)
+            .await
+        {
+            Err(error) if !error.is_conflict() => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -174,25 +136,20 @@ impl RegistrationClient {
     ///
     /// # Errors
     /// As [`RegistrationClient::apply`].
-    pub async fn delete(&self, reference: &Reference) -> Result<ObjectChange, ApplyError> {
-        let params = if self.dry_run {
-            DeleteParams::default().dry_run()
+    pub async fn delete(&self, reference: &Reference) -> Result<ObjectChange, WriteError> {
+        let is_deleted = self.writer.delete(&reference.target()).await?;
+        Ok(if is_deleted {
+            ObjectChange::Deleted
         } else {
-            DeleteParams::default()
-        };
-        match self.api(reference).delete(&reference.name, &params).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(ObjectChange::Unchanged),
-            deleted => deleted
-                .map(|_| ObjectChange::Deleted)
-                .map_err(|error| failure("deleting", reference, &error)),
-        }
+            ObjectChange::Unchanged
+        })
     }
 
     /// Registered objects of any earlier policy that are not wanted now, found by their labels.
     ///
     /// # Errors
     /// As [`RegistrationClient::apply`].
-    pub async fn left_over(&self, wanted: &[Manifest]) -> Result<Vec<Reference>, ApplyError> {
+    pub async fn left_over(&self, wanted: &[Manifest]) -> Result<Vec<Reference>, WriteError> {
         let labelled = ListParams::default().labels_from(&LABELS.into_iter().collect::<Selector>());
         let mut found = Vec::new();
         for resource in kinds() {
@@ -202,7 +159,7 @@ impl RegistrationClient {
             };
             let list = self.api(&all).list_metadata(&labelled).await;
             let names = list
-                .map_err(|error| failure("listing", &all, &error))?
+                .map_err(|error| self.writer.failed("listing", &all.to_string(), &error))?
                 .items
                 .into_iter();
             let names = names.filter_map(|object| object.metadata.name);
@@ -256,19 +213,7 @@ impl RegistrationClient {
     }
 
     fn api(&self, reference: &Reference) -> Api<DynamicObject> {
-        Api::all_with(self.client.clone(), &reference.resource)
-    }
-
-    fn patch(&self) -> PatchParams {
-        let params = PatchParams {
-            field_manager: Some(NAME.to_owned()),
-            ..PatchParams::default()
-        };
-        if self.dry_run {
-            params.dry_run()
-        } else {
-            params
-        }
+        Api::all_with(self.writer.client().clone(), &reference.resource)
     }
 }
 
@@ -282,25 +227,10 @@ fn content(mut object: Value) -> Value {
     object
 }
 
-fn failure(verb: &'static str, reference: &Reference, error: &kube::Error) -> ApplyError {
-    let code = if let kube::Error::Api(status) = error {
-        status.code
-    } else {
-        0
-    };
-    let hint = match code {
-        0 => "; is the cluster of the kubeconfig reachable?",
-        401 => "; the credentials in the kubeconfig have expired",
-        403 => "; the user needs the verbs get, watch, create, patch and delete on it",
-        404 => "; Kubernetes 1.30 is the first that serves all of it",
-        409 => "; another wrote it at the same time: try again",
-        _ => "",
-    };
-    ApplyError {
-        verb,
-        object: reference.to_string(),
-        reason: reason(error),
-        hint,
-        code,
+fn hint(code: u16) -> Option<&'static str> {
+    match code {
+        403 => Some("; the user needs the verbs get, watch, create, patch and delete on it"),
+        404 => Some("; Kubernetes 1.30 is the first that serves all of it"),
+        _ => None,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use fluxkeep_cluster::write::Target;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
@@ -30,6 +31,17 @@ pub struct Reference {
     pub resource: ApiResource,
     /// The object's name.
     pub name: String,
+}
+
+impl Reference {
+    /// The object of a request.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            resource: self.resource.clone(),
+            namespace: None,
+            name: self.name.clone(),
+        }
+    }
 }
 
 impl Manifest {

@@ -29,7 +29,7 @@ mod rights_lost;
 mod twin;
 mod webhook;
 
-pub use apply::{ApplyError, ObjectChange, RegistrationClient};
+pub use apply::{ObjectChange, RegistrationClient};
 pub use command::{Register, Target, Unregister, What};
 pub use engine::Profile;
 pub use gate::{GATES, Gate, Phase};

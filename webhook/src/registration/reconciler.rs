@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxkeep_cluster::write::WriteError;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -17,8 +18,7 @@ use super::changes::Changes;
 use super::claim::{REGISTERED_BY, Turn, Yielding, asked, borne, turn};
 use super::manifest::is_as;
 use super::{
-    ApplyError, KnownReleases, Manifest, ObjectChange, Reference, Registration, RegistrationClient,
-    references,
+    KnownReleases, Manifest, ObjectChange, Reference, Registration, RegistrationClient, references,
 };
 use crate::metrics::Metrics;
 use crate::state::{ServerState, now};
@@ -267,7 +267,7 @@ impl RegistrationReconciler {
     }
 
     /// Brings each pending object up to date, even if another fails. Returns the first failure.
-    async fn bring(&mut self) -> Result<(), ApplyError> {
+    async fn bring(&mut self) -> Result<(), WriteError> {
         let Some(first) = self.wanted.last().cloned() else {
             return Ok(());
         };
@@ -347,7 +347,7 @@ impl RegistrationReconciler {
         manifest: &Manifest,
         live: Option<Value>,
         turn: Turn,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<(), WriteError> {
         let object = manifest.reference.to_string();
         let version = live.as_ref().and_then(version);
         let insists = version.is_some() && self.insisted.get(&object) == version.as_ref();
@@ -361,7 +361,7 @@ impl RegistrationReconciler {
             return Ok(());
         }
         let done = self.kept.cluster.write(manifest, live.as_ref()).await;
-        if done.as_ref().is_err_and(ApplyError::is_invalid) {
+        if done.as_ref().is_err_and(WriteError::is_invalid) {
             self.write_without_lists(manifest, live.as_ref()).await?;
         }
         if matches!(done, Ok(ObjectChange::Unchanged))
@@ -381,7 +381,7 @@ impl RegistrationReconciler {
         &mut self,
         invalid: &Manifest,
         live: Option<&Value>,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<(), WriteError> {
         let known = self.known.without_lists();
         let policy = self.state.policy();
         let manifests = self.kept.registration.manifests(&policy, &known);
@@ -394,7 +394,7 @@ impl RegistrationReconciler {
     }
 
     /// Deletes objects that are no longer wanted. Each is tried until a deletion succeeds once.
-    async fn take_away(&mut self) -> Result<(), ApplyError> {
+    async fn take_away(&mut self) -> Result<(), WriteError> {
         let mut result = Ok(());
         for reference in std::mem::take(&mut self.outdated) {
             let done = self.kept.cluster.delete(&reference).await;
@@ -408,9 +408,9 @@ impl RegistrationReconciler {
 
     fn note(
         &mut self,
-        done: Result<ObjectChange, ApplyError>,
+        done: Result<ObjectChange, WriteError>,
         object: &Reference,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<(), WriteError> {
         let done = done?;
         if done != ObjectChange::Unchanged {
             self.wrote = Some(Instant::now());
