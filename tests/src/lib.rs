@@ -8,6 +8,7 @@ pub mod deletes;
 pub mod fixture;
 pub mod flux;
 pub mod nasty;
+pub mod terminal;
 pub mod updates;
 
 use fluxkeep::admission::{Answer, answer};

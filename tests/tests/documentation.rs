@@ -8,8 +8,10 @@ use fluxkeep::case::finding::Level;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
+use fluxkeep_tests::{control_plane, terminal};
 use fluxkeep_webhook::registration::{GATES, Gate, KnownReleases, Profile, Scope, mutation};
 use fluxkeep_webhook::{Metrics, ServerState};
+use std::process::Command;
 use std::sync::Arc;
 
 fn root() -> PathBuf {
@@ -68,6 +70,28 @@ fn the_rules_page_is_the_table() {
         .concat();
     }
     is_page("rules.md", &page);
+}
+
+/// The picture in the README. It shows two steps of the incident as `replay` prints them.
+#[test]
+fn the_picture_of_the_refusal_is_what_replay_prints() {
+    let output = Command::new(control_plane::own("fluxkeep"))
+        .args(["replay"])
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("replay runs");
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stdout).expect("text");
+    let steps = told
+        .split("\n\n")
+        .filter(|step| step.starts_with("3. ") || step.starts_with("5. "));
+    let steps: Vec<&str> = steps.collect();
+    assert_eq!(steps.len(), 2, "{told}");
+    let text = format!("$ fluxkeep replay\n\n{}\n", steps.join("\n\n"));
+    is_page(
+        "refusal.svg",
+        &terminal::svg("fluxkeep refuses the incident", &text),
+    );
 }
 
 #[test]
@@ -335,32 +359,6 @@ fn the_readme_names_the_commands_that_ci_runs() {
             && makefile.contains("\nlint:")
             && makefile.contains("\nbench:")
     );
-}
-
-#[test]
-fn every_link_between_pages_leads_somewhere() {
-    for page in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "docs/rules.md",
-        "docs/metrics.md",
-        "docs/registration.md",
-        "docs/client-certificates.md",
-        "docs/performance.md",
-    ] {
-        let text = std::fs::read_to_string(root().join(page))
-            .unwrap_or_else(|_| panic!("{page} is missing"));
-        let folder = root().join(page).parent().expect("a folder").to_owned();
-        for target in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
-            let file = target.split('#').next().unwrap_or_default();
-            let leads = file.is_empty() || target.starts_with("http") || folder.join(file).exists();
-            assert!(leads, "{page} links to {target}, which is not there");
-        }
-    }
 }
 
 /// The threat model names tests; a renamed test must be renamed there too.
