@@ -31,7 +31,7 @@ pub fn svg(title: &str, text: &str) -> String {
          viewBox=\"0 0 {width} {height}\">\n<title>{}</title>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n\
          <g font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" \
-         font-size=\"13\">\n",
+         font-size=\"13.3\">\n",
         escaped(title)
     );
     for (number, line) in text.lines().enumerate() {
@@ -59,11 +59,12 @@ fn drawn(line: &str, y: usize) -> String {
             ""
         };
         if !text.is_empty() {
-            svg += &format!(
+            let element = format!(
                 "<text x=\"{x}\" y=\"{y}\" textLength=\"{length}\" fill=\"{}\"{weight}>{}</text>\n",
                 part.colour,
                 escaped(text)
             );
+            svg += &element;
         }
         column += part.text.chars().count();
     }
