@@ -37,12 +37,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     for finding in &mut verdict.findings {
         excuse(finding, &overrides);
     }
-    verdict
-        .findings
-        .sort_by(|left, right| left.order().cmp(&right.order()));
-    verdict.findings.dedup();
-    verdict.abstained.sort();
-    verdict.abstained.dedup();
+    verdict.sort();
     verdict
 }
 

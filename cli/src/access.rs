@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
+use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::connect;
+use fluxkeep_cluster::gather::{Gathered, gather};
 use kube::Client;
+use tokio::runtime::Runtime;
 
 /// A person's kubeconfig and its context, as kubectl's flags.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +32,37 @@ impl Access {
             connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
         client.context("connecting to the cluster")
     }
+}
+
+/// A runtime on this thread.
+///
+/// # Errors
+/// If the system refuses what it needs.
+pub fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// The facts of a cluster, read at once.
+///
+/// # Errors
+/// If the cluster is unreachable, or refuses a list.
+pub async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
+    let gathered = gather(client, engine)
+        .await
+        .context("reading the cluster")?;
+    read(&gathered)
+}
+
+/// The facts of a snapshot.
+///
+/// # Errors
+/// If an object of the snapshot is unreadable.
+pub fn read(gathered: &Gathered) -> anyhow::Result<Facts> {
+    let objects = manifest::read(&gathered.list().to_string(), Reading::default());
+    let objects = objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?;
+    Ok(Facts::of(objects))
 }
 
 /// The engine in these namespaces.

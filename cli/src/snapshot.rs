@@ -5,9 +5,14 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
-use fluxkeep_cluster::gather::gather;
+use fluxkeep::flux::engine::Engine;
+use fluxkeep::object::PART_OF;
+use fluxkeep_cluster::gather::{Gathered, gather};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
 
-use crate::access::{Access, engine};
+use crate::access::{Access, engine, read, runtime};
 use crate::{Found, Output};
 
 /// The flags of `fluxkeep snapshot`.
@@ -49,14 +54,15 @@ enum Written {
 /// # Errors
 /// If the cluster is unreachable or refuses a list, or the file cannot be written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let snapshot = runtime.block_on(async {
+    let engine = engine(&args.namespace);
+    let snapshot = runtime()?.block_on(async {
         let client = args.access.client().await?;
-        anyhow::Ok(gather(&client, &engine(&args.namespace)).await?)
+        let gathered = gather(&client, &engine).await?;
+        let told = told(&client, &gathered, &engine).await?;
+        anyhow::Ok((gathered, told))
     });
-    let gathered = snapshot.context("taking the snapshot")?;
+    let (gathered, told) = snapshot.context("taking the snapshot")?;
+    output.note(&told);
     for unread in &gathered.unread {
         output.note(&format!("only the head of {unread}"));
     }
@@ -73,4 +79,37 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     } else {
         Found::Nothing
     })
+}
+
+/// Tells what the snapshot holds, or else where Flux is looked for and where it may be.
+async fn told(client: &Client, gathered: &Gathered, engine: &Engine) -> anyhow::Result<String> {
+    let facts = read(gathered)?;
+    let homes = engine.namespaces.join(", ");
+    if let Some(flux) = facts.running(engine) {
+        let (objects, definitions) = (facts.objects().count(), facts.definitions().count());
+        return Ok(format!(
+            "{flux} in {homes}: {objects} objects, {definitions} of them CRDs"
+        ));
+    }
+    let elsewhere = homes_of_flux(client).await;
+    let advice = if elsewhere.is_empty() {
+        "name its namespace with --namespace".to_owned()
+    } else {
+        format!("it looks like {}; add --namespace", elsewhere.join(", "))
+    };
+    Ok(format!("no Flux found in {homes}; {advice}"))
+}
+
+/// The namespaces with Deployments that are labelled as parts of Flux. Without the right to list
+/// them, none.
+async fn homes_of_flux(client: &Client) -> Vec<String> {
+    let flux = ListParams::default()
+        .labels(&format!("{PART_OF}=flux"))
+        .limit(100);
+    let listed = Api::<Deployment>::all(client.clone()).list(&flux).await;
+    let objects = listed.map_or(Vec::new(), |list| list.items);
+    let mut homes: Vec<_> = objects.iter().filter_map(ResourceExt::namespace).collect();
+    homes.sort();
+    homes.dedup();
+    homes
 }

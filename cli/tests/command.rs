@@ -247,7 +247,7 @@ fn a_manifest_equal_to_the_cluster_is_let_through_with_0() {
     let (_folder, snapshot, _) = files();
     let output = preflight(&snapshot, &snapshot, &[]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    assert_eq!(text(&output.stdout), "allow: nothing found\n");
+    assert!(text(&output.stdout).starts_with("allow: nothing found\n"));
 }
 
 #[test]

@@ -78,6 +78,11 @@ fn what_snapshot_writes_is_what_preflight_judges_against() {
         "{}",
         String::from_utf8_lossy(&taken.stderr)
     );
+    let said = String::from_utf8_lossy(&taken.stderr);
+    assert!(
+        said.contains("no Flux found in flux-system; name its namespace with --namespace"),
+        "{said}"
+    );
     let text = std::fs::read_to_string(&snapshot).unwrap();
     assert!(
         !text.contains("managedFields") && !text.contains("openAPIV3Schema"),

@@ -86,6 +86,14 @@ pub fn read(path: Option<&Path>) -> Result<Kubeconfig, Unconnected> {
     kubeconfig.map_err(|error| Unconnected::Kubeconfig(told(&error)))
 }
 
+/// True if the user has a kubeconfig: `KUBECONFIG` is set, or `~/.kube/config` exists.
+#[must_use]
+pub fn has_kubeconfig() -> bool {
+    let is_named = std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
+    let home = std::env::home_dir().map(|home| home.join(".kube").join("config"));
+    is_named || home.is_some_and(|path| path.is_file())
+}
+
 /// The names of a kubeconfig's contexts, in its order.
 #[must_use]
 pub fn contexts(kubeconfig: &Kubeconfig) -> Vec<String> {

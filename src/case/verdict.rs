@@ -63,6 +63,22 @@ impl Verdict {
             .filter(|finding| finding.excused.is_none())
     }
 
+    /// Adds another verdict about the same change. Both stay sorted, and nothing stands twice.
+    pub fn join(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.abstained.extend(other.abstained);
+        self.sort();
+    }
+
+    /// Sorts findings and abstentions, and drops repeated ones.
+    pub(crate) fn sort(&mut self) {
+        self.findings
+            .sort_by(|left, right| left.order().cmp(&right.order()));
+        self.findings.dedup();
+        self.abstained.sort();
+        self.abstained.dedup();
+    }
+
     /// The findings with this outcome.
     pub fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Finding> {
         self.findings

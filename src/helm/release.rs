@@ -157,6 +157,20 @@ impl HelmRelease {
         }
     }
 
+    /// True if both specs agree in all that is judged. Of the values, these dotted paths count.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self, values: &[String]) -> bool {
+        let without_values = |release: &Self| {
+            let mut spec = release.spec.clone();
+            if let Some(fields) = spec.as_object_mut() {
+                fields.remove("values");
+            }
+            spec
+        };
+        let is_equal = |path: &String| self.value(path) == other.value(path);
+        without_values(self) == without_values(other) && values.iter().all(is_equal)
+    }
+
     /// The remediations that would uninstall or roll back the release. helm-controller's default is
     /// none: `retries: 0`, and no remediation of the last failure.
     #[must_use]

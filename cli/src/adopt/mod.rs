@@ -19,16 +19,14 @@ pub mod undo;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use fluxkeep::adoption::owners::Custom;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::{Owner, name};
-use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::{Key, Object};
 use fluxkeep_cluster::collections::served;
 use fluxkeep_cluster::documents;
-use fluxkeep_cluster::gather::gather;
 use kube::Client;
 
 use crate::access::{self, Access};
@@ -90,10 +88,7 @@ pub struct Args {
 /// # Errors
 /// If a file or the cluster cannot be read or written. The message says how far the work came.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    access::runtime()?.block_on(async {
         match (
             &args.undo,
             args.release_name.clone().zip(args.namespace.clone()),
@@ -292,12 +287,7 @@ fn held(manifests: &[PathBuf], owner: &Owner) -> anyhow::Result<Option<Vec<Key>>
 }
 
 async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
-    let gathered = gather(client, engine)
-        .await
-        .context("reading the cluster")?;
-    let objects = manifest::read(&gathered.list().to_string(), Reading::default());
-    let facts =
-        Facts::of(objects.map_err(|unread| anyhow!("reading what the cluster said: {unread}"))?);
+    let facts = access::facts(client, engine).await?;
     let homes = engine.namespaces.join(", ");
     ensure!(
         facts.engine(engine).next().is_some(),

@@ -1,0 +1,87 @@
+//! Several clusters: a line for each, and the exit code of the worst.
+
+use anyhow::{Context, ensure};
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::verdict::Verdict;
+use fluxkeep::render::Format;
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::input::Input;
+use super::{Args, Known, found, known};
+use crate::{Found, Output, access};
+
+/// Judges the manifests against each context, all at once.
+///
+/// # Errors
+/// If a cluster could not be judged against, after the lines of all.
+pub(super) fn run(
+    args: &Args,
+    contexts: &[String],
+    input: &Input,
+    policy: &Policy,
+    output: &mut Output,
+) -> anyhow::Result<Found> {
+    ensure!(
+        args.output == Format::Text && args.output_file.is_none(),
+        "reading the command line: several contexts are written as text to stdout; give one context for another format"
+    );
+    let read = access::runtime()?.block_on(all(args, contexts, policy));
+    let (mut worst, mut failed) = (Found::Nothing, 0);
+    for (context, known) in contexts.iter().zip(read) {
+        let line = match known {
+            Ok(known) => {
+                let verdict = input.judge(&known.facts, policy, Timestamp::now());
+                if found(&verdict, args.strict) == Found::Refusal {
+                    worst = Found::Refusal;
+                }
+                format!("{}; {}", told(&verdict), known.flux_and_age(policy))
+            }
+            Err(error) => {
+                failed += 1;
+                format!("error: {error:#}")
+            }
+        };
+        output.text(&format!("{context}: {line}\n"))?;
+    }
+    let all = contexts.len();
+    ensure!(
+        failed == 0,
+        "judging against {all} contexts: {failed} could not be read"
+    );
+    Ok(worst)
+}
+
+/// The facts of each context, in the contexts' order.
+async fn all(args: &Args, contexts: &[String], policy: &Policy) -> Vec<anyhow::Result<Known>> {
+    let mut reading = JoinSet::new();
+    for (place, context) in contexts.iter().enumerate() {
+        let (path, context) = (args.kubeconfig.clone(), context.clone());
+        let engine = policy.engine.clone();
+        reading.spawn(async move {
+            let known = known::live(path.as_deref(), &context, &engine).await;
+            (place, known)
+        });
+    }
+    let mut read = Vec::new();
+    while let Some(ended) = reading.join_next().await {
+        read.extend(ended.context("reading a cluster").ok());
+    }
+    read.sort_by_key(|(place, _)| *place);
+    read.into_iter().map(|(_, known)| known).collect()
+}
+
+/// The decision and the rules behind it.
+fn told(verdict: &Verdict) -> String {
+    let mut rules: Vec<_> = verdict.standing().map(|finding| finding.rule).collect();
+    rules.dedup();
+    let mut parts = vec![if rules.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        rules.join(", ")
+    }];
+    if !verdict.abstained.is_empty() {
+        parts.push(format!("{} abstained", verdict.abstained.len()));
+    }
+    format!("{}: {}", verdict.decision().name(), parts.join(", "))
+}

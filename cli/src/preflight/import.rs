@@ -1,0 +1,72 @@
+//! Live objects that Helm refuses to import, foretold.
+//!
+//! Before Helm stores anything, it compares each live object's label and annotations with the
+//! release. Objects of other owners are left to the rule `foreign-owner`.
+
+use fluxkeep::adoption::owners::holder;
+use fluxkeep::case::facts::Facts;
+use fluxkeep::helm::{MANAGED_BY, Owner};
+use fluxkeep::object::Object;
+
+use super::Args;
+use super::input::Input;
+
+/// Tells which live objects Helm refuses to import, with the command that adopts them.
+pub(super) fn refused(args: &Args, facts: &Facts, input: &Input) -> Option<String> {
+    let owner = input.release.owner.as_ref()?;
+    let objects = input.release.objects.iter().filter(|new| !new.is_hook());
+    let mut unowned = objects.filter(|new| {
+        let live = facts.live(&new.key());
+        live.is_some_and(|live| !live.is_unread() && is_unowned(live, owner))
+    });
+    let first = unowned.next()?;
+    let what = match unowned.count() {
+        0 => format!("{first} exists"),
+        more => format!("{first} and {more} more exist"),
+    };
+    Some(format!(
+        "Helm will refuse this release: {what} and cannot be imported into the current release. Adopt first, or give \
+         Helm --take-ownership (helm-controller 1.1 and newer takes ownership by itself):\n  {}",
+        command(args, owner)
+    ))
+}
+
+/// True if no owner is named, or the release is named without the label that Helm needs.
+fn is_unowned(live: &Object, owner: &Owner) -> bool {
+    match holder(live) {
+        None => true,
+        Some(holder) => {
+            let is_ours = holder.release().as_ref() == Some(owner);
+            let is_labelled = live.labels.get(MANAGED_BY).is_some_and(|by| by == "Helm");
+            is_ours && !is_labelled
+        }
+    }
+}
+
+/// The command that adopts what the manifests hold.
+fn command(args: &Args, owner: &Owner) -> String {
+    let mut words = vec!["fluxkeep adopt".to_owned()];
+    if let Some(path) = &args.kubeconfig {
+        words.push(format!("--kubeconfig {}", quoted(&path.to_string_lossy())));
+    }
+    if let [context] = args.context.as_slice() {
+        words.push(format!("--context {}", quoted(context)));
+    }
+    let Owner { name, namespace } = owner;
+    words.push(format!(
+        "--release-name {name} --namespace {namespace} --yes"
+    ));
+    let paths = args.manifests.iter();
+    words.extend(paths.map(|path| quoted(&path.to_string_lossy())));
+    words.join(" ")
+}
+
+/// A word for sh, bash and zsh.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

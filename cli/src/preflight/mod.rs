@@ -1,0 +1,162 @@
+//! `fluxkeep preflight`: judges manifests against a snapshot, a cluster, or several clusters.
+//!
+//! Rendered manifests are judged as a release; HelmReleases and FluxInstances among them as the
+//! server would judge them. Whatever else is foretold or left unjudged is named on stderr.
+
+mod fleet;
+mod import;
+mod input;
+mod known;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use clap::builder::FalseyValueParser;
+use fluxkeep::case::policy::Policy;
+use fluxkeep::case::verdict::{Decision, Verdict};
+use fluxkeep::helm::{Owner, name};
+use fluxkeep::render::{Format, render};
+use fluxkeep_cluster::policy;
+use jiff::Timestamp;
+
+use crate::output::formats;
+use crate::{Found, Output};
+use input::Input;
+use known::{Known, Place};
+
+/// The flags of `fluxkeep preflight`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The cluster's snapshot: a file, a folder, - for stdin, or built-in for Flux 2.4.0 as
+    /// installed. Without it, the cluster of the kubeconfig.
+    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with_all = ["kubeconfig", "context", "contexts_all"])]
+    snapshot: Option<PathBuf>,
+    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
+    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's contexts, with commas; without it, the current one.
+    #[arg(
+        long,
+        env = "FLUXKEEP_CONTEXT",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    context: Vec<String>,
+    /// Judges against every context of the kubeconfig.
+    #[arg(long, conflicts_with = "context")]
+    contexts_all: bool,
+    /// The name of the release that the manifests belong to.
+    #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "namespace", value_parser = name)]
+    release_name: Option<String>,
+    /// The release's namespace: for objects without one, and also searched for the engine.
+    #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", value_parser = name)]
+    namespace: Option<String>,
+    /// The policy file: levels, overrides, the engine's namespaces.
+    #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// A catalogue of Flux releases that replaces the built-in one.
+    #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// The format of the findings.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text", value_parser = formats())]
+    output: Format,
+    /// The file to write; without it, stdout.
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// The name that findings give to stdin, for example the file that was piped in.
+    #[arg(long, value_name = "FILE")]
+    stdin_name: Option<String>,
+    /// Also fails if a rule lacks a fact.
+    #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
+    strict: bool,
+    /// Manifests: files, folders, or - for stdin.
+    #[arg(required = true, value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+}
+
+/// Judges the manifests and writes the findings.
+///
+/// # Errors
+/// If a file or the cluster cannot be read, or a file cannot be written.
+pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
+    ensure!(
+        stdins(args) <= 1,
+        "reading -: stdin can be read only once; give the other one as a file"
+    );
+    let now = Timestamp::now();
+    let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
+        .map_err(anyhow::Error::msg)?;
+    policy.engine = policy.engine.also_in(args.namespace.as_deref());
+    let place = Place::of(args)?;
+    // Stdin may hold the snapshot, so the manifests come second.
+    let known = match &place {
+        Place::Contexts(contexts) if contexts.len() > 1 => None,
+        place => Some(known::load(args, place, &policy)?),
+    };
+    let input = Input::read(args, &policy)?;
+    for note in input.unjudged() {
+        output.note(&note);
+    }
+    match (known, &place) {
+        (None, Place::Contexts(contexts)) => fleet::run(args, contexts, &input, &policy, output),
+        (Some(known), place) => one(args, place, &known, &input, &policy, output),
+        (None, _) => Ok(Found::Nothing),
+    }
+}
+
+/// Judges against one cluster or snapshot.
+fn one(
+    args: &Args,
+    place: &Place,
+    known: &Known,
+    input: &Input,
+    policy: &Policy,
+    output: &mut Output,
+) -> anyhow::Result<Found> {
+    if matches!(place, Place::BuiltIn { is_asked: false }) {
+        output.note("no kubeconfig and no --snapshot; judging against the built-in snapshot");
+    }
+    let verdict = input.judge(&known.facts, policy, Timestamp::now());
+    if let Some(note) = import::refused(args, &known.facts, input) {
+        output.note(&note);
+    }
+    let last = format!("judged against {}\n", known.told(policy));
+    let is_text = args.output == Format::Text;
+    let colour = args.output_file.is_none() && output.colour();
+    let mut text = render(&verdict, args.output, colour);
+    if is_text {
+        text += &last;
+    } else {
+        output.note(last.trim_end());
+    }
+    match &args.output_file {
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        None => output.text(&text).context("writing to stdout")?,
+    }
+    Ok(found(&verdict, args.strict))
+}
+
+fn stdins(args: &Args) -> usize {
+    args.snapshot
+        .iter()
+        .chain(&args.manifests)
+        .filter(|path| path.as_os_str() == "-")
+        .count()
+}
+
+fn found(verdict: &Verdict, strict: bool) -> Found {
+    let blind = strict && !verdict.abstained.is_empty();
+    if verdict.decision() == Decision::Refuse || blind {
+        Found::Refusal
+    } else {
+        Found::Nothing
+    }
+}
+
+/// The release that the flags name.
+fn owner(args: &Args) -> Option<Owner> {
+    let owner = args.release_name.clone().zip(args.namespace.clone());
+    owner.map(|(name, namespace)| Owner { name, namespace })
+}
