@@ -1,5 +1,6 @@
 //! Output: results on stdout, errors and notes on stderr.
 
+use std::ffi::OsStr;
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -24,13 +25,13 @@ pub struct Output {
 }
 
 impl Output {
-    /// Uses colours only on a terminal, and not if `NO_COLOR` is set.
+    /// Uses colours only on a terminal, and not if `NO_COLOR` is set or the terminal is dumb.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let (no_color, term) = (std::env::var_os("NO_COLOR"), std::env::var_os("TERM"));
         Self {
             quiet,
-            colour: stdout().is_terminal() && !refused,
+            colour: stdout().is_terminal() && takes_colour(no_color.as_deref(), term.as_deref()),
         }
     }
 
@@ -75,5 +76,26 @@ impl Output {
     /// Writes a line to stderr. A failed write is ignored, since it could not be reported.
     pub fn error(&mut self, text: &str) {
         let _ = writeln!(stderr(), "fluxkeep: {text}");
+    }
+}
+
+/// True if neither the person nor the terminal refuses colours.
+fn takes_colour(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    let is_refused = no_color.is_some_and(|value| !value.is_empty());
+    let is_dumb = term.is_some_and(|term| term == "dumb");
+    !is_refused && !is_dumb
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dumb_terminal_and_no_color_take_no_colour() {
+        let takes = |no_color: Option<&str>, term: Option<&str>| {
+            takes_colour(no_color.map(OsStr::new), term.map(OsStr::new))
+        };
+        assert!(takes(None, Some("xterm")) && takes(Some(""), None));
+        assert!(!takes(None, Some("dumb")) && !takes(Some("1"), Some("xterm")));
     }
 }

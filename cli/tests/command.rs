@@ -90,7 +90,14 @@ fn a_story_fits_the_page_and_cuts_nothing_that_a_person_would_copy() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_served_story_answers_the_curl_line_as_it_was_told_and_ends_on_an_interrupt() {
+async fn a_served_story_answers_the_curl_line_and_leaves_no_file_behind_however_it_is_ended() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        served(signal).await;
+    }
+}
+
+#[cfg(unix)]
+async fn served(signal: Signal) {
     let mut child = fluxkeep(&["replay", "--serve"])
         .stdout(Stdio::piped())
         .spawn()
@@ -119,8 +126,10 @@ async fn a_served_story_answers_the_curl_line_as_it_was_told_and_ends_on_an_inte
         answer.contains(r#""allowed":false"#) && answer.contains("flux-version-mismatch"),
         "{answer}"
     );
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{signal:?}");
+    let folder = Path::new(after("--cacert")).parent().unwrap();
+    assert!(!folder.exists(), "{signal:?} leaves {}", folder.display());
 }
 
 #[test]

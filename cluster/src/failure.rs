@@ -72,9 +72,29 @@ fn unreached(reason: &str) -> &'static str {
 #[must_use]
 pub fn reason(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
-        return status.message.clone();
+        return if status.message.is_empty() {
+            format!("HTTP {} without a reason", status.code)
+        } else {
+            status.message.clone()
+        };
     }
     let first: &dyn std::error::Error = error;
     let deepest = std::iter::successors(Some(first), |error| error.source()).last();
     deepest.unwrap_or(first).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn an_answer_without_a_reason_is_told_by_its_code() {
+        let silent = Status {
+            code: 404,
+            ..Status::default()
+        };
+        let told = reason(&kube::Error::Api(Box::new(silent)));
+        assert_eq!(told, "HTTP 404 without a reason");
+    }
 }

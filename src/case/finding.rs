@@ -248,6 +248,12 @@ pub fn url(rule: &str) -> Option<String> {
     linked(DOCS_URL, rule)
 }
 
+/// The page of the rules. `None` unless the build names the address of the docs.
+#[must_use]
+pub fn docs() -> Option<&'static str> {
+    DOCS_URL.filter(|page| !page.is_empty())
+}
+
 fn linked(page: Option<&str>, rule: &str) -> Option<String> {
     let page = page.filter(|page| !page.is_empty())?;
     Some(format!("{page}#{rule}"))

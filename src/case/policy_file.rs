@@ -186,7 +186,16 @@ fn at(location: &Location, message: String) -> InvalidPolicy {
 
 fn unreadable(error: &serde_saphyr::Error) -> InvalidPolicy {
     let text = error.without_snippet().to_string();
-    let message = text.lines().next().unwrap_or("not readable").to_owned();
+    let first = text.lines().next().unwrap_or("not readable");
+    // The place stands in front already.
+    let bare = first
+        .rsplit_once(" at line ")
+        .map_or(first, |(bare, _)| bare);
+    let message = match bare {
+        "expected mapping start" => "a map is expected here, for example {helmReleases: true}",
+        other => other,
+    };
+    let message = message.to_owned();
     match error.location() {
         Some(location) => at(&location, message),
         None => InvalidPolicy {
@@ -266,6 +275,23 @@ mod tests {
         ] {
             assert!(refusal(text).starts_with("line 1, column "), "{text}");
         }
+    }
+
+    #[test]
+    fn a_place_is_told_once_and_a_wrong_shape_with_the_right_one() {
+        for text in [
+            "levels: {engine-deleted: error}\n",
+            "mutate: true\n",
+            "engine: {namespaces: flux}\n",
+        ] {
+            let refusal = refusal(text);
+            assert_eq!(refusal.matches("line ").count(), 1, "{refusal}");
+        }
+        let refusal = refusal("mutate: true\n");
+        assert!(
+            refusal.ends_with("a map is expected here, for example {helmReleases: true}"),
+            "{refusal}"
+        );
     }
 
     #[test]

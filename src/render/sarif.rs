@@ -1,9 +1,12 @@
 //! SARIF 2.1.0: results of the table's rules, with their place in a file if known.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::pretty;
-use crate::case::finding::{Finding, Level, Override, url};
+use crate::case::finding::{Finding, Level, Override, docs, url};
 use crate::case::rule::Rule;
 use crate::case::verdict::{Abstained, Verdict};
 use crate::rules::RULES;
@@ -11,11 +14,14 @@ use crate::rules::RULES;
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 pub(super) fn render(verdict: &Verdict) -> String {
-    let driver = json!({
+    let mut driver = json!({
         "name": "fluxkeep",
         "version": env!("CARGO_PKG_VERSION"),
         "rules": RULES.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>(),
     });
+    if let (Some(docs), Value::Object(fields)) = (docs(), &mut driver) {
+        fields.insert("informationUri".to_owned(), docs.into());
+    }
     let invocation = json!({
         "executionSuccessful": true,
         "toolExecutionNotifications": verdict.abstained.iter().map(notification).collect::<Vec<_>>(),
@@ -56,11 +62,31 @@ fn result(finding: &Finding) -> Value {
     json!({
         "ruleId": finding.rule,
         "ruleIndex": index,
+        "partialFingerprints": {"findingHash/v1": fingerprint(finding)},
         "level": level(finding.level),
         "message": {"text": format!("{}: {}", finding.object, finding.sentences())},
         "locations": [location(finding)],
         "suppressions": suppressions,
     })
+}
+
+/// A hash of rule, object, path and value: the same finding keeps it when lines move or words change.
+fn fingerprint(finding: &Finding) -> String {
+    let Finding {
+        rule,
+        object,
+        path,
+        value,
+        ..
+    } = finding;
+    let identity = format!("{rule}\n{object}\n{path}\n{value}");
+    let hash = Sha256::digest(identity);
+    let mut text = String::new();
+    for byte in hash.iter().take(16) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn suppression(excuse: &Override) -> Value {

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::*;
@@ -101,6 +103,24 @@ fn sarif_names_rules_places_and_suppressions() {
         );
         assert!(!result["message"]["text"].as_str().unwrap().is_empty());
     }
+    let mut moved = verdict();
+    for finding in &mut moved.findings {
+        finding.source = None;
+    }
+    let moved: Value = serde_json::from_str(&render(&moved, Format::Sarif, false)).unwrap();
+    let prints = |sarif: &Value| -> BTreeSet<String> {
+        let results = sarif["runs"][0]["results"].as_array().unwrap();
+        let prints = results.iter();
+        prints
+            .map(|result| result["partialFingerprints"]["findingHash/v1"].to_string())
+            .collect()
+    };
+    assert_eq!(prints(&moved), prints(&sarif), "lines move");
+    assert_eq!(
+        prints(&sarif).len(),
+        run["results"].as_array().unwrap().len(),
+        "each finding is another"
+    );
     insta::assert_snapshot!("sarif_results", pretty(&run["results"]));
     insta::assert_snapshot!("sarif_invocations", pretty(&run["invocations"]));
 }

@@ -34,3 +34,17 @@ pub fn terminate() -> io::Result<impl Future<Output = ()>> {
         terminate.recv().await;
     })
 }
+
+/// Waits for SIGHUP, which a closed terminal sends; on Windows for the closed console.
+///
+/// # Errors
+/// When the system does not let the process listen.
+pub fn hangup() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let mut hangup = signal(SignalKind::hangup())?;
+    #[cfg(windows)]
+    let mut hangup = windows::ctrl_close()?;
+    Ok(async move {
+        hangup.recv().await;
+    })
+}

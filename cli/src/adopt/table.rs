@@ -1,6 +1,6 @@
 //! The plan as a table, with notes below.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fluxkeep::adoption::Ownership;
@@ -116,11 +116,26 @@ fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     lines.iter().map(padded).collect()
 }
 
-/// The objects that cannot be taken over, one per line.
+/// The objects that cannot be taken over. Those with the same reason share a line.
 #[must_use]
 pub fn refusals(rows: &[Row]) -> String {
-    let told = |row: &Row| Some(format!("{}: {}\n", row.stamp, row.refusal.as_ref()?));
-    rows.iter().filter_map(told).collect()
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        if let Some(reason) = &row.refusal {
+            let objects = reasons.entry(reason).or_default();
+            objects.push(row.stamp.to_string());
+        }
+    }
+    let mut lines = String::new();
+    for (reason, objects) in reasons {
+        let first = objects.first().map(String::as_str).unwrap_or_default();
+        let objects = match objects.len() {
+            1 => first.to_owned(),
+            all => format!("{first} and {} more", all - 1),
+        };
+        lines += &format!("{objects}: {reason}\n");
+    }
+    lines
 }
 
 /// Advice for the time after the adoption, one item per line.

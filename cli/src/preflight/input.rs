@@ -45,7 +45,9 @@ impl Input {
             if path.as_os_str() == "-"
                 && let Some(name) = &args.stdin_name
             {
-                read.iter_mut().for_each(|object| rename(object, name));
+                for object in &mut read {
+                    rename(object, name);
+                }
             }
             objects.extend(read);
         }

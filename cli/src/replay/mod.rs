@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use fluxkeep_webhook::stop::interrupt;
+use fluxkeep_webhook::stop::{hangup, interrupt, terminate};
 use fluxkeep_webhook::{Bound, Limits, Settings};
 use tokio::sync::oneshot;
 
@@ -220,15 +220,22 @@ async fn serve(story: &Story, theatre: &Theatre, output: &mut Output) -> anyhow:
     let review = first.context("the story has no review")?.ask.review(1);
     let authority = write(folder.path(), "ca.pem", &theatre.authority)?;
     let review = write(folder.path(), "review.json", &review)?;
-    // Installed before the output: without a handler, Ctrl-C would end the process.
+    // Installed before the output: without handlers, a signal would end the process, and the folder
+    // would stay.
     let interrupted = interrupt().context("listening for Ctrl-C")?;
+    let terminated = terminate().context("listening for SIGTERM")?;
+    let closed = hangup().context("listening for SIGHUP")?;
     output.text(&format!(
         "\nThe server goes on until Ctrl-C. Ask it yourself, in another terminal:\n\n  \
          curl --silent --cacert {authority} --header 'Content-Type: application/json' \\\n    \
          --data @{review} {}/validate\n\n  curl {}/metrics\n",
         theatre.admission, theatre.observe
     ))?;
-    interrupted.await;
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+        () = closed => {}
+    }
     Ok(())
 }
 

@@ -6,8 +6,10 @@ use textwrap::{Options, WordSplitter};
 
 use super::review::Ask;
 
-/// Columns of text: fits a terminal of 100 columns, and a page.
-const WIDTH: usize = 100;
+/// Columns of text at most: fits a page.
+const WIDEST: usize = 100;
+/// Columns of text at least: below, the indentation leaves no room.
+const NARROWEST: usize = 40;
 /// The indentation below a label, as wide as the label.
 const INDENT: &str = "             ";
 
@@ -28,7 +30,18 @@ pub(super) fn quoted(line: &str) -> String {
 
 /// Wraps at blanks only: a broken URL or user name cannot be copied.
 fn filled(text: &str, first: &str, next: &str) -> String {
-    let options = Options::new(WIDTH)
+    let terminal = terminal_size::terminal_size();
+    let columns = terminal.map(|(columns, _)| usize::from(columns.0));
+    filled_to(width(columns), text, first, next)
+}
+
+/// The width of text on a terminal of so many columns; `None` for a pipe or a file.
+fn width(columns: Option<usize>) -> usize {
+    columns.unwrap_or(WIDEST).clamp(NARROWEST, WIDEST)
+}
+
+fn filled_to(width: usize, text: &str, first: &str, next: &str) -> String {
+    let options = Options::new(width)
         .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
     textwrap::fill(text, options.initial_indent(first).subsequent_indent(next)) + "\n"
@@ -120,4 +133,21 @@ pub(super) fn samples(metrics: &str) -> String {
     let mut lines: Vec<&str> = metrics.lines().filter(counts).collect();
     lines.sort_unstable();
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_as_wide_as_the_terminal_but_fits_a_page() {
+        assert_eq!(
+            [None, Some(50), Some(300), Some(3)].map(width),
+            [100, 50, 100, 40]
+        );
+        let text = "a word and another ".repeat(20);
+        let told = filled_to(width(Some(50)), &text, "   asked     ", INDENT);
+        let widest = told.lines().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|widest| widest <= 50), "{told}");
+    }
 }
