@@ -39,7 +39,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        Self::of(certificate.der(), key, "the authority made here")
+        Self::of(certificate.der(), key, "the generated authority")
     }
 
     /// Parses certificate and key in PEM; `origin` names them in errors.
@@ -65,14 +65,15 @@ impl Authority {
             reason: reason.to_owned(),
         };
         let (_, x509) =
-            parse_x509_certificate(der).map_err(|_| unusable("no X.509 certificate"))?;
+            parse_x509_certificate(der).map_err(|_| unusable("it is not an X.509 certificate"))?;
         if !x509.is_ca() {
-            return Err(unusable("the certificate is no authority's"));
+            return Err(unusable("the certificate is not a CA certificate"));
         }
         if x509.public_key().raw != key.subject_public_key_info() {
-            return Err(unusable("the key is another one's"));
+            return Err(unusable("the private key does not match the certificate"));
         }
-        let certificate = Certificate::of(der).ok_or_else(|| unusable("no X.509 certificate"))?;
+        let certificate =
+            Certificate::of(der).ok_or_else(|| unusable("it is not an X.509 certificate"))?;
         Ok(Self {
             certificate,
             issuer: Issuer::from_ca_cert_der(der, key)?,
@@ -121,7 +122,7 @@ impl Authority {
         Identity::new(
             vec![certificate.der().clone()],
             der,
-            "the certificate made here",
+            "the generated certificate",
         )
     }
 }

@@ -60,9 +60,9 @@ impl Clients {
     }
 
     fn read(&self) -> Result<Vec<u8>, Error> {
-        std::fs::read(&self.path).map_err(|source| Error::Authorities {
+        std::fs::read(&self.path).map_err(|reason| Error::Authorities {
             path: self.path.clone(),
-            source,
+            reason,
         })
     }
 

@@ -57,7 +57,7 @@ impl std::fmt::Debug for Files {
 fn read(directory: &Path) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let one = |name: &str| {
         let path = directory.join(name);
-        std::fs::read(&path).map_err(|source| Error::File { path, source })
+        std::fs::read(&path).map_err(|reason| Error::File { path, reason })
     };
     Ok((one("tls.crt")?, one("tls.key")?))
 }

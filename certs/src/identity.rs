@@ -48,9 +48,12 @@ impl Identity {
             origin: origin.to_owned(),
             reason,
         };
-        let life = life(&chain).ok_or_else(|| unusable("no X.509 certificate".to_owned()))?;
+        let life =
+            life(&chain).ok_or_else(|| unusable("it is not an X.509 certificate".to_owned()))?;
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| {
+                unusable(format!("{error}; the key must match the first certificate"))
+            })?;
         Ok(Self {
             certified: Arc::new(certified),
             life,

@@ -34,20 +34,20 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file is missing or unreadable.
-    #[error("reading {path}: {source}; the directory must hold tls.crt and tls.key")]
+    #[error("reading {path}: {reason}; the directory must hold tls.crt and tls.key")]
     File {
         /// The file.
         path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
+        /// The system's error. Not a `source`, because the message already contains it.
+        reason: std::io::Error,
     },
     /// The file with the authorities of callers is missing or unreadable.
-    #[error("reading {path}: {source}; it must hold the certificates of callers' authorities")]
+    #[error("reading {path}: {reason}; the file must hold the CA certificates of callers")]
     Authorities {
         /// The file.
         path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
+        /// The system's error. Not a `source`, because the message already contains it.
+        reason: std::io::Error,
     },
     /// The text has no certificate or key in PEM.
     #[error("{origin} holds no {wanted} in PEM")]
@@ -58,7 +58,7 @@ pub enum Error {
         wanted: &'static str,
     },
     /// The pair cannot be served.
-    #[error("{origin} cannot be served: {reason}; the key must be that of the first certificate")]
+    #[error("{origin} is unusable: {reason}")]
     Unusable {
         /// The source of the pair.
         origin: String,

@@ -143,10 +143,11 @@ fn make(state: &State<'_>, now: SystemTime) -> Planned {
         return None;
     }
     match state.current(now) {
-        None => Some((Step::Make, "there is no authority that is valid now")),
-        Some(current) if current.certificate().life().is_due(now) => {
-            Some((Step::Make, "two thirds of the authority's life are over"))
-        }
+        None => Some((Step::Make, "no valid authority exists")),
+        Some(current) if current.certificate().life().is_due(now) => Some((
+            Step::Make,
+            "two thirds of the authority's lifetime have passed",
+        )),
         Some(_) => None,
     }
 }
@@ -156,39 +157,41 @@ fn publish(state: &State<'_>, now: SystemTime) -> Planned {
     let differ = state.bundles.iter().any(|bundle| *bundle != wanted);
     differ.then_some((
         Step::Publish(wanted),
-        "a registration does not hold exactly what is to be trusted",
+        "a caBundle differs from the trusted authorities",
     ))
 }
 
 fn serve(state: &State<'_>, now: SystemTime) -> Planned {
     let wanted = state.current(now).is_some() && !state.is_trusted(now);
-    wanted.then_some((Step::Issue, "nothing is served that clients accept"))
+    wanted.then_some((Step::Issue, "no certificate that clients accept is served"))
 }
 
 fn switch(state: &State<'_>, now: SystemTime) -> Planned {
     let next = state.next(now)?;
     state
         .may_serve_from(next, now)
-        .then_some((Step::Switch, "the next authority is trusted everywhere"))
+        .then_some((Step::Switch, "all clients trust the next authority"))
 }
 
 fn renew(state: &State<'_>, now: SystemTime) -> Planned {
     let (current, leaf) = (state.current(now)?, state.leaf?);
     if leaf.issuer != *current.certificate() {
         let may = state.may_serve_from(current, now);
-        return may.then_some((Step::Issue, "another authority has become the current one"));
+        return may.then_some((Step::Issue, "the current authority has changed"));
     }
     // Reissuing cannot extend a leaf that expires with its authority; every look would reissue.
     let is_last = leaf.life.not_after >= current.certificate().life().not_after;
-    (leaf.life.is_due(now) && !is_last)
-        .then_some((Step::Issue, "two thirds of the certificate's life are over"))
+    (leaf.life.is_due(now) && !is_last).then_some((
+        Step::Issue,
+        "two thirds of the certificate's lifetime have passed",
+    ))
 }
 
 fn forget(state: &State<'_>, now: SystemTime) -> Planned {
     state
         .authorities
         .remember_dead(now)
-        .then_some((Step::Forget, "a previous authority's life is over"))
+        .then_some((Step::Forget, "a previous authority has expired"))
 }
 
 fn rest(state: &State<'_>) -> (Step, &'static str) {
@@ -196,7 +199,7 @@ fn rest(state: &State<'_>) -> (Step, &'static str) {
     (
         Step::Rest,
         if waiting {
-            "clients are still learning to trust the next authority"
+            "waiting until all clients trust the next authority"
         } else {
             "nothing is due"
         },

@@ -128,7 +128,7 @@ fn a_pair_that_does_not_fit_is_refused_and_the_old_one_stays() {
     assert!(
         error
             .to_string()
-            .contains("the key must be that of the first certificate"),
+            .contains("the key must match the first certificate"),
         "{error}"
     );
     std::fs::write(root.path().join("tls.key"), &new.1).unwrap();

@@ -55,11 +55,15 @@ fn what_cannot_be_used_counts_as_missing_and_is_told_without_its_key() {
         ("", key.as_str(), "holds no certificate in PEM"),
         ("hello", key.as_str(), "holds no certificate in PEM"),
         (ca.as_str(), "hello", "holds no private key in PEM"),
-        (ca.as_str(), &b.key_pem(), "the key is another one's"),
+        (
+            ca.as_str(),
+            &b.key_pem(),
+            "the private key does not match the certificate",
+        ),
         (
             &leaf.cert.pem(),
             &leaf.signing_key.serialize_pem(),
-            "the certificate is no authority's",
+            "the certificate is not a CA certificate",
         ),
     ];
     for (certificate, key, why) in cases {

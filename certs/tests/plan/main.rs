@@ -102,7 +102,7 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
     };
     assert_eq!(
         empty().step(day(0)),
-        (Step::Make, "there is no authority that is valid now")
+        (Step::Make, "no valid authority exists")
     );
     let made = Case {
         next: Some(copy(&a)),
@@ -131,7 +131,7 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
     };
     assert_eq!(
         switched.step(day(0)),
-        (Step::Issue, "nothing is served that clients accept")
+        (Step::Issue, "no certificate that clients accept is served")
     );
     assert_eq!(
         Case::at_rest(&a).step(day(0)),
@@ -149,7 +149,10 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
     assert_eq!(due().step(day(243)).0, Step::Rest);
     assert_eq!(
         due().step(day(244)),
-        (Step::Make, "two thirds of the authority's life are over")
+        (
+            Step::Make,
+            "two thirds of the authority's lifetime have passed"
+        )
     );
     let made = Case {
         next: Some(copy(&b)),
@@ -167,7 +170,7 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
     };
     let waiting = (
         Step::Rest,
-        "clients are still learning to trust the next authority",
+        "waiting until all clients trust the next authority",
     );
     assert_eq!(published().step(day(250)), waiting);
     let fresh = Case {
@@ -199,7 +202,7 @@ fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
     };
     assert_eq!(
         switched().step(day(250)),
-        (Step::Issue, "another authority has become the current one")
+        (Step::Issue, "the current authority has changed")
     );
     let unsettled = Case {
         settled: bundle(&[&a]),
@@ -226,7 +229,7 @@ fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
     };
     assert_eq!(
         published.step(day(366)),
-        (Step::Forget, "a previous authority's life is over")
+        (Step::Forget, "a previous authority has expired")
     );
 }
 
@@ -236,11 +239,14 @@ fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
     assert_eq!(Case::at_rest(&a).step(day(59)).0, Step::Rest);
     assert_eq!(
         Case::at_rest(&a).step(day(60)),
-        (Step::Issue, "two thirds of the certificate's life are over")
+        (
+            Step::Issue,
+            "two thirds of the certificate's lifetime have passed"
+        )
     );
     assert_eq!(
         Case::at_rest(&a).step(day(91)),
-        (Step::Issue, "nothing is served that clients accept")
+        (Step::Issue, "no certificate that clients accept is served")
     );
 }
 
@@ -306,7 +312,7 @@ fn a_clock_that_jumped_back_keeps_what_is_trusted_and_serves_what_is_valid() {
     );
     assert_eq!(
         ahead().step(day(50)),
-        (Step::Issue, "nothing is served that clients accept")
+        (Step::Issue, "no certificate that clients accept is served")
     );
 }
 
