@@ -10,7 +10,7 @@ use kube::{Client, Config};
 pub enum Unconnected {
     /// The kubeconfig is missing or invalid.
     // kube's message already contains its cause, so a source chain would repeat the cause.
-    #[error("{0}; choose another with --kubeconfig")]
+    #[error("{0}; name another kubeconfig with --kubeconfig")]
     Kubeconfig(String),
     /// The kubeconfig has no such context.
     #[error("the kubeconfig has no context {name:?}; it has {known}; choose one with --context")]
@@ -22,11 +22,11 @@ pub enum Unconnected {
     },
     /// The process runs in no pod with a service account.
     #[error(
-        "this runs in no cluster ({0}); give --kubeconfig FILE, or --snapshot PATH to do without a cluster"
+        "this process is not in a cluster ({0}); give --kubeconfig FILE, or --snapshot PATH instead of a cluster"
     )]
     NoPod(String),
     /// The credentials are unusable.
-    #[error("using the credentials: {0}")]
+    #[error("loading the credentials: {0}")]
     Client(String),
 }
 
@@ -121,15 +121,15 @@ fn told(error: &KubeconfigError) -> String {
         KubeconfigError::ReadConfig(reason, path) => {
             return format!("reading kubeconfig {}: {reason}", path.display());
         }
+        KubeconfigError::LoadContext(name) => {
+            return format!("the kubeconfig has no context {name:?}");
+        }
         other => return other.to_string(),
     };
     let place = unread
         .location()
         .map(|at| format!(" at line {}, column {}", at.line(), at.column()));
-    format!(
-        "the kubeconfig is not readable{}",
-        place.unwrap_or_default()
-    )
+    format!("the kubeconfig is invalid{}", place.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Refused(#[from] kube::Error),
     /// The connection is open but silent.
-    #[error("nothing was heard for {} s", .0.as_secs())]
+    #[error("the apiserver sent nothing for {} s", .0.as_secs())]
     Silence(Duration),
     /// The watch ended right after it opened.
-    #[error("the watch ended before it began")]
+    #[error("the watch ended right after it opened")]
     Brief,
     /// The answer could not be parsed.
-    #[error("the answer is not readable: {0}")]
+    #[error("the apiserver's answer is unreadable: {0}")]
     Unreadable(String),
 }
 
@@ -42,9 +42,9 @@ impl Failure {
         match self {
             Self::Refused(kube::Error::Api(status)) => match status.code {
                 401 => "; the credentials are wrong or have expired",
-                403 => "; the user needs this right",
+                403 => "; grant the user this right",
                 410 => {
-                    "; it ran out twice while it was read: try again when the cluster is less busy"
+                    "; the list expired twice while it was read; try again when the cluster is less busy"
                 }
                 _ => "",
             },
@@ -61,9 +61,9 @@ const UNTRUSTED: &str = "invalid peer certificate";
 
 fn unreached(reason: &str) -> &'static str {
     if reason.starts_with(UNTRUSTED) {
-        "; compare the kubeconfig's server and certificate-authority"
+        "; check server and certificate-authority in the kubeconfig"
     } else {
-        "; is the apiserver reachable?"
+        "; check that the apiserver is reachable"
     }
 }
 

@@ -54,7 +54,7 @@ pub enum Unloadable {
 /// Advice for an input without objects.
 fn source_of(path: &Path) -> &'static str {
     if path == Path::new("-") {
-        "look at what writes to this pipe"
+        "check the command that writes to this pipe"
     } else {
         "give a .yaml or .json file, or a folder of them"
     }

@@ -114,7 +114,7 @@ async fn a_refused_list_fails_the_whole_and_names_the_verb() {
     let error = gather(&client, &Engine::default()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "listing deployments: no; the user needs this right"
+        "listing deployments: no; grant the user this right"
     );
 }
 
@@ -151,10 +151,25 @@ async fn a_list_that_runs_out_again_fails_and_says_so() {
         .unwrap_err()
         .to_string();
     assert!(
-        text.starts_with("listing customresourcedefinitions: no; it ran out twice"),
+        text.starts_with("listing customresourcedefinitions: no; the list expired twice"),
         "{text}"
     );
     assert_eq!(asked.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn an_error_without_a_body_is_told_by_its_http_status() {
+    let service = service_fn(|_: Request<Body>| async {
+        let answer = Response::builder().status(404).body(Body::empty());
+        Ok::<_, std::io::Error>(answer.unwrap())
+    });
+    let error = gather(&Client::new(service, "default"), &Engine::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "listing customresourcedefinitions: HTTP 404 without a reason"
+    );
 }
 
 #[tokio::test]
@@ -168,6 +183,6 @@ async fn a_broken_connection_shows_its_deepest_cause() {
     let text = error.to_string();
     assert_eq!(
         text,
-        "listing customresourcedefinitions: cable cut; is the apiserver reachable?"
+        "listing customresourcedefinitions: cable cut; check that the apiserver is reachable"
     );
 }

@@ -125,16 +125,16 @@ async fn an_apiserver_that_dies_and_starts_anew_finds_the_engine_guarded_and_is_
 async fn an_outage_of_the_apiserver_is_told_once_and_so_is_its_end() {
     let mut stage = Stage::set("outage").await;
     stage.plane.apiserver.kill();
-    stage.told("the cluster cannot be followed").await;
+    stage.told("watching the cluster failed").await;
     // Every collection has then failed often enough to be logged.
     tokio::time::sleep(Duration::from_secs(5)).await;
     stage.plane.restart_apiserver().await;
-    stage.told("the cluster is followed again").await;
+    stage.told("watching the cluster works again").await;
     stage.is_as_before().await;
     let log = std::fs::read_to_string(&stage.webhook.process.log).unwrap();
     let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
     assert_eq!(
-        (told("cannot be followed"), told("followed again")),
+        (told("watching the cluster failed"), told("works again")),
         (1, 1),
         "{log}"
     );

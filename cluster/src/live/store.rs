@@ -102,7 +102,7 @@ impl Store {
             tracing::warn!(
                 object = name,
                 reason,
-                "an object cannot be read; the rules that need it abstain"
+                "an object is unreadable; the rules that need it abstain until it is corrected"
             );
         }
         self.tell(target);
@@ -165,7 +165,7 @@ impl Store {
             tracing::warn!(
                 resource,
                 reason,
-                "the cluster cannot be followed; trying again until it can"
+                "watching the cluster failed; retrying; the facts become stale if this lasts"
             );
         }
     }
@@ -180,7 +180,7 @@ impl Store {
             entry.trouble.take().is_some() && targets.values().all(|entry| entry.trouble.is_none());
         drop(targets);
         if mended {
-            tracing::info!("the cluster is followed again");
+            tracing::info!("watching the cluster works again");
         }
     }
 

@@ -138,11 +138,11 @@ async fn the_log_names_it_once_however_often_it_changes_and_holds_no_value() {
     }
     server.put(HELM_RELEASES, readable("later"));
     until(&live, |live| has(live, "HelmRelease tenant/later")).await;
-    let lines = log.lines("cannot be read");
+    let lines = log.lines("an object is unreadable");
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0].contains("HelmRelease tenant/bad"), "{}", lines[0]);
     assert!(log.lines("s3cr3t").is_empty());
-    assert!(log.lines("cannot be followed").is_empty());
+    assert!(log.lines("watching the cluster failed").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
