@@ -18,7 +18,7 @@ impl Head {
         let mut parts =
             read_json(text.as_bytes(), self.body_kind().paths()).map_err(|error| shape(&error))?;
         let Some(object) = parts.as_object_mut() else {
-            return Err("it is not a map".to_owned());
+            return Err("the object is not a map".to_owned());
         };
         // The apiserver leaves both out of the items of a list.
         object.insert("apiVersion".to_owned(), json!(self.api_version));

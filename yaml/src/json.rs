@@ -27,8 +27,8 @@ pub fn shape(error: &serde_json::Error) -> String {
     let what = match text.split_once(' ').map(|(first, _)| first) {
         Some("missing" | "duplicate") => text.split(" at line").next().unwrap_or("wrong shape"),
         _ if error.is_data() => "a value has the wrong type",
-        _ if error.is_eof() => "it ends too early",
-        _ => "it is not JSON",
+        _ if error.is_eof() => "unexpected end",
+        _ => "invalid JSON",
     };
     format!("{what} (line {}, column {})", error.line(), error.column())
 }

@@ -99,11 +99,7 @@ impl Node {
 impl<'a> Reader<'a, '_> {
     fn document(&mut self, paths: &'static Paths) -> Read<Value> {
         if begins_with_an_end(self.text) {
-            return Err(broken_at(
-                self.text,
-                0,
-                "the end of a document that never began",
-            ));
+            return Err(broken_at(self.text, 0, "a document end without a document"));
         }
         let mut has_marker = false;
         let root = loop {
@@ -119,7 +115,7 @@ impl<'a> Reader<'a, '_> {
         };
         match self.next()? {
             (Event::DocumentEnd, _) => self.end(root.value),
-            (_, span) => Err(broken(&span, "something follows the document")),
+            (_, span) => Err(broken(&span, "more text after the end of the document")),
         }
     }
 
@@ -130,7 +126,7 @@ impl<'a> Reader<'a, '_> {
             Some(at) => Err(broken_at(
                 self.text,
                 at,
-                "a line end of YAML 1.1, or a byte order mark; write it as an escape",
+                "a line break of YAML 1.1 or a byte order mark; write it as an escape sequence",
             )),
         }
     }
@@ -138,7 +134,7 @@ impl<'a> Reader<'a, '_> {
     fn next(&mut self) -> Read<Token<'a>> {
         match self.events.next_event() {
             Some(Ok((_, span))) if self.has_odd_tag(&span) => {
-                Err(broken(&span, "a tag without a space behind it"))
+                Err(broken(&span, "a tag without a space after it"))
             }
             Some(Ok((event, span))) if self.budget.take(1) => Ok((event, span)),
             Some(Ok((_, span))) => Err(broken(&span, TOO_MUCH)),
@@ -146,7 +142,7 @@ impl<'a> Reader<'a, '_> {
             None => Err(Broken {
                 line: 1,
                 column: 1,
-                message: "it ends in the middle",
+                message: "unexpected end of the text",
             }),
         }
     }
@@ -179,7 +175,7 @@ impl<'a> Reader<'a, '_> {
                 if self.scalar(&text, style, &span)? {
                     return Err(broken(
                         &span,
-                        "a line end of YAML 1.1; write it as an escape",
+                        "a line break of YAML 1.1; write it as an escape sequence",
                     ));
                 }
                 let text = written(text, style, &span);
@@ -187,7 +183,7 @@ impl<'a> Reader<'a, '_> {
                     resolve(text, style, tag.as_deref()).and_then(super::scalar::Scalar::value);
                 value
                     .map(Node::of)
-                    .map_err(|Refused| broken(&span, "a value that JSON cannot hold"))
+                    .map_err(|Refused| broken(&span, "a value that JSON cannot represent"))
             }
             Event::Alias(anchor) => {
                 let node = self.alias(anchor, &span)?;
@@ -208,7 +204,7 @@ impl<'a> Reader<'a, '_> {
                 self.close(style);
                 Ok(node)
             }
-            _ => Err(broken(&span, "it ends in the middle")),
+            _ => Err(broken(&span, "unexpected end of the text")),
         }
     }
 
@@ -218,7 +214,7 @@ impl<'a> Reader<'a, '_> {
             (Event::Anchor(_, name), _) if is_name(&name) => Ok(()),
             (_, span) => Err(broken(
                 &span,
-                "an anchor of other signs than letters, digits, `_` and `-`",
+                "an anchor with characters other than letters, digits, `_` and `-`",
             )),
         }
     }
@@ -250,7 +246,7 @@ impl<'a> Reader<'a, '_> {
         else {
             return Err(broken(
                 span,
-                "an alias of what it stands in, or of other signs than letters, digits, `_` and `-`",
+                "an alias inside the value that it refers to, or with characters other than letters, digits, `_` and `-`",
             ));
         };
         if !self.budget.take(node.size) {
@@ -318,7 +314,7 @@ impl<'a> Reader<'a, '_> {
             if !is_one {
                 return Err(broken(
                     &span,
-                    "a key stands twice, as a text and as something else",
+                    "a duplicate key, once as a string and once as another type",
                 ));
             }
             if known.is_none() && key.kind != KeyKind::Text {
@@ -335,7 +331,7 @@ impl<'a> Reader<'a, '_> {
                 if self.scalar(&text, style, span)? {
                     return Err(broken(
                         span,
-                        "a line end of YAML 1.1 in a key; write it as an escape",
+                        "a line break of YAML 1.1 in a key; write it as an escape sequence",
                     ));
                 }
                 let is_long = self
@@ -343,7 +339,7 @@ impl<'a> Reader<'a, '_> {
                     .get(bytes(span))
                     .is_some_and(|text| text.contains(['\n', '\r']));
                 if is_long && !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-                    return Err(broken(span, "a key that takes more than a line"));
+                    return Err(broken(span, "a key that spans several lines"));
                 }
                 let text = written(text, style, span);
                 if is_merge(&text, style, tag.as_deref()) {
@@ -376,7 +372,7 @@ impl<'a> Reader<'a, '_> {
         let mut maps = Vec::new();
         if let Event::SequenceStart(style, anchor, _) = event {
             if anchor > 0 {
-                return Err(broken(&span, "an anchor of merged maps"));
+                return Err(broken(&span, "an anchor on merged maps"));
             }
             self.open(style, &span)?;
             loop {
@@ -411,7 +407,10 @@ impl<'a> Reader<'a, '_> {
         let node = self.node(token, &Paths::Whole)?;
         match node.value {
             Value::Object(map) if !node.has_other_keys => Ok((map, node.size)),
-            _ => Err(broken(&span, "what is merged is no map with texts as keys")),
+            _ => Err(broken(
+                &span,
+                "the merged value is not a map with string keys",
+            )),
         }
     }
 
@@ -463,7 +462,7 @@ impl<'a> Reader<'a, '_> {
         if style == ScalarStyle::DoubleQuoted
             && self.text.get(bytes(span)).is_some_and(has_other_escapes)
         {
-            return Err(broken(span, "an escape of JSON alone"));
+            return Err(broken(span, "an escape sequence that only JSON has"));
         }
         if self.odd.is_empty() || style == ScalarStyle::Plain {
             return Ok(false);
@@ -476,13 +475,13 @@ impl<'a> Reader<'a, '_> {
                 .get(bytes(span))
                 .is_some_and(|text| text.contains(is_end));
         if has_ends && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-            return Err(broken(span, "a line end of YAML 1.1 in a block scalar"));
+            return Err(broken(span, "a line break of YAML 1.1 in a block scalar"));
         }
         Ok(has_ends)
     }
 }
 
-const TOO_MUCH: &str = "long, or aliased, beyond all measure";
+const TOO_MUCH: &str = "too long, or too many aliases";
 
 /// True if Go refuses the root scalar or reads it as nothing. A block scalar's text may be without
 /// indentation in YAML 1.2. An empty scalar without a marker is nothing.
@@ -529,7 +528,7 @@ fn has_other_escapes(text: &str) -> bool {
 }
 
 fn no_key(span: &Span) -> Broken {
-    broken(span, "a key that JSON cannot hold")
+    broken(span, "a key that JSON cannot represent")
 }
 
 /// The text of a scalar. The parser reports an empty scalar as `~`.
@@ -558,7 +557,7 @@ fn not_yaml(error: &ScanError) -> Broken {
     Broken {
         line: at.line(),
         column: at.col() + 1,
-        message: "it is not YAML",
+        message: "invalid YAML",
     }
 }
 

@@ -197,7 +197,7 @@ fn a_budget_lasts_for_a_whole_stream() {
     assert!(budget.is_spent());
     let mut budget = NodeBudget::of(20_000);
     assert!(Document::of("{").read_within(&TREE, &mut budget).is_err());
-    assert!(!budget.is_spent(), "it is not YAML");
+    assert!(!budget.is_spent(), "invalid YAML");
 }
 
 #[test]
@@ -208,10 +208,7 @@ fn an_error_stands_where_it_stands_in_the_stream() {
         .unwrap()
         .read_paths(&TREE)
         .unwrap_err();
-    assert_eq!(
-        (unread.line, unread.message.as_str()),
-        (8, "it is not YAML")
-    );
+    assert_eq!((unread.line, unread.message.as_str()), (8, "invalid YAML"));
 }
 
 /// A node in a block: the text behind its key or dash, and the lines below, indented from zero.

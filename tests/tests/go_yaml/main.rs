@@ -64,29 +64,29 @@ const METADATA: Paths = Paths::Keys(&[
 /// The permitted reasons for refusing a document that Go reads.
 const REFUSALS: [&str; 20] = [
     // granit-parser is stricter: YAML 1.2, directives, trailing text, comments, tabs in flow.
-    "it is not YAML",
+    "invalid YAML",
     // Characters that the two readers treat differently.
-    "a line end of YAML 1.1, or a byte order mark; write it as an escape",
-    "a line end of YAML 1.1; write it as an escape",
-    "a line end of YAML 1.1 in a block scalar",
-    "a line end of YAML 1.1 in a key; write it as an escape",
+    "a line break of YAML 1.1 or a byte order mark; write it as an escape sequence",
+    "a line break of YAML 1.1; write it as an escape sequence",
+    "a line break of YAML 1.1 in a block scalar",
+    "a line break of YAML 1.1 in a key; write it as an escape sequence",
     "`?` or `:` in flow, without a space or quotes",
-    "an escape of JSON alone",
+    "an escape sequence that only JSON has",
     "a character that YAML does not allow",
     // Go's reading depends on the order of keys, or needs a calendar.
-    "a key stands twice, as a text and as something else",
-    "a key that JSON cannot hold",
-    "a key that takes more than a line",
-    "a value that JSON cannot hold",
+    "a duplicate key, once as a string and once as another type",
+    "a key that JSON cannot represent",
+    "a key that spans several lines",
+    "a value that JSON cannot represent",
     // Documents that no tool writes.
-    "an anchor of merged maps",
-    "a tag without a space behind it",
-    "something follows the document",
-    "the end of a document that never began",
-    "an anchor of other signs than letters, digits, `_` and `-`",
-    "an alias of what it stands in, or of other signs than letters, digits, `_` and `-`",
+    "an anchor on merged maps",
+    "a tag without a space after it",
+    "more text after the end of the document",
+    "a document end without a document",
+    "an anchor with characters other than letters, digits, `_` and `-`",
+    "an alias inside the value that it refers to, or with characters other than letters, digits, `_` and `-`",
     "neither a map nor a list",
-    "what is merged is no map with texts as keys",
+    "the merged value is not a map with string keys",
 ];
 
 /// The permitted reasons for reading texts that Go refuses and so never applies.

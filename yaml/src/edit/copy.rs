@@ -39,7 +39,7 @@ impl Copier<'_, '_> {
         if self.depth > DEEPEST {
             return Err(Doubt::new(
                 self.at,
-                "an alias here stands for itself, or is nested beyond all measure",
+                "an alias refers to itself, or is nested too deeply",
             ));
         }
         let text = self.text(id, patch)?;
@@ -48,7 +48,7 @@ impl Copier<'_, '_> {
             Doubt::new(
                 self.at,
                 format!(
-                    "what an alias stands for here is longer than {LONGEST} bytes; write it out"
+                    "the aliased value is longer than {LONGEST} bytes; write the value out here"
                 ),
             )
         })?;
@@ -68,10 +68,10 @@ impl Copier<'_, '_> {
             (_, Some(patch)) if self.tree.is_null(id) => pruned(patch)
                 .as_ref()
                 .map_or_else(|| "null".to_owned(), write::flow),
-            (_, Some(_)) => return Err(Doubt::new(self.at, "it is not a map")),
+            (_, Some(_)) => return Err(Doubt::new(self.at, "this value is not a map")),
             (Body::Scalar(text, style), None) => self.scalar(id, text, *style),
             (Body::Alias(_) | Body::Passed, None) => {
-                return Err(Doubt::new(self.at, "an alias stands for itself"));
+                return Err(Doubt::new(self.at, "an alias refers to itself"));
             }
         };
         let tag = self

@@ -30,10 +30,10 @@ pub(super) fn read<'a>(document: &Document<'a>, patch: &Value) -> Result<Tree<'a
     match reader.document(patch) {
         Ok(()) => Ok(reader.tree),
         Err(Broken::At(line, column)) => {
-            Err(document.unread(line, column, "it is not YAML".to_owned()))
+            Err(document.unread(line, column, "invalid YAML".to_owned()))
         }
         Err(Broken::Early) => {
-            Err(document.unread(1, 1, "it holds nothing, or ends in the middle".to_owned()))
+            Err(document.unread(1, 1, "the document is empty or incomplete".to_owned()))
         }
     }
 }

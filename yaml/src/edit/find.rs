@@ -17,7 +17,7 @@ pub(super) fn entry(tree: &Tree<'_>, map: Id, key: &str) -> Result<Option<usize>
         if tree.scalar(entry.key) == Some(key) && found.replace(index).is_some() {
             return Err(Doubt::new(
                 tree.start(entry.key),
-                format!("{key} stands twice in one map; keep one of them"),
+                format!("duplicate key {key}; keep one of them"),
             ));
         }
     }

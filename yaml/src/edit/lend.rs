@@ -43,7 +43,7 @@ impl Patcher<'_, '_> {
         if (lender..=node.last).contains(&alias) {
             return Err(Doubt::new(
                 anchor.start,
-                "it holds an alias of itself; write it out",
+                "the value contains an alias of itself; write the value out",
             ));
         }
         let name = self.tree.slice(anchor.clone());

@@ -73,7 +73,8 @@ fn unmistakable(document: &Document<'_>, patch: &Value) -> Result<Vec<Splice>, U
     Err(document.unread(
         1,
         1,
-        "it cannot be edited as it is written; write it one key a line, without `?`".to_owned(),
+        "the document cannot be edited as it is written; write one key per line, without `?`"
+            .to_owned(),
     ))
 }
 

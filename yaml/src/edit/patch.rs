@@ -18,7 +18,7 @@ pub(super) fn splices(tree: &Tree<'_>, patch: &Value) -> Result<Vec<Splice>, Dou
         gone: Vec::new(),
     };
     if tree.is_null(0) {
-        return Err(Doubt::new(tree.start(0), "the document holds no map"));
+        return Err(Doubt::new(tree.start(0), "the document is not a map"));
     }
     patcher.node(
         0,
@@ -38,7 +38,7 @@ pub(super) fn splices(tree: &Tree<'_>, patch: &Value) -> Result<Vec<Splice>, Dou
     {
         Some(pair) => Err(Doubt::new(
             pair.first().map_or(0, |one| one.range.start),
-            "two changes meet here; write it out",
+            "two changes overlap here; write the aliased value out",
         )),
         None => Ok(splices),
     }
@@ -137,7 +137,7 @@ impl Patcher<'_, '_> {
         if style == Style::Block && open.is_none() {
             return Err(Doubt::new(
                 self.tree.start(value),
-                "a key stands here without a colon; give it a value",
+                "a key without a colon; add a colon and a value",
             ));
         }
         let place = Place {
@@ -164,7 +164,7 @@ impl Patcher<'_, '_> {
                 .map_or(map, |entry| entry.key);
             return Err(Doubt::new(
                 self.tree.start(key),
-                "a merge key behind it has this key, too; move it to the front",
+                "a later merge key also sets this key; move the merge key to the front",
             ));
         }
         Ok(())
@@ -179,7 +179,7 @@ impl Patcher<'_, '_> {
         if want.is_null() {
             return Err(Doubt::new(
                 self.tree.start(merge.key),
-                format!("{key} comes from this merge key; write it out"),
+                format!("{key} comes from this merge key; write the keys out instead"),
             ));
         }
         let value = copy::copy(self.tree, lender, Some(want))?;
@@ -190,7 +190,7 @@ impl Patcher<'_, '_> {
             (_, Body::Map(Style::Block, _) | Body::Seq(Style::Block, _)) => {
                 return Err(Doubt::new(
                     self.tree.start(merge.key),
-                    "write what is merged here as an alias or in brackets",
+                    "write the merged value as an alias or in brackets",
                 ));
             }
             _ => self.line_behind(
@@ -217,10 +217,12 @@ impl Patcher<'_, '_> {
                 continue;
             }
             let at = items.first().map_or(0, |first| self.tree.start(*first));
-            let index: usize = key.parse().map_err(|_| Doubt::new(at, "it is not a map"))?;
+            let index: usize = key
+                .parse()
+                .map_err(|_| Doubt::new(at, "this value is not a map"))?;
             let item = *items
                 .get(index)
-                .ok_or_else(|| Doubt::new(at, format!("the sequence has no item {index}")))?;
+                .ok_or_else(|| Doubt::new(at, format!("the list has no item {index}")))?;
             let start = self.tree.start(item);
             // The dash may be before the item on its line, or on a line above.
             let place = Place {
@@ -236,7 +238,7 @@ impl Patcher<'_, '_> {
     /// Writes a map in place of null.
     fn fill(&mut self, id: Id, patch: &Value, place: Place) -> Result<bool, Doubt> {
         if !self.tree.is_null(id) {
-            return Err(Doubt::new(self.tree.start(id), "it is not a map"));
+            return Err(Doubt::new(self.tree.start(id), "this value is not a map"));
         }
         let Some(value) = pruned(patch) else {
             return Ok(false);

@@ -124,7 +124,7 @@ impl Patcher<'_, '_> {
         {
             return Err(Doubt::new(
                 start,
-                "a tab or a byte order mark stands before the entry; indent it by spaces",
+                "a tab or a byte order mark precedes the entry; indent it with spaces",
             ));
         }
         let lines = write::block(new, column);

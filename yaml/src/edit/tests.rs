@@ -225,7 +225,7 @@ fn an_item_of_a_list_is_edited_where_it_stands() {
     is_refused(
         "items: []\n",
         &json!({"items": {"0": keep()}}),
-        "line 1, column 1: the sequence has no item 0",
+        "line 1, column 1: the list has no item 0",
     );
 }
 
@@ -298,7 +298,7 @@ fn whoever_shares_the_edited_node_keeps_its_meaning() {
     is_refused(
         "metadata: &m\n  self: *m\n",
         &keep(),
-        "line 1, column 11: it holds an alias of itself; write it out",
+        "line 1, column 11: the value contains an alias of itself; write the value out",
     );
 }
 
@@ -307,32 +307,32 @@ fn a_map_that_is_none_and_a_key_that_stands_twice_are_refused_with_their_place()
     is_refused(
         "---\nmetadata:\n  annotations: none\n",
         &keep(),
-        "line 3, column 16: it is not a map",
+        "line 3, column 16: this value is not a map",
     );
     is_refused(
         "# c\n---\nmetadata: {}\n'metadata': {}\n",
         &keep(),
-        "line 4, column 1: metadata stands twice in one map; keep one of them",
+        "line 4, column 1: duplicate key metadata; keep one of them",
     );
     is_refused(
         "? metadata\n",
         &keep(),
-        "line 1, column 11: a key stands here without a colon; give it a value",
+        "line 1, column 11: a key without a colon; add a colon and a value",
     );
     is_refused(
         "? metadata\n:: b\n",
         &keep(),
-        "line 1, column 11: a key stands here without a colon; give it a value",
+        "line 1, column 11: a key without a colon; add a colon and a value",
     );
     is_refused(
         "\u{feff}\u{feff}name: a\n",
         &keep(),
-        "line 1, column 2: a tab or a byte order mark stands before the entry; indent it by spaces",
+        "line 1, column 2: a tab or a byte order mark precedes the entry; indent it with spaces",
     );
     is_refused(
         "a: 1\n---\nmetadata: [\n",
         &removal(),
-        "line 3, column 11: it is not YAML",
+        "line 3, column 11: invalid YAML",
     );
 }
 
