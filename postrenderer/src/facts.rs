@@ -37,11 +37,11 @@ pub fn live(
         anyhow::Ok(gather(&client, engine).await?)
     });
     let gathered = gathered.with_context(|| match kubeconfig {
-        Some(path) => format!("asking the cluster of {}", path.display()),
-        None => "asking the cluster".to_owned(),
+        Some(path) => format!("reading the cluster of {}", path.display()),
+        None => "reading the cluster".to_owned(),
     })?;
     let objects = manifest::read(&gathered.list().to_string(), Reading::default());
     Ok(Arc::new(Facts::of(objects.map_err(|unread| {
-        anyhow!("reading what the cluster said: {unread}")
+        anyhow!("reading the cluster's objects: {unread}")
     })?)))
 }

@@ -16,10 +16,10 @@ use crate::{RunOutcome, note, print};
 /// The flags of `fluxkeep-postrenderer hook`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file with the HelmRelease. Without it only the stanza is printed.
+    /// File with the HelmRelease. Default: only the stanza is printed.
     #[arg(long = "for", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The name of the HelmRelease, if the file contains several.
+    /// Name of the HelmRelease, if the file contains several.
     #[arg(long, value_name = "NAME", requires = "file")]
     name: Option<String>,
     /// Writes the file instead of printing its new content.
@@ -45,14 +45,14 @@ pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
         print(&after).context("writing to stdout")?;
     } else if after == text {
         note(&format!(
-            "{}: {} has it already",
+            "{}: {} already has the post-renderer",
             path.display(),
             found.object
         ));
     } else {
         std::fs::write(path, after).with_context(context)?;
         note(&format!(
-            "{}: {} keeps every object of its release now",
+            "{}: added the post-renderer to {}",
             path.display(),
             found.object
         ));
@@ -71,7 +71,7 @@ fn release<'a>(text: &'a str, name: Option<&str>) -> anyhow::Result<ManifestObje
     let first = meant.next().with_context(|| missing(name))?;
     ensure!(
         meant.next().is_none(),
-        "it holds several HelmReleases; choose with --name"
+        "the file holds several HelmReleases; choose one with --name"
     );
     Ok(first)
 }
@@ -80,7 +80,7 @@ fn missing(name: Option<&str>) -> String {
     let named = name
         .map(|name| format!(" called {name}"))
         .unwrap_or_default();
-    format!("it holds no HelmRelease{named}; give the file that it is written in")
+    format!("the file holds no HelmRelease{named}; give the file that does")
 }
 
 /// Returns a text with the stanza added to the found HelmRelease, or to the first document.
@@ -89,7 +89,7 @@ fn hooked(text: &str, found: Option<&ManifestObject<'_>>) -> anyhow::Result<Stri
         Some(found) => (Some(found.document), found.item),
         None => (fluxkeep::yaml::documents(text).next(), None),
     };
-    let document = document.context("it holds no document")?;
+    let document = document.context("the file holds no document")?;
     let value: Value = document.read_paths(&Paths::Whole)?;
     let value = item
         .map_or(Some(&value), |item| {
@@ -184,8 +184,8 @@ mod tests {
         );
         assert_eq!(release(&text, Some("other")).unwrap().object.name, "other");
         for (meant, told) in [
-            (None, "it holds no HelmRelease; "),
-            (Some("b"), "it holds no HelmRelease called b; "),
+            (None, "the file holds no HelmRelease; "),
+            (Some("b"), "the file holds no HelmRelease called b; "),
         ] {
             assert!(
                 release("kind: A\n", meant)

@@ -12,13 +12,11 @@ pub enum InputError {
     Stdin(#[from] std::io::Error),
     /// Helm cannot store a release of that length.
     #[error(
-        "the manifest is longer than {MOST_DECOMPRESSED} bytes, which no release may be; split the chart"
+        "the manifest is longer than {MOST_DECOMPRESSED} bytes, the limit for a Helm release; split the chart"
     )]
     TooLong,
     /// The input is binary, or in an encoding other than UTF-8.
-    #[error(
-        "line {line} of the manifest is not UTF-8; a post-renderer is given text, so look at what comes before it"
-    )]
+    #[error("line {line} of the manifest is not UTF-8; check the program that writes to this pipe")]
     NotText {
         /// Line of the first invalid byte, from 1.
         line: usize,

@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use fluxkeep::flux::catalogue::Catalogue;
 
-/// Keeps a Kubernetes cluster's Flux alive through Helm: edits the labels and annotations of the
-/// rendered manifest, and refuses changes that would break Flux. Reads the manifest on stdin, and
-/// writes the manifest to stdout.
+/// Helm post-renderer that protects a cluster's Flux: edits labels and annotations of the rendered
+/// manifest, and refuses changes that would break Flux. Reads the manifest on stdin, and writes the
+/// manifest to stdout.
 #[derive(Debug, Parser)]
 #[command(
     name = "fluxkeep-postrenderer",

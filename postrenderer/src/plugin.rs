@@ -15,7 +15,7 @@ const PROGRAM: &str = "fluxkeep-postrenderer";
 /// The arguments of `fluxkeep-postrenderer plugin`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to write. It may exist, but must not contain another plugin.
+    /// Folder to write. It may exist, but must not contain another plugin.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -25,11 +25,11 @@ pub struct Args {
 /// # Errors
 /// When the folder contains another plugin, or cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
-    let program = std::env::current_exe().context("looking for this program's own file")?;
+    let program = std::env::current_exe().context("finding this program's own file")?;
     lay(&args.folder, &program)
         .with_context(|| format!("writing the plugin into {}", args.folder.display()))?;
     note(&format!(
-        "{} is ready. Once: helm plugin install {0}; Helm links to the folder, so leave it there. Then: helm upgrade … \
+        "wrote {}. Run once: helm plugin install {0}; Helm links to the folder, so leave it there. Then: helm upgrade … \
          --post-renderer fluxkeep --post-renderer-args=--release-name=NAME \
          --post-renderer-args=--namespace=NAMESPACE",
         args.folder.display()
@@ -43,7 +43,7 @@ fn lay(folder: &Path, program: &Path) -> anyhow::Result<()> {
     let before = std::fs::read_to_string(&manifest).unwrap_or_default();
     ensure!(
         before.is_empty() || before.contains(PROGRAM),
-        "it holds another plugin; choose an empty folder"
+        "the folder holds another plugin; choose an empty folder"
     );
     // A running program cannot be overwritten, but another file can be renamed over it.
     let copy = folder.join(PROGRAM).with_extension("new");

@@ -21,14 +21,14 @@ use crate::{RunOutcome, facts, input, note, print, refusal, report};
 /// The arguments of the post-renderer.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The name of the release, which Helm does not pass on. Without it no ownership is written.
+    /// Release name, which Helm does not pass on. Without this flag, no ownership is written.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "namespace", value_parser = name)]
     release_name: Option<String>,
-    /// The release's namespace: that of objects without one, and also a namespace of the engine.
+    /// Release namespace: the namespace of objects without one, and also searched for Flux.
     #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", value_parser = name)]
     namespace: Option<String>,
-    /// The cluster's snapshot: a file or a folder. No facts are known without this, --kubeconfig or
-    /// --context.
+    /// Snapshot of the cluster: a file or a folder. Without this flag, --kubeconfig or --context,
+    /// nothing is compared with a cluster.
     #[arg(
         long,
         env = "FLUXKEEP_SNAPSHOT",
@@ -36,23 +36,23 @@ pub struct Args {
         conflicts_with_all = ["kubeconfig", "context"]
     )]
     snapshot: Option<PathBuf>,
-    /// The kubeconfig of the cluster to ask for the facts; with --context alone, KUBECONFIG or
+    /// Kubeconfig file of the cluster to read. Default with --context: KUBECONFIG, else
     /// ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The kubeconfig's context; with --kubeconfig alone, the current one.
+    /// Kubeconfig context. Default with --kubeconfig: the current context.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// The policy: levels, overrides, the engine's namespaces.
+    /// Policy file: levels, overrides, Flux's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A catalogue of Flux releases, instead of the built-in one.
+    /// Catalogue of Flux releases, instead of the built-in one.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
-    /// The file for the report as JSON, in addition to the text on stderr.
+    /// File for a JSON report, in addition to the text on stderr.
     #[arg(long, env = "FLUXKEEP_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
-    /// The form of a refusal: text on stderr, or a document that Helm 4 cannot apply.
+    /// Form of a refusal: text on stderr, or a document that Helm 4 cannot apply.
     #[arg(
         long,
         env = "FLUXKEEP_REFUSAL",

@@ -94,17 +94,17 @@ pub fn text(rewritten: &Rewritten<'_>, adopter: &Adopter<'_>) -> String {
     let edited = lines.len();
     lines.extend(warnings(&rewritten.verdict));
     let release = adopter.owner.map_or_else(
-        || "no release told, so no ownership written (--release-name, --namespace)".to_owned(),
+        || "no ownership written without --release-name and --namespace".to_owned(),
         |owner| format!("release {owner}"),
     );
     let facts = if adopter.facts.is_some() {
         ""
     } else {
-        "; nothing known of the cluster (--snapshot, --kubeconfig, --context)"
+        "; not compared with a cluster (--snapshot, --kubeconfig, --context)"
     };
     let all = rewritten.members.len();
     lines.push(format!(
-        "{all} objects, {edited} edited, {} left alone; {release}{facts}",
+        "{all} objects, {edited} edited, {} unchanged; {release}{facts}",
         all - edited
     ));
     lines.join("\n")

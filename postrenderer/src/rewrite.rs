@@ -50,11 +50,11 @@ pub struct RewrittenObject<'a> {
 pub enum RewriteError {
     /// The manifest contains no object.
     #[error(
-        "the manifest holds no object; Helm would delete everything that the release had. Look at the chart's values"
+        "the manifest holds no object; Helm would delete every object of the release. Check the chart's values"
     )]
     Empty,
     /// A document is not readable, or cannot be edited without changing its meaning.
-    #[error("document {number} of the manifest, {unread}; correct the template that it comes from")]
+    #[error("document {number} of the manifest, {unread}; correct its template")]
     Document {
         /// The document's number from 1, without empty documents.
         number: usize,
@@ -63,7 +63,7 @@ pub enum RewriteError {
     },
     /// An object occurs twice. Helm would overwrite the first with the second.
     #[error(
-        "document {number} of the manifest, line {line}: {key} stands in document {first} already; take out one of them"
+        "document {number} of the manifest, line {line}: {key} is already in document {first}; remove one of them"
     )]
     Twice {
         /// The object's key.

@@ -62,7 +62,7 @@ fn what_is_the_engines_is_kept_and_owned_and_all_else_stays_byte_for_byte() {
         (Some(0), expected.clone())
     );
     assert!(
-        err(&output).contains("2 objects, 1 edited, 1 left alone; release flux-system/flux"),
+        err(&output).contains("2 objects, 1 edited, 1 unchanged; release flux-system/flux"),
         "{}",
         err(&output)
     );
@@ -118,8 +118,8 @@ fn without_a_release_nothing_is_guessed_and_the_report_says_so() {
             && out(&output).contains("helm.sh/resource-policy: keep")
     );
     assert!(
-        err(&output).contains("no release told")
-            && err(&output).contains("nothing known of the cluster")
+        err(&output).contains("no ownership written")
+            && err(&output).contains("not compared with a cluster")
     );
     assert_eq!(err(&run(&["--quiet"], SERVICE.as_bytes())), "");
 }
@@ -234,7 +234,7 @@ fn bad_input_is_told_with_document_and_line_and_nothing_comes_out() {
         (b"kind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: \n", 2, "document 2 of the manifest, line"),
         (b"\x00\xff\xfe", 2, "line 1 of the manifest is not UTF-8"),
         (&long, 2, "split the chart"),
-        (twice.as_bytes(), 2, "document 3 of the manifest, line 14: ConfigMap flux-system/a stands in document 1 already"),
+        (twice.as_bytes(), 2, "document 3 of the manifest, line 14: ConfigMap flux-system/a is already in document 1"),
         (b"apiVersion: v1\nkind: Service\nmetadata: {name: source-controller}\n\"metadata\": {name: source-controller}\n", 2, "line 4, column 1: metadata stands twice"),
     ];
     for (input, code, expected) in cases {

@@ -321,7 +321,7 @@ async fn the_rights_to_list_are_enough_and_without_one_it_is_told_which() {
     let why = without_output(&stage.render_as(&poor, &objects, &[]), 2);
     assert_eq!(why.lines().count(), 1, "{why}");
     for part in [
-        "asking the cluster of",
+        "reading the cluster of",
         "listing deployments",
         "cannot list resource \"deployments\"",
         "needs this right",
@@ -333,7 +333,8 @@ async fn the_rights_to_list_are_enough_and_without_one_it_is_told_which() {
         serde_json::from_slice(&shown.stdout).expect("one document for Helm 4 to show");
     let name = document["metadata"]["name"].as_str().unwrap_or_default();
     assert!(
-        name.starts_with("fluxkeep refuses: asking the cluster of") && name.contains("deployments"),
+        name.starts_with("fluxkeep refuses: reading the cluster of")
+            && name.contains("deployments"),
         "{name}"
     );
     let entitled = stage
@@ -354,11 +355,11 @@ async fn an_apiserver_that_is_away_untrusted_or_does_not_know_the_user_is_told_i
     for (kubeconfig, why) in [
         (
             known.kubeconfig("away", free_port(), None),
-            "Connection refused (os error 111); is the apiserver reachable?",
+            "Connection refused (os error 111); check that the apiserver is reachable",
         ),
         (
             others.kubeconfig("untrusted", port, None),
-            "compare the kubeconfig's server and certificate-authority",
+            "check server and certificate-authority in the kubeconfig",
         ),
         (
             known.kubeconfig("unknown", port, Some("no token")),
@@ -368,7 +369,7 @@ async fn an_apiserver_that_is_away_untrusted_or_does_not_know_the_user_is_told_i
         let told = without_output(&stage.render_as(&kubeconfig, &flux().charted(), &[]), 2);
         assert_eq!(told.lines().count(), 1, "{told}");
         let asked = format!(
-            "asking the cluster of {}: listing customresourcedefinitions: ",
+            "reading the cluster of {}: listing customresourcedefinitions: ",
             kubeconfig.display()
         );
         assert!(told.contains(&asked) && told.contains(why), "{told}");
