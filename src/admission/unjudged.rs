@@ -20,7 +20,7 @@ impl Unjudged {
     #[must_use]
     pub const fn clause(self) -> &'static str {
         match self {
-            Self::Busy => "other large reviews took its time",
+            Self::Busy => "other large reviews used up its time",
             Self::TooLong { .. } => "its review is longer than 8 MiB",
         }
     }

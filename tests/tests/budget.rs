@@ -123,7 +123,7 @@ fn a_review_that_is_not_read_at_all_passes_where_it_is_about_a_stranger() {
         let answer = answer_unread(Unjudged::Busy, &body, &facts(), &Policy::default(), now());
         let (decided, why) = unread(&answer);
         assert_eq!(decided, decision, "{why}");
-        assert!(why.contains("took its time"), "{why}");
+        assert!(why.contains("used up its time"), "{why}");
         let review: Value = serde_json::from_slice(&answer.body).unwrap();
         let status = &review["response"]["status"];
         if decision == Decision::Refuse {

@@ -118,7 +118,7 @@ async fn a_planted_secret_shows_in_no_log_and_no_answer() {
     server.await.unwrap().unwrap();
     let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(
-        logged.contains("review not readable"),
+        logged.contains("review unreadable"),
         "the log was listened to: {logged}"
     );
     let lines: Vec<_> = logged

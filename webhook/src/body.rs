@@ -70,20 +70,23 @@ impl TurnedAway {
         let (status, reason) = match self {
             Self::TooLong => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                &*format!("a review may have {LONGEST_BODY} bytes at most"),
+                &*format!("the review is longer than {LONGEST_BODY} bytes"),
             ),
             Self::TooSlow => (
                 StatusCode::REQUEST_TIMEOUT,
                 "the body did not arrive in time",
             ),
-            Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off"),
+            Self::Broken => (
+                StatusCode::BAD_REQUEST,
+                "the connection ended before the body",
+            ),
             Self::NoRoom => (
                 StatusCode::TOO_MANY_REQUESTS,
-                "fluxkeep reads as many reviews as its memory is for; try again",
+                "the memory limit for reviews is reached; try again",
             ),
             Self::LongQueue => (
                 StatusCode::TOO_MANY_REQUESTS,
-                "as many long reviews as may already wait to be judged; try again",
+                "the queue of large reviews is full; try again",
             ),
         };
         (status, reason.to_owned())

@@ -126,14 +126,14 @@ impl Port {
     ) {
         let metrics = self.metrics.clone();
         let Some(mut permit) = self.open.enter(1) else {
-            tracing::debug!("a new connection found no room");
+            tracing::debug!("closed a new connection: too many are busy");
             return metrics.gave_way("open");
         };
         let seat = Seat(permit.handle());
         tokio::select! {
             () = self.requests(stream, protocol, seat) => {}
             () = permit.over() => {
-                tracing::debug!("a connection gave way to a newer one");
+                tracing::debug!("closed a connection in favour of a newer one");
                 metrics.gave_way("open");
             }
         }
@@ -152,10 +152,10 @@ impl Port {
             done = timeout(self.limits.handshake, accepted) => match done {
                 Ok(Ok(stream)) => return Some(stream),
                 Ok(Err(error)) => self.handshake_failed(tls, peer, &error),
-                Err(_) => tracing::debug!("TLS handshake took too long"),
+                Err(_) => tracing::debug!("TLS handshake timed out"),
             },
             () = permit.over() => {
-                tracing::debug!("TLS handshake gave way");
+                tracing::debug!("cancelled a TLS handshake in favour of a newer one");
                 self.metrics.gave_way("handshake");
             }
         }
@@ -170,7 +170,7 @@ impl Port {
         self.metrics.not_known(why);
         if tls.is_to_be_logged() {
             let (peer, why) = (peer.map(|peer| peer.to_string()), why.explained());
-            tracing::warn!(peer, why, "a caller was refused in the TLS handshake");
+            tracing::warn!(peer, why, "refused a caller in the TLS handshake");
         }
     }
 
@@ -257,7 +257,7 @@ async fn back_off(error: &Error) {
     ) {
         return;
     }
-    tracing::warn!(%error, "accepting a connection failed; the limit of open files may be too low");
+    tracing::warn!(%error, "accepting a connection failed; the limit on open files may be too low");
     tokio::time::sleep(BACK_OFF).await;
 }
 

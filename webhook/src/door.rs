@@ -178,11 +178,11 @@ impl Door {
     }
 
     fn failed(&self) -> Response<Body> {
-        tracing::error!("judging a review panicked; it was answered with 500");
+        tracing::error!("judging a review panicked; the answer was HTTP 500");
         self.metrics.failed();
         text(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "fluxkeep failed on this review; see its log\n",
+            "fluxkeep failed to judge this review; see fluxkeep's log\n",
         )
     }
 
@@ -193,7 +193,7 @@ impl Door {
         tracing::warn!(
             lane = scope.name(),
             reason,
-            "a request got no review in return"
+            "answered a request with an error instead of a review"
         );
         let mut response = text(status, format!("{reason}\n"));
         if status == StatusCode::TOO_MANY_REQUESTS {

@@ -16,7 +16,7 @@ pub(crate) fn review(answer: &Answer) {
     let user = envelope.map_or("", Envelope::user);
     match &answer.outcome {
         ReviewOutcome::Unread(reason) => {
-            tracing::warn!(door, uid, reason, "review not readable");
+            tracing::warn!(door, uid, reason, "review unreadable");
         }
         ReviewOutcome::Amended => {
             let object = envelope.map(tracing::field::display);

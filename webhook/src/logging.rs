@@ -10,7 +10,7 @@ use tracing_subscriber::filter::ParseError;
 /// The flags of the log, which goes to stderr.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Logging {
-    /// The log filter: a level, or a level per module, like `info,fluxkeep_webhook=debug`.
+    /// Log filter: a level, or a level per module, such as `info,fluxkeep_webhook=debug`.
     // kube logs each failed request; fluxkeep logs once that the cluster is unreachable.
     #[arg(
         long = "log",
@@ -19,7 +19,7 @@ pub struct Logging {
         default_value = "info,kube_client=off"
     )]
     filter: String,
-    /// The format of a log line.
+    /// Log format.
     #[arg(long = "log-format", env = "FLUXKEEP_LOG_FORMAT", value_enum, default_value_t = Format::Json)]
     format: Format,
 }
@@ -59,5 +59,5 @@ fn panicked(panic: &PanicHookInfo<'_>) {
         .location()
         .map(ToString::to_string)
         .unwrap_or_default();
-    tracing::error!(place, "panicked");
+    tracing::error!(place, "a thread panicked");
 }

@@ -59,7 +59,7 @@ async fn beside(command: Command) -> anyhow::Result<()> {
 fn run(args: Args) -> anyhow::Result<()> {
     args.logging.start().context("reading --log")?;
     if let Err(error) = open_files::raise() {
-        tracing::warn!(%error, "raising the limit of open files failed; it bounds how many connections are held");
+        tracing::warn!(%error, "raising the limit on open files failed; the limit caps the number of connections");
     }
     serve(args)
 }

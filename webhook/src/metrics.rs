@@ -429,8 +429,11 @@ impl Metrics {
         self.register_upkeep();
         self.followed.register(&mut self.registry);
         let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
-        self.registry
-            .register("fluxkeep_build", "What this build is", Info::new(build));
+        self.registry.register(
+            "fluxkeep_build",
+            "Version and commit of this build",
+            Info::new(build),
+        );
         self
     }
 
@@ -439,42 +442,42 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register(
             "fluxkeep_admission_reviews",
-            "Reviews by door and decision",
+            "AdmissionReviews, by door and decision",
             self.reviews.clone(),
         );
         registry.register(
             "fluxkeep_admission_seconds",
-            "Time to answer a review",
+            "Time to answer an AdmissionReview",
             self.seconds.clone(),
         );
         registry.register(
             "fluxkeep_turned_away",
-            "Requests that got no review in return, by lane and reason",
+            "Requests answered with an HTTP error instead of a review, by lane and reason",
             self.turned_away.clone(),
         );
         registry.register(
             "fluxkeep_connections_given_way",
-            "Connections that gave way to newer ones",
+            "Connections closed in favour of newer ones, by stage",
             self.given_way.clone(),
         );
         registry.register(
             "fluxkeep_client_certificates_refused",
-            "Callers that were refused in the TLS handshake, by reason",
+            "Callers refused in the TLS handshake, by reason",
             self.not_known.clone(),
         );
         registry.register(
             "fluxkeep_findings",
-            "Findings by what became of them",
+            "Findings, by rule, door, level and outcome",
             self.findings.clone(),
         );
         registry.register(
             "fluxkeep_abstentions",
-            "Rules that lacked a fact",
+            "Abstentions of rules that lacked a fact",
             self.abstentions.clone(),
         );
         registry.register(
             "fluxkeep_mutations",
-            "HelmReleases that the post-renderer was added to",
+            "HelmReleases to which fluxkeep added the post-renderer",
             self.mutations.clone(),
         );
     }
@@ -484,52 +487,52 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register(
             "fluxkeep_facts_age_seconds",
-            "Age of the facts",
+            "Time since the last contact to the facts' source",
             self.facts_age.clone(),
         );
         registry.register(
             "fluxkeep_overrides",
-            "Overrides in policy and cluster",
+            "Overrides in policy file and cluster, by rule and state",
             self.overrides.clone(),
         );
         registry.register(
             "fluxkeep_certificate_not_after_seconds",
-            "End of a certificate's life, Unix time",
+            "Expiry of a certificate, as Unix time",
             self.not_after.clone(),
         );
         registry.register(
             "fluxkeep_registration_changes",
-            "Objects of the registration that had to be written",
+            "Writes to registered objects, and failures, by change",
             self.registrations.clone(),
         );
         registry.register(
             "fluxkeep_registration_differs",
-            "Objects of the registration that are not as this server wants them",
+            "1 if the registered object differs from this server's settings",
             self.differences.clone(),
         );
         registry.register(
             "fluxkeep_events",
-            "Events about refusals by what became of them",
+            "Events about refusals, by result",
             self.events.clone(),
         );
         registry.register(
             "fluxkeep_certificate_rotations",
-            "Certificates taken",
+            "Certificate rotations, by certificate and result",
             self.rotations.clone(),
         );
         registry.register(
             "fluxkeep_engine_controllers",
-            "Flux's core controllers",
+            "1 if the core controller of Flux is in this state",
             self.controllers.clone(),
         );
         registry.register(
             "fluxkeep_policy_reloads",
-            "Changes of the policy file",
+            "Reloads of the policy file, by result",
             self.reloads.clone(),
         );
         registry.register(
             "fluxkeep_policy_loaded",
-            "1 while the policy file counts as it is; 0 while a bad one is not taken",
+            "1 if the policy file is in force, 0 if it is invalid and an earlier one is",
             self.policy.clone(),
         );
     }

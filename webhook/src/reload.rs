@@ -85,7 +85,10 @@ impl Reload {
             match found {
                 Ok(policy) => self.state.adopt(policy),
                 Err(why) => {
-                    tracing::error!(why, "the changed policy is not taken; the one before stays");
+                    tracing::error!(
+                        why,
+                        "the changed policy cannot be loaded; the previous policy stays in force"
+                    );
                 }
             }
         }
@@ -97,13 +100,13 @@ impl Reload {
             None => {}
             Some(Ok(identity)) => self.serve(identity),
             Some(Err(error)) => {
-                tracing::error!(%error, "the new certificate is not taken; the one before stays");
+                tracing::error!(%error, "the new certificate cannot be used; the previous one is served until it expires");
             }
         }
         if let Some(taken) = self.authorities_taken() {
             self.metrics.rotated("clients", taken.is_ok());
             if let Err(error) = taken {
-                tracing::error!(%error, "the new authorities of callers are not taken; those before stay");
+                tracing::error!(%error, "the new --client-ca cannot be used; the previous CAs stay in force");
             }
         }
     }

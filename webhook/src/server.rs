@@ -30,7 +30,7 @@ use crate::tls::Tls;
 #[derive(Debug, thiserror::Error)]
 pub enum Unbound {
     /// A port is taken or forbidden.
-    #[error("listening on {address}: {source}")]
+    #[error("listening on {address}")]
     Port {
         /// The requested address.
         address: SocketAddr,
@@ -38,7 +38,7 @@ pub enum Unbound {
         source: std::io::Error,
     },
     /// No certificate can be served.
-    #[error("loading the certificate: {0}")]
+    #[error("loading the certificate")]
     Certificate(#[from] fluxkeep_certs::Error),
     /// The policy is unreadable.
     #[error("{0}")]
@@ -78,7 +78,7 @@ impl Bound {
         source.follow(&policy.engine);
         let readiness = Readiness::default();
         let authority_reconciler = settings.place.map(|place| {
-            let known = readiness.wait_for("the apiserver to know the certificate");
+            let known = readiness.wait_for("the apiserver to trust the certificate");
             AuthorityReconciler::new(
                 place,
                 settings.tls_names,
@@ -164,7 +164,7 @@ impl Bound {
             () = look_again(self.reload, limits) => {}
             () = Box::pin(look_after(self.registration_reconciler, self.authority_reconciler, limits)) => {}
         }
-        let _stopping = readiness.wait_for("the end: the server is stopping");
+        let _stopping = readiness.wait_for("shutdown: the server is stopping");
         tell.send_replace(ConnectionPhase::Lingering);
         sleep(limits.linger).await;
         tell.send_replace(ConnectionPhase::Draining);

@@ -17,27 +17,28 @@ use crate::source;
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "fluxkeep-webhook",
-    about = "Keeps a cluster's Flux alive: the admission server"
+    about = "Admission server that protects a cluster's Flux"
 )]
 #[command(version = crate::version::line(), args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// The subcommand to run instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The address that takes reviews, over TLS.
+    /// Address for AdmissionReviews, with TLS.
     #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
-    /// The address of /livez, /readyz and /metrics, without TLS.
+    /// Address of /livez, /readyz and /metrics, without TLS.
     #[arg(long, env = "FLUXKEEP_OBSERVE", default_value = "0.0.0.0:8080")]
     observe: SocketAddr,
-    /// The policy file, with levels and overrides; reloaded when it changes.
+    /// Policy file with levels and overrides; reloaded when it changes.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A catalogue of Flux releases, reloaded when it changes; without it, the policy's catalogue
-    /// or the built-in one.
+    /// Catalogue of Flux releases; reloaded when it changes. Default: the catalogue that the policy
+    /// names, else the built-in one.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
-    /// A directory with tls.crt and tls.key, reloaded when they change; without it, self-made.
+    /// Directory with tls.crt and tls.key; reloaded when they change. Default: a generated
+    /// certificate.
     #[arg(
         long,
         env = "FLUXKEEP_TLS_DIR",
@@ -45,15 +46,15 @@ pub struct Args {
         conflicts_with = "tls_secret"
     )]
     tls_dir: Option<PathBuf>,
-    /// The Secret in which replicas share the authority of self-made certificates, as
-    /// NAMESPACE/NAME; without it, each process has its own.
+    /// Secret in which replicas share the CA of generated certificates, as NAMESPACE/NAME. Default:
+    /// each process generates its own CA.
     #[arg(long, env = "FLUXKEEP_TLS_SECRET", value_name = "SECRET")]
     pub tls_secret: Option<SecretName>,
-    /// The authorities that must have issued the certificates of callers; reloaded when the file
-    /// changes. Without it, any caller is answered.
+    /// CA certificates (PEM) for the client certificates of callers; reloaded when the file changes.
+    /// Default: callers need no certificate.
     #[arg(long, env = "FLUXKEEP_CLIENT_CA", value_name = "FILE")]
     client_ca: Option<PathBuf>,
-    /// The common name or DNS name that a caller's certificate must carry; without it, any.
+    /// Common name or DNS name that a caller's certificate must carry. Default: any name.
     #[arg(
         long,
         env = "FLUXKEEP_CLIENT_NAME",
@@ -61,7 +62,7 @@ pub struct Args {
         requires = "client_ca"
     )]
     client_name: Option<String>,
-    /// DNS names and addresses of the self-made certificate.
+    /// DNS names and IP addresses in the generated certificate.
     #[arg(
         long,
         env = "FLUXKEEP_TLS_NAMES",
@@ -81,7 +82,7 @@ pub struct Args {
     /// Reports refused deletions and releases as Events in the cluster.
     #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
     pub events: bool,
-    /// The seconds for which answers carry `Connection: close` after the signal to stop.
+    /// Seconds during which answers carry `Connection: close` after the stop signal.
     #[arg(
         long,
         env = "FLUXKEEP_LINGER",
@@ -98,9 +99,9 @@ pub struct Args {
 /// The subcommands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Makes a cluster ask this server: writes webhook configurations and policies.
+    /// Registers the server: writes webhook configurations and ValidatingAdmissionPolicies.
     Register(Register),
-    /// Deletes everything that was registered.
+    /// Deletes the registration. A running server with --url or --service writes it again.
     Unregister(Unregister),
 }
 

@@ -20,10 +20,10 @@ const BUILT_IN: &str = "built-in";
 /// The flags for reaching the cluster.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ClusterArgs {
-    /// The kubeconfig; without it, KUBECONFIG, the cluster of this pod, or ~/.kube/config.
+    /// Kubeconfig file. Default: KUBECONFIG, else the cluster of this pod, else ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The context in the kubeconfig; without it, the current one.
+    /// Kubeconfig context. Default: the current context.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }
@@ -43,12 +43,12 @@ impl ClusterArgs {
 /// The flags of the facts.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FactArgs {
-    /// Judges by a snapshot (file, folder, or `built-in` for Flux 2.4.0 as installed) instead of
-    /// the cluster.
+    /// Judges against a snapshot instead of the cluster: a file, a folder, or `built-in` for a
+    /// freshly installed Flux 2.4.0.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH")]
     snapshot: Option<PathBuf>,
-    /// The seconds without news of the cluster after which facts count as stale. Releases of the
-    /// engine are then refused, and others pass with a warning.
+    /// Seconds without contact to the apiserver after which the facts are stale. Releases of Flux
+    /// are then refused, and other releases pass with a warning.
     // A watch is renewed each minute. Four failures in a row are no hiccup, and a restarting
     // apiserver is back sooner.
     #[arg(
@@ -69,7 +69,7 @@ impl FactArgs {
     pub async fn open(&self, cluster: &ClusterArgs) -> anyhow::Result<Arc<dyn FactSource>> {
         let Some(path) = &self.snapshot else {
             let client = cluster.client().await?;
-            let runtime = one_thread().context("starting the thread that follows the cluster")?;
+            let runtime = one_thread().context("starting the thread that watches the cluster")?;
             return Ok(Arc::new(Live::new(
                 client,
                 runtime,

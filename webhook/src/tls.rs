@@ -109,11 +109,11 @@ impl Unknown {
     pub(crate) const fn explained(self) -> &'static str {
         match self {
             Self::NoCertificate => {
-                "it presented no certificate; an apiserver takes one from --admission-control-config-file"
+                "the caller sent no certificate; give the apiserver one in --admission-control-config-file"
             }
-            Self::Untrusted => "its certificate is of no authority in --client-ca",
-            Self::Expired => "its certificate has expired, or is not valid yet",
-            Self::OtherName => "its certificate does not carry the name of --client-name",
+            Self::Untrusted => "no CA in --client-ca issued the caller's certificate",
+            Self::Expired => "the caller's certificate has expired or is not valid yet",
+            Self::OtherName => "the caller's certificate does not carry the name in --client-name",
         }
     }
 }

@@ -49,8 +49,8 @@ async fn an_apiserver_that_presents_a_certificate_is_answered_and_a_pod_without_
     assert!(webhook.counted(refused).await > before);
     let log = read_to_string(&webhook.process.log).unwrap();
     assert!(
-        log.contains("a caller was refused in the TLS handshake")
-            && log.contains("it presented no certificate"),
+        log.contains("refused a caller in the TLS handshake")
+            && log.contains("the caller sent no certificate"),
         "{log}"
     );
 }

@@ -77,7 +77,7 @@ impl Answer {
             .map(Some)
             .map_err(|_| Failure::Refused {
                 doing: format!("reading {what}"),
-                reason: "the answer is none of that kind".to_owned(),
+                reason: "the answer is not an object of this kind".to_owned(),
                 hint: "",
             })
     }
@@ -113,7 +113,7 @@ fn unreached(doing: &str, error: &kube::Error) -> Failure {
     Failure::Refused {
         doing: doing.to_owned(),
         reason: reason(error),
-        hint: "; is the apiserver reachable?",
+        hint: "; check that the apiserver is reachable",
     }
 }
 
@@ -122,10 +122,10 @@ fn refused(doing: String, status: StatusCode, body: &[u8]) -> Failure {
     let message = read
         .get("message")
         .and_then(Value::as_str)
-        .unwrap_or("no reason is given");
+        .unwrap_or("the apiserver gave no reason");
     let hint = match status {
-        StatusCode::FORBIDDEN => "; fluxkeep's own rights lack this",
-        StatusCode::UNAUTHORIZED => "; fluxkeep's credentials are not accepted",
+        StatusCode::FORBIDDEN => "; grant fluxkeep's ServiceAccount this right",
+        StatusCode::UNAUTHORIZED => "; the apiserver rejects fluxkeep's credentials",
         _ => "",
     };
     Failure::Refused {

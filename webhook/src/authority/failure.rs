@@ -16,14 +16,14 @@ pub(crate) enum Failure {
         hint: &'static str,
     },
     /// Another replica was faster. The next look shows its write.
-    #[error("{0}: somebody else has written it since it was read")]
+    #[error("{0}: another client changed it since it was read")]
     Overtaken(String),
     /// The apiserver did not answer in time.
-    #[error("the apiserver did not answer within {0} s; a NetworkPolicy may block it")]
+    #[error("the apiserver did not answer within {0} s; a NetworkPolicy may block the connection")]
     Silence(u64),
     /// The Secret has another owner and is left unchanged.
     #[error(
-        "{secret} is of type {found}, not {wanted}: it is somebody else's; name another with --tls-secret"
+        "{secret} has type {found}, not {wanted}: it is not fluxkeep's; name another Secret with --tls-secret"
     )]
     Foreign {
         /// The Secret's name.

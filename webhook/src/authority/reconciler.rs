@@ -72,7 +72,8 @@ impl AuthorityReconciler {
         if text != self.told {
             tracing::error!(
                 why = text,
-                "looking after the certificate authority failed; what is served stays"
+                "updating the certificate authority failed; the current certificate stays in use until it \
+                 expires; retrying"
             );
             self.told = text;
         }
@@ -84,7 +85,7 @@ impl AuthorityReconciler {
         let Plan { step, reason } = self.plan(&seen);
         if step != Step::Rest {
             for error in &seen.unusable {
-                tracing::warn!(%error, "an authority is unusable and is replaced");
+                tracing::warn!(%error, "a stored certificate authority is unusable and is replaced");
             }
             tracing::info!(step = step.name(), reason, "certificate authority");
         }

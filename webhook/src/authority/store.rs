@@ -50,7 +50,7 @@ impl FromStr for SecretName {
                     name: name.to_owned(),
                 })
             }
-            _ => Err("a Secret is named as NAMESPACE/NAME"),
+            _ => Err("expected NAMESPACE/NAME"),
         }
     }
 }

@@ -106,7 +106,7 @@ fn take(queue: &mut Receiver<EventNote>, aggregator: &mut Aggregator, metrics: &
 fn failed(aggregator: &mut Aggregator, key: &Key, why: &str, metrics: &Metrics) {
     metrics.told("failed");
     let object = &key.0;
-    tracing::warn!(%object, why, "an Event could not be written; it is tried again");
+    tracing::warn!(%object, why, "writing an Event failed; retrying");
     aggregator.again(key);
 }
 

@@ -9,8 +9,8 @@ use fluxkeep::render::message::refusal;
 /// Limit of the new Events API; kubectl shows the message in one line.
 const LONGEST: usize = 1_024;
 /// Warns of the next likely mistake after Helm could not delete a kept object.
-const ADVICE: &str = "The release may be `uninstalling` now. Suspend or correct this HelmRelease before you delete that \
-                      release record: without it, install, failure and uninstall begin again";
+const ADVICE: &str = "The Helm release may now be `uninstalling`. Suspend or correct this HelmRelease before you delete \
+                      that release record: otherwise Helm installs, fails and uninstalls again";
 
 /// A note about a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,17 +41,17 @@ impl Followed {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "fluxkeep_unread_objects",
-            "Objects of the cluster that cannot be read; the log names them",
+            "Objects of the cluster that are unreadable; the log names them",
             self.unread.clone(),
         );
         registry.register(
             "fluxkeep_changes_seen",
-            "Events of watches that were taken",
+            "Watch events received, by resource and change",
             self.changes.clone(),
         );
         registry.register(
             "fluxkeep_engine_info",
-            "The Flux release that runs, by its controllers",
+            "Running Flux version, according to its controllers",
             self.engine.clone(),
         );
     }

@@ -229,8 +229,8 @@ fn content(mut object: Value) -> Value {
 
 fn hint(code: u16) -> Option<&'static str> {
     match code {
-        403 => Some("; the user needs the verbs get, watch, create, patch and delete on it"),
-        404 => Some("; Kubernetes 1.30 is the first that serves all of it"),
+        403 => Some("; the user needs the verbs get, list, watch, create, patch and delete on it"),
+        404 => Some("; fluxkeep needs Kubernetes 1.30 or later"),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@ use crate::state::now;
 /// The flags that describe the registration.
 #[derive(Debug, Clone, clap::Args)]
 pub struct What {
-    /// The URL by which the apiserver finds an outside server: https://HOST[:PORT][/PATH].
+    /// URL of a server outside the cluster: https://HOST[:PORT][/PATH].
     #[arg(
         long,
         env = "FLUXKEEP_URL",
@@ -24,14 +24,15 @@ pub struct What {
         conflicts_with = "service"
     )]
     url: Option<String>,
-    /// The Service by which the apiserver finds a server in the cluster: NAMESPACE/NAME[:PORT].
+    /// Service of a server inside the cluster: NAMESPACE/NAME[:PORT].
     #[arg(long, env = "FLUXKEEP_SERVICE", value_name = "SERVICE")]
     service: Option<String>,
-    /// The certificates to trust, in PEM; without it, the system's or another program's.
+    /// CA certificates (PEM) for `caBundle`. Default: the CA that the server generates; otherwise
+    /// `caBundle` is left unchanged.
     #[arg(long, env = "FLUXKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Helm releases that pass while the server is down: fluxkeep's own, and prerequisites of the
-    /// server such as the network's. Repeat the flag, or use commas.
+    /// Helm releases that pass while the server is down: fluxkeep's own, and those that the server
+    /// needs to start, such as the network plugin. Repeat the flag, or use commas.
     #[arg(
         long,
         env = "FLUXKEEP_RELEASE",
@@ -45,13 +46,13 @@ pub struct What {
 /// The cluster to write to.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
-    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
+    /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The kubeconfig's context; without it, the current one.
+    /// Kubeconfig context. Default: the current context.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// Lets the apiserver check everything and store nothing.
+    /// Sends dry-run requests: the apiserver checks them and stores nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -61,12 +62,12 @@ pub struct Target {
 pub struct Register {
     #[command(flatten)]
     what: What,
-    /// The policy file: names the engine's namespaces and turns off parts of the registration.
+    /// Policy file: sets Flux's namespaces, and which rules are off.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
-    /// Prints the manifests and sends nothing.
+    /// Prints the manifests instead of sending them.
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
 }
@@ -96,7 +97,7 @@ impl Register {
         let registration = self
             .what
             .registration()?
-            .context("--url or --service must tell where the server is")?;
+            .context("--url or --service is required")?;
         let manifests = registration.manifests(&policy, &KnownReleases::default());
         if self.output.is_some() {
             let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
@@ -170,12 +171,15 @@ fn address_of_url(url: &str) -> anyhow::Result<Address> {
 }
 
 fn address_of_service(service: &str) -> anyhow::Result<Address> {
-    let (namespace, rest) = service.split_once('/').context("there is no slash")?;
+    let (namespace, rest) = service.split_once('/').context("it has no slash")?;
     let (name, port) = rest.split_once(':').unwrap_or((rest, "443"));
-    ensure!(!namespace.is_empty() && !name.is_empty(), "a name is empty");
+    ensure!(
+        !namespace.is_empty() && !name.is_empty(),
+        "the namespace or name is empty"
+    );
     let port = port
         .parse::<u16>()
-        .with_context(|| format!("{port:?} is no port"))?;
+        .with_context(|| format!("{port:?} is not a port"))?;
     Ok(Address::Service {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -191,7 +195,7 @@ fn certificates(path: &Path) -> anyhow::Result<String> {
         .count();
     ensure!(
         count > 0,
-        "reading --ca-file {}: there is no certificate in it; PEM is expected",
+        "reading --ca-file {}: the file holds no PEM certificate",
         path.display()
     );
     Ok(pem)

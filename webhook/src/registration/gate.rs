@@ -105,20 +105,20 @@ const CRD: Gate = Gate {
     name: "crd",
     door: Door::Crd,
     phase: Phase::Mutating,
-    why_then: "the apiserver refuses a lost version itself, without the cure, before it asks validating webhooks",
+    why_then: "before it asks validating webhooks, the apiserver itself refuses a lost version and names no remedy",
     operations: &["UPDATE"],
     resources: || vec![("apiextensions.k8s.io", vec!["customresourcedefinitions"])],
     sent: |_| vec![("changed", differs("spec"))],
     closed: |_| is_flux_crd(NEW),
-    why_closed: "Flux's definitions: a version that goes unseen is lost with every object stored in it",
-    why_open: "definitions of others: their operators must not wait for fluxkeep",
+    why_closed: "Flux's CRDs: an unchecked change can drop a version with every object stored in it",
+    why_open: "CRDs of others: their operators must not wait for fluxkeep",
 };
 
 const CRD_STATUS: Gate = Gate {
     name: "crd-status",
     door: Door::CrdStatus,
     phase: Phase::Validating,
-    why_then: "the apiserver checks nothing of it, so the final object is what counts",
+    why_then: "the apiserver does not check this status, so the final object counts",
     operations: &["UPDATE"],
     resources: || {
         vec![(
@@ -139,15 +139,15 @@ const CRD_STATUS: Gate = Gate {
         ]
     },
     closed: |_| is_flux_crd(NEW),
-    why_closed: "Flux's definitions: a wrong list makes their objects unreadable",
-    why_open: "definitions of others: their migrations must not wait for fluxkeep",
+    why_closed: "Flux's CRDs: a wrong list makes their objects unreadable",
+    why_open: "CRDs of others: their migrations must not wait for fluxkeep",
 };
 
 const HELM_RELEASE: Gate = Gate {
     name: "helm-release",
     door: Door::HelmRelease,
     phase: Phase::Validating,
-    why_then: "what other webhooks make of it is what helm-controller acts on",
+    why_then: "helm-controller acts on the object as other webhooks leave it",
     operations: &["CREATE", "UPDATE"],
     resources: helm_releases,
     sent: |_| {
@@ -159,15 +159,15 @@ const HELM_RELEASE: Gate = Gate {
         ]
     },
     closed: was_or_is_engines_release,
-    why_closed: "releases that are installed into the engine's namespaces, wherever they are kept: one of them may own Flux",
-    why_open: "releases elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
+    why_closed: "HelmReleases in any namespace that install into the engine's namespaces: one of them may own Flux",
+    why_open: "HelmReleases that install elsewhere, and fluxkeep's own: applications must not wait for fluxkeep",
 };
 
 const FLUX_INSTANCE: Gate = Gate {
     name: "flux-instance",
     door: Door::FluxInstance,
     phase: Phase::Validating,
-    why_then: "what other webhooks make of it is what flux-operator acts on",
+    why_then: "flux-operator acts on the object as other webhooks leave it",
     operations: &["CREATE", "UPDATE"],
     resources: || vec![(FLUX_GROUP, vec![FLUX_INSTANCES])],
     sent: |_| {
@@ -182,30 +182,30 @@ const FLUX_INSTANCE: Gate = Gate {
         let updated = "request.operation == 'UPDATE'".to_owned();
         all([updated, is_inside(profile.engine)])
     },
-    why_closed: "another version or fewer controllers of the Flux that runs in the engine's namespaces",
-    why_open: "a first FluxInstance, which may be what brings Flux into the cluster at all",
+    why_closed: "updates in the engine's namespaces: they may change Flux's version or remove controllers",
+    why_open: "a new FluxInstance, which may be about to install Flux, and updates elsewhere",
 };
 
 const RELEASE_RECORD: Gate = Gate {
     name: "release-record",
     door: Door::ReleaseRecord,
     phase: Phase::Validating,
-    why_then: "nothing changes a record, and the final one is what Helm goes by",
+    why_then: "no webhook changes a record, and Helm acts on the final one",
     operations: &["CREATE"],
     resources: || vec![("", vec!["configmaps", "secrets"])],
     sent: |_| vec![("release-record", is_record())],
     closed: is_engines_record,
-    why_closed: "records kept in the engine's namespaces, and elsewhere those of its releases: the last safe point, after \
-                 which Flux may be uninstalled",
-    why_open: "records elsewhere, those of releases that are known to be installed elsewhere, and fluxkeep's own: \
-               the network must not wait for fluxkeep",
+    why_closed: "records in the engine's namespaces, and records elsewhere of its releases: the last point at which a \
+                 refusal changes nothing",
+    why_open: "other records elsewhere, records of releases known to install elsewhere, and fluxkeep's own: \
+               the network plugin must not wait for fluxkeep",
 };
 
 pub(super) const ENGINE_DELETED: Gate = Gate {
     name: engine_deleted::RULE.id,
     door: Door::Engine,
     phase: Phase::Mutating,
-    why_then: "ValidatingAdmissionPolicies come before validating webhooks: what the twin refuses would never be told",
+    why_then: "ValidatingAdmissionPolicies run before validating webhooks: the server would not see what the twin refuses",
     operations: &["DELETE"],
     resources: || [members(), helm_releases(), appliers()].concat(),
     sent: |profile| {
@@ -229,15 +229,15 @@ pub(super) const ENGINE_DELETED: Gate = Gate {
             not(&is_spare(profile.engine))
         )
     },
-    why_closed: "every object that Flux needs, and releases in its namespaces: nothing brings back what is deleted",
-    why_open: "what Flux runs on without, of which it warns (optional controllers, network policies, quotas, what only its label tells), releases elsewhere, and fluxkeep's own",
+    why_closed: "objects that Flux needs, and HelmReleases that install into its namespaces: nothing restores them",
+    why_open: "objects that Flux can run without, so the rule only warns (optional controllers, NetworkPolicies, ResourceQuotas, objects known by label only), HelmReleases elsewhere, and fluxkeep's own",
 };
 
 pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {
     name: engine_label_removed::RULE.id,
     door: Door::Engine,
     phase: Phase::Mutating,
-    why_then: "as for deletions: the twin refuses it too",
+    why_then: "as for deletions: the twin also refuses it",
     operations: &["UPDATE"],
     resources: || {
         members()
@@ -255,8 +255,8 @@ pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {
         let by_hand = not(&is_helm());
         format!("{by_hand} && {}", is_known_by_label_alone(profile.engine))
     },
-    why_closed: "an object that only its label tells is no longer guarded without it",
-    why_open: "what is known by its name, and stays guarded; and Helm's writes: refusing one starts the release's remediation",
+    why_closed: "objects known by label only: without the label they are unprotected",
+    why_open: "objects known by name, which stay protected; and Helm's writes: refusing one starts the release's remediation",
 };
 
 const ENGINE_DISABLED: Gate = Gate {
@@ -278,8 +278,8 @@ const ENGINE_DISABLED: Gate = Gate {
         ]
     },
     closed: |_| takes_down(),
-    why_closed: "an older image, or a controller's container gone: older controllers cannot read what is stored",
-    why_open: "what is undone with one command, of which it warns, and upgrades: Flux must not wait for fluxkeep",
+    why_closed: "an older image, or a removed controller container: older controllers cannot read the stored objects",
+    why_open: "changes that one command undoes, so the rule only warns, and upgrades: Flux must not wait for fluxkeep",
 };
 
 const ENGINE_RIGHTS_LOST: Gate = Gate {
@@ -307,15 +307,15 @@ const ENGINE_RIGHTS_LOST: Gate = Gate {
         ]
     },
     closed: |profile| all([not(&is_helm()), loses_vital_rights(profile.engine)]),
-    why_closed: "controllers without rights reconcile nothing from then on",
-    why_open: "rights that only a part of the work or an optional controller needs, of which it warns, and Helm's writes: refusing one starts the release's remediation",
+    why_closed: "controllers without rights stop reconciling",
+    why_open: "rights that only part of the work or an optional controller needs, so the rule only warns, and Helm's writes: refusing one starts the release's remediation",
 };
 
 const ENGINE_SOURCE_DELETED: Gate = Gate {
     name: engine_source_deleted::RULE.id,
     door: Door::Engine,
     phase: Phase::Validating,
-    why_then: "it only warns",
+    why_then: "the rule only warns",
     operations: &["DELETE"],
     resources: || {
         let sources = vec!["gitrepositories", "ocirepositories", "buckets"];
@@ -324,7 +324,7 @@ const ENGINE_SOURCE_DELETED: Gate = Gate {
     sent: |profile| vec![("inside", is_inside(profile.engine))],
     closed: |_| "false".to_owned(),
     why_closed: "nothing: Flux runs on without its source",
-    why_open: "sources in the engine's namespaces: the deletion of one that Flux is applied from is told",
+    why_open: "sources in the engine's namespaces: the rule warns if Flux is applied from a deleted one",
 };
 
 pub(super) const HELM_RELEASES: &str = "helmreleases";

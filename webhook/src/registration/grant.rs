@@ -152,9 +152,9 @@ fn validation(policy: &Policy) -> Validation {
 
 fn message() -> String {
     let rest = format!(
-        " may not grant an override by {ALLOW}. That takes the verb {VERB} on {RESOURCE} of the API group {GROUP}, in a \
-         ClusterRole for what has no namespace. On Flux and its appliers neither Helm nor kustomize-controller may, and \
-         Helm may on no HelmRelease. {}",
+        " may not grant an override by {ALLOW}. RBAC must allow the verb {VERB} on {RESOURCE} of API group {GROUP}, for a \
+         cluster-scoped object by a ClusterRoleBinding. Helm and kustomize-controller may never on Flux and its \
+         appliers, nor Helm on a HelmRelease. {}",
         more(RULE.id)
     );
     let words = [

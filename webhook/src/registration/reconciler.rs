@@ -176,7 +176,7 @@ impl RegistrationReconciler {
         if told != self.told && !told.is_empty() {
             tracing::error!(
                 why = told,
-                "the registration cannot be kept up to date; what is there stays"
+                "updating the registration failed; the existing objects stay; retrying"
             );
         }
         self.told = told;
@@ -325,7 +325,8 @@ impl RegistrationReconciler {
         if !is_known {
             tracing::warn!(
                 mark,
-                "another server keeps the registration; this one leaves it as it is"
+                "another fluxkeep server keeps the registration, so this one changes nothing; give both the \
+                 same version and policy, or stop one"
             );
         }
         let same = before.filter(|yielding| yielding.is_to(mark));
@@ -334,7 +335,7 @@ impl RegistrationReconciler {
         if turn == Turn::Claim {
             tracing::error!(
                 mark,
-                "the server of this mark does not run; this one takes the registration over"
+                "the server with this mark does not answer; this server takes over the registration"
             );
         } else {
             self.yielding = Some(yielding);
@@ -415,7 +416,7 @@ impl RegistrationReconciler {
         if done != ObjectChange::Unchanged {
             self.wrote = Some(Instant::now());
             self.metrics.kept(done.name());
-            tracing::warn!(%object, done = done.name(), "the registration was brought to what is wanted");
+            tracing::warn!(%object, done = done.name(), "a registered object differed from this server's settings and was updated");
         }
         Ok(())
     }

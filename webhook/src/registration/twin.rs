@@ -67,8 +67,8 @@ static TWINS: [Twin; 2] = [
                 ("not-helm", not(&is_helm())),
             ]
         },
-        does: "takes off it what guards Flux",
-        remedy: |_| "Leave its labels on it, and the annotation of a hook off it".to_owned(),
+        does: "removes the label app.kubernetes.io/part-of=flux or adds the annotation helm.sh/hook",
+        remedy: |_| "Keep the label and leave out the annotation".to_owned(),
         covers: false,
     },
 ];

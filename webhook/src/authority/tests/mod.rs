@@ -233,7 +233,8 @@ async fn a_refusal_is_told_with_the_right_that_lacks_and_what_is_served_stays() 
         "{told}"
     );
     assert!(
-        told.contains("is refused (403)") && told.contains("fluxkeep's own rights lack this"),
+        told.contains("is refused (403)")
+            && told.contains("grant fluxkeep's ServiceAccount this right"),
         "{told}"
     );
     assert_eq!(replica.counted("ca", "error"), 2);
