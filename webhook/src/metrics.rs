@@ -487,7 +487,7 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register(
             "fluxkeep_facts_age_seconds",
-            "Time since the last contact to the facts' source",
+            "Age of the facts, by source",
             self.facts_age.clone(),
         );
         registry.register(
