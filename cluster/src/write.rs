@@ -327,10 +327,10 @@ fn failure(verb: &'static str, object: &str, error: &kube::Error) -> WriteError 
         }
     }
     let hint = match code {
-        0 => "; is the cluster of the kubeconfig reachable?",
-        401 => "; the credentials in the kubeconfig have expired",
-        403 => "; the user needs this right",
-        409 => "; another client wrote it at the same time: try again",
+        0 => "; check that the apiserver is reachable",
+        401 => "; the apiserver rejects the credentials; renew them",
+        403 => "; grant the user this right",
+        409 => "; another client changed it at the same time; try again",
         _ => "",
     };
     WriteError {

@@ -324,7 +324,7 @@ async fn the_rights_to_list_are_enough_and_without_one_it_is_told_which() {
         "reading the cluster of",
         "listing deployments",
         "cannot list resource \"deployments\"",
-        "needs this right",
+        "grant the user this right",
     ] {
         assert!(why.contains(part), "{part}: {why}");
     }

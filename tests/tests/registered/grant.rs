@@ -67,7 +67,7 @@ async fn whoever_may_write_the_namespace_grants_no_override_until_rbac_says_so()
     .await;
     let told = annotated(cluster, &GRANTED, &[]);
     assert!(
-        told.contains("verb grant on overrides of the API group fluxkeep.io"),
+        told.contains("verb grant on overrides of API group fluxkeep.io"),
         "{told}"
     );
     assert_eq!(

@@ -69,7 +69,7 @@ async fn a_body_that_says_it_is_too_long_is_turned_away_unread() {
     .await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(
-        answer.contains("connection: close") && answer.contains("8388608 bytes at most"),
+        answer.contains("connection: close") && answer.contains("longer than 8388608 bytes"),
         "{answer}"
     );
 }
