@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod client;
 pub mod completion;
 pub mod explain;
+pub mod migrate;
 mod output;
 pub mod preflight;
 pub mod replay;
@@ -43,6 +44,8 @@ enum Command {
     Snapshot(snapshot::Args),
     /// Hands the live engine to a Helm release: shows the plan, and with --yes performs it.
     Adopt(adopt::Args),
+    /// Stores all objects of CRDs in their storage version, and prunes storedVersions.
+    Migrate(migrate::Args),
     /// Shows a rule's page: the pattern that it catches, the damage without it, and its doors.
     Explain(explain::Args),
     /// Lists the rules with their default levels.
@@ -93,6 +96,7 @@ impl Cli {
             Command::Preflight(args) => preflight::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),
+            Command::Migrate(args) => migrate::run(&args, &mut output),
             Command::Explain(args) => explain::run(&args, &mut output),
             Command::Rules => explain::list(&mut output),
             Command::Version(args) => version::run(&args, &mut output),

@@ -41,6 +41,12 @@ impl Output {
         self.colour
     }
 
+    /// True if only errors are written.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Writes text to stdout, unless quiet.
     ///
     /// # Errors

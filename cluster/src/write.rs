@@ -154,6 +154,19 @@ impl Writer {
         failed
     }
 
+    /// The error for an object that other clients write faster than this one.
+    #[must_use]
+    pub fn overtaken(&self, verb: &'static str, target: &Target) -> WriteError {
+        WriteError {
+            verb,
+            object: target.to_string(),
+            reason: "other clients write it all the time".to_owned(),
+            hint: "; try again when they write less",
+            code: 409,
+            retry_after: 0,
+        }
+    }
+
     /// The client, for lists and watches.
     #[must_use]
     pub fn client(&self) -> &Client {

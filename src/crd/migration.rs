@@ -4,6 +4,10 @@
 //! storage flag at that moment. Pruning a version that still holds objects makes them unreadable.
 //! So each command does one step and checks the step before. The commands run in sh, bash and zsh.
 
+mod plan;
+
+pub use plan::{Obstacle, Plan, plan};
+
 use crate::crd::Definition;
 
 /// Most rewrites of all objects before a command gives up. The first pass rewrites, the second

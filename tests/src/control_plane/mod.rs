@@ -16,6 +16,7 @@ mod ports;
 mod process;
 mod programs;
 mod registration;
+mod stored;
 mod webhook;
 mod wire;
 
