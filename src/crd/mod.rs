@@ -3,8 +3,12 @@
 pub mod kube_version;
 pub mod migration;
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
+
+use crate::walks::counted;
 
 /// The kept part of a CustomResourceDefinition (`apiextensions.k8s.io/v1`), ~200 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,22 +95,19 @@ impl Definition {
     /// True if `spec.versions` has this version, served or not.
     #[must_use]
     pub fn offers(&self, version: &str) -> bool {
-        self.versions.iter().any(|offer| offer.name == version)
+        counted(self.versions.iter()).any(|offer| offer.name == version)
     }
 
     /// True if `spec.versions` has this version and serves it.
     #[must_use]
     pub fn serves(&self, version: &str) -> bool {
-        self.versions
-            .iter()
-            .any(|offer| offer.name == version && offer.served)
+        counted(self.versions.iter()).any(|offer| offer.name == version && offer.served)
     }
 
     /// The version in which new objects are stored.
     #[must_use]
     pub fn storage(&self) -> Option<&str> {
-        self.versions
-            .iter()
+        counted(self.versions.iter())
             .find(|offer| offer.storage)
             .map(|offer| offer.name.as_str())
     }
@@ -123,13 +124,27 @@ impl Definition {
     #[must_use]
     pub fn unlisted(&self) -> Option<&str> {
         self.storage()
-            .filter(|storage| !self.stored.iter().any(|stored| stored == storage))
+            .filter(|storage| !counted(self.stored.iter()).any(|stored| stored == storage))
+    }
+
+    /// The names of all served versions. A caller that asks for many versions builds this set once.
+    #[must_use]
+    pub fn served(&self) -> BTreeSet<&str> {
+        let served = counted(self.versions.iter()).filter(|offer| offer.served);
+        served.map(|offer| offer.name.as_str()).collect()
+    }
+
+    /// The names of all versions in `spec.versions`, for callers that ask for many.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        let versions = counted(self.versions.iter());
+        versions.map(|offer| offer.name.as_str()).collect()
     }
 
     /// The index of a version in `spec.versions`, from 0.
     #[must_use]
     pub fn place(&self, version: &str) -> Option<usize> {
-        self.versions.iter().position(|offer| offer.name == version)
+        counted(self.versions.iter()).position(|offer| offer.name == version)
     }
 
     /// The names in `spec.versions`, for messages: `v1, v1beta2`, or `no version at all`.
@@ -151,7 +166,9 @@ impl Definition {
 /// matrix shows. After a prune of the live storage version, the apiserver accepts a definition
 /// without that version. Every object then becomes unreadable.
 pub fn dropped<'a>(live: &'a Definition, new: &'a Definition) -> impl Iterator<Item = &'a str> {
-    live.held().filter(|version| !new.offers(version))
+    let offered = new.names();
+    live.held()
+        .filter(move |version| !offered.contains(version))
 }
 
 #[cfg(test)]

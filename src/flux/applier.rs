@@ -57,6 +57,11 @@ impl Applied {
         !self.definitions.is_empty() || !self.controllers.is_empty()
     }
 
+    /// True for a controller that is not listed yet: an entry may be repeated thousands of times.
+    fn is_new(&self, name: &str) -> bool {
+        is_controller(name) && !self.controllers.iter().any(|known| known == name)
+    }
+
     /// Adds an entry, `NAMESPACE_NAME_GROUP_KIND`. Only the name may contain an underscore.
     fn take(&mut self, id: &str) {
         let parts = || {
@@ -71,7 +76,7 @@ impl Applied {
             {
                 self.definitions.push(name.to_owned());
             }
-            Some((name, "apps", "Deployment")) if is_controller(name) => {
+            Some((name, "apps", "Deployment")) if self.is_new(name) => {
                 self.controllers.push(name.to_owned());
             }
             _ => {}

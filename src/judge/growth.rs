@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::judge;
 use crate::case::facts::Facts;
 use crate::case::policy::Policy;
-use crate::case::request::{Door, Operation, Release, Request, Subject, Writer};
+use crate::case::request::{Change, Door, Operation, Release, Request, Subject, Writer};
 use crate::helm::Owner;
 use crate::manifest::{self, Reading};
 use crate::object::Object;
@@ -128,6 +128,82 @@ fn twice_the_release_beside_twice_the_cluster_costs_twice_as_much() {
             assert!(
                 once > 0 && twice <= 2 * once,
                 "{door}: {once} became {twice} for\n{document}"
+            );
+        }
+    }
+}
+
+/// A CRD with `size` versions, all of them stored. `FIRST` is the first letter of their names.
+fn definition(size: usize, first: &str, more: &str) -> Vec<Object> {
+    let (mut versions, mut stored) = (String::new(), String::new());
+    for number in 0..size {
+        let storage = number == 0;
+        write!(
+            versions,
+            "{{name: {first}{number}, served: true, storage: {storage}{more}}}, "
+        )
+        .unwrap();
+        write!(stored, "{first}{number}, ").unwrap();
+    }
+    let text = format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: \
+         buckets.source.toolkit.fluxcd.io}}\nspec: {{group: source.toolkit.fluxcd.io, scope: Namespaced, names: \
+         {{kind: Bucket, plural: buckets}}, versions: [{versions}]}}\nstatus: {{storedVersions: [{stored}]}}\n"
+    );
+    manifest::read(&text, Reading::default()).unwrap()
+}
+
+/// The versions that rules walk over when a CRD of this size replaces another.
+fn walked_versions(door: Door, size: usize, old: (&str, &str), new: (&str, &str)) -> usize {
+    let live = definition(size, old.0, old.1);
+    let written = definition(size, new.0, new.1);
+    let facts = Facts::of(live.clone());
+    let subject = if matches!(door, Door::Crd | Door::CrdStatus) {
+        let change = Change {
+            old: live.into_iter().next(),
+            new: written.into_iter().next(),
+        };
+        Subject::Change(Box::new(change))
+    } else {
+        Subject::Release(Release {
+            objects: written,
+            ..Release::default()
+        })
+    };
+    let request = Request {
+        door,
+        operation: Operation::Update,
+        writer: Writer::default(),
+        dry_run: false,
+        subject,
+        gaps: Vec::new(),
+    };
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    walked::during(|| {
+        let _ = judge(&request, &facts, &Policy::default(), now);
+    })
+}
+
+#[test]
+fn twice_the_versions_of_one_definition_cost_twice_as_much() {
+    let schema = ", schema: {}";
+    let doors = [
+        Door::ReleaseRecord,
+        Door::Preflight,
+        Door::PostRenderer,
+        Door::Crd,
+        Door::CrdStatus,
+    ];
+    for door in doors {
+        for (old, new) in [
+            (("v", schema), ("w", schema)),
+            (("v", schema), ("v", schema)),
+            (("v", ""), ("w", "")),
+        ] {
+            let [once, twice] = [100, 200].map(|size| walked_versions(door, size, old, new));
+            assert!(
+                twice <= 2 * once,
+                "{door}: {once} became {twice} from {old:?} to {new:?}"
             );
         }
     }

@@ -15,6 +15,7 @@ use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::crd::{Definition, Version};
 use crate::object::{Flaw, Object};
+use crate::walks::counted;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -29,6 +30,9 @@ pub const RULE: Rule = Rule {
     needs: &[],
     check,
 };
+
+/// Problems of one CRD that are named.
+const MOST_PROBLEMS: usize = 32;
 
 const CURRENT: &str = "apiextensions.k8s.io/v1";
 
@@ -61,6 +65,7 @@ fn check(case: &Case<'_>) -> RuleResult {
         problems.extend(conversion::refused(definition));
         problems.extend(object.flaws.iter().map(flaw));
         problems.extend(conversion::unserved(definition, &services));
+        let problems = shortened(problems);
         let told = problems.into_iter().map(|problem| problem.about(object));
         let level = if is_known {
             Level::Enforce
@@ -76,6 +81,18 @@ fn check(case: &Case<'_>) -> RuleResult {
         }));
     }
     Ok(findings)
+}
+
+/// The first problems, and the number of the rest: one CRD may have as many as it has versions.
+fn shortened(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let untold = problems.len().saturating_sub(MOST_PROBLEMS);
+    if untold > 0 {
+        problems.truncate(MOST_PROBLEMS);
+        let message = format!("it has {untold} more defects");
+        let remedy = "Correct those that are named, then try again";
+        problems.push(Problem::at("", message, remedy));
+    }
+    problems
 }
 
 /// A defect that the apiserver refuses.
@@ -203,11 +220,10 @@ fn storage(definition: &Definition) -> Option<Problem> {
 
 /// Finds versions without the key `schema`. An empty schema passes.
 fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
-    let is_bare =
-        |definition: &Definition| definition.versions.iter().all(|version| !version.schema);
     if definition.preserves_unknown {
         return Vec::new();
     }
+    let is_bare = counted(definition.versions.iter()).all(|version| !version.schema);
     let mut problems = Vec::new();
     for (place, version) in definition.versions.iter().enumerate() {
         // A live CRD may lack schemas: the apiserver then asks only served versions for one.
@@ -218,7 +234,7 @@ fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
         let remedy = "Give it schema.openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} at least";
         let path = format!("/spec/versions/{place}/schema");
         let problem = Problem::at(&path, message, remedy);
-        let always = version.served && !is_bare(definition);
+        let always = version.served && !is_bare;
         let problem = if always { problem } else { problem.of_new() };
         problems.push(problem);
     }

@@ -13,6 +13,9 @@
 mod definition;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use semver::Version;
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
@@ -21,6 +24,7 @@ use crate::flux::engine;
 use crate::flux::{self, Flux};
 use crate::object::{Body, Object, Service, Start, Workload};
 use crate::rules::flux_crds_unserved;
+use crate::walks::counted;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -91,8 +95,14 @@ fn is_core(object: &Object) -> bool {
 fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)) -> RuleResult {
     let mut findings = Vec::new();
     let mut unknown = None;
+    let kept: BTreeSet<&String> = new.1.images.iter().collect();
+    let mut images = counted(new.1.images.iter());
+    let runs = images.find_map(|image| Some((image, flux::controller(image, &new.0.name)?)));
     for (index, image) in old.1.images.iter().enumerate() {
-        match moved(case, new, old, index, image) {
+        if kept.contains(image) {
+            continue;
+        }
+        match moved(case, new, old, index, runs.as_ref()) {
             Ok(finding) => findings.extend(finding),
             Err(need) => unknown = Some(need),
         }
@@ -111,7 +121,11 @@ fn changed(case: &Case<'_>, new: (&Object, &Workload), old: (&Object, &Workload)
     }
 }
 
-/// Judges the controller that an image of the old Deployment ran.
+/// The first image of a Deployment that runs a controller, with its name and version.
+type Runs<'a> = (&'a String, (&'static str, Option<Version>));
+
+/// Judges the controller that an image of the old Deployment ran. The new Deployment has another
+/// image, or none.
 ///
 /// # Errors
 /// If no order is known: a digest tells no version, and the catalogue lacks a new release.
@@ -120,16 +134,12 @@ fn moved(
     (new, now): (&Object, &Workload),
     (old, was): (&Object, &Workload),
     index: usize,
-    image: &str,
+    runs: Option<&Runs<'_>>,
 ) -> Result<Option<Finding>, Need> {
+    let image = was.images.get(index).map_or("", String::as_str);
     let Some((name, from)) = flux::controller(image, &old.name) else {
         return Ok(None);
     };
-    if now.images.iter().any(|other| other == image) {
-        return Ok(None);
-    }
-    let mut images = now.images.iter();
-    let runs = images.find_map(|image| Some((image, flux::controller(image, &new.name)?)));
     let named = runs.filter(|(_, (other, _))| *other == name);
     match named {
         Some((_, (_, Some(to)))) => {

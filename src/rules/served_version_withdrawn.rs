@@ -5,12 +5,12 @@
 //! A version without either sign passes in silence.
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
-use crate::crd::Definition;
+use crate::crd::{Definition, dropped};
 use crate::object::Object;
 use crate::rules::{Redefined, redefined};
 
@@ -30,9 +30,14 @@ fn check(case: &Case<'_>) -> RuleResult {
     let users = LazyCell::new(|| users(case));
     let mut findings = Vec::new();
     for of in redefined(case)? {
-        let served = of.live.versions.iter().filter(|version| version.served);
-        for version in served.filter(|version| !of.new.serves(&version.name)) {
-            findings.extend(finding(of, &version.name, &users));
+        let stays = of.new.served();
+        let gone: BTreeSet<&str> = dropped(of.live, of.new).collect();
+        for version in of.live.versions.iter().filter(|version| version.served) {
+            let name = version.name.as_str();
+            // `stored-version-dropped` covers a stored version that is gone altogether.
+            if !stays.contains(name) && !gone.contains(name) {
+                findings.extend(finding(of, name, &users));
+            }
         }
     }
     Ok(findings)
@@ -55,15 +60,11 @@ fn users<'a>(case: &Case<'a>) -> Users<'a> {
     users
 }
 
-/// `stored-version-dropped` covers a stored version that is gone altogether.
 fn finding(
     Redefined { object, new, live }: Redefined<'_>,
     version: &str,
     users: &Users<'_>,
 ) -> Option<Finding> {
-    if live.held().any(|stored| stored == version) && !new.offers(version) {
-        return None;
-    }
     let sign = sign(live, version, users)?;
     let served = new
         .versions

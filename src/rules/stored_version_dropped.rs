@@ -127,8 +127,9 @@ fn common<'a>(new: &'a Definition, live: &Definition) -> Option<&'a str> {
         return Some(storage);
     }
     let offers = new.versions.iter().map(|offer| offer.name.as_str());
+    let lives = live.names();
     offers
-        .filter(|version| live.offers(version))
+        .filter(|version| lives.contains(version))
         .max_by(|left, right| compare(left, right))
 }
 

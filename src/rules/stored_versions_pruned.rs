@@ -6,6 +6,8 @@
 //! version may be taken off *after* its objects were rewritten, which the rule cannot see. Every
 //! storage migration ends this way, so the missing version alone only warns.
 
+use std::collections::BTreeSet;
+
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
@@ -59,7 +61,11 @@ fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option
         is.stored.join(", ")
     );
     // The writer wants to keep another version, which must become the storage version first.
-    let mut kept = is.stored.iter();
+    let offered = was.names();
+    let mut kept = is
+        .stored
+        .iter()
+        .filter(|one| offered.contains(one.as_str()));
     let command = kept.find_map(|version| move_storage(&object.name, was, version));
     let remedy = match command {
         Some(command) => format!(
@@ -77,7 +83,8 @@ fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option
 }
 
 fn unknown(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
-    let is_unknown = |version: &&String| !was.offers(version);
+    let offered = was.names();
+    let is_unknown = |version: &&String| !offered.contains(version.as_str());
     let unknown = is.stored.iter().filter(is_unknown).map(String::as_str);
     let lacking: Vec<_> = unknown.collect();
     let first = lacking.first()?;
@@ -97,7 +104,8 @@ fn unknown(object: &Object, was: &Definition, is: &Definition) -> Option<Finding
 
 fn pruned(object: &Object, was: &Definition, is: &Definition) -> Option<Finding> {
     let storage = was.storage()?;
-    let gone = |version: &&String| version.as_str() != storage && !is.stored.contains(version);
+    let kept: BTreeSet<&String> = is.stored.iter().collect();
+    let gone = |version: &&String| version.as_str() != storage && !kept.contains(version);
     let gone: Vec<_> = was.stored.iter().filter(gone).map(String::as_str).collect();
     let message = format!(
         "{} is taken off storedVersions; objects still stored so become unreadable",
