@@ -223,8 +223,8 @@ helm-controller and kustomize-controller are cluster-admin in most clusters, and
 
 ## While the server is down
 
-The apiserver goes by the conditions that the server wrote while it ran: within 10 s of each change, at most 500 entries and
-40 kB per list.
+The apiserver goes by the conditions that the server wrote while it ran, with at most 500 entries and 40 kB per list. A change is
+written within 10 s. If a list changes again and again, it is written about twice a minute.
 
 - A HelmRelease fails closed if it installs into the engine's namespaces or owns Flux, in any namespace.
 - A record in the engine's namespaces fails closed, except for HelmReleases there that are installed elsewhere, and for the

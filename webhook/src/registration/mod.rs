@@ -22,6 +22,7 @@ mod grant;
 mod known;
 mod manifest;
 pub mod mutation;
+mod pace;
 mod reconciler;
 mod release;
 mod rights;

@@ -2,6 +2,9 @@
 //!
 //! A watch follows each object by name. The reconciler reads an object when it changes, so idle time costs
 //! no requests. If a watch fails, its object is read every ten seconds.
+//!
+//! Any tenant's HelmRelease may change the lists of known releases. So the lists are taken over
+//! seldom, and an object that others change again and again is put back seldom, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use super::apply::UNSEEN;
 use super::changes::Changes;
 use super::claim::{REGISTERED_BY, Turn, Yielding, asked, borne, turn};
 use super::manifest::is_as;
+use super::pace::Pace;
 use super::{
     KnownReleases, Manifest, ObjectChange, Reference, Registration, RegistrationClient, references,
 };
@@ -33,6 +37,11 @@ const FACTS: Duration = Duration::from_mins(1);
 const REST: Duration = Duration::from_millis(500);
 /// Pause between watches, and so between looks if no watch is possible.
 const AGAIN: Duration = Duration::from_secs(9);
+/// New lists at once, and the interval between later ones.
+const LISTS: (u32, Duration) = (2, Duration::from_secs(30));
+/// Restorations of one object at once, and the interval between later ones. Replicas whose facts
+/// differ for a moment undo each other's writes.
+const RESTORED: (u32, Duration) = (5, Duration::from_secs(10));
 
 /// A registration to keep, and its cluster.
 #[derive(Debug, Clone)]
@@ -78,6 +87,14 @@ pub(crate) struct RegistrationReconciler {
     /// Another server's mark to which this server yields.
     yielding: Option<Yielding>,
     known: KnownReleases,
+    /// The namespaces of the engine for which `known` was made.
+    homes: Vec<String>,
+    /// Limits how often new lists are wanted.
+    lists: Pace,
+    /// Objects that this server wants otherwise than before and has not written since.
+    renewed: BTreeSet<String>,
+    /// Limits how often each object is restored.
+    restored: BTreeMap<String, Pace>,
     begun: Instant,
     /// The time of this server's last write.
     wrote: Option<Instant>,
@@ -104,6 +121,10 @@ impl RegistrationReconciler {
             borne: None,
             yielding: None,
             known: KnownReleases::default(),
+            homes: Vec::new(),
+            lists: Pace::new(LISTS.0, LISTS.1),
+            renewed: BTreeSet::new(),
+            restored: BTreeMap::new(),
             begun: Instant::now(),
             wrote: None,
             next: Instant::now(),
@@ -182,15 +203,44 @@ impl RegistrationReconciler {
         self.told = told;
     }
 
-    /// The wanted manifests. `known` keeps its last value while the facts are stale or incomplete.
+    /// The wanted manifests. The time in them is current; their lists may be some seconds old.
     fn wants(&mut self) -> Vec<Manifest> {
         let policy = self.state.policy();
-        let source = self.state.source();
-        let facts = source.facts();
-        if source.pending().is_empty() && facts.stale(now()).is_none() {
-            self.known = KnownReleases::of(&facts, &policy.engine, now());
+        if let Some(fresh) = self.fresh() {
+            let is_moved = self.homes != policy.engine.namespaces;
+            if is_moved || fresh.has_lists_of(&self.known) {
+                self.known = fresh;
+                self.homes.clone_from(&policy.engine.namespaces);
+            } else if self.lists.is_free() {
+                self.lists.count();
+                self.known = fresh;
+            } else {
+                self.known.as_of = fresh.as_of;
+            }
         }
         self.kept.registration.manifests(&policy, &self.known)
+    }
+
+    /// What the facts tell now. `None` while they are stale or incomplete.
+    fn fresh(&self) -> Option<KnownReleases> {
+        let source = self.state.source();
+        let facts = source.facts();
+        let is_told = source.pending().is_empty() && facts.stale(now()).is_none();
+        let policy = self.state.policy();
+        is_told.then(|| KnownReleases::of(&facts, &policy.engine, now()))
+    }
+
+    /// The manifest of an object that somebody else wrote, with lists from the current facts: a
+    /// replica may have learned of a release earlier, and then nothing differs.
+    fn refreshed(&mut self, manifest: &Manifest) -> Manifest {
+        if let Some(fresh) = self.fresh() {
+            self.known = fresh;
+        }
+        let policy = self.state.policy();
+        let manifests = self.kept.registration.manifests(&policy, &self.known);
+        let mut same = manifests.into_iter();
+        same.find(|one| one.reference == manifest.reference)
+            .unwrap_or_else(|| manifest.clone())
     }
 
     fn wait(&self) {
@@ -230,6 +280,7 @@ impl RegistrationReconciler {
             if !self.wanted.contains(manifest) {
                 let object = manifest.reference.to_string();
                 self.insisted.remove(&object);
+                self.renewed.insert(object.clone());
                 self.pending.insert(object);
             }
         }
@@ -352,18 +403,27 @@ impl RegistrationReconciler {
         let object = manifest.reference.to_string();
         let version = live.as_ref().and_then(version);
         let insists = version.is_some() && self.insisted.get(&object) == version.as_ref();
-        let differs = !live
-            .as_ref()
-            .is_some_and(|live| is_as(&manifest.body, live))
-            && !insists;
+        let is = |manifest: &Manifest| {
+            live.as_ref()
+                .is_some_and(|live| is_as(&manifest.body, live))
+        };
+        let is_others = !self.renewed.contains(&object);
+        let mut manifest = manifest.clone();
+        if is_others && !is(&manifest) && !insists && turn != Turn::Leave {
+            manifest = self.refreshed(&manifest);
+        }
+        let differs = !is(&manifest) && !insists;
         self.metrics.differs(&object, differs);
         if !differs || turn == Turn::Leave {
-            self.pending.remove(&object);
+            self.settle(&object);
             return Ok(());
         }
-        let done = self.kept.cluster.write(manifest, live.as_ref()).await;
+        if is_others && !self.may_restore(&object) {
+            return Ok(());
+        }
+        let done = self.kept.cluster.write(&manifest, live.as_ref()).await;
         if done.as_ref().is_err_and(WriteError::is_invalid) {
-            self.write_without_lists(manifest, live.as_ref()).await?;
+            self.write_without_lists(&manifest, live.as_ref()).await?;
         }
         if matches!(done, Ok(ObjectChange::Unchanged))
             && let Some(version) = version
@@ -371,9 +431,26 @@ impl RegistrationReconciler {
             self.insisted.insert(object.clone(), version);
         }
         self.note(done, &manifest.reference)?;
-        self.pending.remove(&object);
+        self.settle(&object);
         self.metrics.differs(&object, false);
         Ok(())
+    }
+
+    /// The object is as wanted, or left to another server.
+    fn settle(&mut self, object: &str) {
+        self.pending.remove(object);
+        self.renewed.remove(object);
+    }
+
+    /// Counts a restoration of an object. False if it must wait; the object then stays pending.
+    fn may_restore(&mut self, object: &str) -> bool {
+        let new = || Pace::new(RESTORED.0, RESTORED.1);
+        let pace = self.restored.entry(object.to_owned()).or_insert_with(new);
+        let is_free = pace.is_free();
+        if is_free {
+            pace.count();
+        }
+        is_free
     }
 
     /// Writes an object that the apiserver found invalid without the lists of known releases. Names

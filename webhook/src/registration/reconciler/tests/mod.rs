@@ -5,11 +5,14 @@
 mod apiserver;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::SystemTime;
 
+use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::policy_file;
 use fluxkeep::manifest::{Reading, read};
-use fluxkeep_cluster::Snapshot;
+use fluxkeep_cluster::{FactSource, Snapshot};
 use serde_json::json;
 use tokio::spawn;
 use tokio::task::JoinHandle;
@@ -48,7 +51,15 @@ fn start(
     objects: &str,
 ) -> (Arc<ServerState>, JoinHandle<()>) {
     let objects = read(objects, Reading::default()).unwrap();
-    let source = Arc::new(Snapshot::of(objects));
+    follow(apiserver, policy, Arc::new(Snapshot::of(objects)))
+}
+
+/// Starts the reconciler of a server with this source of facts; its state, and its task.
+fn follow(
+    apiserver: &Apiserver,
+    policy: Policy,
+    source: Arc<dyn FactSource>,
+) -> (Arc<ServerState>, JoinHandle<()>) {
     let state = Arc::new(ServerState::new(source, policy));
     let registration = Registration {
         address: Address::Url("https://here".to_owned()),
@@ -247,4 +258,106 @@ async fn of_two_servers_the_one_that_yields_takes_over_once_the_other_ends_and_n
     second.abort();
     pass(YIELDS + ANSWERS + Duration::from_secs(30)).await;
     assert_eq!(live_mark_and_webhooks(&apiserver), first);
+}
+
+/// Facts in which a tenant changes his HelmRelease as often as he likes.
+#[derive(Debug, Default)]
+struct Changing(Mutex<Arc<Facts>>);
+
+impl Changing {
+    /// The HelmRelease gets another name, which a list of the registration holds.
+    fn name(&self, number: usize) {
+        let text = HELM_RELEASE.replace("releaseName: flux", &format!("releaseName: a{number}"));
+        let objects = read(&text, Reading::default()).unwrap();
+        *self.0.lock().unwrap() = Arc::new(Facts::of(objects));
+    }
+}
+
+impl FactSource for Changing {
+    fn facts(&self) -> Arc<Facts> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn name(&self) -> &'static str {
+        "changing"
+    }
+
+    fn as_of(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Lets a tenant change his HelmRelease every second for ten minutes; the number of writes.
+async fn ten_minutes_of_changes(apiserver: &Apiserver, facts: &Changing) -> usize {
+    pass(Duration::from_mins(1)).await;
+    apiserver.asked();
+    for number in 1..=600 {
+        facts.name(number);
+        pass(Duration::from_secs(1)).await;
+    }
+    apiserver.asked()["PATCH"]
+}
+
+fn lists(apiserver: &Apiserver, number: usize) -> bool {
+    let webhooks = apiserver.objects()[&marked()]["webhooks"].to_string();
+    webhooks.contains(&format!("apps/sh.helm.release.v1.a{number}.v"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_a_tenant_changes_every_second_is_written_twice_a_minute_and_is_right_in_the_end()
+ {
+    let apiserver = Apiserver::default();
+    let facts = Arc::new(Changing::default());
+    follow(&apiserver, Policy::default(), facts.clone());
+    let written = ten_minutes_of_changes(&apiserver, &facts).await;
+    assert!((18..=30).contains(&written), "{written}");
+    pass(Duration::from_mins(1)).await;
+    assert!(lists(&apiserver, 600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_by_hand_is_put_back_at_once_whatever_a_tenant_changes() {
+    let apiserver = Apiserver::default();
+    let facts = Arc::new(Changing::default());
+    follow(&apiserver, Policy::default(), facts.clone());
+    ten_minutes_of_changes(&apiserver, &facts).await;
+    facts.name(1000);
+    apiserver.delete(&marked());
+    pass(Duration::from_secs(1)).await;
+    assert!(apiserver.objects().contains_key(&marked()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_replicas_do_not_undo_each_others_lists_for_long() {
+    let apiserver = Apiserver::default();
+    let facts = Arc::new(Changing::default());
+    for _ in 0..2 {
+        follow(&apiserver, Policy::default(), facts.clone());
+    }
+    let written = ten_minutes_of_changes(&apiserver, &facts).await;
+    assert!(written <= 80, "{written}");
+    pass(Duration::from_mins(1)).await;
+    assert!(lists(&apiserver, 600));
+    apiserver.asked();
+    pass(Duration::from_mins(2)).await;
+    assert!(!apiserver.asked().contains_key("PATCH"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_somebody_changes_for_ever_is_put_back_every_ten_seconds_in_the_end() {
+    let apiserver = Apiserver::default();
+    keep(&apiserver, Policy::default());
+    pass(Duration::from_mins(1)).await;
+    apiserver.asked();
+    for _ in 0..600 {
+        apiserver.change(&policies(), |policy| {
+            policy["spec"]["failurePolicy"] = json!("Ignore");
+        });
+        pass(Duration::from_secs(1)).await;
+    }
+    let written = apiserver.asked()["PATCH"];
+    assert!((50..=90).contains(&written), "{written}");
+    pass(Duration::from_mins(1)).await;
+    let policy = apiserver.objects()[&policies()].clone();
+    assert_eq!(policy["spec"]["failurePolicy"], "Fail");
 }
