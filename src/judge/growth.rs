@@ -8,8 +8,10 @@ use std::fmt::Write;
 
 use super::judge;
 use crate::case::facts::Facts;
+use crate::case::finding::Finding;
 use crate::case::policy::Policy;
 use crate::case::request::{Change, Door, Operation, Release, Request, Subject, Writer};
+use crate::case::verdict::Verdict;
 use crate::helm::Owner;
 use crate::manifest::{self, Reading};
 use crate::object::Object;
@@ -153,8 +155,8 @@ fn definition(size: usize, first: &str, more: &str) -> Vec<Object> {
     manifest::read(&text, Reading::default()).unwrap()
 }
 
-/// The versions that rules walk over when a CRD of this size replaces another.
-fn walked_versions(door: Door, size: usize, old: (&str, &str), new: (&str, &str)) -> usize {
+/// The verdict when a CRD of this size replaces another.
+fn redefined(door: Door, size: usize, old: (&str, &str), new: (&str, &str)) -> Verdict {
     let live = definition(size, old.0, old.1);
     let written = definition(size, new.0, new.1);
     let facts = Facts::of(live.clone());
@@ -179,9 +181,7 @@ fn walked_versions(door: Door, size: usize, old: (&str, &str), new: (&str, &str)
         gaps: Vec::new(),
     };
     let now = "2026-11-24T12:00:00Z".parse().unwrap();
-    walked::during(|| {
-        let _ = judge(&request, &facts, &Policy::default(), now);
-    })
+    judge(&request, &facts, &Policy::default(), now)
 }
 
 #[test]
@@ -200,11 +200,26 @@ fn twice_the_versions_of_one_definition_cost_twice_as_much() {
             (("v", schema), ("v", schema)),
             (("v", ""), ("w", "")),
         ] {
-            let [once, twice] = [100, 200].map(|size| walked_versions(door, size, old, new));
+            let [once, twice] = [100, 200].map(|size| {
+                walked::during(|| {
+                    let _ = redefined(door, size, old, new);
+                })
+            });
             assert!(
                 twice <= 2 * once,
                 "{door}: {once} became {twice} from {old:?} to {new:?}"
             );
         }
     }
+}
+
+#[test]
+fn a_definition_of_many_defects_names_the_first_and_counts_the_rest() {
+    let bare = ("v", "");
+    let verdict = redefined(Door::PostRenderer, 1_000, ("w", ", schema: {}"), bare);
+    let is_told = |finding: &&Finding| finding.rule == "crd-invalid";
+    let told: Vec<_> = verdict.findings.iter().filter(is_told).collect();
+    assert_eq!(told.len(), 33);
+    let rest = |finding: &&Finding| finding.message == "it has 968 more defects";
+    assert!(told.iter().any(rest), "{told:?}");
 }
