@@ -17,6 +17,7 @@ mod logging;
 mod metrics;
 mod observe;
 pub mod open_files;
+mod probe;
 mod readiness;
 pub mod registration;
 mod reload;

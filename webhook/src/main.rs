@@ -53,6 +53,7 @@ async fn beside(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Register(register) => register.run(&mut out).await,
         Command::Unregister(unregister) => unregister.run(&mut out).await,
+        Command::Probe(probe) => probe.run(&mut out).await,
     }
 }
 

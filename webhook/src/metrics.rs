@@ -1,5 +1,6 @@
 //! Metrics. Labels are rule ids, doors and decisions, never object names.
 
+pub(crate) mod classic;
 mod followed;
 
 use std::time::{Duration, SystemTime};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State as Shared;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::routing::get;
 
 use crate::door::{explained, text};
-use crate::metrics::{Metrics, OPEN_METRICS};
+use crate::metrics::{Metrics, OPEN_METRICS, classic};
 use crate::readiness::Readiness;
 use crate::state::ServerState;
 
@@ -47,10 +47,21 @@ async fn ready(Shared(observe): Shared<Observe>) -> Response<Body> {
     )
 }
 
-async fn metrics(Shared(observe): Shared<Observe>) -> Response<Body> {
-    let mut response = Response::new(Body::from(observe.metrics.text(&observe.state)));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+/// OpenMetrics for callers that accept it, else the classic text format.
+async fn metrics(Shared(observe): Shared<Observe>, headers: HeaderMap) -> Response<Body> {
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    let is_open = accepted.any(|value| {
+        let value = value.to_str().unwrap_or_default();
+        value.contains("application/openmetrics-text")
+    });
+    let text = observe.metrics.text(&observe.state);
+    let (kind, text) = if is_open {
+        (OPEN_METRICS, text)
+    } else {
+        (classic::TEXT, classic::of(&text))
+    };
+    let mut response = Response::new(Body::from(text));
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }

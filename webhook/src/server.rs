@@ -1,6 +1,7 @@
 //! The server's life: bound to ports and files, then serving, then drained.
 
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -274,10 +275,25 @@ fn ticks(every: Duration) -> Interval {
     ticks
 }
 
+/// Listens on the address. `[::]` takes IPv4, too. Where the node has no IPv6, `0.0.0.0` stands in.
 async fn listen(address: SocketAddr) -> Result<TcpListener, Unbound> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Unbound::Port { address, source })
+    let failed = |source| Unbound::Port { address, source };
+    let is_any = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    match TcpListener::bind(address).await {
+        Err(error) if is_any && lacks_ipv6(&error) => {
+            let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            TcpListener::bind(any).await.map_err(failed)
+        }
+        bound => bound.map_err(failed),
+    }
+}
+
+/// True unless the port itself was the obstacle.
+fn lacks_ipv6(error: &std::io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::AddrInUse | ErrorKind::PermissionDenied
+    )
 }
 
 type Served = (Origin, Arc<Current>, Option<String>);
@@ -321,4 +337,22 @@ fn policy(settings: &Settings) -> Result<(Option<PolicyFile>, Policy), Unbound> 
     }
     let (file, policy) = PolicyFile::load(path, catalogue).map_err(Unbound::Policy)?;
     Ok((Some(file), policy))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn any_address_takes_callers_over_ipv4_too() {
+        let listener = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap();
+        let taken = listen(SocketAddr::from(([0, 0, 0, 0], port))).await;
+        assert!(matches!(taken, Err(Unbound::Port { .. })));
+    }
 }

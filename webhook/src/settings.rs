@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::authority::{AuthorityStore, SecretName};
 use crate::events::Events;
 use crate::logging::Logging;
+use crate::probe::Probe;
 use crate::registration::{Kept, Register, Unregister, What};
 use crate::source;
 
@@ -24,11 +25,11 @@ pub struct Args {
     /// The subcommand to run instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Address for AdmissionReviews, with TLS.
-    #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "0.0.0.0:8443")]
+    /// Address for AdmissionReviews, with TLS. [::] takes IPv4, too; without IPv6 it means 0.0.0.0.
+    #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "[::]:8443")]
     listen: SocketAddr,
     /// Address of /livez, /readyz and /metrics, without TLS.
-    #[arg(long, env = "FLUXKEEP_OBSERVE", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "FLUXKEEP_OBSERVE", default_value = "[::]:8080")]
     observe: SocketAddr,
     /// Policy file with levels and overrides; reloaded when it changes.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
@@ -103,6 +104,8 @@ pub enum Command {
     Register(Register),
     /// Deletes the registration. A running server with --url or --service writes it again.
     Unregister(Unregister),
+    /// Checks that the apiserver asks this server; changes nothing.
+    Probe(Probe),
 }
 
 /// The settings of a server.

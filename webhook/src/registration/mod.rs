@@ -12,6 +12,7 @@ mod applier;
 mod apply;
 mod cel;
 mod changes;
+mod chart;
 mod claim;
 mod command;
 mod configuration;
@@ -31,6 +32,7 @@ mod twin;
 mod webhook;
 
 pub use apply::{ObjectChange, RegistrationClient};
+pub use chart::{NAMESPACE, RELEASE, chart};
 pub use command::{Register, Target, Unregister, What};
 pub use engine::Profile;
 pub use gate::{GATES, Gate, Phase};

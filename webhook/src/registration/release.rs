@@ -113,15 +113,21 @@ pub(super) fn is_engines_record(profile: &Profile<'_>) -> String {
     let KnownReleases {
         elsewhere, engines, ..
     } = profile.known;
-    let names = profile.releases.iter().cloned().map(shortened);
-    let mut open: Vec<_> = names
-        .map(|name| starts_with(NEW, &format!("{RECORD}{name}.v")))
-        .collect();
+    let mut open = Vec::new();
+    open.extend(is_own_record(profile));
     open.extend(is_record_of(elsewhere));
     let closed = all([is_inside(profile.engine)]
         .into_iter()
         .chain(open.iter().map(|one| not(one))));
     any([closed].into_iter().chain(is_record_of(engines)))
+}
+
+/// True for a record of a release that never fails closed; `None` if there is no such release.
+fn is_own_record(profile: &Profile<'_>) -> Option<String> {
+    let names = profile.releases.iter().cloned().map(shortened);
+    let begins: Vec<_> = names.map(|name| format!("{RECORD}{name}.v")).collect();
+    let starts = format!("{NEW}.metadata.name.startsWith(begin)");
+    (!begins.is_empty()).then(|| format!("{}.exists(begin, {starts})", list(&begins)))
 }
 
 /// True if a record's name starts with an entry of the list; `None` for an empty list.

@@ -2,6 +2,7 @@
 
 use fluxkeep::case::finding::Level;
 use fluxkeep::case::policy::Policy;
+use fluxkeep::case::rule::Rule;
 use fluxkeep::rules::review_unreadable;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -94,9 +95,14 @@ impl Gate {
     /// True if a rule of the gate is on. `review-unreadable` alone does not count: nothing is sent
     /// for its sake.
     fn is_asked(&self, policy: &Policy) -> bool {
+        self.deciding()
+            .any(|rule| rule.weight(policy) != Level::Off)
+    }
+
+    /// The rules for whose sake requests are sent.
+    pub(super) fn deciding(&self) -> impl Iterator<Item = &'static Rule> {
         self.rules()
             .filter(|rule| rule.id != review_unreadable::RULE.id)
-            .any(|rule| rule.weight(policy) != Level::Off)
     }
 }
 
@@ -120,7 +126,7 @@ pub(super) fn webhooks(
         .collect()
 }
 
-fn webhook(
+pub(super) fn webhook(
     registration: &Registration,
     profile: &Profile<'_>,
     gate: &Gate,

@@ -230,15 +230,22 @@ impl Server {
 
     /// Sends a request to the plain port.
     pub(crate) async fn observe(&self, path: &str) -> Answer {
+        self.observe_as(path, "*/*").await
+    }
+
+    /// As [`Server::observe`], for a caller that accepts this media type.
+    pub(crate) async fn observe_as(&self, path: &str, accept: &str) -> Answer {
         let stream = TcpStream::connect(self.observe).await.unwrap();
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(async { drop(connection.await) });
-        Client {
-            sender: Sender::One(sender),
-            connection,
-        }
-        .ask(Method::GET, path, "")
-        .await
+        let request = Request::get(path)
+            .header("accept", accept)
+            .body(Full::new(Bytes::new()))
+            .unwrap();
+        let answer = Answer::of(soon(sender.send_request(request)).await.unwrap()).await;
+        drop(sender);
+        soon(connection).await.unwrap();
+        answer
     }
 }
 

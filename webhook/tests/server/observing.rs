@@ -141,7 +141,8 @@ async fn the_engine_is_followed_where_the_policy_has_it_and_where_a_changed_one_
 #[tokio::test]
 async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
     let server = Server::start(|_| {}).await;
-    let metrics = server.observe("/metrics").await;
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let metrics = server.observe_as("/metrics", accept).await;
     assert_eq!(
         metrics.header("content-type"),
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -167,6 +168,31 @@ async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
     ] {
         assert!(lines.contains(&line), "{line} in {lines:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_scraper_that_accepts_no_openmetrics_gets_the_same_samples_in_the_classic_format() {
+    let server = Server::start(|_| {}).await;
+    let open = server
+        .observe_as("/metrics", "application/openmetrics-text")
+        .await;
+    let classic = server.observe("/metrics").await;
+    assert_eq!(
+        classic.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let samples = |text: &str| -> Vec<String> {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.map(str::to_owned).collect()
+    };
+    assert_eq!(samples(&classic.text), samples(&open.text));
+    assert!(classic.text.contains("# TYPE fluxkeep_build_info gauge\n"));
+    assert!(
+        classic
+            .text
+            .contains("# TYPE fluxkeep_findings_total counter\n")
+    );
+    assert!(!classic.text.contains("# EOF"));
 }
 
 #[tokio::test]
