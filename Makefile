@@ -61,6 +61,7 @@ fmt: ## Formats everything.
 
 docs: control-plane ## Writes the generated pages anew; a test fails where they differ.
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation --test crds
+	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test chart -- generated
 
 bench: control-plane ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
 	$(CARGO) build --release --bin fluxkeep-postrenderer

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use fluxkeep_cluster::usage;
-use fluxkeep_webhook::registration::{Kept, RegistrationClient, What};
+use fluxkeep_webhook::registration::{Compared, Kept, RegistrationClient, What};
 use fluxkeep_webhook::source::ClusterArgs;
 use fluxkeep_webhook::{
     Args, AuthorityStore, Bound, Command, Events, REGISTRATION, SecretName, Settings, open_files,
@@ -70,7 +70,18 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let stop = told_to_stop()?;
     let source = args.facts.open(&args.cluster).await?;
     let place = place(args.tls_secret.clone(), &args.cluster).await?;
-    let kept = kept(&args.registered, &args.cluster).await?;
+    let mut kept = kept(&args.registered, &args.cluster).await?;
+    let mut compared = None;
+    if args.compare_only {
+        let failure_policy = args.failure_policy.clone();
+        let kept = kept
+            .take()
+            .context("--compare-only needs --url or --service")?;
+        compared = Some(Compared {
+            kept,
+            failure_policy,
+        });
+    }
     let events = if args.events {
         Some(Events(args.cluster.client().await?))
     } else {
@@ -79,6 +90,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let settings = Settings {
         place,
         kept,
+        compared,
         events,
         ..args.into()
     };

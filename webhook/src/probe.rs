@@ -17,8 +17,6 @@ use crate::source::ClusterArgs;
 
 /// The name of a release record, of a release that no chart has.
 const RECORD: &str = "sh.helm.release.v1.fluxkeep-probe.v1";
-/// Time until the probe fails. The apiserver learns of a new registration within seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +34,15 @@ pub struct Probe {
         default_value = "fluxkeep"
     )]
     namespace: String,
+    /// The seconds after which the probe fails. The apiserver learns of a registration a moment
+    /// late.
+    #[arg(
+        long,
+        env = "FLUXKEEP_PROBE_WITHIN",
+        value_name = "SECONDS",
+        default_value_t = 30
+    )]
+    within: u64,
 }
 
 impl Probe {
@@ -47,12 +54,13 @@ impl Probe {
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let client = self.cluster.client().await?;
         let begun = Instant::now();
+        let patience = Duration::from_secs(self.within);
         loop {
             let said = self.attempt(&client).await?;
             if said.contains(review_unreadable::RULE.id) {
                 return writeln!(out, "the apiserver asks fluxkeep").context("writing to stdout");
             }
-            if begun.elapsed() >= PATIENCE {
+            if begun.elapsed() >= patience {
                 bail!("the apiserver does not ask fluxkeep; it answered: {said}");
             }
             sleep(PAUSE).await;

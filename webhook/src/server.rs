@@ -21,7 +21,7 @@ use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
-use crate::registration::RegistrationReconciler;
+use crate::registration::{Comparison, RegistrationReconciler};
 use crate::reload::{Origin, PolicyFile, Reload};
 use crate::settings::{Limits, Settings};
 use crate::state::ServerState;
@@ -57,6 +57,7 @@ pub struct Bound {
     reload: Reload,
     authority_reconciler: Option<AuthorityReconciler>,
     registration_reconciler: Option<RegistrationReconciler>,
+    comparison: Option<Comparison>,
     events: Option<Events>,
     readiness: Readiness,
     authority: Option<String>,
@@ -96,6 +97,9 @@ impl Bound {
                 metrics.clone(),
             )
         });
+        let comparison = settings
+            .compared
+            .map(|compared| Comparison::new(compared, state.clone(), metrics.clone()));
         let reload = Reload {
             state,
             metrics,
@@ -113,6 +117,7 @@ impl Bound {
             reload,
             authority_reconciler,
             registration_reconciler,
+            comparison,
             events,
             readiness,
             authority,
@@ -163,6 +168,7 @@ impl Bound {
         tokio::select! {
             () = stop => {}
             () = look_again(self.reload, limits) => {}
+            () = compare(self.comparison, limits) => {}
             () = Box::pin(look_after(self.registration_reconciler, self.authority_reconciler, limits)) => {}
         }
         let _stopping = readiness.wait_for("shutdown: the server is stopping");
@@ -234,6 +240,17 @@ impl Bound {
         };
         let events = EventWriter::start(client, state.clone(), metrics.clone());
         Arc::new(move |answer| events.tell(answer))
+    }
+}
+
+/// Runs forever, even without a registration to compare.
+async fn compare(mut comparison: Option<Comparison>, limits: Limits) {
+    let mut ticks = ticks(limits.keep);
+    loop {
+        ticks.tick().await;
+        if let Some(comparison) = &mut comparison {
+            comparison.look().await;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::authority::{AuthorityStore, SecretName};
 use crate::events::Events;
 use crate::logging::Logging;
 use crate::probe::Probe;
-use crate::registration::{Kept, Register, Unregister, What};
+use crate::registration::{Compared, Kept, Register, Unregister, What};
 use crate::source;
 
 /// The flags of `fluxkeep-webhook`; each can also be set in the environment.
@@ -74,6 +74,18 @@ pub struct Args {
     /// The registration to keep; without an address, another program keeps it.
     #[command(flatten)]
     pub registered: What,
+    /// Only compares the registration of --url or --service with what is there, for
+    /// `fluxkeep_registration_differs`: a chart keeps it.
+    #[arg(long, env = "FLUXKEEP_COMPARE_ONLY", value_parser = FalseyValueParser::new())]
+    pub compare_only: bool,
+    /// The failurePolicy that the chart gives to webhooks about Flux, if it is not Fail.
+    #[arg(
+        long,
+        env = "FLUXKEEP_FAILURE_POLICY",
+        value_name = "POLICY",
+        requires = "compare_only"
+    )]
+    pub failure_policy: Option<String>,
     /// The guarded cluster.
     #[command(flatten)]
     pub cluster: source::ClusterArgs,
@@ -131,6 +143,8 @@ pub struct Settings {
     pub tls_names: Vec<String>,
     /// The registration to keep; `None` if another program keeps it.
     pub kept: Option<Kept>,
+    /// The registration to compare; `None` if nobody asks for differences.
+    pub compared: Option<Compared>,
     /// The cluster that gets Events about refusals; `None` if Events are off.
     pub events: Option<Events>,
     /// Deadlines and bounds.
@@ -209,6 +223,7 @@ impl Settings {
             client_name: None,
             place: None,
             kept: None,
+            compared: None,
             events: None,
             tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             limits: Limits::default(),
@@ -228,6 +243,7 @@ impl From<Args> for Settings {
             client_name: args.client_name,
             place: None,
             kept: None,
+            compared: None,
             events: None,
             tls_names: args.tls_names,
             limits: Limits {

@@ -37,6 +37,14 @@ impl Helm {
             .expect("helm")
     }
 
+    /// Runs Helm without a cluster, as `helm template` and `helm lint` do.
+    #[must_use]
+    pub fn offline(self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program(self.program()));
+        command.args(arguments);
+        alone(&mut command).output().expect("helm")
+    }
+
     /// Runs Helm, which must succeed.
     ///
     /// # Panics

@@ -7,6 +7,7 @@
 //! - `twin`, `grant`: policies that refuse in the apiserver itself, without the server.
 //! - `known`: facts in the conditions, so that the apiserver can decide while the server is down.
 //! - `reconciler`, `claim`: the server that keeps the registration as wanted.
+//! - `chart`, `comparison`: the registration that a chart writes, and the server that watches it.
 
 mod applier;
 mod apply;
@@ -15,6 +16,7 @@ mod changes;
 mod chart;
 mod claim;
 mod command;
+mod comparison;
 mod configuration;
 mod disabled;
 mod engine;
@@ -34,6 +36,8 @@ mod webhook;
 pub use apply::{ObjectChange, RegistrationClient};
 pub use chart::{NAMESPACE, RELEASE, chart};
 pub use command::{Register, Target, Unregister, What};
+pub use comparison::Compared;
+pub(crate) use comparison::Comparison;
 pub use engine::Profile;
 pub use gate::{GATES, Gate, Phase};
 pub use known::KnownReleases;

@@ -4,7 +4,7 @@ use fluxkeep::flux::engine::{CORE, Engine};
 use fluxkeep::flux::needs::{Needed, rights};
 use fluxkeep::object::UNNAMED;
 
-use super::cel::{NEW, OLD, all, any, is_named, is_resource, is_resource_in, list, not, text};
+use super::cel::{NEW, OLD, all, any, is_named, is_resource, is_resource_in, list, not};
 
 /// True if a binding loses a ServiceAccount of the engine's namespaces or their group, or a role a
 /// right that a controller uses. Additions do not count.
@@ -58,14 +58,15 @@ fn is_engines(engine: &Engine) -> String {
         "group system:serviceaccounts".to_owned(),
         "group system:authenticated".to_owned(),
     ];
-    let mut known = Vec::new();
+    let mut accounts = Vec::new();
     for home in &engine.namespaces {
         groups.push(format!("group system:serviceaccounts:{home}"));
-        let account = format!("system:serviceaccount:{home}:");
-        known.push(format!("was.startsWith({})", text(&account)));
+        accounts.push(format!("system:serviceaccount:{home}:"));
     }
-    known.push(format!("was in {}", list(&groups)));
-    any(known)
+    any([
+        format!("{}.exists(home, was.startsWith(home))", list(&accounts)),
+        format!("was in {}", list(&groups)),
+    ])
 }
 
 /// True if a role loses one of these rights.
