@@ -133,7 +133,8 @@ pub fn refusals(rows: &[Row]) -> String {
             1 => first.to_owned(),
             all => format!("{first} and {} more", all - 1),
         };
-        lines += &format!("{objects}: {reason}\n");
+        let line = format!("{objects}: {reason}\n");
+        lines += &line;
     }
     lines
 }
