@@ -1,5 +1,6 @@
 //! Progress: a bar on a terminal, lines elsewhere.
 
+use std::io::{Write, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,8 @@ impl Progress {
         };
         if last.elapsed() >= EVERY {
             *last = Instant::now();
-            eprintln!("fluxkeep: {} {objects} objects", name(pass));
+            // A failed write is ignored, since it could not be reported.
+            let _ = writeln!(stderr(), "fluxkeep: {} {objects} objects", name(pass));
         }
     }
 

@@ -8,13 +8,13 @@ use super::select::Chosen;
 /// group.
 pub(super) fn role(chosen: &[Chosen], lists: bool) -> Value {
     let names: Vec<_> = chosen.iter().map(|chosen| &chosen.live.name).collect();
-    let moves = |chosen: &Chosen| {
+    let is_moved = |chosen: &&Chosen| {
         let plan = chosen.plan.as_ref().ok().and_then(Option::as_ref);
         plan.is_some_and(|plan| plan.moves_from.is_some())
     };
-    let moved: Vec<_> = chosen
+    let flagged: Vec<_> = chosen
         .iter()
-        .filter(|chosen| moves(chosen))
+        .filter(is_moved)
         .map(|chosen| &chosen.live.name)
         .collect();
     let on_crds = |resource: &str, names: &[&String], verb: &str| {
@@ -31,8 +31,8 @@ pub(super) fn role(chosen: &[Chosen], lists: bool) -> Value {
             "verbs": ["list"]}),
         );
     }
-    if !moved.is_empty() {
-        rules.push(on_crds("customresourcedefinitions", &moved, "patch"));
+    if !flagged.is_empty() {
+        rules.push(on_crds("customresourcedefinitions", &flagged, "patch"));
     }
     for Chosen { live, .. } in chosen {
         rules.push(

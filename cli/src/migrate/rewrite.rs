@@ -59,7 +59,7 @@ pub(super) enum Unfinished {
     #[error(transparent)]
     Unlisted(#[from] WriteError),
     /// Some objects cannot be written.
-    #[error("{}", told(.failed, .first))]
+    #[error("{}", told(*.failed, .first))]
     Unwritten {
         /// The number of these objects.
         failed: u64,
@@ -68,7 +68,7 @@ pub(super) enum Unfinished {
     },
 }
 
-fn told(failed: &u64, first: &[String]) -> String {
+fn told(failed: u64, first: &[String]) -> String {
     let shown = first.join("; ");
     match failed - first.len() as u64 {
         0 => shown,

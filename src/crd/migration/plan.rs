@@ -75,6 +75,7 @@ pub fn plan(live: &Definition, storage: Option<&str>) -> Result<Option<Plan>, Ob
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::crd::Version;
 

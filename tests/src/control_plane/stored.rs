@@ -22,14 +22,21 @@ impl ControlPlane {
         let range = json!({"key": BASE64_STANDARD.encode(&prefix), "range_end": BASE64_STANDARD.encode(end)});
         let answer = self.etcd_range(&range.to_string());
         let mut versions = BTreeMap::new();
-        for entry in answer["kvs"].as_array().into_iter().flatten() {
-            let bytes = entry["value"].as_str().unwrap_or_default();
+        for entry in answer
+            .pointer("/kvs")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let bytes = entry.pointer("/value").and_then(Value::as_str);
+            let bytes = bytes.unwrap_or_default();
             let bytes = BASE64_STANDARD
                 .decode(bytes)
                 .expect("etcd answers in base64");
             let object: Value = serde_json::from_slice(&bytes).expect("custom resources are JSON");
-            let version = object["apiVersion"].as_str().unwrap_or_default();
-            let version = version.rsplit('/').next().unwrap_or_default();
+            let version = object.pointer("/apiVersion").and_then(Value::as_str);
+            let version = version.and_then(|version| version.rsplit('/').next());
+            let version = version.unwrap_or_default();
             *versions.entry(version.to_owned()).or_default() += 1;
         }
         versions

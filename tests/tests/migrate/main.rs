@@ -21,7 +21,7 @@ use stage::{GROUP, NAME, OBJECTS, Stage};
 async fn all_objects_are_stored_anew_and_the_upgrade_passes() {
     let stage = Stage::grown("migrate-all").await;
     let before = stage.objects().await;
-    let upgrade = stage.definition("v1*");
+    let upgrade = Stage::definition("v1*");
     let refused = stage.cluster.apply(&upgrade).await.unwrap_err().to_string();
     assert!(refused.contains("storedVersions"), "{refused}");
 
@@ -74,7 +74,7 @@ async fn a_writer_beside_it_loses_no_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_storage_flag_moves_only_when_asked_for() {
     let stage = Stage::storing_the_old("migrate-flag").await;
-    let file = stage.file("new.json", &stage.definition("v1*"));
+    let file = stage.file("new.json", &Stage::definition("v1*"));
     let for_new = ["--for", file.as_str()];
     let refused = stage.run(&for_new);
     assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
@@ -90,7 +90,7 @@ async fn the_storage_flag_moves_only_when_asked_for() {
     assert_eq!(stage.stored(), [("v1".to_owned(), OBJECTS)].into());
     stage
         .cluster
-        .apply(&stage.definition("v1*"))
+        .apply(&Stage::definition("v1*"))
         .await
         .expect("the upgrade passes");
 }

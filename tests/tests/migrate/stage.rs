@@ -79,7 +79,7 @@ impl Stage {
     }
 
     /// The definition with these versions, `*` marking the stored one.
-    pub(crate) fn definition(&self, versions: &str) -> Value {
+    pub(crate) fn definition(versions: &str) -> Value {
         let version = |word: &str| {
             json!({"name": word.trim_end_matches('*'), "served": true, "storage": word.ends_with('*'),
                 "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
@@ -92,12 +92,12 @@ impl Stage {
     }
 
     async fn define(&self, versions: &str) {
-        self.cluster.apply_all(&[self.definition(versions)]).await;
+        self.cluster.apply_all(&[Self::definition(versions)]).await;
     }
 
     pub(crate) async fn live(&self) -> Value {
         self.cluster
-            .get(&self.definition("v1*"))
+            .get(&Self::definition("v1*"))
             .await
             .expect("the CRD")
     }
