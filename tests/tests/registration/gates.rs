@@ -453,12 +453,16 @@ fn a_binding_is_asked_about_when_the_engine_loses_rights_by_it() {
     ]);
 }
 
+/// A rule of a role.
+fn granting(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": groups, "resources": resources, "verbs": verbs})
+}
+
 #[test]
 fn a_role_is_asked_about_when_it_grants_less_of_what_flux_needs() {
-    let rules = |groups: &[&str], resources: &[&str], verbs: &[&str]| json!({"apiGroups": groups, "resources": resources, "verbs": verbs});
     let role = |name: &str, rules: Value| rbac("ClusterRole", name, "rules", rules);
-    let sources = |verbs: &[&str]| rules(&["source.toolkit.fluxcd.io"], &["*"], verbs);
-    let events = || rules(&[""], &["events"], &["create", "patch"]);
+    let sources = |verbs: &[&str]| granting(&["source.toolkit.fluxcd.io"], &["*"], verbs);
+    let events = || granting(&[""], &["events"], &["create", "patch"]);
     let was = |name: &str| role(name, json!([sources(&["*"]), events()]));
     let update = |old: Value, new: Value| Review {
         kind: "rbac.authorization.k8s.io/v1/ClusterRole",
@@ -470,13 +474,9 @@ fn a_role_is_asked_about_when_it_grants_less_of_what_flux_needs() {
     aggregated.object["aggregationRule"] = json!({"clusterRoleSelectors": []});
     let mut named = sources(&["*"]);
     named["resourceNames"] = json!(["a"]);
-    let all = || rules(&["*"], &["*"], &["*"]);
-    let admin = |new: Value| {
-        update(
-            role("cluster-admin", json!([all()])),
-            role("cluster-admin", new),
-        )
-    };
+    let all = || granting(&["*"], &["*"], &["*"]);
+    let admin_was = || role("cluster-admin", json!([all()]));
+    let admin = |new: Value| update(admin_was(), role("cluster-admin", new));
     let engine = "engine-rights-lost.engine";
     are_sent_to(&[
         ("emptied", own(Value::Null), engine),
@@ -496,7 +496,7 @@ fn a_role_is_asked_about_when_it_grants_less_of_what_flux_needs() {
             own(json!([
                 sources(&["*"]),
                 events(),
-                rules(&["apps"], &["*"], &["get"])
+                granting(&["apps"], &["*"], &["get"])
             ])),
             "",
         ),
