@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// The pages beside docs/.
-const BESIDE: [&str; 5] = [
+const BESIDE: [&str; 6] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "charts/fluxkeep/README.md",
 ];
 /// The first words of a page that `make docs` writes.
 const GENERATED: &str = "<!-- Written by";
