@@ -161,6 +161,18 @@ async fn a_server_that_keeps_its_registration_puts_back_what_is_deleted_or_chang
         .remove("managedFields");
     cluster.apply(&opened).await.unwrap();
     changes("configured", 1.0).await;
+    let mut unregister = Command::new(own("fluxkeep-webhook"));
+    unregister
+        .arg("unregister")
+        .arg("--kubeconfig")
+        .arg(plane.kubeconfig());
+    let output = unregister.output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("a running server wrote ") && told.contains("First stop every server"),
+        "{told}"
+    );
     assert_eq!(
         live("MutatingWebhookConfiguration", "fluxkeep").await["webhooks"],
         configuration["webhooks"]
@@ -260,4 +272,44 @@ async fn a_server_with_its_own_authority_is_trusted_again_after_its_registration
     })
     .await;
     refused(&mut server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registering_a_server_that_does_not_answer_or_is_not_trusted_is_told_with_the_way_to_open()
+{
+    let plane = ControlPlane::start().await;
+    let _cluster = plane.cluster("no_answer").await;
+    let register = |more: &[&str]| {
+        let mut program = Command::new(own("fluxkeep-webhook"));
+        program
+            .args(["register", "--dry-run", "--kubeconfig"])
+            .arg(plane.kubeconfig())
+            .args(more);
+        let output = program.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        told
+    };
+    let closed = format!("https://127.0.0.1:{}", free_port());
+    let told = register(&["--url", &closed]);
+    for part in [
+        "no --ca-file",
+        "does not answer from here: Connection refused",
+        "fluxkeep-webhook unregister",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let server = Webhook::start(&plane, [] as [&str; 0]).await;
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let folder = folder("authority");
+    let [wrong, right] = ["wrong.crt", "right.crt"].map(|name| folder.join(name));
+    std::fs::write(&wrong, other.cert.pem()).unwrap();
+    std::fs::write(&right, &server.authority).unwrap();
+    let told = register(&["--url", &server.url, "--ca-file", wrong.to_str().unwrap()]);
+    assert!(
+        told.contains("does not answer from here: invalid peer certificate"),
+        "{told}"
+    );
+    let told = register(&["--url", &server.url, "--ca-file", right.to_str().unwrap()]);
+    assert_eq!(told, "");
 }

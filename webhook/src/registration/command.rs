@@ -2,16 +2,23 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use fluxkeep_cluster::connect;
 use fluxkeep_cluster::policy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::time::{Instant, sleep};
 
-use super::{Address, KnownReleases, ObjectChange, Reference, Registration, RegistrationClient};
+use super::{
+    Address, KnownReleases, ObjectChange, Reference, Registration, RegistrationClient, answer,
+};
 use crate::state::now;
+
+/// How long a deleted registration is watched. A server that watches it writes within a second.
+const RETURNS: Duration = Duration::from_secs(3);
 
 /// The flags that describe the registration.
 #[derive(Debug, Clone, clap::Args)]
@@ -103,6 +110,9 @@ impl Register {
             let bodies: Vec<_> = manifests.iter().map(|manifest| &manifest.body).collect();
             return print(out, &serde_saphyr::to_string_multiple(&bodies)?);
         }
+        for problem in registration.problems().await {
+            warn(&problem);
+        }
         let cluster = self.target.connect().await?;
         for manifest in &manifests {
             let done = cluster.apply(manifest).await?;
@@ -129,10 +139,53 @@ impl Unregister {
             self.target.tell(out, reference, done)?;
         }
         if registered.is_empty() {
-            print(out, "nothing is registered\n")
-        } else {
-            Ok(())
+            return print(out, "nothing is registered\n");
         }
+        if self.target.dry_run {
+            return Ok(());
+        }
+        stays_away(&cluster).await
+    }
+}
+
+/// Checks for a while that no server registers anything again.
+///
+/// # Errors
+/// If a server does, or the apiserver refuses.
+async fn stays_away(cluster: &RegistrationClient) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < RETURNS {
+        sleep(RETURNS / 10).await;
+        let back = cluster.left_over(&[]).await?;
+        if let Some(first) = back.first() {
+            bail!(
+                "unregistering: a running server wrote {first} again. First stop every server with --url or --service, \
+                 then run unregister again at once: it opens what the servers leave closed"
+            );
+        }
+    }
+    Ok(())
+}
+
+impl Registration {
+    /// Reasons why the apiserver may not reach the server, as far as they show from here. They are
+    /// no errors: the apiserver may sit elsewhere, and the server may start later.
+    async fn problems(&self) -> Vec<String> {
+        let Address::Url(url) = &self.address else {
+            return Vec::new();
+        };
+        let closed = "Until the apiserver reaches and trusts it, writes to Flux are refused. To open the cluster again: \
+                      fluxkeep-webhook unregister";
+        let mut problems = Vec::new();
+        if self.authority.is_none() {
+            problems.push(format!(
+                "no --ca-file: the apiserver trusts {url} by its own roots only, unless a server writes its authority. {closed}"
+            ));
+        }
+        if let Err(why) = answer::at(url, self.authority.as_deref()).await {
+            problems.push(format!("{url} does not answer from here: {why}. {closed}"));
+        }
+        problems
     }
 }
 
@@ -226,6 +279,11 @@ impl Target {
             ),
         )
     }
+}
+
+/// Writes a line to stderr. A failed write is ignored, since it could not be reported.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {text}");
 }
 
 fn print(out: &mut impl Write, text: &str) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@
 //! - `reconciler`, `claim`: the server that keeps the registration as wanted.
 //! - `chart`, `comparison`: the registration that a chart writes, and the server that watches it.
 
+mod answer;
 mod applier;
 mod apply;
 mod cel;
