@@ -35,6 +35,17 @@ fn running() -> Flux {
 impl Stage {
     /// Installs Flux with these labels and annotations on the engine's Services.
     async fn set(test: &str, labels: &Value, annotations: &Value) -> Self {
+        Self::by(test, &["apply"], labels, annotations, |_| ()).await
+    }
+
+    /// As [`Stage::set`], by this command of kubectl and with changed objects.
+    async fn by(
+        test: &str,
+        command: &[&str],
+        labels: &Value,
+        annotations: &Value,
+        change: impl Fn(&mut Value),
+    ) -> Self {
         let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
         let mut installed = running().installed(Names::Install);
@@ -45,11 +56,13 @@ impl Stage {
             merge(&mut service["metadata"]["labels"], labels);
             merge(&mut service["metadata"]["annotations"], annotations);
         }
+        installed.iter_mut().for_each(&change);
         let folder = folder("adopt");
         let file = folder.join("install.json");
         let list = json!({"apiVersion": "v1", "kind": "List", "items": installed});
         std::fs::write(&file, list.to_string()).expect("a writable folder");
-        let applied = cluster.kubectl(&["apply", "--filename", &file.to_string_lossy()]);
+        let file = file.to_string_lossy();
+        let applied = cluster.kubectl(&[command, &["--filename", &file]].concat());
         assert!(applied.status.success(), "{}", said(&applied));
         let stage = Self {
             cluster,
@@ -376,6 +389,46 @@ async fn helm_4_stops_at_a_field_of_somebody_else_and_goes_on_with_the_flag_that
     assert!(refused.contains("conflict"), "{refused}");
     let flag = ["upgrade", "--install", "flux", &*chart, "--force-conflicts"];
     Helm::Four.runs(&stage.cluster, &flag);
+}
+
+/// Each command of kubectl leaves another field manager. The chart writes other values than live.
+#[tokio::test]
+async fn helm_4_installs_with_the_printed_flag_over_every_kind_of_installation_by_kubectl() {
+    for way in [
+        &["create"][..],
+        &["apply"],
+        &["apply", "--server-side"],
+        &["apply", "--server-side", "--field-manager=flux"],
+    ] {
+        let none = json!({});
+        let scaled = |object: &mut Value| {
+            if object["kind"] == "Deployment" {
+                object["spec"]["replicas"] = json!(3);
+            }
+        };
+        let stage = Stage::by("adopt-by-kubectl", way, &none, &none, scaled).await;
+        let told = stage.adopts(&[]);
+        let last = told.lines().last().expect("a line");
+        assert!(
+            last.contains("give it --force-conflicts"),
+            "{way:?}: {told}"
+        );
+        stage.is_whole().await;
+        let chart = umbrella(&running());
+        let chart = chart.to_string_lossy();
+        let refused = said(&Helm::Four.run(&stage.cluster, &["install", "flux", &chart]));
+        assert!(refused.contains("conflict"), "{way:?}: {refused}");
+        let flag = ["upgrade", "--install", "flux", &*chart, "--force-conflicts"];
+        Helm::Four.runs(&stage.cluster, &flag);
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "source-controller", "namespace": HOME}});
+        let live = stage
+            .cluster
+            .get(&deployment)
+            .await
+            .expect("the Deployment");
+        assert_eq!(live["spec"]["replicas"], 1, "{way:?}: the chart's value");
+    }
 }
 
 /// Objects kept after an uninstall still name that release as their owner.
