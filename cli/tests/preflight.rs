@@ -309,3 +309,30 @@ fn each_of_several_clusters_has_a_line_and_the_worst_decides() {
     assert_eq!(code, 2, "{err}");
     assert!(!Path::new("json").exists());
 }
+
+#[test]
+fn an_upgrade_is_judged_by_the_catalogue_alone() {
+    let (code, out, err) = run(&["--snapshot", "built-in", "--to", "2.9"]);
+    assert!(err.contains("Flux 2.9.5 by the catalogue"), "{err}");
+    assert!(out.contains("flux-minor-skipped"), "{out}");
+    assert_eq!(code, 1, "a CRD drops a stored version: {out}");
+    let (code, out, _) = run(&["--snapshot", "built-in", "--to", "2.4.0"]);
+    assert_eq!(code, 0, "{out}");
+    let (code, _, err) = run(&["--snapshot", "built-in", "--to", "3"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("no such Flux; its newest is 2.9.5"), "{err}");
+}
+
+#[test]
+fn an_override_that_has_ended_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "overrides:\n  - {rule: foreign-owner, object: Deployment/flux-system/helm-controller, reason: moved, until: \
+                  \"2026-01-02T00:00:00Z\"}\n";
+    let policy = file(&folder, "policy.yaml", policy);
+    let release = file(&folder, "release.yaml", HELM_RELEASE);
+    let (_, _, err) = run(&["--snapshot", "built-in", "--policy", &policy, &release]);
+    assert!(
+        err.contains("override of foreign-owner for Deployment/flux-system/helm-controller ended at 2026-01-02"),
+        "{err}"
+    );
+}

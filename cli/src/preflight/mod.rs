@@ -1,12 +1,13 @@
 //! `fluxkeep preflight`: judges manifests against a snapshot, a cluster, or several clusters.
 //!
 //! Rendered manifests are judged as a release; HelmReleases and FluxInstances among them as the
-//! server would judge them. Whatever else is foretold or left unjudged is named on stderr.
+//! server would judge them. With `--to`, the catalogue stands in for the manifests. Whatever else is foretold or left unjudged is named on stderr.
 
 mod fleet;
 mod import;
 mod input;
 mod known;
+mod upgrade;
 
 use std::path::PathBuf;
 
@@ -27,14 +28,14 @@ use known::{Known, Place};
 /// The flags of `fluxkeep preflight`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The cluster's snapshot: a file, a folder, - for stdin, or built-in for Flux 2.4.0 as
-    /// installed. Without it, the cluster of the kubeconfig.
+    /// Snapshot of the cluster: a file, a folder, - for stdin, or built-in for Flux 2.4.0 as
+    /// installed. Default: the cluster of the kubeconfig.
     #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with_all = ["kubeconfig", "context", "contexts_all"])]
     snapshot: Option<PathBuf>,
-    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
+    /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The kubeconfig's contexts, with commas; without it, the current one.
+    /// Kubeconfig contexts, separated by commas. Default: the current context.
     #[arg(
         long,
         env = "FLUXKEEP_CONTEXT",
@@ -45,32 +46,35 @@ pub struct Args {
     /// Judges against every context of the kubeconfig.
     #[arg(long, conflicts_with = "context")]
     contexts_all: bool,
-    /// The name of the release that the manifests belong to.
+    /// Name of the manifests' Helm release.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "namespace", value_parser = name)]
     release_name: Option<String>,
-    /// The release's namespace: for objects without one, and also searched for the engine.
+    /// Release namespace: used for objects without one, and also searched for Flux.
     #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", value_parser = name)]
     namespace: Option<String>,
-    /// The policy file: levels, overrides, the engine's namespaces.
+    /// Policy file: levels, overrides, Flux's namespaces.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A catalogue of Flux releases that replaces the built-in one.
+    /// Catalogue of Flux releases. Default: the built-in catalogue.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
-    /// The format of the findings.
+    /// Output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "text", value_parser = formats())]
     output: Format,
-    /// The file to write; without it, stdout.
+    /// Output file. Default: stdout.
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
-    /// The name that findings give to stdin, for example the file that was piped in.
+    /// File name for stdin in findings.
     #[arg(long, value_name = "FILE")]
     stdin_name: Option<String>,
-    /// Also fails if a rule lacks a fact.
+    /// Also exits with 1 if a rule abstains.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
+    /// Judges an upgrade to this Flux version, for example 2.9, without manifests.
+    #[arg(long, value_name = "VERSION", conflicts_with = "manifests")]
+    to: Option<String>,
     /// Manifests: files, folders, or - for stdin.
-    #[arg(required = true, value_name = "MANIFEST")]
+    #[arg(required_unless_present = "to", value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
 }
 
@@ -93,7 +97,16 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         Place::Contexts(contexts) if contexts.len() > 1 => None,
         place => Some(known::load(args, place, &policy)?),
     };
-    let input = Input::read(args, &policy)?;
+    let input = match &args.to {
+        Some(version) => upgrade::input(version, owner(args), &policy, output)?,
+        None => Input::read(args, &policy)?,
+    };
+    for ended in policy.overrides.iter().filter(|one| one.until < now) {
+        output.note(&format!(
+            "the policy's override of {} for {} ended at {} and excuses nothing",
+            ended.rule, ended.object, ended.until
+        ));
+    }
     for note in input.unjudged() {
         output.note(&note);
     }

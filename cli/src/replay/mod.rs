@@ -2,7 +2,7 @@
 
 mod review;
 mod scenario;
-mod stage;
+pub(crate) mod stage;
 mod tell;
 
 pub use scenario::Scenario;
@@ -25,7 +25,7 @@ use tell::{Heard, beside, paint, paragraph, question, quoted};
 /// The flags of `fluxkeep replay`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The story to play.
+    /// Story to replay.
     #[arg(
         long,
         env = "FLUXKEEP_SCENARIO",
@@ -33,7 +33,7 @@ pub struct Args {
         default_value = "incident"
     )]
     scenario: Scenario,
-    /// Keeps the server running afterwards, to be asked with curl.
+    /// Keeps the server running afterwards, for requests with curl.
     #[arg(long)]
     serve: bool,
 }

@@ -61,7 +61,7 @@ pub(super) fn installed() -> anyhow::Result<Vec<Value>> {
 
 /// The parts of the community chart's output for a release that the judge reads. With `kept`, each
 /// object carries `helm.sh/resource-policy: keep`, as a post-renderer adds it.
-pub(super) fn chart(release: &FluxRelease, kept: bool) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn chart(release: &FluxRelease, kept: bool) -> anyhow::Result<Vec<Value>> {
     let mut objects = installed()?;
     objects.retain(|object| !matches!(kind(object), "Namespace" | "ResourceQuota"));
     for object in &mut objects {
@@ -127,7 +127,7 @@ pub(super) fn find(objects: &[Value], wanted: &str, name: &str) -> anyhow::Resul
         .with_context(|| format!("there is no {wanted} {name} on stage"))
 }
 
-pub(super) fn kind(object: &Value) -> &str {
+pub(crate) fn kind(object: &Value) -> &str {
     object
         .get("kind")
         .and_then(Value::as_str)
