@@ -14,10 +14,10 @@ use tokio::runtime::Runtime;
 /// A person's kubeconfig and its context, as kubectl's flags.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Access {
-    /// The kubeconfig; without it, KUBECONFIG or ~/.kube/config.
+    /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The kubeconfig's context; without it, the current one.
+    /// Kubeconfig context. Default: the current context.
     #[arg(long, env = "FLUXKEEP_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }

@@ -9,7 +9,7 @@ use crate::{Cli, Found, Output};
 /// The arguments of `fluxkeep completion`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The shell, for example: source <(fluxkeep completion bash)
+    /// Shell. For bash: source <(fluxkeep completion bash)
     #[arg(value_enum, value_name = "SHELL")]
     shell: Shell,
 }

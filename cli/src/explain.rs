@@ -10,7 +10,7 @@ use crate::{Found, Output};
 /// The arguments of `fluxkeep explain`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The rule's name, as refusals show it.
+    /// Rule name, as in a refusal.
     #[arg(value_name = "RULE")]
     rule: String,
 }

@@ -27,7 +27,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "fluxkeep", version = fluxkeep_webhook::version::line())]
 pub struct Cli {
-    /// Prints only errors; the exit code shows the result.
+    /// Prints only errors. The exit code shows the result.
     #[arg(long, short, global = true)]
     quiet: bool,
     #[command(subcommand)]
@@ -36,21 +36,21 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Plays the incident against the real admission server, without a cluster.
+    /// Replays an incident against the real admission server. Needs no cluster.
     Replay(replay::Args),
-    /// Judges rendered manifests against a cluster's snapshot, before anything is sent.
+    /// Judges manifests against a cluster or a snapshot before anything is applied.
     Preflight(preflight::Args),
-    /// Writes a cluster's snapshot: no Secrets, no schemas, no values.
+    /// Writes a snapshot of a cluster, without Secrets, schemas and values.
     Snapshot(snapshot::Args),
-    /// Hands the live engine to a Helm release: shows the plan, and with --yes performs it.
+    /// Adds Helm's ownership metadata to a running Flux. Shows the plan; --yes performs it.
     Adopt(adopt::Args),
     /// Stores all objects of CRDs in their storage version, and prunes storedVersions.
     Migrate(migrate::Args),
-    /// Shows a rule's page: the pattern that it catches, the damage without it, and its doors.
+    /// Shows a rule: the pattern that it catches, the damage without it, and where it is asked.
     Explain(explain::Args),
     /// Lists the rules with their default levels.
     Rules,
-    /// Prints the version, the commit and the newest Flux that is known.
+    /// Prints the version, the commit and the newest known Flux.
     Version(version::Args),
     /// Prints a shell's completion script.
     Completion(completion::Args),

@@ -20,7 +20,7 @@ use crate::{Found, Output};
 pub struct Args {
     #[command(flatten)]
     access: Access,
-    /// A namespace of Flux; repeat the flag, or use commas.
+    /// Namespaces of Flux. Repeat the flag, or use commas.
     #[arg(
         long,
         short,
@@ -30,13 +30,13 @@ pub struct Args {
         default_value = "flux-system"
     )]
     namespace: Vec<String>,
-    /// The format of the snapshot.
+    /// Output format.
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "json")]
     output: Written,
-    /// The file to write; without it, stdout.
+    /// Output file. Default: stdout.
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
-    /// Also fails if an object cannot be read.
+    /// Exits with 1 if an object is unreadable.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
 }

@@ -11,7 +11,7 @@ use crate::{Found, Output};
 /// The flags of `fluxkeep version`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The format of the version.
+    /// Output format.
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Written,
 }

@@ -40,15 +40,15 @@ use undo::Undo;
 /// The flags of `fluxkeep adopt`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The name of the release that takes over.
+    /// Name of the Helm release that takes over.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     release_name: Option<String>,
-    /// The release's namespace; it is also searched for the engine.
+    /// Release namespace, also searched for Flux.
     #[arg(long, short, env = "FLUXKEEP_NAMESPACE", value_name = "NAME", required_unless_present = "undo", value_parser = name)]
     namespace: Option<String>,
     #[command(flatten)]
     access: Access,
-    /// Another namespace to search for the engine; repeatable.
+    /// Namespace of Flux, besides the release namespace. Repeat the flag for several.
     #[arg(
         long,
         env = "FLUXKEEP_ENGINE_NAMESPACE",
@@ -56,13 +56,13 @@ pub struct Args {
         default_value = "flux-system"
     )]
     engine_namespace: Vec<String>,
-    /// Shows the plan and changes nothing: the default.
+    /// Shows the plan and changes nothing. This is the default.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Performs the plan.
     #[arg(long)]
     yes: bool,
-    /// The file that records the former state; without it, fluxkeep-adopt-NAMESPACE-NAME.json here.
+    /// File for the former state. Default: fluxkeep-adopt-NAMESPACE-NAME.json.
     #[arg(
         long,
         env = "FLUXKEEP_UNDO_FILE",
@@ -70,15 +70,15 @@ pub struct Args {
         conflicts_with = "undo"
     )]
     undo_file: Option<PathBuf>,
-    /// Restores the state recorded in this file; without --yes, only shows it.
+    /// Restores the former state from this file. Without --yes, only shows it.
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     undo: Option<PathBuf>,
-    /// An owner that is gone or lets go of these objects, as the refusal names it. It is a Helm
-    /// release, an Argo CD application or a kapp app.
+    /// Owner that is gone or no longer applies these objects: a Helm release, an Argo CD application
+    /// or a kapp app, as the refusal names it.
     #[arg(long, value_name = "OWNER", conflicts_with = "undo")]
     take_over: Vec<String>,
-    /// The release's rendered manifests: files, folders, or - for stdin. Other objects are left
-    /// alone; without manifests, the release takes over the whole engine.
+    /// Rendered manifests of the release: files, folders, or - for stdin. Other objects stay as they
+    /// are. Default: all of Flux.
     #[arg(value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
 }
@@ -98,7 +98,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
                 forth(args, &Owner { name, namespace }, output).await
             }
             (None, None) => {
-                bail!("reading the command line: --release-name and --namespace are missing")
+                bail!("reading the command line: --release-name and --namespace are required")
             }
         }
     })
@@ -291,7 +291,7 @@ async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
     let homes = engine.namespaces.join(", ");
     ensure!(
         facts.engine(engine).next().is_some(),
-        "looking for the engine in {homes}: nothing of it lives there; name its namespace with --engine-namespace"
+        "looking for Flux in {homes}: not found; set its namespace with --engine-namespace"
     );
     Ok(facts)
 }

@@ -126,17 +126,16 @@ pub fn refusals(rows: &[Row]) -> String {
             objects.push(row.stamp.to_string());
         }
     }
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for (reason, objects) in reasons {
         let first = objects.first().map(String::as_str).unwrap_or_default();
         let objects = match objects.len() {
             1 => first.to_owned(),
             all => format!("{first} and {} more", all - 1),
         };
-        let line = format!("{objects}: {reason}\n");
-        lines += &line;
+        lines.push(format!("{objects}: {reason}\n"));
     }
-    lines
+    lines.concat()
 }
 
 /// Advice for the time after the adoption, one item per line.
