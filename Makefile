@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following fuzz audit
+.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -59,7 +59,7 @@ audit: ## Asks the advisory database about known vulnerabilities.
 fmt: ## Formats everything.
 	$(CARGO) fmt --all
 
-docs: control-plane ## Writes the generated pages anew; a test fails where they differ.
+docs: control-plane man ## Writes the generated pages anew; a test fails where they differ.
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation --test crds
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test chart -- generated
 
@@ -70,6 +70,18 @@ bench: control-plane ## Measures beside baselines and prints the table of docs/p
 following: ## Measures the server over clusters with many CRDs.
 	$(CARGO) build --release --bin fluxkeep-webhook
 	$(CARGO) run --package fluxkeep-benches --bin following
+
+# Paths of this machine stay out of the programs. The folder is its own, since other flags build everything anew.
+DIST_BUILD := target/dist-build
+DIST_FLAGS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)=~
+
+dist: ## Packs programs, completions, man pages and the Helm 4 plugin into target/dist.
+	RUSTFLAGS='$(DIST_FLAGS)' $(CARGO) build --release --locked --target-dir $(DIST_BUILD) --workspace --bin fluxkeep \
+		--bin fluxkeep-webhook --bin fluxkeep-postrenderer --bin fluxkeep-man
+	dist/pack.sh $(DIST_BUILD)/release target/dist
+
+man: ## Writes the man pages into target/man.
+	$(CARGO) run --package fluxkeep-tests --bin fluxkeep-man -- target/man
 
 FUZZ_TARGET ?= edit
 FUZZ_SECONDS ?= 60

@@ -21,11 +21,12 @@ const OTHERS: [&str; 9] = [
     "cargo", "done", "echo", "export", "flux", "for", "helm", "kubectl", "ln",
 ];
 /// Flags of others that pages name.
-const FLAGS_OF_OTHERS: [&str; 4] = [
+const FLAGS_OF_OTHERS: [&str; 5] = [
     "--admission-control-config-file",
     "--force-conflicts",
     "--post-renderer",
     "--take-ownership",
+    "--verify",
 ];
 
 /// The commands in a page's blocks of shell, and those of our programs in its blocks of YAML.
