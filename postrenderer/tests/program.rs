@@ -102,7 +102,7 @@ fn keep_is_written_on_a_list_that_holds_the_engine_and_on_a_typed_one_it_is_told
         out(&typed)
     );
     assert!(
-        err(&typed).contains("Take it out of the ServiceList"),
+        err(&typed).contains("Move it out of the ServiceList"),
         "{}",
         err(&typed)
     );
@@ -235,7 +235,7 @@ fn bad_input_is_told_with_document_and_line_and_nothing_comes_out() {
         (b"\x00\xff\xfe", 2, "line 1 of the manifest is not UTF-8"),
         (&long, 2, "split the chart"),
         (twice.as_bytes(), 2, "document 3 of the manifest, line 14: ConfigMap flux-system/a is already in document 1"),
-        (b"apiVersion: v1\nkind: Service\nmetadata: {name: source-controller}\n\"metadata\": {name: source-controller}\n", 2, "line 4, column 1: metadata stands twice"),
+        (b"apiVersion: v1\nkind: Service\nmetadata: {name: source-controller}\n\"metadata\": {name: source-controller}\n", 2, "line 4, column 1: duplicate key metadata"),
     ];
     for (input, code, expected) in cases {
         let output = run(&[], input);

@@ -37,10 +37,10 @@ pub enum Malformed {
     #[error("the body is empty; send an {API_VERSION} {KIND}")]
     Empty,
     /// The body is not JSON, or ends before the uid.
-    #[error("the body is not readable as JSON: {0}; send an {API_VERSION} {KIND}")]
+    #[error("the body is unreadable: {0}; send an {API_VERSION} {KIND}")]
     NotJson(String),
     /// The body has another kind or version.
-    #[error("the body is {api_version:?} {kind:?}; this server speaks {API_VERSION} {KIND} alone")]
+    #[error("the body is {api_version:?} {kind:?}; this server accepts only {API_VERSION} {KIND}")]
     NotAReview {
         /// Its `apiVersion`, at most 64 characters.
         api_version: String,
@@ -48,7 +48,7 @@ pub enum Malformed {
         kind: String,
     },
     /// The request or its uid is missing.
-    #[error("the review has no request.uid; without it no answer can be given")]
+    #[error("the review has no request.uid, so no answer is possible")]
     NoUid,
 }
 

@@ -24,7 +24,7 @@ pub const FIELD: &str = "spec.postRenderers";
 #[derive(Debug, thiserror::Error)]
 pub enum Unpatched {
     /// The post-renderers are not a list. A patch might even apply to such a value.
-    #[error("what is there is no list")]
+    #[error("the existing value is not a list")]
     NotAList,
     /// The patch does not apply to the object.
     #[error("{0}")]
@@ -141,7 +141,8 @@ mod tests {
             json!({"spec": {}}),
         ] {
             let why = patch(&object).unwrap_err().to_string();
-            let is_told = why.contains("path is invalid") || why == "what is there is no list";
+            let is_told =
+                why.contains("path is invalid") || why == "the existing value is not a list";
             assert!(is_told && !why.contains("hunter2"), "{object}: {why}");
         }
     }

@@ -150,7 +150,7 @@ pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> 
 
 /// The reason why nothing could be added to an object.
 pub(super) fn unpatched(why: &Unpatched) -> String {
-    format!("fluxkeep cannot add {FIELD}: {why}; write it as a list, below a spec that is a map")
+    format!("fluxkeep cannot add {FIELD}: {why}; write it as a list, in a spec that is a map")
 }
 
 /// The same request with a gap instead of its addition.

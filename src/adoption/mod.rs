@@ -158,7 +158,7 @@ fn ownership(owner: &Owner) -> [Edit; 3] {
         part,
         key: key.into(),
         value: Some(value.to_owned()),
-        reason: format!("so that Helm knows it as release {owner}'s"),
+        reason: format!("so that Helm knows it as part of release {owner}"),
     };
     [
         entry(MetadataField::Labels, MANAGED_BY, "Helm"),
@@ -177,7 +177,7 @@ fn untie((tool, Mark(part, key)): (&Tool, Mark)) -> Edit {
         part,
         key: key.into(),
         value: None,
-        reason: format!("so that {tool} does not prune what this release takes over"),
+        reason: format!("so that {tool} does not prune it"),
     }
 }
 

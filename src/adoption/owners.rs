@@ -109,7 +109,7 @@ const HELM: Tool = Tool {
             .owner()
             .map(|owner| (Some(owner.namespace), owner.name))
     },
-    rests: |holder| format!("end {holder}'s hold on it without deleting it"),
+    rests: |holder| format!("remove it from {holder} without deleting it"),
 };
 
 const KUSTOMIZE_CONTROLLER: Tool = Tool {
@@ -130,7 +130,7 @@ const KUSTOMIZE_CONTROLLER: Tool = Tool {
         rests_by: Rest::Suspend,
     }),
     names: |object| labelled(object, "kustomize.toolkit.fluxcd.io"),
-    rests: |holder| format!("take it out of {holder} with prune: false"),
+    rests: |holder| format!("remove it from {holder} with prune: false"),
 };
 
 /// A FluxInstance also writes `app.kubernetes.io/managed-by: flux-operator` on its objects.
@@ -189,7 +189,7 @@ const ARGO_CD: Tool = Tool {
     ],
     lives_as: None,
     names: application,
-    rests: |holder| format!("take it out of {holder} without pruning"),
+    rests: |holder| format!("remove it from {holder} without pruning"),
 };
 
 const KAPP: Tool = Tool {
@@ -203,7 +203,7 @@ const KAPP: Tool = Tool {
     ],
     lives_as: None,
     names: |object| Some((None, object.labels.get("kapp.k14s.io/app")?.clone())),
-    rests: |holder| format!("end {holder}'s hold on it without deleting it"),
+    rests: |holder| format!("remove it from {holder} without deleting it"),
 };
 
 /// `APPLICATION:GROUP/KIND:NAMESPACE/NAME`.

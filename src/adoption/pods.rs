@@ -96,7 +96,7 @@ fn own(now: &Workload, was: &Workload) -> Vec<Edit> {
         .selector
         .iter()
         .filter(|(key, value)| now.labels.get(key) != Some(value));
-    let reason = "its own selector, which can never change, still selects its pods";
+    let reason = "its own immutable selector still selects its pods";
     lost.filter_map(|(key, _)| keep(&was.labels, key, reason))
         .collect()
 }

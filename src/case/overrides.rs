@@ -88,7 +88,7 @@ impl<'a> Overrides<'a> {
     fn by_hand(&self, object: &Object, counts: Override) -> Claim {
         if self.brought.contains(&object.key()) {
             return Err(format!(
-                "the override on {} does not count: the release brings it",
+                "the override on {} does not count: the release brings it; annotate the live object by hand",
                 counts.by
             ));
         }
@@ -198,7 +198,7 @@ fn read(object: &Object, now: Timestamp) -> Claim {
     let until = object.annotations.get(UNTIL).and_then(|until| time(until));
     let until = until.ok_or_else(|| {
         format!(
-            "the override on {object} does not count: {UNTIL} is no RFC 3339 time such as \
+            "the override on {object} does not count: {UNTIL} is not an RFC 3339 time in UTC such as \
              2026-01-31T18:00:00Z"
         )
     })?;
@@ -227,12 +227,12 @@ fn time(text: &str) -> Option<Timestamp> {
 fn limited(reason: &str, until: Timestamp, by: &str, now: Timestamp) -> Claim {
     if until <= now {
         return Err(format!(
-            "the override on {by} does not count: it ended at {until}"
+            "the override on {by} does not count: it ended at {until}; set a later end"
         ));
     }
     if until.duration_since(now) > LONGEST {
         return Err(format!(
-            "the override on {by} does not count: {until} is more than 30 days away"
+            "the override on {by} does not count: {until} is more than 30 days away; set an earlier end"
         ));
     }
     Ok(Override {

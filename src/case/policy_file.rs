@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for RuleId {
         let id = String::deserialize(deserializer)?;
         rules::find(&id).map(|rule| Self(rule.id)).ok_or_else(|| {
             let near = rules::nearest(&id);
-            serde::de::Error::custom(format!("there is no rule {id:?}; did you mean {near:?}?"))
+            serde::de::Error::custom(format!("unknown rule {id:?}; did you mean {near:?}?"))
         })
     }
 }
@@ -124,7 +124,7 @@ fn place(place: Place) -> Result<Engine, InvalidPolicy> {
         {
             return Err(at(
                 &list.referenced,
-                "engine.namespaces must name one at least".to_owned(),
+                "engine.namespaces must name at least one namespace".to_owned(),
             ));
         }
         Some(list) => list.value,
@@ -145,7 +145,7 @@ fn standing(one: &Exception, now: Timestamp) -> Result<OverrideEntry, InvalidPol
     }
     if !one.object.value.contains('/') {
         let message = format!(
-            "{:?} is no object; write Kind/name or Kind/namespace/name",
+            "{:?} names no object; write Kind/name or Kind/namespace/name",
             one.object.value
         );
         return Err(at(&one.object.referenced, message));
@@ -164,7 +164,7 @@ fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, InvalidPoli
     let wrong = |message: String| at(&until.referenced, message);
     let time: Timestamp = until.value.parse().map_err(|_| {
         wrong(format!(
-            "{:?} is no RFC 3339 time, like 2026-12-31T12:00:00Z",
+            "{:?} is not an RFC 3339 time such as 2026-12-31T12:00:00Z",
             until.value
         ))
     })?;
@@ -186,13 +186,13 @@ fn at(location: &Location, message: String) -> InvalidPolicy {
 
 fn unreadable(error: &serde_saphyr::Error) -> InvalidPolicy {
     let text = error.without_snippet().to_string();
-    let first = text.lines().next().unwrap_or("not readable");
+    let first = text.lines().next().unwrap_or("unreadable");
     // The place stands in front already.
     let bare = first
         .rsplit_once(" at line ")
         .map_or(first, |(bare, _)| bare);
     let message = match bare {
-        "expected mapping start" => "a map is expected here, for example {helmReleases: true}",
+        "expected mapping start" => "expected a map, for example {helmReleases: true}",
         other => other,
     };
     let message = message.to_owned();
@@ -289,7 +289,7 @@ mod tests {
         }
         let refusal = refusal("mutate: true\n");
         assert!(
-            refusal.ends_with("a map is expected here, for example {helmReleases: true}"),
+            refusal.ends_with("expected a map, for example {helmReleases: true}"),
             "{refusal}"
         );
     }
@@ -311,7 +311,8 @@ mod tests {
         assert!(text.starts_with("line 1, column 25: "), "{text}");
         for none in ["[]", "['']", "[flux-system, ' ']"] {
             assert!(
-                refusal(&format!("engine: {{namespaces: {none}}}\n")).contains("one at least"),
+                refusal(&format!("engine: {{namespaces: {none}}}\n"))
+                    .contains("at least one namespace"),
                 "{none}"
             );
         }

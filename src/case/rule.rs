@@ -64,11 +64,11 @@ impl Moment {
         match self {
             Self::Apply => "while the object or the release is applied",
             Self::Done => "once the request is done",
-            Self::Run => "while what was installed runs",
+            Self::Run => "at run time, after the change",
             Self::Later => {
                 "later: at the next failure, uninstall, upgrade, or outage of the server"
             }
-            Self::Unknown => "not known: something could not be judged",
+            Self::Unknown => "unknown: something could not be judged",
         }
     }
 }

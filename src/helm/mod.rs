@@ -31,7 +31,7 @@ pub fn name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(
-        "give lower-case letters, digits, - and . alone, with a letter or digit at either end"
+        "use only lower-case letters, digits, - and ., with a letter or digit at both ends"
             .to_owned(),
     )
 }

@@ -20,7 +20,7 @@ pub struct Range {
 /// The error for a text that is not a version range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no version range; write it as Helm wants it, for example \"~2.14.0\" or \">=2.13 <2.15\""
+    "{0:?} is not a version range; use Helm's syntax, for example \"~2.14.0\" or \">=2.13 <2.15\""
 )]
 pub struct NotARange(String);
 

@@ -80,22 +80,22 @@ pub struct Hook {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// `data.release` is missing or empty.
-    #[error("data.release is missing; a Helm release record carries it")]
+    #[error("data.release is missing in the Helm release record")]
     Empty,
     /// Longer than [`MOST_COMPRESSED`].
     #[error("data.release holds {0} bytes, more than the {MOST_COMPRESSED} that a record may have")]
     TooLong(usize),
     /// One of the two layers of base64 is broken.
-    #[error("data.release is not base64 (byte {0}); it must be as Helm's storage driver writes it")]
+    #[error("data.release is not base64 (byte {0}), as Helm's storage driver writes it")]
     NotBase64(usize),
     /// The compressed data is broken.
-    #[error("data.release is not gzip, or cut off; it must be as Helm's storage driver writes it")]
+    #[error("data.release is cut off or not gzip, as Helm's storage driver writes it")]
     NotGzip,
     /// The decompressed data exceeds the bound, given in bytes.
     #[error("data.release decompresses to more than {0} bytes")]
     Bomb(usize),
     /// The decompressed data is not a release.
-    #[error("the release inside data.release is not readable: {0}")]
+    #[error("the release in data.release is unreadable: {0}")]
     NotARelease(String),
 }
 

@@ -24,7 +24,7 @@ pub(super) fn items(document: &Document<'_>, list: &List, budget: &mut NodeBudge
             Ok(Item::Whole(object)) => sifted.objects.push(object),
             Ok(Item::Partly(object, why)) => sifted.join(Sifted::partly(object, told(why))),
             Ok(Item::Nested(object)) => {
-                let mut nested = Sifted::unread(told("it is a list itself"));
+                let mut nested = Sifted::unread(told("it is itself a list"));
                 nested.objects.push(object);
                 for part in &mut nested.unread {
                     part.is_nested = true;
@@ -74,7 +74,7 @@ fn item(text: &str, list: &List) -> Result<Item, String> {
         // Go reads null as an empty object.
         Ok(Value::Null) => Ok(Value::Object(Map::new())),
         Ok(Value::Object(parts)) => Ok(Value::Object(parts)),
-        Ok(_) => Err("it is no object".to_owned()),
+        Ok(_) => Err("it is not an object".to_owned()),
         Err(error) => Err(shape(&error)),
     };
     let metadata = read(Kind::Other)?;

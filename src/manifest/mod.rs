@@ -250,7 +250,7 @@ fn parts(
         return Ok(None);
     }
     if !parts.is_object() {
-        return Err(unread(document, "it is no object"));
+        return Err(unread(document, "it is not an object"));
     }
     let kind = head.body_kind();
     if kind != guess {

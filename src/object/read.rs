@@ -546,7 +546,7 @@ impl<'de> Deserialize<'de> for Labels {
             is_kept(key) && (value.is_object() || value.is_array())
         };
         if entries.iter().any(is_misshapen) {
-            return Err(D::Error::custom("a label is no text"));
+            return Err(D::Error::custom("a label is not a string"));
         }
         // Other labels that are not strings have no value to check.
         let texts = entries

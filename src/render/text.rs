@@ -45,7 +45,7 @@ fn told(group: &[&Finding], colour: bool) -> Vec<String> {
     if let Some(excuse) = &first.excused {
         let why = printable(&excuse.reason);
         lines.push(format!(
-            "    let through until {} by {}: {why}",
+            "    allowed until {} by {}: {why}",
             excuse.until,
             printable(&excuse.by)
         ));

@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     id: "controller-missing",
     level: Level::Enforce,
     catches: "a Flux release without one of its four core controllers, or with one scaled to zero",
-    breaks: "Flux runs without source, kustomize, helm or notification controller and reconciles no more",
+    breaks: "Flux runs without source, kustomize, helm or notification controller and stops reconciling",
     when: Moment::Run,
     doors: &[Door::FluxInstance, Door::ReleaseRecord],
     needs: &[Need::Documents],
@@ -61,7 +61,7 @@ fn taken_away(case: &Case<'_>) -> Vec<Finding> {
             Level::Warn
         };
         let message = format!(
-            "flux-operator deletes {name}, which it applied, and its CRDs with every object of theirs"
+            "flux-operator deletes {name}, which it applied, its CRDs and all their objects"
         );
         let remedy = format!("Add {name} to spec.components again");
         let finding = Finding::about(object, "/spec/components", message, remedy);
@@ -108,10 +108,10 @@ fn absent(sibling: &Object, name: &str) -> Finding {
         ..sibling.clone()
     };
     let message = format!(
-        "the release brings {} and not {name}, and nothing else runs it",
+        "the release brings {} but not {name}, and nothing else runs it",
         sibling.name
     );
-    let remedy = format!("Switch {name} on in the chart's values");
+    let remedy = format!("Enable {name} in the chart's values");
     Finding::about(&absent, "", message, remedy)
 }
 

@@ -12,7 +12,7 @@ use crate::rules::{Redefined, redefined};
 pub const RULE: Rule = Rule {
     id: "crd-group-or-kind-changed",
     level: Level::Enforce,
-    catches: "a CRD whose group, kind or plural changes, which the apiserver refuses half-way through an apply",
+    catches: "a CRD whose group, kind or plural changes",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
     when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
@@ -32,8 +32,8 @@ fn changes(Redefined { object, new, live }: Redefined<'_>) -> Vec<Finding> {
     ];
     let changed = fields.into_iter().filter(|(_, was, is)| was != is);
     let finding = |(path, was, is): (&str, &String, &String)| {
-        let message = format!("it is {was:?} and would be {is:?}; it can never change");
-        let remedy = format!("Keep {was:?}, or give the new definition another name");
+        let message = format!("{was:?} would become {is:?}, but the field is immutable");
+        let remedy = format!("Keep {was:?}, or give the new CRD another name");
         Finding::about(object, path, message, remedy)
     };
     changed.map(finding).collect()

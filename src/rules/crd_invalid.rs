@@ -21,8 +21,8 @@ use crate::walks::counted;
 pub const RULE: Rule = Rule {
     id: "crd-invalid",
     level: Level::Enforce,
-    catches: "a CRD that no apiserver takes: its versions, storage flag, conversion, labels, size, or an \
-              API version that is gone",
+    catches: "a CRD that the apiserver refuses for its versions, storage flag, conversion, labels, size or \
+              API version",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows; a conversion \
              webhook whose Service is missing only warns",
     when: Moment::Apply,
@@ -141,12 +141,12 @@ impl Problem {
 /// The finding for `v1beta1`, gone since Kubernetes 1.22, or for a missing API version.
 fn gone(object: &Object) -> Finding {
     let message = format!(
-        "apiVersion {:?} is gone since Kubernetes 1.22; the apiserver knows {CURRENT} alone",
+        "apiVersion is {:?}; since Kubernetes 1.22 the apiserver accepts only {CURRENT}",
         object.api_version
     );
     let remedy = format!(
-        "Write it as {CURRENT}: spec.versions with name, served, storage and schema.openAPIV3Schema each, \
-         in place of spec.version and spec.validation; or install a release of the chart that does"
+        "Convert it to {CURRENT}: replace spec.version and spec.validation by spec.versions, each with name, \
+         served, storage and schema.openAPIV3Schema; or install a release of the chart that does"
     );
     Finding::about(object, "/apiVersion", message, remedy).with_value(object.api_version.clone())
 }
@@ -162,10 +162,10 @@ fn identity(
         return None;
     }
     let message = format!(
-        "the name is {:?}, and spec.names.plural with spec.group make {wanted:?}",
+        "the name is {:?}, but spec.names.plural and spec.group require {wanted:?}",
         object.name
     );
-    let remedy = "Make the three agree";
+    let remedy = "Make name, plural and group agree";
     Some(Problem::at("/metadata/name", message, remedy).of_new())
 }
 
@@ -177,16 +177,15 @@ fn names(definition: &Definition) -> Vec<Problem> {
         let name = version.name.as_str();
         let path = format!("/spec/versions/{place}/name");
         if !is_version_name(name) {
-            let message = format!("{name:?} is no name for a version");
-            let remedy =
-                "Name it with lower-case letters, digits and dashes, a letter first, as in v1beta1";
+            let message = format!("{name:?} is not a valid version name");
+            let remedy = "Use lower-case letters, digits and dashes, beginning with a letter, such as v1beta1";
             problems.push(Problem::at(&path, message, remedy));
         } else if !seen.insert(name) {
-            let message = format!("{name} is named twice");
+            let message = format!("version {name} is listed twice");
             problems.push(Problem::at(
                 &path,
                 message,
-                "Leave one entry for each version",
+                "Keep one entry for each version",
             ));
         }
     }
@@ -211,10 +210,13 @@ fn storage(definition: &Definition) -> Option<Problem> {
     let stored: Vec<&str> = stored.map(|version| version.name.as_str()).collect();
     let message = match stored.as_slice() {
         [_] => return None,
-        [] => format!("none of {} has storage: true", definition.offered()),
+        [] => format!(
+            "no version has storage: true (it offers {})",
+            definition.offered()
+        ),
         several => format!("{} have storage: true", several.join(" and ")),
     };
-    let remedy = "Set storage: true on exactly one version: the one that is stored now, unless it is to change";
+    let remedy = "Set storage: true on exactly one version, normally the one that is stored now";
     Some(Problem::at("/spec/versions", message, remedy))
 }
 
@@ -231,7 +233,7 @@ fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
             continue;
         }
         let message = format!("{} has no schema", version.name);
-        let remedy = "Give it schema.openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} at least";
+        let remedy = "Add at least schema.openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}";
         let path = format!("/spec/versions/{place}/schema");
         let problem = Problem::at(&path, message, remedy);
         let always = version.served && !is_bare;
@@ -246,10 +248,8 @@ fn preserved(definition: &Definition, live: Option<&Definition>) -> Option<Probl
     if !definition.preserves_unknown || stays {
         return None;
     }
-    let message =
-        "preserveUnknownFields is true, which apiextensions.k8s.io/v1 takes of no new CRD";
-    let remedy =
-        "Leave it out, and write x-kubernetes-preserve-unknown-fields: true into the schemas";
+    let message = "preserveUnknownFields is true, which apiextensions.k8s.io/v1 does not accept";
+    let remedy = "Remove it, and write x-kubernetes-preserve-unknown-fields: true into the schemas";
     let problem = Problem::at("/spec/preserveUnknownFields", message.to_owned(), remedy);
     Some(if live.is_some() {
         problem
@@ -263,18 +263,18 @@ fn flaw(flaw: &Flaw) -> Problem {
     match flaw {
         Flaw::Label { key, value } => Problem::at(
             "/metadata/labels",
-            format!("{value:?} is no value for the label {key}"),
-            "Write at most 63 letters, digits, dashes, underscores and dots, a letter or digit at both ends",
+            format!("{value:?} is not a valid value of the label {key}"),
+            "Use at most 63 letters, digits, dashes, underscores and dots, with a letter or digit at both ends",
         ),
         Flaw::Annotations(bytes) => Problem::at(
             "/metadata/annotations",
-            format!("the annotations have {bytes} bytes, and an object may have 262144"),
-            "Leave some out; `kubectl apply --server-side` writes no copy of the object into one",
+            format!("the annotations have {bytes} bytes; the limit is 262144"),
+            "Remove some; `kubectl apply --server-side` writes no copy of the object into one",
         ),
         Flaw::Size { bytes, most } => Problem::at(
             "",
-            format!("the CRD has {bytes} bytes at least, and the apiserver takes {most}"),
-            "Shorten or leave out the descriptions in its schemas",
+            format!("the CRD has at least {bytes} bytes; the apiserver accepts {most}"),
+            "Shorten or remove the descriptions in its schemas",
         ),
     }
 }

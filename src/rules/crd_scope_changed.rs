@@ -12,7 +12,7 @@ use crate::rules::{Redefined, redefined};
 pub const RULE: Rule = Rule {
     id: "crd-scope-changed",
     level: Level::Enforce,
-    catches: "a CRD whose scope changes, which the apiserver refuses half-way through an apply",
+    catches: "a CRD whose scope changes between Namespaced and Cluster",
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
     when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
@@ -26,11 +26,11 @@ fn check(case: &Case<'_>) -> RuleResult {
 
 fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
     let message = format!(
-        "the scope is {} and would be {}; it can never change",
+        "the scope is {} and would become {}, but it is immutable",
         live.scope, new.scope
     );
     let remedy = format!(
-        "Keep scope: {}, or give the new definition another name",
+        "Keep scope: {}, or give the new CRD another name",
         live.scope
     );
     (new.scope != live.scope).then(|| Finding::about(object, "/spec/scope", message, remedy))

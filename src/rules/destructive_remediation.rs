@@ -19,7 +19,7 @@ use crate::object::Object;
 pub const RULE: Rule = Rule {
     id: "destructive-remediation",
     level: Level::Enforce,
-    catches: "a release that owns the engine with uninstall or rollback remediation",
+    catches: "a release that owns Flux and has uninstall or rollback remediation",
     breaks: "one failed install or upgrade makes helm-controller delete or downgrade Flux, itself included",
     when: Moment::Later,
     doors: &[Door::HelmRelease, Door::ReleaseRecord],
@@ -95,11 +95,11 @@ fn finding(object: &Object, hazard: &Hazard, kept: bool) -> Option<Finding> {
         (Action::Uninstall, true) => return None,
         (Action::Uninstall, false) => ("uninstalls Flux", Level::Enforce),
         (Action::Rollback, true) => (
-            "rolls Flux back, controllers down and up again,",
+            "rolls Flux back (controllers move down and up again)",
             Level::Warn,
         ),
         (Action::Rollback, false) => (
-            "rolls Flux back, deleting what only the new revision has,",
+            "rolls Flux back (and deletes objects that only the new revision has)",
             Level::Enforce,
         ),
     };

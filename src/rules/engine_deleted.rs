@@ -19,9 +19,9 @@ use crate::object::{ALLOW, Body, Object, REASON, UNTIL};
 pub const RULE: Rule = Rule {
     id: "engine-deleted",
     level: Level::Enforce,
-    catches: "a DELETE of any object of the engine, or of the HelmRelease, FluxInstance or Kustomization that \
-              takes it along",
-    breaks: "Flux stops, or loses its custom resources; of an optional controller only the CRDs are refused",
+    catches: "a DELETE of any object of Flux, or of the HelmRelease, FluxInstance or Kustomization whose \
+              deletion deletes Flux",
+    breaks: "Flux stops, or loses its custom resources; for an optional controller only CRD deletions are refused",
     when: Moment::Done,
     doors: &[Door::Engine],
     needs: &[Need::RunningFlux, Need::FluxInstance],
@@ -50,11 +50,13 @@ fn check(case: &Case<'_>) -> RuleResult {
 fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
     let engine = case.engine();
     let what = match part {
-        Part::Definition => "every custom resource of its kind would go with it, without a review",
+        Part::Definition => {
+            "every custom resource of its kind would be deleted too, without a review"
+        }
         Part::Optional => "an optional part of Flux stops",
-        Part::Shield => "it shields Flux",
-        Part::Vital if engine.names(object) => "Flux does not run without it",
-        Part::Vital => "its label says so; a shard, for example",
+        Part::Shield => "it protects Flux",
+        Part::Vital if engine.names(object) => "Flux cannot run without it",
+        Part::Vital => "its label marks it as Flux's, for example as a shard",
     };
     let message = format!("{} deletes a part of Flux: {what}", who(case));
     let level = if engine.spares(object) {
@@ -73,13 +75,13 @@ const IN_AN_HOUR: &str = "$(TZ=UTC-1 date +%FT%TZ)";
 #[must_use]
 pub fn remedy(home: &str) -> String {
     let on_purpose = on_purpose(home);
-    format!("If Helm asks for it, suspend the HelmRelease and correct its chart. {on_purpose}")
+    format!("If Helm deletes it, suspend the HelmRelease and correct its chart. {on_purpose}")
 }
 
 /// Says how to remove this namespace's engine on purpose.
 fn on_purpose(home: &str) -> String {
     format!(
-        "To remove Flux on purpose, within an hour:\nkubectl annotate --overwrite namespace {home} \
+        "To allow the removal of Flux for an hour:\nkubectl annotate --overwrite namespace {home} \
          {ALLOW}={} {REASON}='removed on purpose' {UNTIL}={IN_AN_HOUR}",
         RULE.id
     )
@@ -112,8 +114,8 @@ fn flux_instance(case: &Case<'_>, object: &Object, instance: &FluxInstance) -> O
     }
     let definitions = instance.applied.definitions.len();
     let message = format!(
-        "deleting it makes flux-operator uninstall Flux: its controllers, {definitions} CRDs and every \
-         custom resource of theirs"
+        "deleting it makes flux-operator uninstall Flux: its controllers, {definitions} CRDs and all \
+         their custom resources"
     );
     Some(Finding::about(object, "", message, way_out(case, object)))
 }
@@ -142,7 +144,7 @@ fn way_out(case: &Case<'_>, instance: &Object) -> String {
     let namespace = instance.namespace.as_deref().unwrap_or_default();
     let on_purpose = on_purpose(home(case.engine(), instance));
     format!(
-        "Pause it first, then deleting it leaves Flux alone: kubectl annotate --overwrite \
+        "Pause the FluxInstance first; its deletion then keeps Flux: kubectl annotate --overwrite \
          fluxinstance -n {namespace} {} {RECONCILE}=disabled. {on_purpose}",
         instance.name
     )
@@ -161,13 +163,13 @@ fn root(case: &Case<'_>, object: &Object, kustomization: &Kustomization) -> Opti
         .collect();
     let first = pruned.first()?;
     let message = format!(
-        "deleting it makes kustomize-controller delete Flux, {} and {} more objects",
+        "deleting it makes kustomize-controller delete {} and {} more objects of Flux",
         first,
         pruned.len() - 1
     );
     let namespace = object.namespace.as_deref().unwrap_or_default();
     let way_out = format!(
-        "Suspend it first, then deleting it leaves Flux alone: flux suspend kustomization {} -n {namespace}",
+        "Suspend it first; its deletion then keeps Flux: flux suspend kustomization {} -n {namespace}",
         object.name
     );
     let on_purpose = on_purpose(home(case.engine(), object));
@@ -206,10 +208,11 @@ fn owner(case: &Case<'_>, object: &Object) -> Result<Option<Finding>, Need> {
         return Ok(None);
     }
     let namespace = object.namespace.as_deref().unwrap_or_default();
-    let message =
-        format!("deleting it makes helm-controller uninstall Helm release {owner}, which is Flux");
+    let message = format!(
+        "deleting it makes helm-controller uninstall Helm release {owner}, which holds Flux"
+    );
     let remedy = format!(
-        "Suspend it first, then deleting it leaves Flux alone:\nkubectl patch helmrelease -n {namespace} {} \
+        "Suspend it first; its deletion then keeps Flux:\nkubectl patch helmrelease -n {namespace} {} \
          --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'",
         object.name
     );

@@ -30,10 +30,10 @@ use crate::walks::counted;
 pub const RULE: Rule = Rule {
     id: "engine-disabled",
     level: Level::Enforce,
-    catches: "a change by hand that stops a controller of Flux or moves it to an older Flux, or a CRD of Flux \
+    catches: "a manual change that stops a Flux controller or moves it to an older Flux, or a Flux CRD \
               whose storage version is not served",
-    breaks: "a controller whose API version is not served finds no match for its kinds and exits; where the cluster \
-             serves what an older one reads, and where a controller is scaled to zero or paused, it only warns",
+    breaks: "a controller exits if the cluster does not serve its API versions; the rule only warns if the cluster \
+             serves what the older controller reads, or if a controller is scaled to zero or paused",
     when: Moment::Done,
     doors: &[
         Door::ReleaseRecord,
@@ -184,7 +184,7 @@ fn replaced(
     let unserved = match flux_crds_unserved::unserved(case, &target) {
         Ok(unserved) => unserved,
         Err(_) if is_older => {
-            let why = "whether the cluster serves what it reads cannot be known";
+            let why = "whether the cluster serves what it reads is unknown";
             return Ok(Some(downgraded(new, index, &target, &running, why)));
         }
         Err(need) => return Err(need),
@@ -224,12 +224,12 @@ fn foreign((new, now): (&Object, &Workload), was: &Workload, index: usize, image
     let place = container
         .and_then(|name| now.start.containers.iter().position(|other| other == name))
         .and_then(|place| Some((place, now.images.get(place)?)));
-    let remedy = format!("Keep {image} or a newer one");
+    let remedy = format!("Keep {image} or a newer version");
     if let Some((place, other)) = place {
-        let message = format!("{other} would replace {image}, and tells no version of it");
+        let message = format!("{other} would replace {image}, and its version is unknown");
         return Finding::about(new, &image_path(place), message, remedy).at_most(Level::Warn);
     }
-    let message = format!("no container would run {image} any more");
+    let message = format!("no container would run {image}");
     Finding::about(new, "/spec/template/spec/containers", message, remedy)
 }
 
@@ -258,19 +258,19 @@ fn started(object: &Object, now: &Start, was: &Start) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if now.paused && !was.paused {
-        let message = "paused: true keeps every later change from its pods".to_owned();
-        findings.push(warn("/spec/paused", message, "Leave spec.paused out of it"));
+        let message = "paused: true keeps every later change from the pods".to_owned();
+        findings.push(warn("/spec/paused", message, "Remove spec.paused"));
     }
     if now.account != was.account {
         let message = format!(
-            "it would run as ServiceAccount {:?}, and the rights of Flux are those of {:?}",
+            "it would run as ServiceAccount {:?}, but {:?} has the rights of Flux",
             now.account, was.account
         );
         let path = "/spec/template/spec/serviceAccountName";
         findings.push(warn(
             path,
             message,
-            "Keep its ServiceAccount, or bind the other one first",
+            "Keep its ServiceAccount, or bind the new one first",
         ));
     }
     let mut nodes = now
@@ -278,19 +278,19 @@ fn started(object: &Object, now: &Start, was: &Start) -> Vec<Finding> {
         .iter()
         .filter(|(key, _)| *key != "kubernetes.io/os");
     if let Some((key, value)) = nodes.find(|(key, value)| was.nodes.get(*key) != Some(*value)) {
-        let message = format!("it would run on nodes with {key}={value} alone");
+        let message = format!("it would run only on nodes with {key}={value}");
         let path = "/spec/template/spec/nodeSelector";
         findings.push(warn(
             path,
             message,
-            "Make sure that such a node has room for it",
+            "Make sure that a node with this label has room",
         ));
     }
     findings
 }
 
 fn redirected(new: &Object, now: &Service, was: &Service) -> Option<Finding> {
-    let message = "it would send to other pods than those of Flux's controller".to_owned();
+    let message = "it would select pods other than those of Flux's controller".to_owned();
     let remedy = format!("Keep the selector app: {}", new.name);
     (now.selector != was.selector)
         .then(|| Finding::about(new, "/spec/selector", message, remedy).at_most(Level::Warn))

@@ -22,10 +22,10 @@ use crate::object::{Object, PART_OF};
 pub const RULE: Rule = Rule {
     id: "engine-label-removed",
     level: Level::Enforce,
-    catches: "taking off the label by which an object of the engine is known, marking it as a hook, or a release \
+    catches: "removing the label that identifies a Flux object, marking the object as a hook, or a release \
               that brings it as a hook",
-    breaks: "the object is no longer guarded, or a hook deletes it; it only warns where Helm writes, and where the \
-             object is known by its name",
+    breaks: "the object is no longer protected, or Helm deletes it as a hook; the rule only warns if Helm writes or \
+             if the name identifies the object",
     when: Moment::Later,
     doors: &[Door::Engine, Door::ReleaseRecord],
     needs: &[],
@@ -67,9 +67,9 @@ fn check(case: &Case<'_>) -> RuleResult {
 fn unlabelled(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
     let message = match new.labels.get(PART_OF) {
         Some(value) => format!("{PART_OF}=flux would become {value:?}"),
-        None => format!("{PART_OF}=flux would be taken off"),
+        None => format!("{PART_OF}=flux would be removed"),
     };
-    let remedy = format!("Leave the label {PART_OF}=flux on it");
+    let remedy = format!("Keep the label {PART_OF}=flux");
     let taken = is_asked_for_label(case, old) && !is_labelled(new);
     taken.then(|| Finding::about(new, LABEL_PATH, message, remedy))
 }
@@ -82,7 +82,7 @@ fn hooked(case: &Case<'_>, old: &Object, new: &Object) -> Option<Finding> {
     }
     case.engine().part(old)?;
     let message = format!("{HOOK}={value:?} would mark it as a hook, which may be deleted");
-    let remedy = format!("Leave the annotation {HOOK} off it");
+    let remedy = format!("Remove the annotation {HOOK}");
     Some(Finding::about(new, HOOK_PATH, message, remedy))
 }
 
@@ -101,14 +101,14 @@ fn brought_as_hook(case: &Case<'_>, object: &Object) -> Option<Finding> {
     let part = case.engine().part(object)?;
     let lives = case.facts.live(&object.key()).is_some();
     let harm = if object.applied {
-        "marks as a hook what guards and tools then leave alone or delete"
+        "marks it as a hook, which tools then ignore or delete"
     } else if part == Part::Definition {
-        "creates it as a hook, which fails where it lives, half-way through the release"
+        "creates it as a hook, which fails half-way through the release if it exists"
     } else {
-        "runs it as a hook, and Helm deletes a hook before it creates it anew"
+        "runs it as a hook, and Helm deletes a hook before it creates it again"
     };
     let message = format!("{HOOK}={value:?}: the release {harm}");
-    let remedy = format!("Take the annotation {HOOK} off it, in the chart or in its post-renderer");
+    let remedy = format!("Remove the annotation {HOOK} in the chart or in its post-renderer");
     let level = if !case.engine().names(object) || !object.applied && !lives {
         Level::Warn
     } else {

@@ -16,9 +16,9 @@ use crate::object::{Key, Object};
 pub const RULE: Rule = Rule {
     id: "engine-object-removed",
     level: Level::Enforce,
-    catches: "a revision that drops an engine object this release owns",
-    breaks: "Helm deletes the object: with a CRD all its custom resources; optional controllers and network \
-             policies only warn",
+    catches: "a revision that drops a Flux object which this release owns",
+    breaks: "Helm deletes the object, and with a CRD all its custom resources; optional controllers and \
+             NetworkPolicies only warn",
     when: Moment::Done,
     doors: &[Door::ReleaseRecord],
     needs: &[Need::RunningFlux, Need::Documents, Need::LiveObjects],
@@ -70,8 +70,8 @@ fn finding(live: &Object, part: Part) -> Finding {
         ""
     };
     let message =
-        format!("the release owns it and its new revision lacks it: Helm deletes it{loss}");
+        format!("the release owns it, but the new revision lacks it: Helm deletes it{loss}");
     let remedy =
-        format!("Leave it in the chart, or annotate the live object {RESOURCE_POLICY}: keep first");
+        format!("Keep it in the chart, or first annotate the live object {RESOURCE_POLICY}: keep");
     Finding::about(live, "", message, remedy).at_most(level)
 }

@@ -13,7 +13,7 @@ use crate::object::{List, Object};
 pub const RULE: Rule = Rule {
     id: "engine-object-unkept",
     level: Level::Warn,
-    catches: "an engine object in a release without `helm.sh/resource-policy: keep`",
+    catches: "a Flux object in a release without `helm.sh/resource-policy: keep`",
     breaks: "an uninstall of the release, by hand or by remediation, deletes the object",
     when: Moment::Later,
     doors: &[Door::ReleaseRecord, Door::PostRenderer],
@@ -49,7 +49,7 @@ fn alone(policy: Option<&String>) -> (String, String) {
     };
     (
         format!("{state}, so that uninstalling the release deletes it"),
-        format!("Write {RESOURCE_POLICY}: keep on it with a post-renderer"),
+        format!("Write {RESOURCE_POLICY}: keep on it with fluxkeep-postrenderer"),
     )
 }
 
@@ -57,13 +57,13 @@ fn alone(policy: Option<&String>) -> (String, String) {
 fn listed(list: &List) -> (String, String) {
     let kind = &list.kind;
     let state = match &list.policy {
-        Some(value) => format!("{RESOURCE_POLICY} of the {kind} around it is {value:?}"),
-        None => format!("{RESOURCE_POLICY} is missing on the {kind} around it"),
+        Some(value) => format!("{RESOURCE_POLICY} of its {kind} is {value:?}"),
+        None => format!("{RESOURCE_POLICY} is missing on its {kind}"),
     };
     let remedy = if list.takes_annotations() {
         format!("Write {RESOURCE_POLICY}: keep on the {kind} itself: Helm ignores it on items")
     } else {
-        format!("Take it out of the {kind}, which takes no annotations: Helm ignores them on items")
+        format!("Move it out of the {kind}, which has no annotations: Helm ignores those of items")
     };
     (
         format!("{state}, so that uninstalling the release deletes it"),

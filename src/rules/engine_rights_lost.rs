@@ -25,9 +25,9 @@ use rights::Rights;
 pub const RULE: Rule = Rule {
     id: "engine-rights-lost",
     level: Level::Enforce,
-    catches: "a binding or role of the engine that no longer grants what Flux's controllers need",
-    breaks: "the controllers get 403 from then on and reconcile nothing; optional controllers only warn, and \
-             so does a write of Helm's",
+    catches: "a binding or role of Flux that no longer grants what its controllers need",
+    breaks: "the controllers get 403 and stop reconciling; optional controllers and Helm's writes only \
+             warn",
     when: Moment::Done,
     doors: &[
         Door::ReleaseRecord,
@@ -83,7 +83,7 @@ fn unbound(rights: &Rights<'_>, new: &Object, now: &Binding, was: &Binding) -> O
     let names = names.join(", ");
     let message = format!("{names} would no longer have the rights of {}", was.role);
     let remedy = format!(
-        "Leave the ServiceAccounts of Flux in its subjects, beside new ones ({names}); a second Flux \
+        "Keep Flux's ServiceAccounts in its subjects, beside new ones ({names}); a second Flux \
          needs a binding of another name"
     );
     (!lost.is_empty()).then(|| Finding::about(new, "/subjects", message, remedy).at_most(level))

@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     id: "engine-source-deleted",
     level: Level::Warn,
     catches: "a DELETE of the source from which a Kustomization applies Flux",
-    breaks: "Flux runs on and reconciles nothing of that Kustomization any more",
+    breaks: "Flux keeps running, but that Kustomization applies nothing new",
     when: Moment::Run,
     doors: &[Door::Engine],
     needs: &[Need::Kustomizations],
@@ -62,11 +62,10 @@ fn applies_flux(case: &Case<'_>, kustomization: &Object) -> bool {
 }
 
 fn finding(source: &Object, kustomization: &Object) -> Finding {
-    let message =
-        format!("{kustomization} applies Flux from it, and applies nothing new without it");
+    let message = format!("{kustomization} applies Flux from it, and would apply nothing new");
     let namespace = kustomization.namespace.as_deref().unwrap_or_default();
     let remedy = format!(
-        "Point that at another source first, or suspend it: flux suspend kustomization {} -n {namespace}",
+        "Point the Kustomization at another source first, or suspend it: flux suspend kustomization {} -n {namespace}",
         kustomization.name
     );
     Finding::about(source, "", message, remedy)

@@ -21,8 +21,8 @@ use crate::object::Object;
 pub const RULE: Rule = Rule {
     id: "facts-stale",
     level: Level::Enforce,
-    catches: "a release of the engine that would be judged by facts of the cluster that are too old or unreadable",
-    breaks: "whether Flux survives it cannot be known; what is about other releases only warns",
+    catches: "a release of Flux that would be judged by stale or unreadable facts of the cluster",
+    breaks: "whether Flux survives the release is unknown; other releases only warn",
     when: Moment::Unknown,
     doors: &[
         Door::HelmRelease,
@@ -59,9 +59,10 @@ fn unread(case: &Case<'_>) -> Vec<Finding> {
     for new in &release.objects {
         let is_flux = case.engine().part(new) == Some(Part::Definition);
         if is_flux && case.facts.is_unread(&new.key()) {
-            let message = "fluxkeep could not read the live one; whether stored versions are lost cannot be known";
+            let message =
+                "fluxkeep cannot read the live CRD, so whether stored versions are lost is unknown";
             let remedy = format!(
-                "fluxkeep's log says why it is unreadable: update fluxkeep, or let this through with {}",
+                "Update fluxkeep (its log names the reason), or allow this with {}",
                 lifted()
             );
             findings.push(Finding::about(new, "", message.to_owned(), remedy));
@@ -142,12 +143,12 @@ fn acts(object: &Object) -> bool {
 
 fn finding(object: &Object, Heard { resource, at, .. }: &Heard) -> Finding {
     let since = at.map_or("were never read".to_owned(), |at| {
-        format!("were not heard of since {at:.0}")
+        format!("were last seen at {at:.0}")
     });
-    let message = format!("{resource} {since}; whether Flux survives this cannot be known");
+    let message = format!("{resource} {since}, so whether Flux survives this is unknown");
     let remedy = format!(
-        "fluxkeep's log says why: mend its connection to the apiserver, or its right to list and watch {resource}; \
-         until then {} lets this through",
+        "See fluxkeep's log, then restore its connection to the apiserver, or its right to list and watch \
+         {resource}; until then {} allows this",
         lifted()
     );
     Finding::about(object, "", message, remedy)

@@ -25,9 +25,9 @@ use crate::rules::flux_downgraded::known;
 pub const RULE: Rule = Rule {
     id: "flux-crds-unserved",
     level: Level::Enforce,
-    catches: "a Flux release that leaves CRDs behind which do not serve what its controllers read",
-    breaks: "the new controllers find no match for the kind and exit, again and again; of optional controllers it \
-             only warns",
+    catches: "a Flux release whose controllers read CRD versions that the cluster does not serve",
+    breaks: "the new controllers find no match for the kind and exit, again and again; for optional controllers the \
+             rule only warns",
     when: Moment::Run,
     doors: &[Door::ReleaseRecord, Door::Preflight],
     needs: &[
@@ -73,7 +73,7 @@ fn check(case: &Case<'_>) -> RuleResult {
         Level::Warn
     };
     let message = format!(
-        "{} reads {}, which the cluster does not serve, and the release does not bring it",
+        "{} reads {}, which the cluster does not serve and the release does not bring",
         target.flux,
         listed(&unserved)
     );
@@ -81,7 +81,7 @@ fn check(case: &Case<'_>) -> RuleResult {
         format!("Install a release of {running} or newer")
     } else {
         format!(
-            "Apply the CRDs of {} first; Helm leaves those of a chart's crds/ alone (in a HelmRelease: \
+            "Apply the CRDs of {} first; Helm never upgrades a chart's crds/ (in a HelmRelease: \
              spec.upgrade.crds: CreateReplace)",
             target.flux
         )

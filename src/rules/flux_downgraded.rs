@@ -19,9 +19,9 @@ use crate::object::{Key, Object};
 pub const RULE: Rule = Rule {
     id: "flux-downgraded",
     level: Level::Enforce,
-    catches: "a release that would move the engine to an older Flux",
-    breaks: "the apiserver refuses CRDs half-way, or older controllers meet objects that they cannot read; \
-             where the facts prove it harmless it only warns",
+    catches: "a release that would move Flux to an older version",
+    breaks: "the apiserver refuses CRDs half-way, or older controllers cannot read stored objects; the rule \
+             only warns if no stored version is lost",
     when: Moment::Run,
     doors: &[
         Door::HelmRelease,
@@ -75,7 +75,7 @@ fn weighed(case: &Case<'_>, offered: Option<Vec<(String, Definition)>>) -> (Leve
         .filter(|_| case.facts.knows_definitions())
         .filter(|offered| !offered.iter().any(|(name, _)| is_unread(name)));
     let Some(offered) = known else {
-        let why = "whether stored versions are lost cannot be known";
+        let why = "whether stored versions are lost is unknown";
         return (Level::Enforce, why.to_owned());
     };
     let lost = lost(case, &offered);

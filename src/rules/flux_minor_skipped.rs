@@ -12,8 +12,8 @@ use crate::case::target_flux;
 pub const RULE: Rule = Rule {
     id: "flux-minor-skipped",
     level: Level::Warn,
-    catches: "more than one minor of Flux at once",
-    breaks: "versions that the skipped release would have migrated may be dropped",
+    catches: "an upgrade of Flux by more than one minor version",
+    breaks: "CRDs may drop versions that the skipped release would have migrated",
     when: Moment::Run,
     doors: &[
         Door::HelmRelease,
@@ -38,8 +38,8 @@ fn check(case: &Case<'_>) -> RuleResult {
     if to <= next {
         return target.passes();
     }
-    let message = format!("it goes from {running} to {} at once", target.flux);
-    let remedy = format!("Go minor by minor: Flux {}.{} is next", next.0, next.1);
+    let message = format!("{running} would be upgraded to {} in one step", target.flux);
+    let remedy = format!("Upgrade minor by minor: Flux {}.{} is next", next.0, next.1);
     Ok(vec![Finding::about(
         target.object,
         &target.path,

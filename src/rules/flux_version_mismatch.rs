@@ -16,7 +16,7 @@ use crate::flux::Flux;
 pub const RULE: Rule = Rule {
     id: "flux-version-mismatch",
     level: Level::Enforce,
-    catches: "a first adoption of a running engine by a release of another Flux version",
+    catches: "a first adoption of a running Flux by a release of another Flux version",
     breaks: "the apply fails half-way or moves every controller, with no release to go back to",
     when: Moment::Run,
     doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Preflight],
@@ -64,16 +64,16 @@ fn adopted(case: &Case<'_>, target: &TargetFlux<'_>) -> RuleResult {
 /// CRDs are cluster-scoped, so two versions of Flux need different CRDs at once.
 fn beside(target: &TargetFlux<'_>, running: &Flux) -> Finding {
     let message = format!(
-        "{} would run beside the running {running}, on the same CRDs",
+        "{} would share its CRDs with the running {running}",
         target.flux
     );
-    let remedy = format!("Install {running} there too, or move both together");
+    let remedy = format!("Install {running} there too, or upgrade both together");
     Finding::about(target.object, &target.path, message, remedy).at_most(Level::Warn)
 }
 
 fn taken_over(case: &Case<'_>, target: &TargetFlux<'_>, running: &Flux) -> Finding {
     let message = format!(
-        "it would take over the running {running}, but carries {} (told by {})",
+        "it would take over the running {running}, but carries {} (according to {})",
         target.flux, target.told
     );
     let chart = running
@@ -81,7 +81,7 @@ fn taken_over(case: &Case<'_>, target: &TargetFlux<'_>, running: &Flux) -> Findi
         .map(|chart| format!(" (chart flux2 {chart})"))
         .unwrap_or_default();
     let remedy = format!(
-        "First adopt the engine with a release of {running}{chart}; upgrade in a second step"
+        "First adopt Flux (fluxkeep adopt) with a release of {running}{chart}; then upgrade"
     );
     Finding::about(target.object, &target.path, message, remedy)
 }
@@ -129,9 +129,6 @@ fn belied(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Finding> {
         "it declares {} ({}), but its release carries {}",
         declared.flux, declared.told, target.flux
     );
-    let remedy = format!(
-        "Correct the declaration to what the chart carries: {}",
-        target.flux
-    );
+    let remedy = format!("Declare what the chart carries: {}", target.flux);
     differs.then(|| Finding::about(object, &declared.path, message, remedy).at_most(Level::Warn))
 }

@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     id: "foreign-owner",
     level: Level::Enforce,
     catches: "an object that another release or tool owns",
-    breaks: "two owners revert each other, and removing one deletes the engine; strangers' objects only warn",
+    breaks: "two owners revert each other, and removing one deletes Flux; objects of others only warn",
     when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Preflight],
     needs: &[Need::ReleaseName, Need::LiveObjects],
@@ -63,6 +63,6 @@ fn finding(new: &Object, live: &Object, holder: &Holder) -> Finding {
         new,
         "/metadata",
         format!("{holder} owns it in the cluster, and {deletes_by} would delete it"),
-        format!("Take it out of this release, or {}", holder.freed(live)),
+        format!("Remove it from this release, or {}", holder.freed(live)),
     )
 }

@@ -11,7 +11,7 @@ use crate::object::{Body, Object};
 pub const RULE: Rule = Rule {
     id: "immutable-field-changed",
     level: Level::Enforce,
-    catches: "selector, roleRef, clusterIP differing from the live object",
+    catches: "a selector, roleRef or clusterIP that differs from the live object",
     breaks: "the apiserver refuses the object half-way through the apply, and remediation follows",
     when: Moment::Apply,
     doors: &[Door::ReleaseRecord, Door::Preflight, Door::PostRenderer],
@@ -28,9 +28,8 @@ fn check(case: &Case<'_>) -> RuleResult {
 
 fn finding(new: &Object, live: &Object) -> Option<Finding> {
     let (path, was, is) = difference(&new.body, &live.body)?;
-    let message =
-        format!("it is {was} in the cluster and {is} in the release; it can never change");
-    let remedy = format!("Render {was} (the chart's values may have a setting for it)");
+    let message = format!("the cluster has {was} and the release {is}, but the field is immutable");
+    let remedy = format!("Render {was}; the chart's values may have a setting for it");
     Some(Finding::about(new, path, message, remedy))
 }
 

@@ -16,10 +16,10 @@ use crate::object::{ALLOW, Object};
 pub const RULE: Rule = Rule {
     id: "override-in-release",
     level: Level::Enforce,
-    catches: "a release that brings an override on an object of the engine, a HelmRelease, a \
+    catches: "a release that brings an override on an object of Flux, a HelmRelease, a \
               FluxInstance, a Kustomization or a CRD",
-    breaks: "a chart's author excuses what everybody does from then on, the deletion of Flux included; on the CRD \
-             of somebody else it warns",
+    breaks: "the chart's author then permits every user what the override names, even deleting Flux; on a CRD that \
+             is not Flux's it only warns",
     when: Moment::Later,
     doors: &[Door::ReleaseRecord],
     needs: &[],
@@ -54,7 +54,7 @@ fn weight(engine: &Engine, object: &Object) -> Option<Level> {
 fn finding(object: &Object, rules: &str) -> Finding {
     let message = format!("the release brings the override {ALLOW}={rules:?}");
     let remedy = format!(
-        "Take {ALLOW} out of the chart and its post-renderers; a person who may grant it annotates the live object"
+        "Remove {ALLOW} from the chart and its post-renderers; a user who may grant overrides annotates the live object"
     );
     Finding::about(
         object,

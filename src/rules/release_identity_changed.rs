@@ -14,7 +14,7 @@ use crate::object::Object;
 pub const RULE: Rule = Rule {
     id: "release-identity-changed",
     level: Level::Enforce,
-    catches: "chart name, releaseName, targetNamespace, storageNamespace changes that uninstall the engine",
+    catches: "a change of chart name, releaseName, targetNamespace or storageNamespace that uninstalls Flux",
     breaks: "helm-controller uninstalls Flux, itself included, before it installs the new release",
     when: Moment::Done,
     doors: &[Door::HelmRelease],
@@ -76,7 +76,7 @@ fn finding(object: &Object, (path, from, to): Changed) -> Finding {
         "{from:?} would become {to:?}: helm-controller uninstalls the release that owns Flux"
     );
     let remedy = format!(
-        "Keep {from:?}; to move Flux to another release, suspend this one and adopt with the new one"
+        "Keep {from:?}; to move Flux to another release, suspend this HelmRelease and adopt with the new one"
     );
     Finding::about(object, path, message, remedy)
 }

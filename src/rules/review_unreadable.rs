@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     id: "review-unreadable",
     level: Level::Enforce,
     catches: "a review, a release record or a document of a manifest that fluxkeep cannot read",
-    breaks: "whatever stands there passes unseen; what is not about the engine only warns",
+    breaks: "an unread object would pass unjudged; objects that are not Flux's only warn",
     when: Moment::Unknown,
     doors: &Door::ADMISSION,
     needs: &[],
@@ -32,10 +32,10 @@ fn finding(gap: &Gap, case: &Case<'_>) -> Finding {
     let remedy = match (gap.obstacle, case.request.door) {
         (Obstacle::Time, _) => "Try again in a second",
         (Obstacle::Length, _) => {
-            "Write a smaller object; the apiserver sends <, > and & as six bytes each"
+            "Make the object smaller; the apiserver sends <, > and & as six bytes each"
         }
-        (Obstacle::Text, Door::ReleaseRecord) => "Correct the template that it comes from",
-        (Obstacle::Text, _) => "Write it as the API reference of its kind says",
+        (Obstacle::Text, Door::ReleaseRecord) => "Correct its template",
+        (Obstacle::Text, _) => "Correct it by the API reference of its kind",
     };
     let level = if is_engines(gap, case) {
         Level::Enforce

@@ -18,8 +18,8 @@ use crate::rules::{Redefined, redefined};
 pub const RULE: Rule = Rule {
     id: "served-version-withdrawn",
     level: Level::Warn,
-    catches: "a version that clients may still ask for no longer served",
-    breaks: "clients and controllers that ask for the version get 404",
+    catches: "a CRD version that clients may still request and that is no longer served",
+    breaks: "clients and controllers that request the version get 404",
     when: Moment::Run,
     doors: &[Door::Crd, Door::ReleaseRecord, Door::Preflight],
     needs: &[Need::Definitions, Need::LiveObjects],
@@ -72,13 +72,12 @@ fn finding(
         .filter(|one| one.served)
         .map(|one| one.name.as_str());
     let served: Vec<_> = served.collect();
-    let message = format!(
-        "{version} is no longer served: clients that ask for it get 404 from then on ({sign})"
-    );
+    let message =
+        format!("{version} is no longer served: clients that request it will get 404 ({sign})");
     let remedy = match served.as_slice() {
-        [] => "Serve one version at least".to_owned(),
+        [] => "Serve at least one version".to_owned(),
         _ => format!(
-            "First move the manifests and clients that name it to a version that stays served ({})",
+            "First move the manifests and clients that use it to a version that stays served ({})",
             served.join(", ")
         ),
     };
@@ -90,7 +89,7 @@ fn finding(
 fn sign(live: &Definition, version: &str, users: &Users<'_>) -> Option<String> {
     let api_version = format!("{}/{version}", live.group);
     if let Some(one) = users.get(&(api_version.as_str(), live.kind.as_str())) {
-        return Some(format!("{one} is written in it"));
+        return Some(format!("{one} uses it"));
     }
     (live.storage() == Some(version)).then(|| "it is the storage version now".to_owned())
 }

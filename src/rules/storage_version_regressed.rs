@@ -13,7 +13,7 @@ use crate::rules::{Redefined, redefined};
 pub const RULE: Rule = Rule {
     id: "storage-version-regressed",
     level: Level::Warn,
-    catches: "the storage flag moving to an older version (Kubernetes version order)",
+    catches: "a storage flag that moves to an older version (Kubernetes version order)",
     breaks: "objects are written in the older version, and the next upgrade that drops it is refused",
     when: Moment::Later,
     doors: &[Door::ReleaseRecord, Door::Crd, Door::Preflight],
@@ -29,7 +29,7 @@ fn finding(Redefined { object, new, live }: Redefined<'_>) -> Option<Finding> {
     let (to, from) = (new.storage()?, live.storage()?);
     let message =
         format!("objects are stored as {from} now and would be stored as {to}, which is older");
-    let remedy = format!("Install a release whose definition stores {from}, or a newer version");
+    let remedy = format!("Install a release whose CRD stores {from} or a newer version");
     compare(to, from)
         .is_lt()
         .then(|| Finding::about(object, "/spec/versions", message, remedy))

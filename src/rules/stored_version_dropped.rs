@@ -44,7 +44,7 @@ fn finding(redefined: Redefined<'_>, catalogue: &Catalogue) -> Option<Finding> {
     let newest = missing.iter().max_by(|left, right| compare(left, right))?;
     let versions = missing.join(", ");
     let message = format!(
-        "the cluster holds objects stored as {versions}, which the new definition no longer offers (it offers {})",
+        "the cluster holds objects stored as {versions}, which the new CRD no longer offers (it offers {})",
         new.offered()
     );
     let is_older = |offer: &Version| compare(&offer.name, newest).is_lt();
@@ -58,7 +58,7 @@ fn finding(redefined: Redefined<'_>, catalogue: &Catalogue) -> Option<Finding> {
 }
 
 fn stay(versions: &str) -> String {
-    format!("Install a release whose definition offers {versions}: not older than what runs now")
+    format!("Install a release whose CRD offers {versions}: the running version or newer")
 }
 
 /// The next safe step: complete `storedVersions`, move the storage flag, rewrite and prune, or
@@ -101,8 +101,8 @@ fn store(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) -> S
     };
     let command = move_storage(&object.name, live, target).unwrap_or_default();
     format!(
-        "First make {target} the storage version, by a release that stores {target} and still offers \
-         {versions}, or in the live definition; then try again:\n{command}"
+        "First make {target} the storage version: install a release that stores {target} and still offers \
+         {versions}, or change the live CRD; then try again:\n{command}"
     )
 }
 
@@ -135,12 +135,12 @@ fn common<'a>(new: &'a Definition, live: &Definition) -> Option<&'a str> {
 
 /// The remedy if no version is in both definitions.
 fn add(new: &Definition, live: &Definition, versions: &str) -> String {
-    let target = new.storage().unwrap_or("a version of it");
+    let target = new.storage().unwrap_or("a version of the new CRD");
     let old = live.storage().unwrap_or("the version that is stored now");
     format!(
-        "Install a release between that stores {target} and still offers {versions}; none is known to \
-         fluxkeep. Where there is none, add {target} to the live definition by hand, with storage: true, \
-         and set storage: false on {old} (where the two differ, its conversion webhook must know both); \
+        "Install a release in between that stores {target} and still offers {versions}; fluxkeep knows \
+         none. If none exists, add {target} to the live CRD by hand, with storage: true, \
+         and set storage: false on {old} (if the two differ, the conversion webhook must know both); \
          then try again"
     )
 }

@@ -19,8 +19,8 @@ use crate::object::Object;
 pub const RULE: Rule = Rule {
     id: "stored-versions-pruned",
     level: Level::Enforce,
-    catches: "`storedVersions` pruned although objects may still be stored so, without the storage version, \
-              or naming a version the spec lacks",
+    catches: "a `storedVersions` list that drops a version in which objects may be stored, lacks the storage version, \
+              or names a version that the spec lacks",
     breaks: "objects become unreadable, or every later write of the CRD is refused",
     when: Moment::Done,
     doors: &[Door::CrdStatus],
@@ -69,10 +69,10 @@ fn without_storage(object: &Object, was: &Definition, is: &Definition) -> Option
     let command = kept.find_map(|version| move_storage(&object.name, was, version));
     let remedy = match command {
         Some(command) => format!(
-            "Leave {storage} in the list. To take it out, make another version the storage version first, \
+            "Keep {storage} in the list. To remove it, make another version the storage version first, \
              then rewrite the objects and prune:\n{command}"
         ),
-        None => format!("Leave {storage} in the list"),
+        None => format!("Keep {storage} in the list"),
     };
     Some(Finding::about(
         object,
@@ -93,7 +93,7 @@ fn unknown(object: &Object, was: &Definition, is: &Definition) -> Option<Finding
         lacking.join(", "),
         was.offered()
     );
-    let remedy = format!("Leave {first} out of the list, or add it to spec.versions first");
+    let remedy = format!("Remove {first} from the list, or add it to spec.versions first");
     Some(Finding::about(
         object,
         "/status/storedVersions",
@@ -108,11 +108,11 @@ fn pruned(object: &Object, was: &Definition, is: &Definition) -> Option<Finding>
     let gone = |version: &&String| version.as_str() != storage && !kept.contains(version);
     let gone: Vec<_> = was.stored.iter().filter(gone).map(String::as_str).collect();
     let message = format!(
-        "{} is taken off storedVersions; objects still stored so become unreadable",
+        "{} is removed from storedVersions; objects still stored in it become unreadable",
         gone.join(", ")
     );
     let remedy = format!(
-        "Be sure that every object was rewritten as {storage}:\n{}",
+        "Make sure that every object is rewritten as {storage} first:\n{}",
         rewrite(&object.name, was)
     );
     let finding = || Finding::about(object, "/status/storedVersions", message, remedy);

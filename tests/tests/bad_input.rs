@@ -82,7 +82,7 @@ fn an_empty_body_is_rejected() {
 fn what_is_not_json_is_rejected() {
     for body in ["hello", "<xml/>", "[]", "null", "\"text\"", "{", "\u{0}"] {
         assert!(
-            rejection(body.as_bytes()).contains("not readable as JSON"),
+            rejection(body.as_bytes()).contains("the body is unreadable"),
             "{body}"
         );
     }
@@ -91,7 +91,7 @@ fn what_is_not_json_is_rejected() {
 #[test]
 fn invalid_utf8_before_the_uid_is_rejected() {
     let body = b"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"\xff\xfe\"}";
-    assert!(rejection(body).contains("not readable as JSON"));
+    assert!(rejection(body).contains("the body is unreadable"));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn another_version_or_kind_is_rejected_by_its_name() {
 #[test]
 fn a_review_that_says_no_version_is_rejected() {
     let review = json!({"request": {"uid": UID}});
-    assert!(rejection(review.to_string().as_bytes()).contains("speaks admission.k8s.io/v1"));
+    assert!(rejection(review.to_string().as_bytes()).contains("accepts only admission.k8s.io/v1"));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn ten_thousand_levels_of_nesting_are_no_crash() {
         1,
     );
     assert!(warning(read.as_bytes()).contains("cannot read"));
-    assert!(rejection(deep.as_bytes()).contains("not readable"));
+    assert!(rejection(deep.as_bytes()).contains("unreadable"));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_record_without_data_is_refused() {
 
 #[test]
 fn a_record_that_is_not_gzip_is_refused() {
-    assert!(broken_record(&packed(b"hello")).contains("not readable"));
+    assert!(broken_record(&packed(b"hello")).contains("unreadable"));
     assert!(broken_record(&packed(&[0x1f, 0x8b, 0x08, 1, 2, 3])).contains("not gzip"));
     let whole = gzip(&vec![b'x'; 100_000]);
     assert!(broken_record(&packed(&whole[..whole.len() / 2])).contains("not gzip"));

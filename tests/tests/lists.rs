@@ -101,7 +101,7 @@ fn a_list_inside_a_list_is_no_list_to_helm_and_is_told() {
         sifted.unread[0]
             .unread
             .message
-            .contains("item 0 of the list: it is a list itself")
+            .contains("item 0 of the list: it is itself a list")
     );
     let answer = stored(record(text, &[])).answer(&Facts::default());
     assert_eq!(answer.outcome.name(), "refuse", "in the engine's namespace");
@@ -125,17 +125,14 @@ fn keep_on_the_list_itself_keeps_its_items_and_the_report_says_where_it_belongs(
     let keep = "metadata: {annotations: {helm.sh/resource-policy: keep}}\n";
     assert!(unkept("List", keep, "").is_empty());
     let on_item = &unkept("List", "", ", annotations: {helm.sh/resource-policy: keep}")[0];
-    assert!(
-        on_item.contains("is missing on the List around it"),
-        "{on_item}"
-    );
+    assert!(on_item.contains("is missing on its List"), "{on_item}");
     assert!(
         on_item.contains("Write helm.sh/resource-policy: keep on the List itself"),
         "{on_item}"
     );
     let typed = &unkept("DeploymentList", "", "")[0];
     assert!(
-        typed.contains("Take it out of the DeploymentList"),
+        typed.contains("Move it out of the DeploymentList"),
         "{typed}"
     );
 }

@@ -349,8 +349,7 @@ fn a_patch_that_would_not_apply_is_refused_with_the_object_and_nothing_of_its_co
     let told =
         "review-unreadable: HelmRelease flux-system/flux: fluxkeep cannot add spec.postRenderers: ";
     assert!(
-        message.contains(told)
-            && message.contains("write it as a list, below a spec that is a map"),
+        message.contains(told) && message.contains("write it as a list, in a spec that is a map"),
         "{message}"
     );
     assert!(!message.contains("hunter2"), "{message}");

@@ -61,15 +61,15 @@ fn an_override_on_the_live_object_needs_the_rule_a_reason_and_a_near_end() {
         ),
         (
             allowing("stored-version-dropped", "CHG-1", "tomorrow"),
-            "is no RFC 3339 time",
+            "is not an RFC 3339 time in UTC",
         ),
         (
             allowing("stored-version-dropped", "CHG-1", "2026-11-25t12:00:00z"),
-            "is no RFC 3339 time such as 2026-01-31T18:00:00Z",
+            "is not an RFC 3339 time in UTC such as 2026-01-31T18:00:00Z",
         ),
         (
             allowing("stored-version-dropped", "CHG-1", "2026-11-25 12:00:00Z"),
-            "is no RFC 3339 time",
+            "is not an RFC 3339 time in UTC",
         ),
         (
             allowing("stored-version-dropped", "CHG-1", "2026-11-24T12:00:00Z"),
@@ -77,7 +77,7 @@ fn an_override_on_the_live_object_needs_the_rule_a_reason_and_a_near_end() {
         ),
         (
             allowing("stored-version-dropped", "CHG-1", "2026-12-24T12:00:01Z"),
-            "is more than 30 days away",
+            "is more than 30 days away; set an earlier end",
         ),
     ] {
         let answer = judged(&marks, &none);

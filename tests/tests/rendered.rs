@@ -269,7 +269,7 @@ async fn a_field_that_can_never_change_is_refused_with_the_live_value_and_the_ne
         (address, "None"),
     ] {
         let told =
-            format!("it is {was} in the cluster and {is} in the release; it can never change");
+            format!("the cluster has {was} and the release {is}, but the field is immutable");
         assert!(why.contains(&told), "{told}: {why}");
     }
     assert_eq!(
@@ -298,7 +298,7 @@ async fn a_version_that_the_live_crd_says_is_stored_may_not_be_dropped() {
         "{why}"
     );
     assert!(
-        why.contains("holds objects stored as v1beta2, which the new definition no longer offers"),
+        why.contains("holds objects stored as v1beta2, which the new CRD no longer offers"),
         "{why}"
     );
 }

@@ -233,7 +233,7 @@ fn a_refusal_says_since_when_and_what_to_do_and_the_policy_can_lift_it() {
     let review = helm_release(&json!({"chart": {"spec": {"chart": "flux2", "version": "2.14.0"}}}));
     let refused = String::from_utf8(review.answer(&stale()).body).unwrap();
     for part in [
-        "not heard of since 2026-11-24T11:40:00Z",
+        "last seen at 2026-11-24T11:40:00Z",
         "fluxkeep's log",
         "levels: {facts-stale: warn}",
     ] {

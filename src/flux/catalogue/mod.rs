@@ -108,11 +108,11 @@ impl Catalogue {
     pub fn read(data: &str) -> Result<Self, InvalidCatalogue> {
         let entries: Vec<Entry> = serde_json::from_str(data).map_err(|error| invalid(&error))?;
         if entries.is_empty() {
-            return Err(InvalidCatalogue::whole("it names no release"));
+            return Err(InvalidCatalogue::whole("the catalogue names no release"));
         }
         let mut pairs = entries.iter().zip(entries.iter().skip(1));
         if let Some((_, late)) = pairs.find(|(early, late)| early.version >= late.version) {
-            let message = format!("{} does not come after the release before", late.version);
+            let message = format!("{} is not newer than the release before it", late.version);
             return Err(InvalidCatalogue::whole(&message));
         }
         let mut crds = BTreeMap::new();
@@ -269,7 +269,7 @@ mod tests {
             .trim_start_matches('[')
             .trim_end_matches(']');
         let text = refused(&format!("[{twice},{twice}]"));
-        assert!(text.contains("2.0.0 does not come after"), "{text}");
+        assert!(text.contains("2.0.0 is not newer"), "{text}");
     }
 
     #[test]

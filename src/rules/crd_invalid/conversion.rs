@@ -16,13 +16,16 @@ pub(super) fn refused(definition: &Definition) -> Option<Problem> {
     match conversion.strategy.as_deref() {
         Some("None") if calls(conversion) => at(
             "/spec/conversion/webhook",
-            "strategy None calls no webhook, and one is set",
-            "Leave the webhook out, or set strategy: Webhook",
+            "strategy is None, but a webhook is set",
+            "Remove the webhook, or set strategy: Webhook",
         ),
         Some("None") => None,
         Some("Webhook") => webhook(conversion),
         other => {
-            let message = format!("{:?} is no strategy", other.unwrap_or_default());
+            let message = format!(
+                "{:?} is not a conversion strategy",
+                other.unwrap_or_default()
+            );
             at(
                 "/spec/conversion/strategy",
                 &message,
@@ -52,7 +55,7 @@ fn webhook(conversion: &Conversion) -> Option<Problem> {
     };
     let webhook = conversion.webhook.as_ref();
     let Some(client) = webhook.and_then(|webhook| webhook.client_config.as_ref()) else {
-        let message = "strategy Webhook has no webhook.clientConfig to call";
+        let message = "strategy is Webhook, but webhook.clientConfig is missing";
         return at(path, message, "Set its service or url, or strategy: None");
     };
     let ClientConfig { url, service } = client;
@@ -70,7 +73,7 @@ fn webhook(conversion: &Conversion) -> Option<Problem> {
     if versions.is_none_or(Vec::is_empty) {
         return at(
             "/spec/conversion/webhook/conversionReviewVersions",
-            "no version of the review is named",
+            "no review version is listed",
             "Set conversionReviewVersions: [v1]",
         );
     }
@@ -120,9 +123,9 @@ pub(super) fn unserved(definition: &Definition, services: &Services) -> Option<P
     if !services.namespaces.contains(namespace) || services.services.contains(&key) {
         return None;
     }
-    let message = format!("conversion calls {key}, which is neither there nor in the release");
-    let remedy =
-        "Install what answers there first; until then no object of this kind can be converted";
+    let message =
+        format!("conversion calls {key}, which is neither in the cluster nor in the release");
+    let remedy = "Install the webhook first; until then no object of this kind can be converted";
     let path = "/spec/conversion/webhook/clientConfig/service";
     Some(Problem::at(path, message, remedy).warning())
 }

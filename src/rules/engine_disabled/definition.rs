@@ -41,9 +41,9 @@ fn unserved(
     }
     let place = now.place(version)?;
     let message = format!(
-        "{version} would no longer be served, and Flux's controllers ask for it: they get 404 and stop"
+        "{version} would no longer be served: Flux's controllers request it, get 404 and stop"
     );
-    let remedy = format!("Leave served: true on {version}");
+    let remedy = format!("Keep served: true on {version}");
     let path = format!("/spec/versions/{place}/served");
     let finding = Finding::about(object, &path, message, remedy);
     let is_half_way = case.request.door == Door::Crd && case.request.writer.is_helm();
@@ -76,10 +76,11 @@ fn converted(
     if case.request.door != Door::Crd || !is_new || !has_several {
         return None;
     }
-    let message = "a webhook would convert its objects, and Flux brings none: unless somebody answers there, \
-                   every request in another version than the stored one fails"
-        .to_owned();
-    let remedy = "Leave spec.conversion.strategy: None".to_owned();
+    let message =
+        "a webhook would convert its objects, but Flux brings none: unless the webhook answers, \
+                   every request in a version other than the stored one fails"
+            .to_owned();
+    let remedy = "Keep spec.conversion.strategy: None".to_owned();
     let finding = Finding::about(object, "/spec/conversion", message, remedy);
     Some(finding.at_most(Level::Warn))
 }

@@ -73,7 +73,7 @@ impl Lost {
             "its rules would no longer cover what {} needs: {rights}",
             accounts.join(", ")
         );
-        let remedy = format!("Leave the rules for {rights} in it");
+        let remedy = format!("Keep the rules for {rights}");
         let level = if self.is_vital {
             Level::Enforce
         } else {

@@ -265,7 +265,7 @@ async fn where_no_version_is_on_both_sides_the_new_one_is_added_first() {
         .stored("stranger", "one", std::slice::from_ref(&new))
         .await;
     assert!(
-        answer.contains("none is known to fluxkeep") && command(&answer).is_none(),
+        answer.contains("fluxkeep knows none") && command(&answer).is_none(),
         "{answer}"
     );
     let both = story.definition("v1alpha2 v1*");
