@@ -42,7 +42,7 @@ fn documented(text: &str) -> Vec<Documented> {
         let trimmed = line.trim_start();
         let depth = (line.len() - trimmed.len()) / 2;
         if let Some(start) = trimmed.strip_prefix("# -- ") {
-            comment = start.to_owned();
+            start.clone_into(&mut comment);
         } else if let Some(more) = trimmed.strip_prefix("# ") {
             comment = [&comment, " ", more].concat();
         } else if let Some((key, default)) = trimmed.split_once(':') {

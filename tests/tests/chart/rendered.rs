@@ -182,14 +182,14 @@ fn only_the_built_in_authority_may_patch_the_configurations_and_read_a_secret() 
     let rights = |given: Value| {
         let all = objects(HELMS[1], &given, &[]);
         let roles = [of_kind(&all, "ClusterRole"), of_kind(&all, "Role")].concat();
-        let rules = roles
+        let rendered = roles
             .iter()
             .flat_map(|role| role["rules"].as_array().unwrap().clone());
-        let rules: Vec<_> = rules.collect();
-        let wide = rules.iter().any(|rule| {
+        let rendered: Vec<_> = rendered.collect();
+        let wide = rendered.iter().any(|rule| {
             rule.to_string().contains("\"*\"") || rule.to_string().contains("escalate")
         });
-        assert!(!wide, "{rules:?}");
+        assert!(!wide, "{rendered:?}");
         let with = |resource: &str| {
             let is_it = |rule: &&Value| {
                 rule["resources"]
@@ -197,7 +197,7 @@ fn only_the_built_in_authority_may_patch_the_configurations_and_read_a_secret() 
                     .unwrap()
                     .contains(&json!(resource))
             };
-            rules.iter().filter(is_it).cloned().collect::<Vec<_>>()
+            rendered.iter().filter(is_it).cloned().collect::<Vec<_>>()
         };
         (with("secrets"), with("validatingwebhookconfigurations"))
     };
