@@ -29,6 +29,7 @@ pub struct Probe {
     /// there.
     #[arg(
         long,
+        short,
         env = "FLUXKEEP_PROBE_NAMESPACE",
         value_name = "NAME",
         default_value = "fluxkeep"

@@ -26,10 +26,10 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Address for AdmissionReviews, with TLS. [::] takes IPv4, too; without IPv6 it means 0.0.0.0.
-    #[arg(long, env = "FLUXKEEP_LISTEN", default_value = "[::]:8443")]
+    #[arg(long, env = "FLUXKEEP_LISTEN", value_name = "ADDRESS", default_value = "[::]:8443", value_parser = address)]
     listen: SocketAddr,
     /// Address of /livez, /readyz and /metrics, without TLS.
-    #[arg(long, env = "FLUXKEEP_OBSERVE", default_value = "[::]:8080")]
+    #[arg(long, env = "FLUXKEEP_OBSERVE", value_name = "ADDRESS", default_value = "[::]:8080", value_parser = address)]
     observe: SocketAddr,
     /// Policy file with levels and overrides; reloaded when it changes.
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
@@ -208,6 +208,17 @@ impl Default for Limits {
     }
 }
 
+/// Reads `IP:PORT`, or `:PORT` for any address, as Go's programs take it.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    let help = "write IP:PORT, for example 127.0.0.1:8443, or :PORT for any address";
+    full.parse().map_err(|_| help.to_owned())
+}
+
 impl Settings {
     /// A server on free loopback ports, with a self-made certificate.
     #[must_use]
@@ -250,6 +261,25 @@ impl From<Args> for Settings {
                 linger: Duration::from_secs(args.linger),
                 ..Limits::default()
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_address_may_be_a_port_alone_and_a_wrong_one_is_answered_with_an_example() {
+        let read = |text: &str| address(text).map(|address| address.to_string());
+        assert_eq!(read(":8443"), Ok("[::]:8443".to_owned()));
+        assert_eq!(read("127.0.0.1:1"), Ok("127.0.0.1:1".to_owned()));
+        for wrong in ["8443", "localhost:8443", ""] {
+            let told = read(wrong).err().unwrap_or_default();
+            assert!(
+                told.contains("for example 127.0.0.1:8443"),
+                "{wrong}: {told}"
+            );
         }
     }
 }

@@ -26,12 +26,7 @@ use tell::{Heard, beside, paint, paragraph, question, quoted};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Story to replay.
-    #[arg(
-        long,
-        env = "FLUXKEEP_SCENARIO",
-        value_enum,
-        default_value = "incident"
-    )]
+    #[arg(long, value_enum, default_value = "incident")]
     scenario: Scenario,
     /// Keeps the server running afterwards, for requests with curl.
     #[arg(long)]
