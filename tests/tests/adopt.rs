@@ -391,6 +391,45 @@ async fn helm_4_stops_at_a_field_of_somebody_else_and_goes_on_with_the_flag_that
     Helm::Four.runs(&stage.cluster, &flag);
 }
 
+/// Preflight foretells Helm's refusal. Its line, run as printed, makes Helm's installation succeed.
+#[tokio::test]
+async fn the_line_that_preflight_prints_before_an_installation_makes_helm_take_flux_over() {
+    let stage = Stage::plain("adopt-foretold").await;
+    let chart = umbrella(&running());
+    let chart = chart.to_string_lossy();
+    let rendered = Helm::Three.run(&stage.cluster, &["template", "flux", &chart]);
+    let manifest = stage.folder.join("rendered.yaml");
+    std::fs::write(&manifest, &rendered.stdout).expect("a writable folder");
+    let judged = Command::new(own("fluxkeep"))
+        .args(["preflight", "--release-name", "flux", "--namespace", HOME])
+        .arg("--kubeconfig")
+        .arg(&stage.cluster.kubeconfig)
+        .arg(&manifest)
+        .output()
+        .expect("fluxkeep");
+    let told = said(&judged);
+    assert!(
+        told.contains("cannot be imported into the current release"),
+        "{told}"
+    );
+    let refused = said(&Helm::Three.run(&stage.cluster, &["install", "flux", &chart]));
+    assert!(
+        refused.contains("cannot be imported into the current release"),
+        "Helm says the same: {refused}"
+    );
+    let mut lines = told.lines().map(str::trim);
+    let line = lines.find(|line| line.starts_with("fluxkeep adopt "));
+    let programs = own("fluxkeep");
+    let programs = programs.parent().expect("a folder").display().to_string();
+    let adopted = Command::new("sh")
+        .args(["-c", line.expect("a line")])
+        .current_dir(&stage.folder)
+        .env("PATH", format!("{programs}:/usr/bin:/bin"))
+        .output();
+    succeeds(&adopted.expect("sh"));
+    Helm::Three.runs(&stage.cluster, &["install", "flux", &chart]);
+}
+
 /// Each command of kubectl leaves another field manager. The chart writes other values than live.
 #[tokio::test]
 async fn helm_4_installs_with_the_printed_flag_over_every_kind_of_installation_by_kubectl() {
