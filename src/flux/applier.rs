@@ -8,6 +8,9 @@ use crate::adoption::owners::RECONCILE;
 use crate::flux::engine::{CORE, is_controller, is_flux_group};
 use crate::object::Object;
 
+/// The API group of flux-operator.
+pub const OPERATOR: &str = "fluxcd.controlplane.io";
+
 /// A FluxInstance (`fluxcd.controlplane.io`), from which flux-operator installs Flux.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FluxInstance {

@@ -6,6 +6,7 @@
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Gap, Obstacle};
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
+use crate::flux::applier::{Applied, OPERATOR};
 use crate::flux::engine::MEMBERS;
 use crate::helm::Owner;
 use crate::helm::record;
@@ -57,7 +58,21 @@ fn is_engines(gap: &Gap, case: &Case<'_>) -> bool {
     if object.group() == "helm.toolkit.fluxcd.io" && object.kind == "HelmRelease" {
         return may_hold_engine(object, case);
     }
-    gap.is_opaque && may_be_labelled(object, case)
+    gap.is_opaque && (applies_engine(object, case) || may_be_labelled(object, case))
+}
+
+/// True if an unread FluxInstance or Kustomization may apply the engine: the live one did, or it is
+/// a FluxInstance beside Flux, as flux-operator wants it.
+fn applies_engine(object: &Object, case: &Case<'_>) -> bool {
+    if let Some(live) = case.facts.live(&object.key()) {
+        let instance = live.flux_instance().map(|instance| &instance.applied);
+        let kustomization = live.kustomization().map(|one| &one.applied);
+        let applied = instance.or(kustomization);
+        if applied.is_some_and(Applied::holds_flux) {
+            return true;
+        }
+    }
+    object.group() == OPERATOR && object.kind == "FluxInstance" && is_inside(object, case)
 }
 
 /// True if a release brings part of the engine, goes to its namespaces or owns the running one.

@@ -328,3 +328,22 @@ fn what_flux_marks_as_never_to_be_pruned_is_not_pruned_with_its_kustomization() 
         assert!(deleted(root.clone(), &applied(json!({key: "Disabled"}))).is_empty());
     }
 }
+
+/// An older mark of the owner must not make the printed command fail.
+#[test]
+fn the_printed_pause_overwrites_an_older_mark() {
+    let facts = running("2.4.0");
+    let review = Review {
+        kind: "fluxcd.controlplane.io/v1/FluxInstance",
+        operation: "DELETE",
+        user: "jane",
+        old: instance(of_version("2.x")),
+        ..Review::default()
+    };
+    let answer = review.answer(&facts);
+    let [finding] = answer.verdict.findings.as_slice() else {
+        unreachable!("one rule is about a FluxInstance");
+    };
+    let command = "kubectl annotate --overwrite fluxinstance -n flux-system flux ";
+    assert!(finding.remedy.contains(command), "{}", finding.remedy);
+}

@@ -113,7 +113,19 @@ fn a_review_that_is_not_read_at_all_passes_where_it_is_about_a_stranger() {
     };
     let update = |crd: Value| redefined(crd.clone(), crd).bytes();
     let flux = "source.toolkit.fluxcd.io";
+    let instance = |namespace: &str| {
+        let review = Review {
+            kind: "fluxcd.controlplane.io/v1/FluxInstance",
+            operation: "CREATE",
+            object: json!({"apiVersion": "fluxcd.controlplane.io/v1", "kind": "FluxInstance",
+                "metadata": {"name": "flux", "namespace": namespace}}),
+            ..Review::default()
+        };
+        review.bytes()
+    };
     let cases = [
+        (instance("apps"), Decision::Warn),
+        (instance("flux-system"), Decision::Refuse),
         (record("apps", "", &[]), Decision::Warn),
         (record("flux-system", "", &[]), Decision::Refuse),
         (
