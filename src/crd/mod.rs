@@ -81,14 +81,21 @@ pub struct Version {
     pub served: bool,
     /// True if new objects are stored in this version; true for exactly one version.
     pub storage: bool,
-    /// True if `schema` is present; its content is never read. Always true in facts.
+    /// True if `schema.openAPIV3Schema` is present; its content is never read. Always true in facts.
     #[serde(deserialize_with = "present")]
     pub schema: bool,
 }
 
-/// Returns true for any value: the key is present.
+/// The content of `schema`.
+#[derive(Deserialize)]
+struct Schema {
+    #[serde(rename = "openAPIV3Schema")]
+    content: Option<IgnoredAny>,
+}
+
+/// Returns true if the schema has content, an empty map included.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
+    Schema::deserialize(deserializer).map(|schema| schema.content.is_some())
 }
 
 impl Definition {

@@ -58,14 +58,14 @@ const DOCUMENTS: [&str; 9] = [
      spec: {replicas: 0, template: {spec: {containers: [{name: manager, image: 'x/source-controller:v1.3.0'}]}}}\n",
     "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: aNUMBER.x.io}\nspec: \
      {group: x.io, scope: Cluster, names: {kind: A, plural: aNUMBER}, versions: [{name: v1, served: true, storage: \
-     true, schema: {}}], conversion: {strategy: Webhook, webhook: {conversionReviewVersions: [v1], clientConfig: \
+     true, schema: {openAPIV3Schema: {}}}], conversion: {strategy: Webhook, webhook: {conversionReviewVersions: [v1], clientConfig: \
      {service: {namespace: flux-system, name: nowhere}}}}}\n",
     "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
      buckets.source.toolkit.fluxcd.io}\nspec: {group: source.toolkit.fluxcd.io, scope: Namespaced, names: {kind: \
-     Bucket, plural: buckets}, versions: [{name: v1, served: true, storage: true, schema: {}}]}\n",
+     Bucket, plural: buckets}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {}}}]}\n",
     "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
      buckets.source.toolkit.fluxcd.io}\nspec: {group: source.toolkit.fluxcd.io, scope: Namespaced, names: {kind: \
-     Bucket, plural: buckets}, versions: [{name: v1beta2, served: false, storage: true, schema: {}}]}\n",
+     Bucket, plural: buckets}, versions: [{name: v1beta2, served: false, storage: true, schema: {openAPIV3Schema: {}}}]}\n",
     "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: flux, namespace: flux-system}\n\
      spec: {chart: {spec: {chart: flux2}}, install: {remediation: {retries: 3}}}\n",
     "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: aNUMBER, namespace: flux-system, labels: \

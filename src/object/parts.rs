@@ -104,7 +104,7 @@ mod tests {
     fn schemas_environments_and_copies_stay_behind() {
         let crd = json!({"metadata": {"name": "a", "managedFields": [1], "annotations": {
                 "kubectl.kubernetes.io/last-applied-configuration": "s3cr3t", "fluxkeep.io/allow": "x"}},
-            "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"x": 1}}]},
+            "spec": {"group": "g", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"x": 1}}}]},
             "status": {"storedVersions": ["v1"], "conditions": []}});
         assert_eq!(
             parts(
@@ -116,7 +116,7 @@ mod tests {
             json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": "x"}},
                 "spec": {"group": "g", "versions": [
-                    {"name": "v1", "served": true, "storage": true, "schema": {}}]},
+                    {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {}}}]},
                 "status": {"storedVersions": ["v1"]}})
         );
         let deployment = json!({"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "a"}},

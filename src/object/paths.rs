@@ -63,7 +63,7 @@ const DEFINITION: Paths = Paths::Keys(&[
                     ("served", SCALAR),
                     ("storage", SCALAR),
                     // Only its presence counts.
-                    ("schema", Paths::Keys(&[])),
+                    ("schema", Paths::Keys(&[("openAPIV3Schema", Paths::Keys(&[]))])),
                 ])),
             ),
             ("preserveUnknownFields", SCALAR),

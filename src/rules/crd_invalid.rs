@@ -220,7 +220,7 @@ fn storage(definition: &Definition) -> Option<Problem> {
     Some(Problem::at("/spec/versions", message, remedy))
 }
 
-/// Finds versions without the key `schema`. An empty schema passes.
+/// Finds versions without `schema.openAPIV3Schema`. An empty one passes.
 fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
     if definition.preserves_unknown {
         return Vec::new();

@@ -219,7 +219,7 @@ fn many_different_schemas_are_passed_over_in_one_go() {
     let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "things.example.org", "annotations": {}}, "x": schemas,
         "spec": {"group": "example.org", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {}}]}});
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {}}}]}});
     let body = redefined(crd.clone(), crd).bytes();
     let start = Instant::now();
     answer(ReviewBudget::ENGINE, &body);

@@ -40,7 +40,7 @@ fn with_schemas(mut object: Value) -> Value {
         .into_iter()
         .flatten()
     {
-        version["schema"] = json!({});
+        version["schema"] = json!({"openAPIV3Schema": {}});
     }
     object
 }
@@ -50,7 +50,7 @@ fn versions() -> impl Strategy<Value = Vec<Value>> {
     let names = subsequence(VERSIONS.to_vec(), 1..VERSIONS.len()).prop_shuffle();
     (names, any::<prop::sample::Index>(), any::<u8>()).prop_map(|(names, storage, served)| {
         let storage = storage.index(names.len());
-        let version = |(at, name): (usize, &&str)| json!({"name": name, "served": served >> at & 1 == 1, "storage": at == storage, "schema": {}});
+        let version = |(at, name): (usize, &&str)| json!({"name": name, "served": served >> at & 1 == 1, "storage": at == storage, "schema": {"openAPIV3Schema": {}}});
         names.iter().enumerate().map(version).collect()
     })
 }

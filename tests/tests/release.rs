@@ -166,7 +166,7 @@ fn an_override_that_the_release_brings_along_excuses_nothing() {
         format!(
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: things.example.org\n  \
              annotations: {{{annotations}}}\nspec: {{group: example.org, scope: Namespaced, names: {{kind: Thing, \
-             plural: things}}, versions: [{{name: {version}, served: true, storage: true, schema: {{}}}}]}}\n\
+             plural: things}}, versions: [{{name: {version}, served: true, storage: true, schema: {{openAPIV3Schema: {{}}}}}}]}}\n\
              status: {{storedVersions: [{version}]}}\n"
         )
     };

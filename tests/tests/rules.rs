@@ -237,7 +237,7 @@ fn definitions(count: usize, version: &str) -> String {
             "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
              metadata: {{name: things.g{number}.org}}\n\
              spec: {{group: g{number}.org, scope: Namespaced, names: {{kind: Thing, plural: things}}, \
-             versions: [{{name: {version}, served: true, storage: true, schema: {{}}}}]}}\nstatus: {{storedVersions: [{version}]}}\n"
+             versions: [{{name: {version}, served: true, storage: true, schema: {{openAPIV3Schema: {{}}}}}}]}}\nstatus: {{storedVersions: [{version}]}}\n"
         )
     };
     (10..10 + count).map(one).collect()
@@ -359,7 +359,7 @@ fn a_command_that_has_no_room_is_left_out_whole() {
     let live = live.replace("plural: things", &format!("plural: {long}"));
     let both = live.replace(
         "versions: [",
-        "versions: [{name: v2, served: true, storage: false, schema: {}}, ",
+        "versions: [{name: v2, served: true, storage: false, schema: {openAPIV3Schema: {}}}, ",
     );
     let facts = fluxkeep::case::facts::Facts::of(objects(&both, None));
     let new = live.replace("name: v1", "name: v2").replace("[v1]", "[]");

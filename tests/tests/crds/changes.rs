@@ -64,6 +64,8 @@ fn values() -> Vec<(&'static str, &'static str, Value)> {
             json!("1beta1"),
         ),
         ("schema is empty", "/spec/versions/1/schema", json!({})),
+        ("openAPIV3Schema is null", schema, Value::Null),
+        ("openAPIV3Schema is empty", schema, json!({})),
         (
             "schema is not structural",
             size,
