@@ -63,7 +63,10 @@ const DEFINITION: Paths = Paths::Keys(&[
                     ("served", SCALAR),
                     ("storage", SCALAR),
                     // Only its presence counts.
-                    ("schema", Paths::Keys(&[("openAPIV3Schema", Paths::Keys(&[]))])),
+                    (
+                        "schema",
+                        Paths::Keys(&[("openAPIV3Schema", Paths::Keys(&[]))]),
+                    ),
                 ])),
             ),
             ("preserveUnknownFields", SCALAR),

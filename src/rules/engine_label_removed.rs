@@ -1,15 +1,14 @@
 //! The engine's label removed from an object, or the hook annotation added to it.
 //!
-//! Either is the first step around a guard that goes by label and ignores hooks. The rule refuses
-//! it on an object that only the label identifies. An object known by name stays guarded, so there
-//! it only warns. CRDs are known by their group and need no label. The ClusterRoles `flux-edit` and
-//! `flux-view` need none either: the community's chart renders them without it.
+//! The label is the only mark of some objects, and a hook's annotation takes it away. Deleting such
+//! an object only warns, so the change only warns, too. An object known by name stays guarded. CRDs
+//! are known by their group and need no label. The ClusterRoles `flux-edit` and `flux-view` need
+//! none either: the community's chart renders them without it.
 //!
-//! A write of Helm's only warns: Helm is half-way through a release, and a refusal would start its
-//! remediation. A release record comes earlier. Helm deletes a hook before it creates the hook
-//! anew, and cannot create an existing CRD. So an engine object that a release brings as a hook is
-//! deleted or fails. Helm's uninstall skips hooks that are stored in the manifest, and so do tools
-//! that go by the annotation.
+//! A release is refused if it brings an object known by name as a hook. Helm deletes a hook before
+//! it creates the hook anew, and cannot create an existing CRD. So an engine object that a release
+//! brings as a hook is deleted or fails. Helm's uninstall skips hooks that are stored in the
+//! manifest, and so do tools that go by the annotation.
 
 use crate::case::finding::{Finding, Level};
 use crate::case::request::{Door, Operation};
@@ -24,8 +23,8 @@ pub const RULE: Rule = Rule {
     level: Level::Enforce,
     catches: "removing the label that identifies a Flux object, marking the object as a hook, or a release \
               that brings it as a hook",
-    breaks: "the object is no longer protected, or Helm deletes it as a hook; the rule only warns if Helm writes or \
-             if the name identifies the object",
+    breaks: "Helm deletes the object as a hook; for an update of the object the rule only warns, as it does for the \
+             deletion of an object known by label only",
     when: Moment::Later,
     doors: &[Door::Engine, Door::ReleaseRecord],
     needs: &[],
@@ -50,17 +49,11 @@ fn check(case: &Case<'_>) -> RuleResult {
     else {
         return Ok(Vec::new());
     };
-    let stays_guarded = case.engine().names(old);
-    let level = if stays_guarded || case.request.writer.is_helm() {
-        Level::Warn
-    } else {
-        Level::Enforce
-    };
     let findings = [unlabelled(case, old, new), hooked(case, old, new)];
     Ok(findings
         .into_iter()
         .flatten()
-        .map(|finding| finding.at_most(level))
+        .map(|finding| finding.at_most(Level::Warn))
         .collect())
 }
 

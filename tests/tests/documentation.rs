@@ -185,14 +185,14 @@ fn the_registration_page_is_the_table_of_gates() {
 const TWIN: &str = r#"
 ## The twin
 
-The ValidatingAdmissionPolicies `engine-deleted.fluxkeep.io` and `engine-label-removed.fluxkeep.io` refuse in the apiserver itself, with
-`reason: Forbidden`, the same requests as the rules of that name: also without the webhooks. They follow the levels of the policy
-file: `warn` warns, `audit` only writes to the audit log, and with `off` the policy is not registered. A policy does not know
+The ValidatingAdmissionPolicy `engine-deleted.fluxkeep.io` refuses in the apiserver itself, with `reason: Forbidden`, the same
+requests as the rule of that name: also without the webhooks. It follows the level of the policy file: `warn` warns, `audit` only
+writes to the audit log, and with `off` the policy is not registered. The policy does not know
 
 - the facts: which HelmRelease owns Flux. The webhook refuses that deletion; the policy refuses the deletions that follow.
 - the overrides of the policy file.
-- a missing Namespace: the engine's Namespace is the policies' parameter, and without it they refuse nothing.
-- the time: CEL has no clock. The server that keeps the registration writes the start of the day into the policies, and the end of an
+- a missing Namespace: the engine's Namespace is the policy's parameter, and without it the policy refuses nothing.
+- the time: CEL has no clock. The server that keeps the registration writes the start of the day into the policy, and the end of an
   override as soon as it has passed. Without a running server, an expired override still counts. The server removes no
   annotations, because that needs the right to write the engine's objects.
 

@@ -59,12 +59,12 @@ fn renamed(metadata: &Value) -> Value {
 }
 
 #[test]
-fn marking_as_a_hook_what_only_its_label_tells_is_refused_as_the_first_step_to_deleting_it() {
+fn marking_as_a_hook_what_only_its_label_tells_warns_as_its_deletion_does() {
     let hook = renamed(&json!({"annotations": {"helm.sh/hook": "pre-install"}}));
     let found = |manager| written(manager, renamed(&json!({})), hook.clone());
     assert_eq!(
         found("kubectl"),
-        ["refused engine-label-removed /metadata/annotations/helm.sh~1hook"]
+        ["warned engine-label-removed /metadata/annotations/helm.sh~1hook"]
     );
     assert_eq!(
         found("helm"),

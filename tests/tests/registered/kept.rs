@@ -174,7 +174,7 @@ async fn of_two_servers_with_other_policies_one_leaves_it_to_the_other_and_both_
     let configuration = ("ValidatingWebhookConfiguration", "fluxkeep");
     let before = mark(&live(&cluster, configuration.0, configuration.1).await);
     let policy = folder("policy").join("policy.yaml");
-    std::fs::write(&policy, "levels: {engine-label-removed: off}\n").unwrap();
+    std::fs::write(&policy, "levels: {override-in-release: off}\n").unwrap();
     let second = Webhook::registered(&plane, ["--policy", policy.to_str().unwrap()]).await;
     let after = eventually("the second one's is registered", async || {
         let is = mark(&live(&cluster, configuration.0, configuration.1).await);
@@ -183,7 +183,7 @@ async fn of_two_servers_with_other_policies_one_leaves_it_to_the_other_and_both_
     .await;
     let twin = object(
         "ValidatingAdmissionPolicy",
-        "engine-label-removed.fluxkeep.io",
+        "override-in-release.fluxkeep.io",
     );
     eventually(
         "what the second one does not want is gone",

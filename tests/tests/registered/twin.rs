@@ -5,9 +5,9 @@ use fluxkeep_tests::deletes::{Deletion, deletions};
 use serde_json::{Value, json};
 
 use crate::objects::{BUCKETS, one_version};
-use crate::stage::{BY_TWIN, BY_WEBHOOK, Stage, said};
+use crate::stage::{BY_TWIN, BY_WEBHOOK, Stage};
 
-const LABELS_BY_TWIN: &str = "ValidatingAdmissionPolicy 'engine-label-removed.fluxkeep.io'";
+const GRANTS_BY_TWIN: &str = "ValidatingAdmissionPolicy 'override-in-release.fluxkeep.io'";
 
 fn objects() -> Vec<Value> {
     deletions()
@@ -31,17 +31,20 @@ impl Stage {
         }
     }
 
-    /// Waits until the twin protects the engine's labels. The apiserver loads each policy
-    /// separately, so a refused deletion does not show that this policy is active.
-    async fn until_labels_stay(&self) {
-        eventually("a label of the engine stays", async || {
-            let labelled = role(&json!({"app.kubernetes.io/part-of": "flux"}));
-            self.cluster
-                .apply(&labelled)
-                .await
-                .map_err(|error| error.to_string())?;
-            let said = said(self.cluster.apply(&role(&json!({}))).await);
-            if said.contains(LABELS_BY_TWIN) {
+    /// Waits until the policy about overrides is active. The apiserver loads each policy separately.
+    async fn until_helm_grants_nothing(&self) {
+        let grant = [
+            "annotate",
+            "crd",
+            BUCKETS,
+            "fluxkeep.io/reason=x",
+            "--field-manager=helm",
+            "--dry-run=server",
+        ];
+        eventually("an override by Helm is refused", async || {
+            let output = self.cluster.kubectl(&grant);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if said.contains(GRANTS_BY_TWIN) {
                 Ok(())
             } else {
                 Err(said)
@@ -96,12 +99,6 @@ async fn the_twin_refuses_exactly_the_deletions_that_the_webhook_refuses() {
         stage.all_deleted().await.contains(BY_TWIN),
         "a request for a collection has no name"
     );
-    let renamed = |object: &Value| object["metadata"]["name"] == "renamed";
-    let mut bare = objects().into_iter().find(renamed).unwrap();
-    bare["metadata"].as_object_mut().unwrap().remove("labels");
-    stage.until_labels_stay().await;
-    let said = said(stage.cluster.apply(&bare).await);
-    assert!(said.contains(LABELS_BY_TWIN), "{said}");
     let home = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system", "annotations": {
         "fluxkeep.io/allow": "engine-deleted", "fluxkeep.io/reason": "moving", "fluxkeep.io/until": "2026-12-01T18:00:00Z"}}});
     stage.cluster.apply(&home).await.unwrap();
@@ -123,9 +120,10 @@ async fn without_the_engines_namespace_the_twin_refuses_no_deletion() {
     std::fs::write(&policy, "engine: {namespaces: [nowhere]}\n").unwrap();
     stage.register(&["--policy", policy.to_str().unwrap()]);
     stage.without_webhooks().await;
-    // The policy that needs no Namespace shows when both are active.
-    stage.until_labels_stay().await;
     stage.cluster.apply_all(&[one_version(BUCKETS)]).await;
+    // The policy that needs no Namespace shows when both are active.
+    stage.until_helm_grants_nothing().await;
+    stage.cluster.apply_all(&[role(&json!({}))]).await;
     for object in [role(&json!({})), one_version(BUCKETS)] {
         assert_eq!(stage.deleted(&object).await, "", "{object}");
     }

@@ -168,33 +168,25 @@ fn an_override_counts_for_the_twin_as_for_the_judge_its_end_included() {
 
 const PART_OF: &str = "app.kubernetes.io/part-of";
 
-/// Objects of the engine, and whether only their label identifies them.
-const KNOWN: [(&str, &str, &str, bool); 6] = [
-    (
-        "apps/v1/Deployment",
-        "deployments",
-        "source-controller",
-        false,
-    ),
-    ("apps/v1/Deployment", "deployments", "renamed", true),
+/// Objects of the engine, some of which only their label identifies.
+const KNOWN: [(&str, &str, &str); 6] = [
+    ("apps/v1/Deployment", "deployments", "source-controller"),
+    ("apps/v1/Deployment", "deployments", "renamed"),
     (
         "networking.k8s.io/v1/NetworkPolicy",
         "networkpolicies",
         "allow-egress",
-        false,
     ),
-    ("rbac.authorization.k8s.io/v1/Role", "roles", "leases", true),
+    ("rbac.authorization.k8s.io/v1/Role", "roles", "leases"),
     (
         "rbac.authorization.k8s.io/v1/ClusterRole",
         "clusterroles",
         "flux-edit",
-        false,
     ),
     (
         "rbac.authorization.k8s.io/v1/ClusterRole",
         "clusterroles",
         "anything",
-        true,
     ),
 ];
 
@@ -209,13 +201,13 @@ fn marks() -> [Value; 5] {
     ]
 }
 
-/// Changes of marks, by hand and by Helm. Refusals go to the webhook that fails closed, and the
-/// twin refuses too. Warnings go to the other webhook. The converse holds as well.
+/// Changes of marks, by hand and by Helm, warn at most. Warnings go to the webhook that fails open.
+/// Nothing is stricter about a label than about the deletion of its object.
 #[test]
 fn judge_webhook_and_twin_agree_on_every_change_of_the_engines_marks() {
     let (facts, apiserver) = (facts(), apiserver(&Policy::default()));
-    let mut refused = 0;
-    for (kind, resource, name, label_alone) in KNOWN {
+    let mut warned = 0;
+    for (kind, resource, name) in KNOWN {
         for (old, new) in marks()
             .iter()
             .flat_map(|old| marks().map(|new| (old.clone(), new)))
@@ -224,28 +216,21 @@ fn judge_webhook_and_twin_agree_on_every_change_of_the_engines_marks() {
                 let body = updated(kind, resource, name, manager, &old, &new);
                 let told = format!("{kind} {name} by {manager}: {old} becomes {new}");
                 let decided = decision(&body, &facts);
-                let asked: &[&str] = match decided {
-                    Decision::Allow => &[],
-                    Decision::Warn => &["engine-label-removed.others.fluxkeep.io"],
-                    Decision::Refuse => &["engine-label-removed.engine.fluxkeep.io"],
+                assert_ne!(decided, Decision::Refuse, "{told}");
+                let is_warned = decided == Decision::Warn;
+                let asked: &[&str] = if is_warned {
+                    &["engine-label-removed.others.fluxkeep.io"]
+                } else {
+                    &[]
                 };
                 assert_eq!(apiserver.asks(&body), asked, "{told}");
                 let twin = apiserver.refuses(&body, &bare("flux-system"));
-                assert_eq!(
-                    twin.len(),
-                    usize::from(decided == Decision::Refuse),
-                    "{told}: {twin:?}"
-                );
-                let may_refuse = label_alone && manager == "kubectl" && old == marks()[1];
-                assert!(decided != Decision::Refuse || may_refuse, "{told}");
-                refused += usize::from(decided == Decision::Refuse);
+                assert!(twin.is_empty(), "{told}: {twin:?}");
+                warned += usize::from(is_warned);
             }
         }
     }
-    assert_eq!(
-        refused, 12,
-        "three objects, each with four ways to lose what guards it"
-    );
+    assert!(warned > 50, "{warned}");
 }
 
 #[test]
@@ -265,7 +250,7 @@ fn applying_fluxs_definitions_without_the_label_is_refused_by_nobody() {
     assert_eq!(decision(&review.bytes(), &facts()), Decision::Allow);
 }
 
-/// The fixtures that the judge refuses without facts, by a rule that has a twin.
+/// The fixtures that the judge refuses without facts, by the rule that has a twin.
 #[test]
 fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_rules() {
     let policy = Policy::default();
@@ -277,7 +262,7 @@ fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_r
         let apiserver = apiserver_knowing(&policy, &known);
         let by_twin = apiserver.refuses(&fixture.body(), &home(&fixture));
         let by_judge = answer.verdict.with(Outcome::Refused).filter(|finding| {
-            let has_twin = ["engine-deleted", "engine-label-removed"].contains(&finding.rule);
+            let has_twin = finding.rule == "engine-deleted";
             answer.door() == Some(Door::Engine) && has_twin && finding.object.kind != "HelmRelease"
         });
         assert_eq!(
@@ -288,7 +273,7 @@ fn the_twin_refuses_of_the_fixtures_of_all_rules_what_the_judge_refuses_by_its_r
         );
         refused += by_twin.len();
     }
-    assert!(refused >= 2, "{refused}");
+    assert!(refused >= 1, "{refused}");
 }
 
 /// The engine's Namespace in the fixture's facts, with its override annotations.

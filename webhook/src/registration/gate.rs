@@ -14,8 +14,7 @@ use super::applier::{
 use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
 use super::disabled::{disables, takes_down};
 use super::engine::{
-    Profile, is_engine, is_flux_crd, is_helm, is_inside, is_known_by_label_alone, is_loosened,
-    is_spare, members,
+    Profile, is_engine, is_flux_crd, is_helm, is_inside, is_loosened, is_spare, members,
 };
 use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
@@ -233,11 +232,11 @@ pub(super) const ENGINE_DELETED: Gate = Gate {
     why_open: "objects that Flux can run without, so the rule only warns (optional controllers, NetworkPolicies, ResourceQuotas, objects known by label only), HelmReleases elsewhere, and fluxkeep's own",
 };
 
-pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {
+const ENGINE_LABEL_REMOVED: Gate = Gate {
     name: engine_label_removed::RULE.id,
     door: Door::Engine,
-    phase: Phase::Mutating,
-    why_then: "as for deletions: the twin also refuses it",
+    phase: Phase::Validating,
+    why_then: "it only warns",
     operations: &["UPDATE"],
     resources: || {
         members()
@@ -251,12 +250,9 @@ pub(super) const ENGINE_LABEL_REMOVED: Gate = Gate {
             ("loosened", is_loosened()),
         ]
     },
-    closed: |profile| {
-        let by_hand = not(&is_helm());
-        format!("{by_hand} && {}", is_known_by_label_alone(profile.engine))
-    },
-    why_closed: "objects known by label only: without the label they are unprotected",
-    why_open: "objects known by name, which stay protected; and Helm's writes: refusing one starts the release's remediation",
+    closed: |_| "false".to_owned(),
+    why_closed: "nothing: deleting an object known by label only just warns as well",
+    why_open: "objects of the engine: the rule only warns",
 };
 
 const ENGINE_DISABLED: Gate = Gate {

@@ -13,7 +13,7 @@ use fluxkeep::case::policy::Policy;
 use fluxkeep::case::rule::Rule;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
-use fluxkeep::rules::{engine_deleted, engine_label_removed};
+use fluxkeep::rules::engine_deleted;
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec,
@@ -24,8 +24,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::applier::{KUSTOMIZATIONS, uninstalls};
 use super::cel::{OLD, any, not, text};
-use super::engine::{is_engine, is_helm, is_known_by_label_alone, is_loosened, is_spare};
-use super::gate::{ENGINE_DELETED, ENGINE_LABEL_REMOVED, Gate, HELM_RELEASES};
+use super::engine::{is_engine, is_spare};
+use super::gate::{ENGINE_DELETED, Gate, HELM_RELEASES};
 use super::webhook::match_conditions;
 use super::{DOMAIN, KnownReleases, grant, metadata};
 
@@ -39,41 +39,22 @@ struct Twin {
     does: &'static str,
     /// The remedy, for an engine in the given namespace.
     remedy: fn(&str) -> String,
-    /// True if an override on the engine's Namespace also counts.
-    covers: bool,
 }
 
-static TWINS: [Twin; 2] = [
-    Twin {
-        rule: &engine_deleted::RULE,
-        gate: &ENGINE_DELETED,
-        conditions: |engine| {
-            vec![
-                ("engine", any([is_engine(engine), uninstalls()])),
-                ("required", not(&is_spare(engine))),
-            ]
-        },
-        does: "deletes a part of Flux",
-        remedy: engine_deleted::remedy,
-        covers: true,
+static TWINS: [Twin; 1] = [Twin {
+    rule: &engine_deleted::RULE,
+    gate: &ENGINE_DELETED,
+    conditions: |engine| {
+        vec![
+            ("engine", any([is_engine(engine), uninstalls()])),
+            ("required", not(&is_spare(engine))),
+        ]
     },
-    Twin {
-        rule: &engine_label_removed::RULE,
-        gate: &ENGINE_LABEL_REMOVED,
-        conditions: |engine| {
-            vec![
-                ("known-by-label-alone", is_known_by_label_alone(engine)),
-                ("loosened", is_loosened()),
-                ("not-helm", not(&is_helm())),
-            ]
-        },
-        does: "removes the label app.kubernetes.io/part-of=flux or adds the annotation helm.sh/hook",
-        remedy: |_| "Keep the label and leave out the annotation".to_owned(),
-        covers: false,
-    },
-];
+    does: "deletes a part of Flux",
+    remedy: engine_deleted::remedy,
+}];
 
-/// The policies, with a binding for each engine namespace whose override counts.
+/// The policies, with a binding for each engine namespace, whose override counts.
 pub(super) fn twins(
     policy: &Policy,
     known: &KnownReleases,
@@ -104,7 +85,7 @@ impl Twin {
             failure_policy: Some("Fail".to_owned()),
             match_constraints: Some(self.constraints()),
             match_conditions: Some(match_conditions((self.conditions)(engine))),
-            param_kind: self.covers.then_some(home),
+            param_kind: Some(home),
             validations: Some(vec![self.validation(known)]),
             audit_annotations: Some(Vec::new()),
             variables: Some(Vec::new()),
@@ -149,8 +130,7 @@ impl Twin {
     /// The CEL expression for a valid override: it names the rule, a reason and an end. The end
     /// must lie after `as_of`, the time that the server wrote last.
     fn is_excused(&self, known: &KnownReleases) -> String {
-        let holders = [OLD].into_iter().chain(self.covers.then_some("params"));
-        let marks = holders.map(|holder| {
+        let marks = [OLD, "params"].map(|holder| {
             format!("has({holder}.metadata.annotations) ? {holder}.metadata.annotations : {{}}")
         });
         let says = |key: &str, pattern: &str| {
@@ -165,7 +145,7 @@ impl Twin {
         }
         format!(
             "[{}].exists(marks,\n{})",
-            marks.collect::<Vec<_>>().join(", "),
+            marks.join(", "),
             excuses.join(" &&\n")
         )
     }
@@ -186,7 +166,7 @@ impl Twin {
         words.join(" + ")
     }
 
-    /// The bindings: one for each engine namespace if the Namespace's override counts, else one.
+    /// A binding for each engine namespace: an override on the Namespace counts.
     fn bindings(&self, policy: &Policy) -> Vec<ValidatingAdmissionPolicyBinding> {
         let binding = |name: String, spec: ValidatingAdmissionPolicyBindingSpec| {
             let actions = Some(actions(self.rule.weight(policy)));
@@ -204,9 +184,6 @@ impl Twin {
             match_resources: Some(everything()),
             ..Default::default()
         };
-        if !self.covers {
-            return vec![binding(self.name(), bare)];
-        }
         let homes = policy.engine.namespaces.iter();
         let bound = |home: &String| ValidatingAdmissionPolicyBindingSpec {
             param_ref: Some(param(home)),

@@ -149,7 +149,7 @@ async fn of_two_servers_that_want_different_things_one_reads_what_changes_and_wr
     let apiserver = Apiserver::default();
     keep(&apiserver, Policy::default());
     pass(Duration::from_mins(1)).await;
-    keep(&apiserver, policy("levels: {engine-label-removed: warn}"));
+    keep(&apiserver, policy("levels: {override-in-release: warn}"));
     pass(Duration::from_mins(1)).await;
     let objects = apiserver.objects();
     apiserver.asked();
@@ -174,7 +174,7 @@ async fn what_an_apiserver_adds_of_its_own_keeps_no_changed_policy_away() {
     pass(Duration::from_mins(1)).await;
     let before = apiserver.objects()[&marked()].clone();
     assert_eq!(before["webhooks"][0]["newer"], "default");
-    state.adopt(policy("levels: {engine-label-removed: warn}"));
+    state.adopt(policy("levels: {override-in-release: warn}"));
     pass(Duration::from_mins(1)).await;
     let mark = |object: &Value| borne(object).unwrap().to_owned();
     assert_ne!(mark(&apiserver.objects()[&marked()]), mark(&before));
@@ -238,7 +238,7 @@ async fn of_two_servers_the_one_that_yields_takes_over_once_the_other_ends_and_n
     keep(&apiserver, Policy::default());
     pass(Duration::from_mins(1)).await;
     let first = live_mark_and_webhooks(&apiserver);
-    let other = policy("levels: {engine-label-removed: warn}");
+    let other = policy("levels: {override-in-release: warn}");
     let (_, second) = start(&apiserver, other, HELM_RELEASE);
     pass(Duration::from_mins(1)).await;
     let kept = live_mark_and_webhooks(&apiserver);
