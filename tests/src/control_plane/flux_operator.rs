@@ -59,7 +59,7 @@ impl FluxOperator {
                 one["status"] == "True"
                     && one["observedGeneration"] == live["metadata"]["generation"]
             });
-            if is_ready {
+            if is_ready && is_recorded(&live) {
                 Ok(live)
             } else {
                 Err(json!(conditions).to_string())
@@ -67,6 +67,17 @@ impl FluxOperator {
         })
         .await
     }
+}
+
+/// True if the status lists what was applied. The operator writes the conditions first and the
+/// rest of the status later. Deleted in between, a FluxInstance lists nothing, and nothing goes.
+fn is_recorded(instance: &Value) -> bool {
+    let status = &instance["status"];
+    let applied = &status["lastAppliedRevision"];
+    let entries = status["inventory"]["entries"].as_array();
+    applied.is_string()
+        && *applied == status["lastAttemptedRevision"]
+        && entries.is_some_and(|entries| !entries.is_empty())
 }
 
 const NAME: &str = "flux-operator";

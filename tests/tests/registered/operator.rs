@@ -189,7 +189,6 @@ async fn under_the_guard_flux_operator_installs_flux_and_upgrades_it_and_nothing
     assert!((after - before).abs() < f64::EPSILON, "{before} {after}");
 }
 
-#[ignore = "of two runs one failed: the operator deleted nothing within two minutes"]
 #[tokio::test(flavor = "multi_thread")]
 async fn without_fluxkeep_deleting_a_flux_instance_deletes_flux_and_its_crds() {
     let mut stage = Stage::set("operator_uninstalls", false).await;
