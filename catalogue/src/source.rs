@@ -91,7 +91,8 @@ pub(crate) fn types(
                 name: name.to_string(),
                 served: !markers.unserved,
                 storage: markers.storage,
-                schema: true,
+                schema: crd::Schema::Full,
+                status: true,
             };
             let of_kind = versions.entry((group.clone(), kind)).or_default();
             of_kind.push(version);

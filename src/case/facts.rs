@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::crd::Schema;
 use crate::flux::Flux;
 use crate::flux::engine::{self, Engine, Part};
 use crate::helm::Owner;
@@ -204,7 +205,7 @@ fn established(mut object: Object) -> Object {
         }
         // A live CRD has a schema for each version; snapshots omit schemas.
         for version in &mut definition.versions {
-            version.schema = true;
+            version.schema = Schema::Full;
         }
         definition.stored.shrink_to_fit();
         definition.versions.shrink_to_fit();

@@ -81,21 +81,64 @@ pub struct Version {
     pub served: bool,
     /// True if new objects are stored in this version; true for exactly one version.
     pub storage: bool,
-    /// True if `schema.openAPIV3Schema` is present; its content is never read. Always true in facts.
-    #[serde(deserialize_with = "present")]
-    pub schema: bool,
+    /// What its schema keeps. Always [`Schema::Full`] in facts.
+    pub schema: Schema,
+    /// True if `subresources.status` is present, through which controllers write their status.
+    #[serde(rename = "subresources", deserialize_with = "has_status")]
+    pub status: bool,
 }
 
-/// The content of `schema`.
-#[derive(Deserialize)]
-struct Schema {
+/// The schema of a version, `schema.openAPIV3Schema`, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "SchemaWire")]
+pub enum Schema {
+    /// The version has none.
+    #[default]
+    Missing,
+    /// It names no field: the apiserver drops every field of an object but its metadata.
+    Empty,
+    /// It keeps fields.
+    Full,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SchemaWire {
     #[serde(rename = "openAPIV3Schema")]
-    content: Option<IgnoredAny>,
+    content: Option<SchemaContent>,
 }
 
-/// Returns true if the schema has content, an empty map included.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Schema::deserialize(deserializer).map(|schema| schema.content.is_some())
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SchemaContent {
+    properties: Option<IgnoredAny>,
+    additional_properties: Option<IgnoredAny>,
+    #[serde(rename = "x-kubernetes-preserve-unknown-fields")]
+    preserves: Option<bool>,
+}
+
+impl From<SchemaWire> for Schema {
+    fn from(wire: SchemaWire) -> Self {
+        let Some(content) = wire.content else {
+            return Self::Missing;
+        };
+        let names = content.properties.is_some() || content.additional_properties.is_some();
+        if names || content.preserves == Some(true) {
+            Self::Full
+        } else {
+            Self::Empty
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Subresources {
+    status: Option<IgnoredAny>,
+}
+
+fn has_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Subresources::deserialize(deserializer).map(|found| found.status.is_some())
 }
 
 impl Definition {
@@ -187,7 +230,8 @@ mod tests {
             name: (*name).to_owned(),
             served: true,
             storage: *name == storage,
-            schema: true,
+            schema: Schema::Full,
+            status: true,
         };
         Definition {
             versions: versions.iter().map(version).collect(),

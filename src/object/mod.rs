@@ -17,7 +17,7 @@ pub(crate) use read::object;
 pub use read::{Head, Kind, Misshapen, body_kind};
 pub use selector::{Selector, Term};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::crd::Definition;
@@ -105,6 +105,8 @@ pub enum Body {
     Workload(Workload),
     /// A Service.
     Service(Service),
+    /// A ResourceQuota or LimitRange, with the resources of which it allows none to any pod.
+    Forbids(BTreeSet<String>),
     /// A NetworkPolicy, with the selector of its pods.
     NetworkPolicy(Selector),
     /// A FluxInstance of flux-operator.
@@ -159,6 +161,8 @@ pub struct Service {
     pub cluster_ip: Option<String>,
     /// `spec.selector`: the pods that receive the traffic.
     pub selector: Selector,
+    /// `spec.externalName`, if the Service is of type `ExternalName` and reaches no pod.
+    pub external: Option<String>,
 }
 
 /// A place in a file that a person can open.

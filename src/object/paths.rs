@@ -41,6 +41,13 @@ const CONVERSION: Paths = Paths::Keys(&[
     ),
 ]);
 
+/// Only tells whether a schema keeps any field.
+const SCHEMA: Paths = Paths::Keys(&[
+    ("properties", Paths::Keys(&[])),
+    ("additionalProperties", Paths::Keys(&[])),
+    ("x-kubernetes-preserve-unknown-fields", SCALAR),
+]);
+
 const DEFINITION: Paths = Paths::Keys(&[
     ("apiVersion", SCALAR),
     ("kind", SCALAR),
@@ -62,11 +69,9 @@ const DEFINITION: Paths = Paths::Keys(&[
                     ("name", SCALAR),
                     ("served", SCALAR),
                     ("storage", SCALAR),
+                    ("schema", Paths::Keys(&[("openAPIV3Schema", SCHEMA)])),
                     // Only its presence counts.
-                    (
-                        "schema",
-                        Paths::Keys(&[("openAPIV3Schema", Paths::Keys(&[]))]),
-                    ),
+                    ("subresources", Paths::Keys(&[("status", Paths::Keys(&[]))])),
                 ])),
             ),
             ("preserveUnknownFields", SCALAR),
@@ -220,7 +225,41 @@ const SERVICE: Paths = Paths::Keys(&[
     ("metadata", METADATA),
     (
         "spec",
-        Paths::Keys(&[("clusterIP", SCALAR), ("selector", TEXTS)]),
+        Paths::Keys(&[
+            ("type", SCALAR),
+            ("clusterIP", SCALAR),
+            ("externalName", SCALAR),
+            ("selector", TEXTS),
+        ]),
+    ),
+]);
+
+const QUOTA: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("hard", TEXTS),
+            ("scopes", NAMES),
+            ("scopeSelector", Paths::Keys(&[])),
+        ]),
+    ),
+]);
+
+const LIMITS: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[(
+            "limits",
+            Paths::Items(&Paths::Keys(&[("type", SCALAR), ("max", TEXTS)])),
+        )]),
     ),
 ]);
 
@@ -336,6 +375,8 @@ impl Kind {
             Self::Kustomization => &KUSTOMIZATION,
             Self::Workload => &WORKLOAD,
             Self::Service => &SERVICE,
+            Self::Quota => &QUOTA,
+            Self::Limits => &LIMITS,
             Self::NetworkPolicy => &NETWORK_POLICY,
             Self::Binding => &BINDING,
             Self::Role => &ROLE,
@@ -353,6 +394,8 @@ impl Kind {
             Self::Kustomization => &review!(KUSTOMIZATION),
             Self::Workload => &review!(WORKLOAD),
             Self::Service => &review!(SERVICE),
+            Self::Quota => &review!(QUOTA),
+            Self::Limits => &review!(LIMITS),
             Self::NetworkPolicy => &review!(NETWORK_POLICY),
             Self::Binding => &review!(BINDING),
             Self::Role => &review!(ROLE),

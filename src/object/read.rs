@@ -54,6 +54,10 @@ pub enum Kind {
     Workload,
     /// A Service.
     Service,
+    /// A ResourceQuota.
+    Quota,
+    /// A LimitRange.
+    Limits,
     /// A NetworkPolicy.
     NetworkPolicy,
     /// A FluxInstance.
@@ -81,6 +85,8 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => Kind::Workload,
         ("autoscaling", "Scale") => Kind::Scale,
         ("", "Service") => Kind::Service,
+        ("", "ResourceQuota") => Kind::Quota,
+        ("", "LimitRange") => Kind::Limits,
         ("networking.k8s.io", "NetworkPolicy") => Kind::NetworkPolicy,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Kind::Binding,
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => Kind::Role,
@@ -98,6 +104,8 @@ macro_rules! by_kind {
             Kind::Kustomization => $read::<wire::Kustomization>($($argument),*),
             Kind::Workload => $read::<wire::Workload>($($argument),*),
             Kind::Service => $read::<wire::Service>($($argument),*),
+            Kind::Quota => $read::<wire::Quota>($($argument),*),
+            Kind::Limits => $read::<wire::Limits>($($argument),*),
             Kind::NetworkPolicy => $read::<wire::NetworkPolicy>($($argument),*),
             Kind::Binding => $read::<wire::Binding>($($argument),*),
             Kind::Role => $read::<wire::Role>($($argument),*),
@@ -323,11 +331,13 @@ struct Container {
     image: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct ServiceSpec {
+    r#type: Option<String>,
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<String>,
+    external_name: Option<String>,
     selector: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -426,14 +436,81 @@ impl WorkloadSpec {
 impl FromWire for Wire<ServiceSpec> {
     fn object(self) -> Object {
         self.with(|spec, _| {
-            let (cluster_ip, selector) =
-                spec.map_or((None, None), |spec| (spec.cluster_ip, spec.selector));
+            let spec = spec.unwrap_or_default();
+            let is_external = spec.r#type.as_deref() == Some("ExternalName");
+            let name = spec.external_name.unwrap_or_default();
             Body::Service(Service {
-                cluster_ip,
-                selector: Selector::of(selector.unwrap_or_default()),
+                cluster_ip: spec.cluster_ip,
+                selector: Selector::of(spec.selector.unwrap_or_default()),
+                external: is_external.then_some(name),
             })
         })
     }
+}
+
+/// Quantities by resource.
+type Quantities = BTreeMap<String, Option<String>>;
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct QuotaSpec {
+    hard: Option<Quantities>,
+    scopes: Option<Vec<String>>,
+    scope_selector: Option<IgnoredAny>,
+}
+
+impl FromWire for Wire<QuotaSpec> {
+    fn object(self) -> Object {
+        self.with(|spec, _| {
+            let spec = spec.unwrap_or_default();
+            let scopes = spec.scopes.unwrap_or_default();
+            // A scope may leave out the pods that matter.
+            let is_scoped = !scopes.is_empty() || spec.scope_selector.is_some();
+            let hard = spec.hard.filter(|_| !is_scoped).unwrap_or_default();
+            Body::Forbids(zeros(hard).collect())
+        })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LimitsSpec {
+    limits: Option<Vec<Limit>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Limit {
+    r#type: Option<String>,
+    max: Option<Quantities>,
+}
+
+impl FromWire for Wire<LimitsSpec> {
+    fn object(self) -> Object {
+        self.with(|spec, _| {
+            let limits = spec.unwrap_or_default().limits.unwrap_or_default();
+            let of_pods = |limit: &Limit| {
+                let of = limit.r#type.as_deref();
+                of == Some("Pod") || of == Some("Container")
+            };
+            let limits = limits.into_iter().filter(of_pods);
+            let most = limits.flat_map(|limit| zeros(limit.max.unwrap_or_default()));
+            Body::Forbids(most.collect())
+        })
+    }
+}
+
+/// The resources whose quantity is zero.
+fn zeros(quantities: Quantities) -> impl Iterator<Item = String> {
+    let is_zero = |quantity: &Option<String>| {
+        let digits = quantity.iter().flat_map(|text| text.chars());
+        let mut digits = digits.filter(char::is_ascii_digit).peekable();
+        digits.peek().is_some() && digits.all(|digit| digit == '0')
+    };
+    let zero = quantities
+        .into_iter()
+        .filter(move |(_, quantity)| is_zero(quantity));
+    zero.map(|(resource, _)| resource)
 }
 
 /// Kubernetes omits `replicas` if it is 0.
@@ -515,7 +592,8 @@ impl RuleWire {
 mod wire {
     use super::{
         ApplierStatus, BindingWire, DefinitionSpec, DefinitionStatus, InstanceSpec,
-        KustomizationSpec, PolicySpec, RoleWire, ScaleSpec, ServiceSpec, Value, Wire, WorkloadSpec,
+        KustomizationSpec, LimitsSpec, PolicySpec, QuotaSpec, RoleWire, ScaleSpec, ServiceSpec,
+        Value, Wire, WorkloadSpec,
     };
 
     pub(super) type Definition = Wire<DefinitionSpec, DefinitionStatus>;
@@ -524,6 +602,8 @@ mod wire {
     pub(super) type Kustomization = Wire<KustomizationSpec, ApplierStatus>;
     pub(super) type Workload = Wire<WorkloadSpec>;
     pub(super) type Service = Wire<ServiceSpec>;
+    pub(super) type Quota = Wire<QuotaSpec>;
+    pub(super) type Limits = Wire<LimitsSpec>;
     pub(super) type NetworkPolicy = Wire<PolicySpec>;
     pub(super) type Binding = BindingWire;
     pub(super) type Role = RoleWire;

@@ -13,7 +13,7 @@ use self::conversion::Services;
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
-use crate::crd::{Definition, Version};
+use crate::crd::{Definition, Schema, Version};
 use crate::object::{Flaw, Object};
 use crate::walks::counted;
 
@@ -225,11 +225,12 @@ fn schemas(definition: &Definition, live: Option<&Definition>) -> Vec<Problem> {
     if definition.preserves_unknown {
         return Vec::new();
     }
-    let is_bare = counted(definition.versions.iter()).all(|version| !version.schema);
+    let is_bare =
+        counted(definition.versions.iter()).all(|version| version.schema == Schema::Missing);
     let mut problems = Vec::new();
     for (place, version) in definition.versions.iter().enumerate() {
         // A live CRD may lack schemas: the apiserver then asks only served versions for one.
-        if version.schema || !version.served && live.is_some() {
+        if version.schema != Schema::Missing || !version.served && live.is_some() {
             continue;
         }
         let message = format!("{} has no schema", version.name);

@@ -8,9 +8,12 @@
 //!
 //! A restart, limits, arguments, an autoscaler and a newer image stop no controller.
 //!
-//! A CRD of Flux stops its controllers, too, if the version that they ask for is no longer served.
+//! A CRD of Flux stops its controllers, too, if the version that they ask for is no longer served, or
+//! if its schema or its status subresource goes. A ResourceQuota or LimitRange that allows no pod
+//! stops them at their next start.
 
 mod definition;
+mod limits;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -45,6 +48,8 @@ pub const RULE: Rule = Rule {
     check,
 };
 
+pub use limits::STOPPING;
+
 /// The Services through which controllers and webhooks reach Flux.
 pub const SERVICES: [&str; 3] = [
     "notification-controller",
@@ -56,15 +61,18 @@ fn check(case: &Case<'_>) -> RuleResult {
     if case.request.door != Door::Engine {
         return Ok(definition::unreadable(case));
     }
-    let is_update = case.request.operation == Operation::Update;
-    if !is_update || case.request.writer.is_helm() {
+    let is_written = case.request.operation != Operation::Delete;
+    if !is_written || case.request.writer.is_helm() {
         return Ok(Vec::new());
     }
-    let Some((new, old)) = case
-        .rewritten()
-        .next()
-        .filter(|(new, _)| is_home(case, new))
-    else {
+    let mut written = case.written();
+    let Some((new, old)) = written.next().filter(|(new, _)| is_home(case, new)) else {
+        return Ok(Vec::new());
+    };
+    if let Body::Forbids(now) = &new.body {
+        return Ok(limits::forbidden(new, now, old).into_iter().collect());
+    }
+    let Some(old) = old else {
         return Ok(Vec::new());
     };
     match (&new.body, &old.body) {
@@ -290,6 +298,11 @@ fn started(object: &Object, now: &Start, was: &Start) -> Vec<Finding> {
 }
 
 fn redirected(new: &Object, now: &Service, was: &Service) -> Option<Finding> {
+    if let Some(name) = now.external.as_ref().filter(|_| was.external.is_none()) {
+        let message = format!("its name would lead to {name:?} and not to Flux's controller");
+        let remedy = "Leave spec.type: ClusterIP on it".to_owned();
+        return Some(Finding::about(new, "/spec/type", message, remedy).at_most(Level::Warn));
+    }
     let message = "it would select pods other than those of Flux's controller".to_owned();
     let remedy = format!("Keep the selector app: {}", new.name);
     (now.selector != was.selector)

@@ -6,7 +6,7 @@
 
 #![allow(clippy::indexing_slicing)]
 
-use fluxkeep::crd::Version;
+use fluxkeep::crd::{Schema, Version};
 use fluxkeep::flux::catalogue::{Catalogue, Controller, FluxRelease, Offer};
 use serde_json::{Value, json};
 
@@ -53,7 +53,8 @@ impl Flux {
             name: "v1".to_owned(),
             served: true,
             storage: false,
-            schema: true,
+            schema: Schema::Full,
+            status: true,
         });
         self
     }

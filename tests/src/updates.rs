@@ -1,5 +1,5 @@
-//! Updates of the engine's Deployments, their scale and its Services, with their outcomes. The list
-//! serves tests of the judge and of the gates.
+//! Updates of the engine's Deployments, their scale and its Services, and quotas beside them, with
+//! their outcomes. The list serves tests of the judge and of the gates.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -12,7 +12,7 @@ use crate::Review;
 pub struct Update {
     /// The user's action, for the message of a failed test.
     pub told: &'static str,
-    /// The live object.
+    /// The live object; null for a new one.
     pub old: Value,
     /// The written object.
     pub new: Value,
@@ -66,6 +66,30 @@ fn warned() -> Vec<Update> {
         }),
         scaled("kubectl scale --replicas=0", "warn", JANE, (1, 0)),
         selected("another selector", "warn", "source-controller", "other"),
+        service("no selector", "warn", |spec| spec["selector"] = Value::Null),
+        service("a Service that is an alias", "warn", |spec| {
+            spec["type"] = json!("ExternalName");
+            spec["externalName"] = json!("example.org");
+        }),
+        quota(
+            "a quota that falls to no pods",
+            "warn",
+            &pods("10"),
+            &pods("0"),
+        ),
+        quota("a new quota of no pods", "warn", &Value::Null, &pods("0")),
+        quota(
+            "a new quota of no memory",
+            "warn",
+            &Value::Null,
+            &json!({"hard": {"limits.memory": "0"}}),
+        ),
+        created(
+            "limits that no container meets",
+            "warn",
+            "LimitRange",
+            &json!({"limits": [{"type": "Container", "max": {"cpu": "0"}}]}),
+        ),
     ]
 }
 
@@ -116,6 +140,32 @@ fn silent() -> Vec<Update> {
             ..newer.clone()
         },
         newer,
+        quota("a smaller quota", "allow", &pods("10"), &pods("7")),
+        quota("a new quota", "allow", &Value::Null, &pods("10")),
+        quota(
+            "a quota of no pods as it was",
+            "allow",
+            &pods("0"),
+            &pods("0"),
+        ),
+        quota(
+            "a quota of no load balancers",
+            "allow",
+            &Value::Null,
+            &json!({"hard": {"services.loadbalancers": "0"}}),
+        ),
+        quota(
+            "a quota of other pods",
+            "allow",
+            &Value::Null,
+            &json!({"hard": {"pods": "0"}, "scopes": ["BestEffort"]}),
+        ),
+        created(
+            "ordinary limits",
+            "allow",
+            "LimitRange",
+            &json!({"limits": [{"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "0"}}]}),
+        ),
         scaled("an autoscaler", "allow", AUTOSCALER, (1, 3)),
         scaled("fewer of them", "allow", JANE, (3, 1)),
         scaled("started again", "allow", JANE, (0, 1)),
@@ -161,6 +211,11 @@ fn strangers() -> Vec<Update> {
         renamed("an application beside Flux", "podinfo", "flux-system"),
         renamed("a stranger of the same name", "source-controller", "apps"),
         selected("an application's Service", "allow", "podinfo", "other"),
+        {
+            let mut elsewhere = quota("a stranger's quota", "allow", &Value::Null, &pods("0"));
+            elsewhere.new["metadata"]["namespace"] = json!("apps");
+            elsewhere
+        },
     ]
 }
 
@@ -227,6 +282,36 @@ fn scaled(
     }
 }
 
+/// An update of source-controller's Service.
+fn service(told: &'static str, outcome: &'static str, change: impl Fn(&mut Value)) -> Update {
+    let same = "source-controller";
+    let mut update = selected(told, outcome, same, same);
+    change(&mut update.new["spec"]);
+    update
+}
+
+/// The spec of a quota with this many pods.
+fn pods(count: &str) -> Value {
+    json!({"hard": {"pods": count}})
+}
+
+/// A quota in the engine's namespace with these specs; it is new if the old spec is null.
+fn quota(told: &'static str, outcome: &'static str, old: &Value, new: &Value) -> Update {
+    let mut update = created(told, outcome, "ResourceQuota", new);
+    if !old.is_null() {
+        update.old = update.new.clone();
+        update.old["spec"] = old.clone();
+    }
+    update
+}
+
+/// A new object in the engine's namespace.
+fn created(told: &'static str, outcome: &'static str, kind: &str, spec: &Value) -> Update {
+    let metadata = json!({"name": "limits", "namespace": "flux-system"});
+    let new = json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec});
+    update(told, outcome, Value::Null, new)
+}
+
 fn selected(told: &'static str, outcome: &'static str, name: &str, to: &str) -> Update {
     let service = |app: &str| {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "flux-system"},
@@ -239,16 +324,22 @@ impl Update {
     /// The review of this update.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        let (kind, resource, sub_resource) = match self.old["kind"].as_str() {
+        let (kind, resource, sub_resource) = match self.new["kind"].as_str() {
             Some("Scale") => ("autoscaling/v1/Scale", "deployments", "scale"),
             Some("Service") => ("/v1/Service", "services", ""),
+            Some("ResourceQuota") => ("/v1/ResourceQuota", "resourcequotas", ""),
+            Some("LimitRange") => ("/v1/LimitRange", "limitranges", ""),
             _ => ("apps/v1/Deployment", "deployments", ""),
         };
         let review = Review {
             kind,
             resource,
             sub_resource,
-            operation: "UPDATE",
+            operation: if self.old.is_null() {
+                "CREATE"
+            } else {
+                "UPDATE"
+            },
             user: self.user,
             field_manager: self.field_manager,
             object: self.new.clone(),

@@ -710,6 +710,43 @@ fn edited_crd(old: Value, new: Value) -> Review<'static> {
     }
 }
 
+/// A CRD of Flux with this schema, and with the status subresource unless it is left out.
+fn crd_with(schema: &Value, subresources: &Value) -> Value {
+    let mut crd = crd_of_flux(BUCKETS, &[("v1", true, true)]);
+    crd["spec"]["versions"][0]["schema"] = json!({"openAPIV3Schema": schema});
+    crd["spec"]["versions"][0]["subresources"] = subresources.clone();
+    crd
+}
+
+#[test]
+fn a_definition_of_flux_keeps_fields_and_the_status_of_its_objects() {
+    let facts = installed("2.4.0");
+    let full = json!({"type": "object", "properties": {"spec": {"type": "object"}}});
+    let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let (empty, status) = (json!({"type": "object"}), json!({"status": {}}));
+    let told = |old: &Value, new: Value| disabled(&edited_crd(crd_with(old, &status), new), &facts);
+    let stripped = ["refused /spec/versions/0/schema"];
+    assert_eq!(told(&full, crd_with(&empty, &status)), stripped);
+    assert_eq!(told(&any, crd_with(&empty, &status)), stripped);
+    let bare = ["refused /spec/versions/0/subresources"];
+    assert_eq!(told(&full, crd_with(&full, &json!({}))), bare);
+    assert!(told(&full, crd_with(&any, &status)).is_empty());
+    assert!(
+        told(&empty, crd_with(&empty, &status)).is_empty(),
+        "as it was"
+    );
+    let mended = edited_crd(crd_with(&empty, &json!({})), crd_with(&full, &status));
+    assert!(disabled(&mended, &facts).is_empty());
+    let by_helm = Review {
+        field_manager: "helm",
+        ..edited_crd(crd_with(&full, &status), crd_with(&empty, &status))
+    };
+    assert_eq!(
+        disabled(&by_helm, &facts),
+        ["warned /spec/versions/0/schema"]
+    );
+}
+
 #[test]
 fn the_version_that_flux_asks_for_stays_served_and_others_may_go() {
     let facts = installed("2.4.0");

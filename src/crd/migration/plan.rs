@@ -77,14 +77,15 @@ pub fn plan(live: &Definition, storage: Option<&str>) -> Result<Option<Plan>, Ob
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::crd::Version;
+    use crate::crd::{Schema, Version};
 
     fn definition(versions: &[(&str, bool)], storage: &str, stored: &[&str]) -> Definition {
         let version = |(name, served): &(&str, bool)| Version {
             name: (*name).to_owned(),
             served: *served,
             storage: *name == storage,
-            schema: true,
+            schema: Schema::Full,
+            status: true,
         };
         Definition {
             versions: versions.iter().map(version).collect(),

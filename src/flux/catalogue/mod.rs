@@ -229,7 +229,8 @@ fn offer(name: &str, words: &[String]) -> Option<Offer> {
         name: word.trim_end_matches(['*', '-']).to_owned(),
         served: !word.trim_end_matches('*').ends_with('-'),
         storage: word.ends_with('*'),
-        schema: true,
+        schema: crd::Schema::Full,
+        status: true,
     };
     let versions = versions.iter().map(version).collect();
     Some(Offer {

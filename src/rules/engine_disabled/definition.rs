@@ -1,9 +1,11 @@
 //! A CRD of Flux that its controllers can no longer read through the apiserver.
 
+use std::collections::BTreeMap;
+
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::Case;
-use crate::crd::{Definition, Version};
+use crate::crd::{Definition, Schema, Version};
 use crate::flux::engine::{self, Part};
 use crate::object::Object;
 
@@ -19,6 +21,7 @@ pub(super) fn unreadable(case: &Case<'_>) -> Vec<Finding> {
         };
         if is_flux {
             findings.extend(unserved(case, &running, new, now, was));
+            findings.extend(stripped(case, &running, new, now, was));
             findings.extend(converted(case, new, now, was));
         }
     }
@@ -46,13 +49,61 @@ fn unserved(
     let remedy = format!("Keep served: true on {version}");
     let path = format!("/spec/versions/{place}/served");
     let finding = Finding::about(object, &path, message, remedy);
+    let level = level(case, running, now);
+    Some(finding.with_value(version.to_owned()).at_most(level))
+}
+
+/// Enforced unless Helm is half-way through a release, or no core controller asks for the CRD.
+fn level(case: &Case<'_>, running: &[&str], now: &Definition) -> Level {
     let is_half_way = case.request.door == Door::Crd && case.request.writer.is_helm();
-    let level = if is_half_way || !is_in_use(running, &now.group) {
+    if is_half_way || !is_in_use(running, &now.group) {
         Level::Warn
     } else {
         Level::Enforce
-    };
-    Some(finding.with_value(version.to_owned()).at_most(level))
+    }
+}
+
+/// A version that loses its schema's fields or the status subresource. Only a direct write is
+/// judged: Flux's releases and skeletons in tests differ in it.
+fn stripped(
+    case: &Case<'_>,
+    running: &[&str],
+    object: &Object,
+    now: &Definition,
+    was: &Definition,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if case.request.door != Door::Crd {
+        return findings;
+    }
+    let level = level(case, running, now);
+    // Looked up by name: a walk over the old versions for each new one would cost their product.
+    let olds = was.versions.iter().map(|old| (old.name.as_str(), old));
+    let olds: BTreeMap<&str, &Version> = olds.collect();
+    for (place, version) in now.versions.iter().enumerate() {
+        let Some(old) = olds.get(version.name.as_str()) else {
+            continue;
+        };
+        let name = &version.name;
+        if version.schema == Schema::Empty && old.schema == Schema::Full {
+            let message = format!(
+                "the schema of {name} would name no field: the apiserver drops the spec of each object that it \
+                 reads or writes as {name}"
+            );
+            let path = format!("/spec/versions/{place}/schema");
+            let remedy = "Leave the schema in it";
+            findings.push(Finding::about(object, &path, message, remedy.to_owned()).at_most(level));
+        }
+        if old.status && !version.status && version.storage {
+            let message = format!(
+                "{name} would have no subresource status: Flux's controllers get 404 for each status that they write"
+            );
+            let path = format!("/spec/versions/{place}/subresources");
+            let remedy = format!("Leave subresources: {{status: {{}}}} on {name}");
+            findings.push(Finding::about(object, &path, message, remedy).at_most(level));
+        }
+    }
+    findings
 }
 
 /// False if the group is that of an optional controller, or of one that does not run beside others.

@@ -4,9 +4,9 @@
 //! closed. Upgrades are none of these, so they continue while the server is down.
 
 use fluxkeep::flux::engine::{CONTROLLERS, CORE, Engine};
-use fluxkeep::rules::engine_disabled::SERVICES;
+use fluxkeep::rules::engine_disabled::{SERVICES, STOPPING};
 
-use super::cel::{NEW, OLD, all, any, is_named, is_resource, not, optional};
+use super::cel::{NEW, OLD, all, any, is_named, is_resource, list, not, optional};
 use super::engine::is_inside;
 
 /// True for a change in which the rule may find something.
@@ -21,9 +21,13 @@ pub(super) fn disables(engine: &Engine) -> String {
     let service = all([
         is_resource("services"),
         is_named(OLD, &SERVICES),
-        redirects(),
+        any([redirects(), leads_away()]),
     ]);
-    all([is_inside(engine), any([deployment, scale, service])])
+    let updated = all([
+        "request.operation == 'UPDATE'".to_owned(),
+        any([deployment, scale, service]),
+    ]);
+    all([is_inside(engine), any([updated, forbids_pods()])])
 }
 
 /// True for a change that the rule may refuse: an older image, or a lost controller container.
@@ -96,6 +100,36 @@ fn redirects() -> String {
     let [now, was] = [NEW, OLD].map(|object| format!("{object}.spec.selector"));
     let has = |object: &str| format!("has({object}.spec) && has({object}.spec.selector)");
     format!("({} && (!({}) || {now} != {was}))", has(OLD), has(NEW))
+}
+
+/// True if a Service becomes an alias of another name.
+fn leads_away() -> String {
+    format!("{} == 'ExternalName'", optional(NEW, "type"))
+}
+
+/// True if a ResourceQuota or LimitRange allows none of what Flux's pods need.
+fn forbids_pods() -> String {
+    let stops = |map: &str| {
+        format!(
+            "has({map}) && {map}.exists(key, key in {} && {map}[key] == '0')",
+            list(&STOPPING)
+        )
+    };
+    let spec = format!("{NEW}.spec");
+    let scoped = format!("has({spec}.scopes) || has({spec}.scopeSelector)");
+    let quota = all([
+        is_resource("resourcequotas"),
+        format!("has({spec})"),
+        not(&scoped),
+        stops(&format!("{spec}.hard")),
+    ]);
+    let limits = all([
+        is_resource("limitranges"),
+        format!("has({spec})"),
+        format!("has({spec}.limits)"),
+        format!("{spec}.limits.exists(limit, {})", stops("limit.max")),
+    ]);
+    any([quota, limits])
 }
 
 /// True if an image's version falls. An image without a version never counts.

@@ -260,11 +260,11 @@ const ENGINE_DISABLED: Gate = Gate {
     door: Door::Engine,
     phase: Phase::Validating,
     why_then: "nothing else refuses it, so the final object is what counts",
-    operations: &["UPDATE"],
+    operations: &["CREATE", "UPDATE"],
     resources: || {
         vec![
             ("apps", vec!["deployments", "deployments/scale"]),
-            ("", vec!["services"]),
+            ("", vec!["limitranges", "resourcequotas", "services"]),
         ]
     },
     sent: |profile| {
