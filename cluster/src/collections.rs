@@ -67,7 +67,25 @@ const KUSTOMIZATIONS: Collection = Collection {
 };
 
 /// The custom resources that are read besides the engine's own kinds.
-const CUSTOM: [Collection; 3] = [HELM_RELEASES, FLUX_INSTANCES, KUSTOMIZATIONS];
+const CUSTOM: [Collection; 7] = [
+    HELM_RELEASES,
+    FLUX_INSTANCES,
+    KUSTOMIZATIONS,
+    source("Bucket", "buckets"),
+    source("GitRepository", "gitrepositories"),
+    source("HelmRepository", "helmrepositories"),
+    source("OCIRepository", "ocirepositories"),
+];
+
+/// The sources beside Flux, which name the Secrets that they are fetched with.
+const fn source(kind: &'static str, resource: &'static str) -> Collection {
+    Collection {
+        group: "source.toolkit.fluxcd.io",
+        kind,
+        resource,
+        ..KUSTOMIZATIONS
+    }
+}
 
 /// The collections that these rules need; CRDs come first.
 pub fn needed<'a>(rules: &'a [&Rule]) -> impl Iterator<Item = Collection> + 'a {

@@ -70,6 +70,7 @@ mod tests {
             "kustomize.toolkit.fluxcd.io/kustomizations",
             "networking.k8s.io/networkpolicies",
             "rbac.authorization.k8s.io/roles,rolebindings",
+            "source.toolkit.fluxcd.io/buckets,gitrepositories,helmrepositories,ocirepositories",
         ];
         assert_eq!(written(&engine_rules(&RULES)), expected);
         let storage = [find("stored-version-dropped").unwrap()];

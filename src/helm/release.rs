@@ -96,6 +96,18 @@ impl HelmRelease {
         .map(|path| self.text(path))
     }
 
+    /// The object that the chart comes from, as `[kind, namespace, name]`; each is empty if missing.
+    #[must_use]
+    pub fn source(&self) -> [&str; 3] {
+        let place = if self.text("/chart/spec/sourceRef/kind").is_some() {
+            "/chart/spec/sourceRef"
+        } else {
+            "/chartRef"
+        };
+        ["kind", "namespace", "name"]
+            .map(|field| self.text(&format!("{place}/{field}")).unwrap_or_default())
+    }
+
     /// The Helm release that helm-controller makes in this cluster for a HelmRelease with this name
     /// and namespace. `None` if `spec.kubeConfig` names another cluster. Source: helm-controller's
     /// `GetReleaseName`, `ShortenName` and `GetReleaseNamespace`.

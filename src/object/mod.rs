@@ -113,6 +113,8 @@ pub enum Body {
     FluxInstance(Box<FluxInstance>),
     /// A Kustomization of kustomize-controller.
     Kustomization(Box<Kustomization>),
+    /// A source of source-controller, with the name of its `spec.secretRef`.
+    FluxSource(Option<String>),
     /// A RoleBinding or ClusterRoleBinding.
     Binding(Binding),
     /// A Role or ClusterRole.

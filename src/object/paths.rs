@@ -86,6 +86,7 @@ const REMEDIATION: Paths = Paths::Keys(&[
     ("remediateLastFailure", SCALAR),
     ("strategy", SCALAR),
 ]);
+const REFERENCE: Paths = Paths::Keys(&[("kind", SCALAR), ("namespace", SCALAR), ("name", SCALAR)]);
 const STRATEGY: Paths = Paths::Keys(&[("name", SCALAR)]);
 
 /// A HelmRelease's `spec`.
@@ -97,14 +98,11 @@ const RELEASE: Paths = Paths::Keys(&[
             Paths::Keys(&[
                 ("chart", SCALAR),
                 ("version", SCALAR),
-                ("sourceRef", Paths::Keys(&[("kind", SCALAR)])),
+                ("sourceRef", REFERENCE),
             ]),
         )]),
     ),
-    (
-        "chartRef",
-        Paths::Keys(&[("kind", SCALAR), ("name", SCALAR)]),
-    ),
+    ("chartRef", REFERENCE),
     ("releaseName", SCALAR),
     ("targetNamespace", SCALAR),
     ("storageNamespace", SCALAR),
@@ -177,13 +175,21 @@ const KUSTOMIZATION: Paths = Paths::Keys(&[
             ("suspend", SCALAR),
             ("deletionPolicy", SCALAR),
             ("kubeConfig", Paths::Keys(&[])),
-            (
-                "sourceRef",
-                Paths::Keys(&[("kind", SCALAR), ("namespace", SCALAR), ("name", SCALAR)]),
-            ),
+            ("sourceRef", REFERENCE),
         ]),
     ),
     ("status", APPLIER),
+]);
+
+const FLUX_SOURCE: Paths = Paths::Keys(&[
+    ("apiVersion", SCALAR),
+    ("kind", SCALAR),
+    ("items", ITEMS),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Paths::Keys(&[("secretRef", Paths::Keys(&[("name", SCALAR)]))]),
+    ),
 ]);
 
 const WORKLOAD: Paths = Paths::Keys(&[
@@ -373,6 +379,7 @@ impl Kind {
             Self::HelmRelease => &HELM_RELEASE,
             Self::FluxInstance => &FLUX_INSTANCE,
             Self::Kustomization => &KUSTOMIZATION,
+            Self::FluxSource => &FLUX_SOURCE,
             Self::Workload => &WORKLOAD,
             Self::Service => &SERVICE,
             Self::Quota => &QUOTA,
@@ -392,6 +399,7 @@ impl Kind {
             Self::HelmRelease => &review!(HELM_RELEASE),
             Self::FluxInstance => &review!(FLUX_INSTANCE),
             Self::Kustomization => &review!(KUSTOMIZATION),
+            Self::FluxSource => &review!(FLUX_SOURCE),
             Self::Workload => &review!(WORKLOAD),
             Self::Service => &review!(SERVICE),
             Self::Quota => &review!(QUOTA),

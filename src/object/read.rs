@@ -64,6 +64,8 @@ pub enum Kind {
     FluxInstance,
     /// A Kustomization of kustomize-controller.
     Kustomization,
+    /// A GitRepository, OCIRepository, HelmRepository or Bucket.
+    FluxSource,
     /// A RoleBinding or ClusterRoleBinding.
     Binding,
     /// A Role or ClusterRole.
@@ -82,6 +84,10 @@ pub fn body_kind(group: &str, kind: &str) -> Kind {
         ("helm.toolkit.fluxcd.io", "HelmRelease") => Kind::HelmRelease,
         ("fluxcd.controlplane.io", "FluxInstance") => Kind::FluxInstance,
         ("kustomize.toolkit.fluxcd.io", "Kustomization") => Kind::Kustomization,
+        (
+            "source.toolkit.fluxcd.io",
+            "GitRepository" | "OCIRepository" | "HelmRepository" | "Bucket",
+        ) => Kind::FluxSource,
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => Kind::Workload,
         ("autoscaling", "Scale") => Kind::Scale,
         ("", "Service") => Kind::Service,
@@ -102,6 +108,7 @@ macro_rules! by_kind {
             Kind::HelmRelease => $read::<wire::HelmRelease>($($argument),*),
             Kind::FluxInstance => $read::<wire::FluxInstance>($($argument),*),
             Kind::Kustomization => $read::<wire::Kustomization>($($argument),*),
+            Kind::FluxSource => $read::<wire::FluxSource>($($argument),*),
             Kind::Workload => $read::<wire::Workload>($($argument),*),
             Kind::Service => $read::<wire::Service>($($argument),*),
             Kind::Quota => $read::<wire::Quota>($($argument),*),
@@ -400,6 +407,27 @@ impl FromWire for Wire<KustomizationSpec, ApplierStatus> {
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct FluxSourceSpec {
+    secret_ref: Option<SecretRef>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SecretRef {
+    name: Option<String>,
+}
+
+impl FromWire for Wire<FluxSourceSpec> {
+    fn object(self) -> Object {
+        self.with(|spec, _| {
+            let reference = spec.unwrap_or_default().secret_ref;
+            Body::FluxSource(reference.and_then(|secret| secret.name))
+        })
+    }
+}
+
 impl FromWire for Wire<WorkloadSpec> {
     fn object(self) -> Object {
         self.with(|spec, _| Body::Workload(spec.unwrap_or_default().workload()))
@@ -591,7 +619,7 @@ impl RuleWire {
 /// The wire type of each [`Kind`].
 mod wire {
     use super::{
-        ApplierStatus, BindingWire, DefinitionSpec, DefinitionStatus, InstanceSpec,
+        ApplierStatus, BindingWire, DefinitionSpec, DefinitionStatus, FluxSourceSpec, InstanceSpec,
         KustomizationSpec, LimitsSpec, PolicySpec, QuotaSpec, RoleWire, ScaleSpec, ServiceSpec,
         Value, Wire, WorkloadSpec,
     };
@@ -600,6 +628,7 @@ mod wire {
     pub(super) type HelmRelease = Wire<Value>;
     pub(super) type FluxInstance = Wire<InstanceSpec, ApplierStatus>;
     pub(super) type Kustomization = Wire<KustomizationSpec, ApplierStatus>;
+    pub(super) type FluxSource = Wire<FluxSourceSpec>;
     pub(super) type Workload = Wire<WorkloadSpec>;
     pub(super) type Service = Wire<ServiceSpec>;
     pub(super) type Quota = Wire<QuotaSpec>;

@@ -55,12 +55,21 @@ fn running(version: &str) -> Facts {
     Facts::of(objects(&list.to_string(), None))
 }
 
+/// The version with its group, which is empty for core kinds.
+fn group_version(version: &str) -> String {
+    if version.contains('/') {
+        version.to_owned()
+    } else {
+        format!("/{version}")
+    }
+}
+
 /// The findings, as `outcome rule path`.
 fn found(operation: &str, old: Value, new: Value, facts: &Facts) -> Vec<String> {
     let about = if new.is_null() { &old } else { &new };
     let (version, kind) = (about["apiVersion"].as_str(), about["kind"].as_str());
     let review = Review {
-        kind: &format!("{}/{}", version.unwrap(), kind.unwrap()),
+        kind: &format!("{}/{}", group_version(version.unwrap()), kind.unwrap()),
         operation,
         user: "jane",
         object: new.clone(),
@@ -346,4 +355,70 @@ fn the_printed_pause_overwrites_an_older_mark() {
     };
     let command = "kubectl annotate --overwrite fluxinstance -n flux-system flux ";
     assert!(finding.remedy.contains(command), "{}", finding.remedy);
+}
+
+/// A cluster where Kustomization `flux-system` and a HelmRelease apply Flux, and another
+/// Kustomization applies applications. Each source names a Secret.
+fn fetched(suspend: bool) -> Facts {
+    let labels = json!({"kustomize.toolkit.fluxcd.io/name": "flux-system",
+        "kustomize.toolkit.fluxcd.io/namespace": HOME});
+    let owner =
+        json!({"meta.helm.sh/release-name": "flux", "meta.helm.sh/release-namespace": HOME});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "source-controller", "namespace": HOME, "labels": labels, "annotations": owner}});
+    let source = |kind: &str, name: &str, secret: &str| {
+        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind,
+            "metadata": {"name": name, "namespace": HOME}, "spec": {"secretRef": {"name": secret}}})
+    };
+    let kustomization = |name: &str| {
+        json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": name, "namespace": HOME},
+            "spec": {"suspend": suspend, "sourceRef": {"kind": "GitRepository", "name": name}}})
+    };
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "flux", "namespace": HOME}, "spec": {"suspend": suspend,
+            "chart": {"spec": {"chart": "flux2", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}}}});
+    let all = [
+        deployment,
+        source("GitRepository", "flux-system", "deploy-key"),
+        source("GitRepository", "apps", "token"),
+        source("HelmRepository", "charts", "login"),
+        kustomization("flux-system"),
+        kustomization("apps"),
+        release,
+    ];
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
+    Facts::of(objects(&list.to_string(), None))
+}
+
+#[test]
+fn the_secret_of_a_source_of_flux_is_deleted_with_a_warning_and_others_in_silence() {
+    let deleted = |namespace: &str, name: &str, facts: &Facts| {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": {"password": "czNjcjN0"},
+            "metadata": {"name": name, "namespace": namespace}});
+        found("DELETE", secret, Value::Null, facts)
+    };
+    let facts = fetched(false);
+    for name in ["deploy-key", "login"] {
+        let told = deleted(HOME, name, &facts);
+        assert_eq!(told, ["warned engine-source-deleted "], "{name}");
+    }
+    for (namespace, name) in [(HOME, "token"), (HOME, "other"), ("apps", "deploy-key")] {
+        assert!(deleted(namespace, name, &facts).is_empty(), "{name}");
+    }
+    assert!(
+        deleted(HOME, "deploy-key", &fetched(true)).is_empty(),
+        "suspended"
+    );
+}
+
+#[test]
+fn the_repository_of_fluxs_chart_is_deleted_with_a_warning() {
+    let repository = |name: &str| {
+        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
+            "metadata": {"name": name, "namespace": HOME}})
+    };
+    let deleted = |name: &str| found("DELETE", repository(name), Value::Null, &fetched(false));
+    assert_eq!(deleted("charts"), ["warned engine-source-deleted "]);
+    assert!(deleted("other").is_empty());
 }

@@ -520,6 +520,44 @@ fn a_role_is_asked_about_when_it_grants_less_of_what_flux_needs() {
     ]);
 }
 
+#[test]
+fn of_secrets_only_those_of_fluxs_own_sources_are_sent_when_they_are_deleted() {
+    let known = Known {
+        secrets: vec!["flux-system/deploy-key".to_owned()],
+        ..Known::default()
+    };
+    let apiserver = apiserver_knowing(&Policy::default(), &known);
+    let asked = |namespace: &str, name: &str, operation: &'static str| {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}});
+        let object = if operation == "DELETE" {
+            Value::Null
+        } else {
+            secret.clone()
+        };
+        let review = Review {
+            kind: "/v1/Secret",
+            resource: "secrets",
+            operation,
+            user: "jane",
+            object,
+            old: secret,
+            ..Review::default()
+        };
+        apiserver.asks(&review.bytes())
+    };
+    assert_eq!(
+        asked("flux-system", "deploy-key", "DELETE"),
+        ["engine-source-deleted.others.fluxkeep.io"]
+    );
+    for (namespace, name, operation) in [
+        ("flux-system", "token", "DELETE"),
+        ("apps", "deploy-key", "DELETE"),
+        ("flux-system", "deploy-key", "UPDATE"),
+    ] {
+        assert!(asked(namespace, name, operation).is_empty(), "{name}");
+    }
+}
+
 fn kept(name: &str, namespace: &str) -> Review<'static> {
     let mut secret = record("", &[]);
     secret["metadata"]["name"] = json!(format!("sh.helm.release.v1.{name}.v7"));
@@ -534,6 +572,7 @@ fn records_fail_closed_by_what_is_known_of_their_releases() {
         elsewhere: vec!["flux-system/sh.helm.release.v1.kube-system-cilium.v".to_owned()],
         engines: vec!["apps/sh.helm.release.v1.flux.v".to_owned()],
         owners: vec!["apps/flux".to_owned()],
+        secrets: Vec::new(),
         as_of: None,
     };
     let apiserver = apiserver_knowing(&Policy::default(), &known);

@@ -11,7 +11,7 @@ use super::applier::{
     FLUX_GROUP, FLUX_INSTANCES, appliers, is_instance_definition, is_paused, is_redirected,
     prunes_flux, uninstalls,
 };
-use super::cel::{NEW, OLD, all, any, differs, is_resource, not};
+use super::cel::{NEW, OLD, all, any, differs, is_resource, list, not};
 use super::disabled::{disables, takes_down};
 use super::engine::{
     Profile, is_engine, is_flux_crd, is_helm, is_inside, is_loosened, is_spare, members,
@@ -236,7 +236,7 @@ const ENGINE_LABEL_REMOVED: Gate = Gate {
     name: engine_label_removed::RULE.id,
     door: Door::Engine,
     phase: Phase::Validating,
-    why_then: "it only warns",
+    why_then: "the rule only warns",
     operations: &["UPDATE"],
     resources: || {
         members()
@@ -314,14 +314,36 @@ const ENGINE_SOURCE_DELETED: Gate = Gate {
     why_then: "the rule only warns",
     operations: &["DELETE"],
     resources: || {
-        let sources = vec!["gitrepositories", "ocirepositories", "buckets"];
-        vec![("source.toolkit.fluxcd.io", sources)]
+        let sources = vec![
+            "gitrepositories",
+            "helmrepositories",
+            "ocirepositories",
+            "buckets",
+        ];
+        vec![("source.toolkit.fluxcd.io", sources), ("", vec!["secrets"])]
     },
-    sent: |profile| vec![("inside", is_inside(profile.engine))],
+    sent: |profile| {
+        let source = all([not(&is_resource("secrets")), is_inside(profile.engine)]);
+        let feeds = any([source, is_fetched_with(&profile.known.secrets)]);
+        vec![("feeds", feeds)]
+    },
     closed: |_| "false".to_owned(),
     why_closed: "nothing: Flux runs on without its source",
-    why_open: "sources in the engine's namespaces: the rule warns if Flux is applied from a deleted one",
+    why_open: "sources in the engine's namespaces, and the Secrets that Flux's own sources name: the rule warns if Flux \
+               is applied from a deleted one. No other Secret is sent",
 };
+
+/// True for one of these Secrets.
+fn is_fetched_with(secrets: &[String]) -> String {
+    if secrets.is_empty() {
+        return "false".to_owned();
+    }
+    let name = format!("request.namespace + '/' + {OLD}.metadata.name");
+    all([
+        is_resource("secrets"),
+        format!("({name}) in {}", list(secrets)),
+    ])
+}
 
 pub(super) const HELM_RELEASES: &str = "helmreleases";
 

@@ -11,6 +11,7 @@ use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::record::NAME as RECORD;
 use fluxkeep::helm::{Owner, is_namespace_name, is_release_name};
 use fluxkeep::object::{ALLOW, Object, UNTIL};
+use fluxkeep::rules::engine_source_deleted::secrets;
 use jiff::Timestamp;
 
 /// Entries of a list at most. A cluster has hundreds of HelmReleases.
@@ -32,6 +33,8 @@ pub struct KnownReleases {
     pub engines: Vec<String>,
     /// HelmReleases that own the engine but install elsewhere, as `NAMESPACE/NAME`.
     pub owners: Vec<String>,
+    /// Secrets by which Flux's own sources are fetched, as `NAMESPACE/NAME`.
+    pub secrets: Vec<String>,
     /// Overrides that end before this time are void. `None` if no server updates the time.
     pub as_of: Option<Timestamp>,
 }
@@ -63,6 +66,9 @@ impl KnownReleases {
                 elsewhere.push(entry(made.record.clone()));
             }
         }
+        let secrets = secrets(facts, engine).into_iter();
+        let secrets =
+            secrets.map(|key| format!("{}/{}", key.namespace.unwrap_or_default(), key.name));
         let guarded: Vec<_> = marked.chain(in_turn(guarded)).collect();
         let named: BTreeSet<_> = guarded.iter().cloned().collect();
         let open = in_turn(elsewhere).into_iter();
@@ -71,6 +77,7 @@ impl KnownReleases {
             elsewhere: cut(open.filter(|record| !named.contains(record))),
             engines: cut(outside.filter(|record| !is_kept_inside(record, engine))),
             owners: cut(in_turn(makers)),
+            secrets: cut(secrets),
             as_of: Some(as_of(facts, now)),
         }
     }
@@ -371,6 +378,28 @@ mod tests {
         assert!(length <= LONGEST && length > LONGEST - 400, "{length}");
         assert_eq!(cut(entries(70)).len(), MOST);
         assert_eq!(cut(["a".to_owned(), "a".to_owned()]), ["a"]);
+    }
+
+    #[test]
+    fn only_the_secret_of_the_source_that_flux_is_applied_from_is_listed() {
+        let source = |name: &str, secret: &str| {
+            format!(
+                "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, \
+                 namespace: flux-system}}\nspec: {{secretRef: {{name: {secret}}}}}\n\
+                 ---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, \
+                 namespace: flux-system}}\nspec: {{sourceRef: {{kind: GitRepository, name: {name}}}}}\n"
+            )
+        };
+        let live = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  \
+                    namespace: flux-system\n  labels: {kustomize.toolkit.fluxcd.io/name: flux-system, \
+                    kustomize.toolkit.fluxcd.io/namespace: flux-system}\n";
+        let all = source("flux-system", "deploy-key") + &source("apps", "token") + live;
+        assert_eq!(known(&all).secrets, ["flux-system/deploy-key"]);
+        assert!(
+            known(&source("flux-system", "deploy-key"))
+                .secrets
+                .is_empty()
+        );
     }
 
     #[test]
