@@ -522,9 +522,9 @@ fn a_role_is_asked_about_when_it_grants_less_of_what_flux_needs() {
 
 #[test]
 fn of_secrets_only_those_of_fluxs_own_sources_are_sent_when_they_are_deleted() {
-    let known = Known {
+    let known = KnownReleases {
         secrets: vec!["flux-system/deploy-key".to_owned()],
-        ..Known::default()
+        ..KnownReleases::default()
     };
     let apiserver = apiserver_knowing(&Policy::default(), &known);
     let asked = |namespace: &str, name: &str, operation: &'static str| {

@@ -43,7 +43,7 @@ fn nothing_is_registered_to_change_anything_unless_the_policy_wants_it() {
     let mut wanted = names(&policy());
     assert_eq!(
         wanted.iter().position(|name| name == MUTATION),
-        Some(6),
+        Some(4),
         "last of the mutating phase: {wanted:?}"
     );
     wanted.retain(|name| name != MUTATION);
