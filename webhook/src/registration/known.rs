@@ -85,8 +85,13 @@ impl KnownReleases {
     /// True if both have the same lists. The time may differ.
     #[must_use]
     pub fn has_lists_of(&self, other: &Self) -> bool {
-        (&self.elsewhere, &self.engines, &self.owners)
-            == (&other.elsewhere, &other.engines, &other.owners)
+        (&self.elsewhere, &self.engines, &self.owners, &self.secrets)
+            == (
+                &other.elsewhere,
+                &other.engines,
+                &other.owners,
+                &other.secrets,
+            )
     }
 
     /// The same time without the lists: every record in the engine's namespaces is closed.
