@@ -9,6 +9,7 @@ use crate::case::policy::Policy;
 use crate::case::request::Request;
 use crate::case::rule::{Case, Need, Rule, RuleResult};
 use crate::case::verdict::{Abstained, Verdict};
+use crate::repository::Repository;
 use crate::rules::RULES;
 
 /// Asks every rule of the request's door. The same request, facts, policy and time always give the
@@ -36,6 +37,9 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     let overrides = Overrides::of(&case);
     for finding in &mut verdict.findings {
         excuse(finding, &overrides);
+    }
+    if let Some(repository) = case.repository() {
+        allow(&mut verdict, repository);
     }
     verdict.sort();
     verdict
@@ -74,6 +78,23 @@ fn excuse(finding: &mut Finding, overrides: &Overrides<'_>) {
         None => {}
         Some(Ok(counts)) => finding.excused = Some(counts),
         Some(Err(why)) => *finding = finding.clone().with_note(&why),
+    }
+}
+
+/// Lets findings through that a comment in the repository allows.
+fn allow(verdict: &mut Verdict, repository: &Repository) {
+    let allowances = repository.allowances();
+    for finding in &mut verdict.findings {
+        if finding.excused.is_some() {
+            continue;
+        }
+        let Some(allowance) = allowances.iter().find(|one| one.meets(finding)) else {
+            continue;
+        };
+        match allowance.claim() {
+            Ok(counts) => finding.excused = Some(counts),
+            Err(why) => *finding = finding.clone().with_note(&why),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod manifest;
 pub mod object;
 pub mod render;
+pub mod repository;
 pub mod rules;
 mod walks;
 

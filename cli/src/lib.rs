@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod adopt;
+pub mod check;
 pub mod client;
 pub mod completion;
 pub mod explain;
@@ -38,6 +39,8 @@ pub struct Cli {
 enum Command {
     /// Replays an incident against the real admission server. Needs no cluster.
     Replay(replay::Args),
+    /// Judges a Git repository before the merge: do its pins of Flux agree?
+    Check(check::Args),
     /// Judges manifests against a cluster or a snapshot before anything is applied.
     Preflight(preflight::Args),
     /// Writes a snapshot of a cluster, without Secrets, schemas and values.
@@ -93,6 +96,7 @@ impl Cli {
         let mut output = Output::new(self.quiet);
         let found = match self.command {
             Command::Replay(args) => replay::run(&args, &mut output),
+            Command::Check(args) => check::run(&args, &mut output),
             Command::Preflight(args) => preflight::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),

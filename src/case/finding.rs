@@ -101,10 +101,19 @@ impl ObjectRef {
 pub struct Override {
     /// The reason for the override.
     pub reason: String,
-    /// The end of the override.
-    pub until: Timestamp,
+    /// The end of the override. `None` for a comment in a repository, which Git keeps.
+    pub until: Option<Timestamp>,
     /// The object or the policy that contains the override.
     pub by: String,
+}
+
+/// Another place of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Related {
+    /// What stands there.
+    pub message: String,
+    /// The place.
+    pub source: SourceLocation,
 }
 
 /// A defect and its remedy. Findings are ordered by rule, object, path and message.
@@ -126,6 +135,8 @@ pub struct Finding {
     pub value: String,
     /// The place in a file, if known.
     pub source: Option<SourceLocation>,
+    /// Other places that belong to the defect, in files.
+    pub related: Vec<Related>,
     /// The override that lets the finding through.
     pub excused: Option<Override>,
 }
@@ -143,8 +154,29 @@ impl Finding {
             remedy,
             value: String::new(),
             source: object.source.clone(),
+            related: Vec::new(),
             excused: None,
         }
+    }
+
+    /// A finding about a place in a file of a repository.
+    #[must_use]
+    pub fn at(source: Option<SourceLocation>, message: String, remedy: String) -> Self {
+        let name = source.as_ref().map(|source| source.file.clone());
+        let file = Object {
+            kind: "File".to_owned(),
+            name: name.unwrap_or_default(),
+            source,
+            ..Object::default()
+        };
+        Self::about(&file, "", message, remedy)
+    }
+
+    /// The same finding, with other places that belong to it.
+    #[must_use]
+    pub fn with_related(mut self, related: Vec<Related>) -> Self {
+        self.related = related;
+        self
     }
 
     /// The same finding with a weight of at most `level`.

@@ -237,7 +237,7 @@ fn limited(reason: &str, until: Timestamp, by: &str, now: Timestamp) -> Claim {
     }
     Ok(Override {
         reason: reason.to_owned(),
-        until,
+        until: Some(until),
         by: by.to_owned(),
     })
 }

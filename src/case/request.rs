@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::helm::Owner;
 use crate::object::Object;
+use crate::repository::Repository;
 
 /// The entrance of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,8 @@ pub enum Door {
     Preflight,
     /// A rendered manifest during Helm's rendering, as Helm will store it.
     PostRenderer,
+    /// A Git repository, before anything is merged.
+    Check,
 }
 
 impl Door {
@@ -49,6 +52,7 @@ impl Door {
             Self::Engine => "engine",
             Self::Preflight => "preflight",
             Self::PostRenderer => "post-renderer",
+            Self::Check => "check",
         }
     }
 }
@@ -144,6 +148,8 @@ pub enum Subject {
     Change(Box<Change>),
     /// All objects of a release.
     Release(Release),
+    /// A Git repository.
+    Repository(Box<Repository>),
 }
 
 /// The object before and after.

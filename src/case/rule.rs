@@ -13,6 +13,7 @@ use crate::flux::Flux;
 use crate::flux::engine::{Engine, Part};
 use crate::helm::{Owner, release};
 use crate::object::{Key, Object};
+use crate::repository::Repository;
 use crate::walks::counted;
 
 /// A rule's findings, or the fact that the rule lacks.
@@ -106,6 +107,8 @@ pub enum Need {
     LiveObjects,
     /// The HelmRelease behind a release. The HelmRelease may be unreadable.
     HelmRelease,
+    /// The version of a pin: a reference that nothing defines, or a chart outside the catalogue.
+    PinValue,
 }
 
 impl Need {
@@ -124,6 +127,7 @@ impl Need {
             Self::Documents => "whole manifest",
             Self::LiveObjects => "readable state of every live object",
             Self::HelmRelease => "readable HelmRelease behind the release",
+            Self::PinValue => "Flux version of every pin",
         }
     }
 }
@@ -169,6 +173,16 @@ impl<'a> Case<'a> {
     pub fn release(&self) -> Option<&'a Release> {
         if let Subject::Release(release) = &self.request.subject {
             Some(release)
+        } else {
+            None
+        }
+    }
+
+    /// The Git repository. `None` at any other door.
+    #[must_use]
+    pub fn repository(&self) -> Option<&'a Repository> {
+        if let Subject::Repository(repository) = &self.request.subject {
+            Some(repository)
         } else {
             None
         }
@@ -220,10 +234,13 @@ impl<'a> Case<'a> {
     }
 
     /// The facts that this release lacks because a live object could not be read. A change lacks
-    /// none: it carries its own old object.
+    /// none: it carries its own old object. A repository may hide the version of a pin.
     #[must_use]
     pub fn unreadable(&self) -> Vec<Need> {
         let mut lacking = Vec::new();
+        if self.repository().is_some_and(Repository::has_unknown_pins) {
+            lacking.push(Need::PinValue);
+        }
         let is_unread = |key: &Key| self.facts.is_unread(key);
         let written = self.brought().map(Object::key);
         if written.into_iter().any(|key| is_unread(&key)) {
@@ -275,6 +292,7 @@ impl<'a> Case<'a> {
         match &self.request.subject {
             Subject::Release(release) => release.owner.clone(),
             Subject::Change(change) => change.new.as_ref().or(change.old.as_ref())?.installs(),
+            Subject::Repository(_) => None,
         }
     }
 }

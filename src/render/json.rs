@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::pretty;
-use crate::case::finding::{Finding, ObjectRef};
+use crate::case::finding::{Finding, ObjectRef, Related};
 use crate::case::verdict::Verdict;
 use crate::object::SourceLocation;
 
 #[derive(Serialize)]
-struct Report<'a> {
+pub(super) struct Report<'a> {
     verdict: &'static str,
     findings: Vec<Entry<'a>>,
     abstained: Vec<Abstained>,
@@ -26,21 +26,30 @@ struct Entry<'a> {
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Place<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related: Vec<Also<'a>>,
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     excused: Option<Excuse<'a>>,
 }
 
 #[derive(Serialize)]
-struct Place<'a> {
+pub(super) struct Place<'a> {
     file: &'a str,
     line: u32,
     column: u32,
 }
 
 #[derive(Serialize)]
+struct Also<'a> {
+    message: &'a str,
+    source: Place<'a>,
+}
+
+#[derive(Serialize)]
 struct Excuse<'a> {
     reason: &'a str,
-    until: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
     by: &'a str,
 }
 
@@ -51,15 +60,19 @@ struct Abstained {
 }
 
 pub(super) fn render(verdict: &Verdict) -> String {
+    pretty(&report(verdict))
+}
+
+pub(super) fn report(verdict: &Verdict) -> Report<'_> {
     let abstained = verdict.abstained.iter().map(|one| Abstained {
         rule: one.rule,
         needs: one.needs.name(),
     });
-    pretty(&Report {
+    Report {
         verdict: verdict.decision().name(),
         findings: verdict.findings.iter().map(entry).collect(),
         abstained: abstained.collect(),
-    })
+    }
 }
 
 fn entry(finding: &Finding) -> Entry<'_> {
@@ -72,15 +85,23 @@ fn entry(finding: &Finding) -> Entry<'_> {
         remedy: &finding.remedy,
         url: finding.url(),
         source: finding.source.as_ref().map(place),
+        related: finding.related.iter().map(also).collect(),
         excused: finding.excused.as_ref().map(|one| Excuse {
             reason: &one.reason,
-            until: one.until.to_string(),
+            until: one.until.map(|until| until.to_string()),
             by: &one.by,
         }),
     }
 }
 
-fn place(source: &SourceLocation) -> Place<'_> {
+fn also(related: &Related) -> Also<'_> {
+    Also {
+        message: &related.message,
+        source: place(&related.source),
+    }
+}
+
+pub(super) fn place(source: &SourceLocation) -> Place<'_> {
     Place {
         file: &source.file,
         line: source.line,

@@ -3,12 +3,16 @@
 //! Text orders findings by the [`Moment`](crate::case::rule::Moment) of the breakage, earliest first.
 //! JSON, SARIF and JUnit stay sorted by rule, object and path.
 
+mod check;
 mod json;
 mod junit;
 pub mod message;
 pub mod page;
 mod sarif;
+mod snippet;
 mod text;
+
+pub use check::{Shown, check};
 
 use crate::case::verdict::Verdict;
 

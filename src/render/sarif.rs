@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::pretty;
-use crate::case::finding::{Finding, Level, Override, docs, url};
+use crate::case::finding::{Finding, Level, Override, Related, docs, url};
 use crate::case::rule::Rule;
 use crate::case::verdict::{Abstained, Verdict};
+use crate::object::SourceLocation;
 use crate::rules::RULES;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -59,7 +60,7 @@ fn level(level: Level) -> &'static str {
 fn result(finding: &Finding) -> Value {
     let index = RULES.iter().position(|rule| rule.id == finding.rule);
     let suppressions: Vec<Value> = finding.excused.iter().map(suppression).collect();
-    json!({
+    let mut result = json!({
         "ruleId": finding.rule,
         "ruleIndex": index,
         "partialFingerprints": {"findingHash/v1": fingerprint(finding)},
@@ -67,7 +68,12 @@ fn result(finding: &Finding) -> Value {
         "message": {"text": format!("{}: {}", finding.object, finding.sentences())},
         "locations": [location(finding)],
         "suppressions": suppressions,
-    })
+    });
+    let places: Vec<Value> = finding.related.iter().map(related).collect();
+    if let (false, Value::Object(fields)) = (places.is_empty(), &mut result) {
+        fields.insert("relatedLocations".to_owned(), places.into());
+    }
+    result
 }
 
 /// A hash of rule, object, path and value: the same finding keeps it when lines move or words change.
@@ -90,10 +96,10 @@ fn fingerprint(finding: &Finding) -> String {
 }
 
 fn suppression(excuse: &Override) -> Value {
-    let why = format!(
-        "{} (until {}, by {})",
-        excuse.reason, excuse.until, excuse.by
-    );
+    let Some(until) = excuse.until else {
+        return json!({"kind": "inSource", "justification": excuse.reason});
+    };
+    let why = format!("{} (until {until}, by {})", excuse.reason, excuse.by);
     json!({"kind": "external", "justification": why})
 }
 
@@ -111,6 +117,21 @@ fn location(finding: &Finding) -> Value {
         },
         "logicalLocations": logical,
     })
+}
+
+fn related(related: &Related) -> Value {
+    let mut place = physical(&related.source);
+    if let Value::Object(fields) = &mut place {
+        fields.insert("message".to_owned(), json!({"text": related.message}));
+    }
+    place
+}
+
+fn physical(source: &SourceLocation) -> Value {
+    json!({"physicalLocation": {
+        "artifactLocation": {"uri": uri(&source.file)},
+        "region": {"startLine": source.line, "startColumn": source.column},
+    }})
 }
 
 /// A path as a relative reference: bytes that RFC 3986 forbids in a path are percent-encoded.

@@ -40,7 +40,7 @@ fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
 fn verdict() -> Verdict {
     let excused = Override {
         reason: "CHG-1".to_owned(),
-        until: "2026-12-01T00:00:00Z".parse().unwrap(),
+        until: Some("2026-12-01T00:00:00Z".parse().unwrap()),
         by: "the policy".to_owned(),
     };
     let overridden = Finding {

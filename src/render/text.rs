@@ -44,9 +44,10 @@ fn told(group: &[&Finding], colour: bool) -> Vec<String> {
     lines.extend(remedy(first));
     if let Some(excuse) = &first.excused {
         let why = printable(&excuse.reason);
+        let until = excuse.until.map(|until| format!(" until {until}"));
         lines.push(format!(
-            "    allowed until {} by {}: {why}",
-            excuse.until,
+            "    allowed{} by {}: {why}",
+            until.unwrap_or_default(),
             printable(&excuse.by)
         ));
     }
@@ -94,7 +95,7 @@ fn painted(word: &str, code: u8, colour: bool) -> String {
     }
 }
 
-fn sum(verdict: &Verdict, colour: bool) -> String {
+pub(super) fn sum(verdict: &Verdict, colour: bool) -> String {
     let count = |level| {
         verdict
             .standing()

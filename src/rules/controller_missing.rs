@@ -4,6 +4,8 @@
 //! reconcile. A controller that another release or tool runs is not missing. A running Flux may
 //! lack one on purpose. For a FluxInstance only a controller that it applied can go missing.
 
+mod repository;
+
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
@@ -18,12 +20,15 @@ pub const RULE: Rule = Rule {
     catches: "a Flux release without one of its four core controllers, or with one scaled to zero",
     breaks: "Flux runs without source, kustomize, helm or notification controller and stops reconciling",
     when: Moment::Run,
-    doors: &[Door::FluxInstance, Door::ReleaseRecord],
+    doors: &[Door::FluxInstance, Door::ReleaseRecord, Door::Check],
     needs: &[Need::Documents],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if let Some(repository) = case.repository() {
+        return Ok(repository::switched_off(repository));
+    }
     if case.request.door == Door::FluxInstance {
         return Ok(taken_away(case));
     }

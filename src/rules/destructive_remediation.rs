@@ -14,6 +14,9 @@ use crate::case::target_flux;
 use crate::flux::engine::Part;
 use crate::helm::release::{Action, Hazard, HelmRelease};
 use crate::object::Object;
+use crate::repository::Repository;
+use crate::repository::release::{Brings, EngineRelease};
+use crate::yaml::spans::json;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -22,12 +25,15 @@ pub const RULE: Rule = Rule {
     catches: "a release that owns Flux and has uninstall or rollback remediation",
     breaks: "one failed install or upgrade makes helm-controller delete or downgrade Flux, itself included",
     when: Moment::Later,
-    doors: &[Door::HelmRelease, Door::ReleaseRecord],
+    doors: &[Door::HelmRelease, Door::ReleaseRecord, Door::Check],
     needs: &[Need::ChartFlux],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if let Some(repository) = case.repository() {
+        return Ok(written(repository));
+    }
     if let Some(release) = case.release() {
         return Ok(recorded(case, release));
     }
@@ -44,6 +50,47 @@ fn check(case: &Case<'_>) -> RuleResult {
         .iter()
         .filter_map(|hazard| finding(object, hazard, kept))
         .collect())
+}
+
+/// The hazards of a repository's HelmReleases that bring Flux. The uninstall of a FluxInstance or
+/// of its definition makes flux-operator remove Flux.
+fn written(repository: &Repository) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for one in repository.flux_releases() {
+        let release = HelmRelease::new(one.resource.node.get("spec").map(json));
+        if release.is_suspended() || release.is_remote() {
+            continue;
+        }
+        for hazard in release.hazards() {
+            let is_operator = one.brings == Brings::Operator;
+            if is_operator && hazard.action != Action::Uninstall {
+                continue;
+            }
+            let found = finding(&placed(&one, &hazard), &hazard, release.keeps_everything());
+            let level = if is_operator {
+                Level::Warn
+            } else {
+                Level::Enforce
+            };
+            findings.extend(found.map(|found| found.at_most(level)));
+        }
+    }
+    findings
+}
+
+/// The HelmRelease, at the place of the hazard's setting.
+fn placed(one: &EngineRelease<'_>, hazard: &Hazard) -> Object {
+    let keys: Vec<&str> = hazard.path.trim_start_matches('/').split('/').collect();
+    let node = one.resource.node.at(&keys);
+    let start = node.map_or(one.resource.node.span.start, |node| node.span.start);
+    Object {
+        api_version: one.resource.api_version.clone(),
+        kind: one.resource.kind.clone(),
+        namespace: one.resource.namespace.clone(),
+        name: one.resource.name.clone(),
+        source: Some(one.text.place(start)),
+        ..Object::default()
+    }
 }
 
 /// The hazards of the HelmReleases behind a release record that contains the engine.

@@ -3,6 +3,7 @@
 // All rules share one signature, so some return `Ok` in every case.
 #![allow(clippy::unnecessary_wraps)]
 
+pub mod allowance_unused;
 pub mod controller_missing;
 pub mod crd_group_or_kind_changed;
 pub mod crd_invalid;
@@ -23,6 +24,10 @@ pub mod flux_version_mismatch;
 pub mod foreign_owner;
 pub mod immutable_field_changed;
 pub mod override_in_release;
+pub mod pin_floating;
+pub mod pin_mirror_stale;
+pub mod pin_mismatch;
+pub mod pin_missing;
 pub mod release_identity_changed;
 pub mod review_unreadable;
 pub mod served_version_withdrawn;
@@ -35,7 +40,8 @@ use crate::crd::Definition;
 use crate::object::Object;
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 26] = [
+pub static RULES: [&Rule; 31] = [
+    &allowance_unused::RULE,
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
     &crd_invalid::RULE,
@@ -56,6 +62,10 @@ pub static RULES: [&Rule; 26] = [
     &foreign_owner::RULE,
     &immutable_field_changed::RULE,
     &override_in_release::RULE,
+    &pin_floating::RULE,
+    &pin_mirror_stale::RULE,
+    &pin_mismatch::RULE,
+    &pin_missing::RULE,
     &release_identity_changed::RULE,
     &review_unreadable::RULE,
     &served_version_withdrawn::RULE,

@@ -13,10 +13,13 @@ use fluxkeep::admission::{Answer, answer};
 use fluxkeep::case::facts::{Facts, Heard};
 use fluxkeep::case::finding::Outcome;
 use fluxkeep::case::policy::Policy;
+use fluxkeep::case::request::Door;
+use fluxkeep::case::rule::Rule;
 use fluxkeep::helm::Owner;
 use fluxkeep::helm::record::Driver;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep::object::Object;
+use fluxkeep::rules::RULES;
 use fluxkeep::yaml::values;
 use fluxkeep_cluster::BUILT_IN;
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +32,13 @@ use crate::{Review, now, packed_as, stored};
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")
+}
+
+/// The rules that a request or a manifest may break. Rules about repositories alone have their own
+/// fixtures.
+pub fn asked_rules() -> impl Iterator<Item = &'static Rule> {
+    let rules = RULES.into_iter();
+    rules.filter(|rule| rule.doors != [Door::Check])
 }
 
 /// A parsed fixture folder.

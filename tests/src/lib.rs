@@ -8,6 +8,7 @@ pub mod deletes;
 pub mod fixture;
 pub mod flux;
 pub mod nasty;
+pub mod repository;
 pub mod terminal;
 pub mod updates;
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fluxkeep::case::finding::Level;
 use fluxkeep::flux::engine::Engine;
+use fluxkeep::repository::FORMS;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
 use fluxkeep_tests::{control_plane, terminal};
@@ -92,6 +93,21 @@ fn the_picture_of_the_refusal_is_what_replay_prints() {
         "refusal.svg",
         &terminal::svg("fluxkeep refuses the incident", &text),
     );
+}
+
+#[test]
+fn the_pins_page_is_the_table_of_forms() {
+    let mut page = String::from(
+        "<!-- Written by `make docs` from the table in src/repository/forms. -->\n# Pins\n\n\
+         A pin is a place in a repository that says which Flux a cluster gets. `fluxkeep check --list` shows those \
+         of a repository. Pins that install must agree in each cluster; a mirror must repeat its original; a client \
+         is at the minor of its cluster.\n\n| form | role | read | not a pin |\n|---|---|---|---|\n",
+    );
+    for form in FORMS {
+        let row = [form.id, form.role.name(), form.reads, form.passes];
+        page += &format!("| {} |\n", row.join(" | "));
+    }
+    is_page("pins.md", &page);
 }
 
 #[test]

@@ -19,8 +19,7 @@ use fluxkeep::case::request::{Door, Operation, Request, Subject, Writer};
 use fluxkeep::case::rule::Rule;
 use fluxkeep::judge::judge;
 use fluxkeep::render::message::{LONGEST_MESSAGE, LONGEST_WARNING};
-use fluxkeep::rules::RULES;
-use fluxkeep_tests::fixture::{Fixture, objects, root, shown};
+use fluxkeep_tests::fixture::{Fixture, asked_rules, objects, root, shown};
 use fluxkeep_tests::{now, record, stored};
 use serde_json::Value;
 
@@ -56,9 +55,9 @@ fn told(body: &[u8]) -> (String, Vec<String>) {
 fn there_is_a_folder_for_each_rule_and_for_nothing_else() {
     assert_eq!(
         folders(&root()),
-        RULES.iter().map(|rule| rule.id.to_owned()).collect()
+        asked_rules().map(|rule| rule.id.to_owned()).collect()
     );
-    for rule in RULES {
+    for rule in asked_rules() {
         assert_eq!(
             folders(&root().join(rule.id)),
             CASES.map(str::to_owned).into(),
@@ -70,7 +69,7 @@ fn there_is_a_folder_for_each_rule_and_for_nothing_else() {
 
 #[test]
 fn every_fixture_is_judged_by_its_rule() {
-    for rule in RULES {
+    for rule in asked_rules() {
         for case in CASES {
             let answer = fixture(rule, case).answer();
             let door = answer.door().unwrap();
@@ -92,7 +91,7 @@ fn every_fixture_is_judged_by_its_rule() {
 
 #[test]
 fn what_is_flagged_is_found_and_told_as_it_was() {
-    for rule in RULES {
+    for rule in asked_rules() {
         let answer = fixture(rule, "flagged").answer();
         assert!(
             answer
@@ -108,7 +107,7 @@ fn what_is_flagged_is_found_and_told_as_it_was() {
 
 #[test]
 fn a_near_miss_is_clean_for_all_rules_and_so_is_what_followed_the_remedy() {
-    for rule in RULES {
+    for rule in asked_rules() {
         for case in ["clean", "fixed"] {
             let verdict = fixture(rule, case).answer().verdict;
             let standing: Vec<_> = verdict.standing().map(Finding::to_string).collect();
@@ -119,10 +118,7 @@ fn a_near_miss_is_clean_for_all_rules_and_so_is_what_followed_the_remedy() {
 
 #[test]
 fn a_manifest_that_nobody_has_sent_yet_is_judged_as_its_record_is() {
-    for rule in RULES
-        .into_iter()
-        .filter(|rule| rule.doors.contains(&Door::Preflight))
-    {
+    for rule in asked_rules().filter(|rule| rule.doors.contains(&Door::Preflight)) {
         for case in CASES {
             let fixture = fixture(rule, case);
             let Some(release) = fixture.release() else {
@@ -156,7 +152,7 @@ fn a_manifest_that_nobody_has_sent_yet_is_judged_as_its_record_is() {
 
 #[test]
 fn a_finding_names_rule_object_value_and_remedy() {
-    for rule in RULES {
+    for rule in asked_rules() {
         let fixture = fixture(rule, "flagged");
         for finding in fixture.answer().verdict.findings {
             let text = finding.to_string();
@@ -205,7 +201,7 @@ fn has_value(message: &str, fixture: &str) -> bool {
 
 #[test]
 fn texts_stay_short_enough_for_those_who_show_them() {
-    for rule in RULES {
+    for rule in asked_rules() {
         let answer = fixture(rule, "flagged").answer();
         let (message, warnings) = told(&answer.body);
         assert!(message.chars().count() <= LONGEST_MESSAGE, "{message}");
@@ -346,7 +342,7 @@ fn a_refusal_begins_with_what_breaks_first_and_json_stays_sorted_by_rule() {
         place("flux-downgraded") < place("engine-object-unkept"),
         "{text}"
     );
-    for rule in RULES {
+    for rule in asked_rules() {
         let found = self::fixture(rule, "flagged").answer().verdict.findings;
         assert!(found.is_sorted_by(|left, right| left.rule <= right.rule));
     }

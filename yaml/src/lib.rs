@@ -13,6 +13,7 @@ mod reader;
 mod scalar;
 mod scan;
 mod skip;
+pub mod spans;
 mod split;
 
 #[cfg(test)]
@@ -76,6 +77,13 @@ impl<'a> Document<'a> {
             is_json: false,
             body: 0,
         }
+    }
+
+    /// The same document, this many bytes further in its stream.
+    #[must_use]
+    pub const fn behind(mut self, bytes: usize) -> Self {
+        self.offset += bytes;
+        self
     }
 
     /// Reads fields of the document. An empty document is null.

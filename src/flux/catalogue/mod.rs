@@ -11,6 +11,10 @@
 //! an empty list. `make catalogue` adds new releases. Sources: the Go modules of Flux, the release
 //! manifests of fluxcd/flux2, and the index of fluxcd-community/helm-charts.
 
+mod installers;
+
+pub use installers::{Installer, InstallerReleases};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -98,6 +102,30 @@ impl Catalogue {
         self.releases
             .iter()
             .find(|release| release.charts.contains(chart))
+    }
+
+    /// The CRDs of a release that lack the version in which a fresh earlier or later release stores
+    /// objects: the apiserver refuses them. Empty if a release is not known.
+    #[must_use]
+    pub fn lost(&self, from: &Version, to: &Version) -> Vec<String> {
+        let (Some(from), Some(to)) = (self.release(from), self.release(to)) else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        for crd in &from.crds {
+            let stored = crd.versions.iter().find(|version| version.storage);
+            let (Some(stored), Some(new)) = (stored, to.crd(&crd.name)) else {
+                continue;
+            };
+            if !new
+                .versions
+                .iter()
+                .any(|version| version.name == stored.name)
+            {
+                names.push(crd.name.clone());
+            }
+        }
+        names
     }
 
     /// Reads a catalogue's file.

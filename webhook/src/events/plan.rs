@@ -46,7 +46,7 @@ pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<EventNote> {
                 .map(told)
                 .collect()
         }
-        (About::Change(_), _) => Vec::new(),
+        (About::Change(_) | About::Repository(_), _) => Vec::new(),
     }
 }
 

@@ -1,0 +1,70 @@
+//! The HelmReleases that bring Flux, through charts of the repository too.
+
+use super::chart_use::{ChartTool, chart_uses};
+use super::index::Index;
+use super::{Repository, Resource, Text, Zone};
+
+/// What a HelmRelease brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brings {
+    /// Flux itself.
+    Flux,
+    /// flux-operator, or the FluxInstance that it installs.
+    Operator,
+}
+
+/// A HelmRelease that brings Flux, and its file.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineRelease<'a> {
+    /// The HelmRelease.
+    pub resource: &'a Resource,
+    /// Its file.
+    pub text: &'a Text,
+    /// What it brings.
+    pub brings: Brings,
+}
+
+impl Repository {
+    /// The HelmReleases that bring Flux, without those in examples.
+    #[must_use]
+    pub fn flux_releases(&self) -> Vec<EngineRelease<'_>> {
+        let index = Index::of(&self.texts);
+        let mut releases = Vec::new();
+        for text in self.texts.iter().filter(|text| text.zone != Zone::Example) {
+            for used in chart_uses(text, &index) {
+                let brings = match (used.by, used.name.as_str()) {
+                    (ChartTool::Folder, _) => folder(&index, &used.written),
+                    (ChartTool::HelmRelease | ChartTool::ChartRef, "flux2") => Some(Brings::Flux),
+                    (
+                        ChartTool::HelmRelease | ChartTool::ChartRef,
+                        "flux-operator" | "flux-instance",
+                    ) => Some(Brings::Operator),
+                    (ChartTool::HelmRelease | ChartTool::ChartRef, name) => local(&index, name),
+                    _ => None,
+                };
+                let resource = text
+                    .resources
+                    .iter()
+                    .find(|one| one.kind == "HelmRelease" && one.told() == used.told);
+                if let (Some(brings), Some(resource)) = (brings, resource) {
+                    releases.push(EngineRelease {
+                        resource,
+                        text,
+                        brings,
+                    });
+                }
+            }
+        }
+        releases
+    }
+}
+
+fn folder(index: &Index, path: &str) -> Option<Brings> {
+    let (number, _) = index.chart_at(path)?;
+    index.flux_of(number).map(|_| Brings::Flux)
+}
+
+fn local(index: &Index, name: &str) -> Option<Brings> {
+    let (number, _) = index.chart(name)?;
+    index.flux_of(number).map(|_| Brings::Flux)
+}

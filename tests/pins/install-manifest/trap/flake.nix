@@ -1,0 +1,1 @@
+url = "https://github.com/fluxcd/flux2/releases/download/v2.4.0/install.yaml";
