@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit
+.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit image
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -82,6 +82,19 @@ dist: ## Packs programs, completions, man pages and the Helm 4 plugin into targe
 
 man: ## Writes the man pages into target/man.
 	$(CARGO) run --package fluxkeep-tests --bin fluxkeep-man -- target/man
+
+IMAGE_ARCHITECTURE := $(shell uname -m | sed -e s/x86_64/amd64/ -e s/aarch64/arm64/)
+IMAGE_TARGET := $(shell uname -m)-unknown-linux-gnu
+# No path of this machine stays in the program, so the same commit gives the same image anywhere.
+IMAGE_CARGO_HOME := $(or $(CARGO_HOME),$(HOME)/.cargo)
+IMAGE_REMAP := $(CURDIR)=/src $(IMAGE_CARGO_HOME)=/cargo
+
+image: ## Builds the server's image for this architecture into target/image; needs Go.
+	RUSTFLAGS="-C target-feature=+crt-static $(foreach from,$(IMAGE_REMAP),--remap-path-prefix=$(from))" \
+		CFLAGS="$(foreach from,$(IMAGE_REMAP),-ffile-prefix-map=$(from))" \
+		CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+		$(CARGO) build --release --locked --target $(IMAGE_TARGET) --package fluxkeep-webhook
+	image/build.sh target/image $(IMAGE_ARCHITECTURE)=target/$(IMAGE_TARGET)/release/fluxkeep-webhook
 
 FUZZ_TARGET ?= edit
 FUZZ_SECONDS ?= 60
