@@ -78,8 +78,9 @@ fn forward(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) ->
         .and_then(|storage| Some((storage, rewrite_and_prune(&object.name, live, storage)?)));
     match rewrite {
         Some((storage, command)) => format!(
-            "Rewrite the objects as {storage}, prune the status once nothing is left to rewrite, then \
-             try again:\n{command}"
+            "Rewrite the objects as {storage} and prune the status, then try again: `fluxkeep migrate --crd {}` \
+             does both, and so does kubectl:\n{command}",
+            object.name
         ),
         None => store(redefined, missing, catalogue),
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use fluxkeep_tests::control_plane::{Cluster, folder, program};
+use fluxkeep_tests::control_plane::{Cluster, folder, own, program};
 
 /// A shell in a folder of its own, with `kubectl` bound to the kubeconfig's cluster.
 pub(crate) struct Shell {
@@ -15,6 +15,7 @@ impl Shell {
     pub(crate) fn of(cluster: &Cluster) -> Self {
         let programs = folder("shell");
         std::os::unix::fs::symlink(program("kubectl"), programs.join("kubectl")).unwrap();
+        std::os::unix::fs::symlink(own("fluxkeep"), programs.join("fluxkeep")).unwrap();
         Self {
             programs,
             kubeconfig: cluster.kubeconfig.clone(),
@@ -65,6 +66,12 @@ impl Shell {
 fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A command of fluxkeep itself, in quotes within its text.
+pub(crate) fn own_command(text: &str) -> Option<&str> {
+    let mut quoted = text.split('`').skip(1).step_by(2);
+    quoted.find(|quoted| quoted.starts_with("fluxkeep migrate "))
 }
 
 /// The line with a command in fluxkeep's text.
