@@ -19,7 +19,7 @@ pub mod write;
 
 pub use failure::reason;
 pub use live::Live;
-pub use snapshot::{BUILT_IN, Snapshot, Unloadable, documents};
+pub use snapshot::{BUILT_IN, Snapshot, Unloadable, documents, documents_with};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -125,9 +125,22 @@ impl FactSource for Snapshot {
 /// # Errors
 /// As [`Snapshot::load`].
 pub fn documents(path: &Path, namespace: Option<&str>) -> Result<Vec<Object>, Unloadable> {
+    documents_with(path, namespace, &mut |_| ())
+}
+
+/// Like [`documents`], and shows each file's text.
+///
+/// # Errors
+/// As [`Snapshot::load`].
+pub fn documents_with(
+    path: &Path,
+    namespace: Option<&str>,
+    show: &mut dyn FnMut(&str),
+) -> Result<Vec<Object>, Unloadable> {
     let mut objects = Vec::new();
     for file in files(path)? {
         let text = text(&file)?;
+        show(&text);
         let name = file.display().to_string();
         let read = manifest::read(
             &text,

@@ -10,7 +10,7 @@ use fluxkeep::adoption::Adopter;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::verdict::Decision;
-use fluxkeep::helm::{Owner, name};
+use fluxkeep::helm::{Owner, name, record};
 use fluxkeep::render::{Format, render};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
@@ -128,6 +128,9 @@ fn tried(args: &Args) -> anyhow::Result<RunOutcome> {
     }
     print(&rewritten.text).context("writing the manifest to stdout")?;
     if !args.quiet {
+        if let Some(warning) = record::warning(&rewritten.text) {
+            note(&format!("warning: {warning}"));
+        }
         note(&report::text(&rewritten, &adopter));
     }
     Ok(RunOutcome::Well)

@@ -21,6 +21,14 @@ pub const MOST_COMPRESSED: usize = 3 << 20;
 /// Some 48 times the size of flux2's umbrella chart, 695 kB. Bounds the memory for a record.
 pub const MOST_DECOMPRESSED: usize = 32 << 20;
 
+/// Bytes that a Secret or a ConfigMap may hold: `MaxSecretSize` of Kubernetes.
+const MOST_STORED: usize = 1 << 20;
+/// Bytes at which a record is surely too long. Helm packs with Go's gzip, which may pack somewhat
+/// tighter than this program.
+const SURELY_TOO_LONG: usize = MOST_STORED / 10 * 11;
+/// Bytes that are compressed before the length is looked at again.
+const CHUNK: usize = 64 << 10;
+
 /// Statuses with which Helm never creates a record. Source: Helm's `release.Status`.
 const HISTORY: [&str; 5] = [
     "deployed",
@@ -182,6 +190,40 @@ pub fn write(release: &impl serde::Serialize, driver: Driver) -> serde_json::Res
     })
 }
 
+/// A warning if Helm surely cannot store a release with this manifest. `None` if the record may fit.
+/// The record holds the chart and its values, too, so it is longer than this function tells.
+#[must_use]
+pub fn warning(manifest: &str) -> Option<String> {
+    let bytes = stored(manifest)?;
+    Some(format!(
+        "Helm would store about {bytes} bytes for this release at least, the limit of a Secret is {MOST_STORED}: \
+         the release will fail; split the chart"
+    ))
+}
+
+/// About how many bytes Helm stores for a manifest; `None` if they are not surely too many. The
+/// work ends as soon as the answer is known.
+fn stored(manifest: &str) -> Option<usize> {
+    use std::io::Write as _;
+    // Base64 writes three bytes as four, and gzip never makes a text much longer.
+    let as_base64 = |packed: usize| packed / 3 * 4;
+    if as_base64(manifest.len()) <= SURELY_TOO_LONG {
+        return None;
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let mut read = 0;
+    for chunk in manifest.as_bytes().chunks(CHUNK) {
+        gzip.write_all(chunk).ok()?;
+        read += chunk.len();
+        let packed = as_base64(gzip.get_ref().len());
+        if packed > SURELY_TOO_LONG {
+            // The rest is taken to be alike.
+            return Some(packed.saturating_mul(manifest.len()) / read);
+        }
+    }
+    None
+}
+
 fn bounded(data: &[u8]) -> Result<&[u8], Unreadable> {
     match data.len() {
         0 => Err(Unreadable::Empty),
@@ -334,5 +376,29 @@ mod tests {
                 "{manifest}"
             );
         }
+    }
+
+    /// Text that packs to about half of its length.
+    fn hexadecimal(bytes: usize) -> String {
+        let mut state = 1_u64;
+        let mut digit = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from_digit((state >> 60) as u32, 16).unwrap_or_default()
+        };
+        (0..bytes).map(|_| digit()).collect()
+    }
+
+    #[test]
+    fn a_record_that_may_fit_is_not_warned_about_and_one_that_surely_does_not_is() {
+        for fits in [0, 1_000_000, 1_600_000] {
+            assert_eq!(warning(&hexadecimal(fits)), None, "{fits}");
+        }
+        assert_eq!(warning(&"a: b\n".repeat(4_000_000)), None);
+        let bytes = stored(&hexadecimal(3_000_000)).unwrap_or_default();
+        assert!((1_900_000..2_300_000).contains(&bytes), "{bytes}");
+        let told = warning(&hexadecimal(3_000_000)).unwrap_or_default();
+        assert!(told.contains("the limit of a Secret is 1048576"), "{told}");
     }
 }

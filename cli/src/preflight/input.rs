@@ -6,9 +6,10 @@ use fluxkeep::case::policy::Policy;
 use fluxkeep::case::request::{Change, Door, Operation, Release, Request, Subject, Writer};
 use fluxkeep::case::verdict::Verdict;
 use fluxkeep::flux::applier::is_paused;
+use fluxkeep::helm::record;
 use fluxkeep::judge::judge;
 use fluxkeep::object::Object;
-use fluxkeep_cluster::documents;
+use fluxkeep_cluster::documents_with;
 use jiff::Timestamp;
 
 use super::{Args, owner};
@@ -32,6 +33,8 @@ const SOURCES: [(&str, &str); 9] = [
 pub(super) struct Input {
     /// The release of all objects.
     pub(super) release: Release,
+    /// A warning if Helm cannot store the release.
+    pub(super) too_long: Option<String>,
 }
 
 impl Input {
@@ -39,9 +42,11 @@ impl Input {
     pub(super) fn read(args: &Args, policy: &Policy) -> anyhow::Result<Self> {
         let home = policy.engine.namespaces.first();
         let namespace = args.namespace.as_ref().or(home).map(String::as_str);
-        let mut objects = Vec::new();
+        let (mut objects, mut texts) = (Vec::new(), String::new());
         for path in &args.manifests {
-            let mut read = documents(path, namespace).context("loading the manifests")?;
+            let mut show = |text: &str| texts.push_str(text);
+            let mut read =
+                documents_with(path, namespace, &mut show).context("loading the manifests")?;
             if path.as_os_str() == "-"
                 && let Some(name) = &args.stdin_name
             {
@@ -57,7 +62,10 @@ impl Input {
             stored_in: None,
             objects,
         };
-        Ok(Self { release })
+        // Without a name the manifests may be those of several releases.
+        let is_one = release.owner.is_some();
+        let too_long = is_one.then(|| record::warning(&texts)).flatten();
+        Ok(Self { release, too_long })
     }
 
     /// Judges the release, then each HelmRelease and FluxInstance that the cluster would be asked
@@ -87,9 +95,10 @@ impl Input {
         verdict
     }
 
-    /// A line for each kind of object whose effect cannot be judged here.
-    pub(super) fn unjudged(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+    /// A line if Helm cannot store the release, and for each kind of object whose effect cannot be
+    /// judged here.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.too_long.iter().cloned().collect();
         for (group, kind) in SOURCES {
             let is_one = |object: &&Object| object.group() == group && object.kind == kind;
             let named = names(self.release.objects.iter().filter(is_one));

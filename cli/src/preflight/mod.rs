@@ -107,7 +107,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
             ended.rule, ended.object, ended.until
         ));
     }
-    for note in input.unjudged() {
+    for note in input.notes() {
         output.note(&note);
     }
     match (known, &place) {

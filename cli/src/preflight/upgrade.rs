@@ -47,7 +47,10 @@ pub(super) fn input(
         stored_in: None,
         objects: objects.context("reading the catalogue's objects")?,
     };
-    Ok(Input { release })
+    Ok(Input {
+        release,
+        too_long: None,
+    })
 }
 
 /// True if the release has a CRD or a controller of this name.
