@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod adopt;
+pub mod bump;
 pub mod check;
 pub mod client;
 pub mod completion;
@@ -41,6 +42,8 @@ enum Command {
     Replay(replay::Args),
     /// Judges a Git repository before the merge: do its pins of Flux agree?
     Check(check::Args),
+    /// Moves every pin of Flux in a Git repository to one release.
+    Bump(bump::Args),
     /// Judges manifests against a cluster or a snapshot before anything is applied.
     Preflight(preflight::Args),
     /// Writes a snapshot of a cluster, without Secrets, schemas and values.
@@ -97,6 +100,7 @@ impl Cli {
         let found = match self.command {
             Command::Replay(args) => replay::run(&args, &mut output),
             Command::Check(args) => check::run(&args, &mut output),
+            Command::Bump(args) => bump::run(&args, &mut output),
             Command::Preflight(args) => preflight::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),

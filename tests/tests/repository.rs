@@ -212,6 +212,80 @@ fn case_6_a_planted_mismatch_is_found_at_every_pin_that_has_a_peer() {
     }
 }
 
+/// The files after a bump.
+fn bumped(files: &[(&str, &str)], to: &str) -> Vec<File> {
+    let repository = of(files);
+    let to = to.parse().unwrap();
+    let plan = repository.plan(&to, None, Catalogue::built_in()).unwrap();
+    let changed = repository.changed(&plan);
+    let all = written(files).into_iter();
+    let kept = all.filter(|file| changed.iter().all(|new| new.path != file.path));
+    let mut files: Vec<File> = kept.chain(changed.clone()).collect();
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    files
+}
+
+#[test]
+fn a_bump_moves_every_place_together_and_a_second_one_is_empty() {
+    let chart = CHART.replace("2.14.1", "2.13.0");
+    let values = VALUES.replace("2.14.1", "2.13.0");
+    let release = SYNC.replace(
+        "chart: app, version: 1.0.0",
+        "chart: engine, version: 0.4.2",
+    );
+    let files = [
+        ("infra/cloud-init.yaml", BOOT),
+        ("charts/engine/Chart.yaml", &chart),
+        ("charts/engine/values.yaml", &values),
+        ("clusters/one/app.yaml", &release),
+    ];
+    let after = bumped(&files, "2.5.1");
+    let text = |path: &str| {
+        let file = after.iter().find(|file| file.path == path).unwrap();
+        String::from_utf8(file.bytes.clone()).unwrap()
+    };
+    assert_eq!(
+        text("infra/cloud-init.yaml"),
+        BOOT.replace("2.4.0", "2.5.1")
+    );
+    assert_eq!(
+        text("charts/engine/Chart.yaml"),
+        chart.replace("2.13.0", "2.15.0").replace("0.4.2", "0.4.3")
+    );
+    assert_eq!(
+        text("charts/engine/values.yaml"),
+        values.replace("2.13.0", "2.15.0")
+    );
+    assert_eq!(
+        text("clusters/one/app.yaml"),
+        release.replace("0.4.2", "0.4.3")
+    );
+    let repository = read(after, Catalogue::built_in());
+    assert!(seen(&judged(repository.clone())).is_empty());
+    let second = repository
+        .plan(&"2.5.1".parse().unwrap(), None, Catalogue::built_in())
+        .unwrap();
+    assert_eq!((second.edits.len(), second.left.len()), (0, 0));
+}
+
+#[test]
+fn a_bump_is_refused_where_the_apiserver_would_refuse_it() {
+    let repository = of(&[("boot.sh", BOOT)]);
+    let older = repository.plan(&"2.3.0".parse().unwrap(), None, Catalogue::built_in());
+    assert!(
+        older
+            .unwrap_err()
+            .to_string()
+            .contains("buckets.source.toolkit.fluxcd.io")
+    );
+    let nowhere = repository.plan(
+        &"2.5.1".parse().unwrap(),
+        Some("prod"),
+        Catalogue::built_in(),
+    );
+    assert!(nowhere.unwrap_err().to_string().contains("no group"));
+}
+
 fn instance(version: &str, path: &str) -> String {
     format!(
         "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {{name: flux}}\nspec:\n  distribution: {{version: \"{version}\", registry: ghcr.io/fluxcd}}\n  sync: {{path: {path}}}\n"

@@ -2,7 +2,7 @@
 //!
 //! Everything here is gathering and printing: the core reads the bytes and judges them.
 
-mod walk;
+pub(crate) mod walk;
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::builder::FalseyValueParser;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Finding;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::case::request::{Door, Operation, Request, Subject, Writer};
 use fluxkeep::case::verdict::{Decision, Verdict};
 use fluxkeep::judge::judge;
@@ -83,6 +84,29 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     };
     write(args, output, &verdict, repository, shown)?;
     Ok(found(&verdict, repository, args.strict))
+}
+
+/// Judges a repository after its pins moved, and writes the findings as text.
+pub(crate) fn after(
+    repository: Repository,
+    policy: &Policy,
+    now: Timestamp,
+    output: &mut Output,
+) -> anyhow::Result<Found> {
+    let request = request(repository);
+    let verdict = judge(&request, &Facts::default(), policy, now);
+    let Subject::Repository(repository) = &request.subject else {
+        return Ok(Found::Nothing);
+    };
+    let text = check(
+        &verdict,
+        repository,
+        Format::Text,
+        Shown::default(),
+        output.colour(),
+    );
+    output.text(&text).context("writing to stdout")?;
+    Ok(found(&verdict, repository, false))
 }
 
 fn request(repository: Repository) -> Request {

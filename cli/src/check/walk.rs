@@ -20,17 +20,19 @@ const BINARY: [&str; 14] = [
 
 /// The files of a work tree.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The files that may hold pins.
-    pub(super) files: Vec<File>,
+    pub(crate) files: Vec<File>,
     /// The files that could not be read.
-    pub(super) skipped: Vec<Skipped>,
+    pub(crate) skipped: Vec<Skipped>,
+    /// The top of the work tree.
+    pub(crate) top: PathBuf,
     /// The folder that was asked about, relative to the top; empty for the whole repository.
-    pub(super) shown: String,
+    pub(crate) shown: String,
 }
 
 /// Reads the repository around a path. Without Git, the path itself is the top.
-pub(super) fn walk(path: &Path) -> anyhow::Result<Tree> {
+pub(crate) fn walk(path: &Path) -> anyhow::Result<Tree> {
     let path = path.canonicalize()?;
     let folder = if path.is_dir() {
         path.clone()
@@ -41,6 +43,7 @@ pub(super) fn walk(path: &Path) -> anyhow::Result<Tree> {
     let shown = slashed(path.strip_prefix(&top).unwrap_or(Path::new("")));
     let tree = Mutex::new(Tree {
         shown,
+        top: top.clone(),
         ..Tree::default()
     });
     let mut walker = WalkBuilder::new(&top);
