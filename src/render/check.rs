@@ -16,10 +16,8 @@ pub struct Shown {
     pub list: bool,
     /// Also the pins in examples.
     pub all: bool,
-    /// The files of which not everything was read.
-    pub skipped: bool,
-    /// Findings at level `audit`, too.
-    pub audits: bool,
+    /// Also the files of which not everything was read, and findings at level `audit`.
+    pub details: bool,
 }
 
 /// Renders the verdict about a repository. Colour applies to text only.
@@ -108,7 +106,7 @@ fn as_text(verdict: &Verdict, repository: &Repository, shown: Shown, colour: boo
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.level), finding.when()));
     for finding in findings {
         let is_audit = finding.level <= crate::case::finding::Level::Audit;
-        if !is_audit || shown.audits {
+        if !is_audit || shown.details {
             text += &snippet::render(finding, repository, colour);
             text.push('\n');
         }
@@ -124,7 +122,7 @@ fn as_text(verdict: &Verdict, repository: &Repository, shown: Shown, colour: boo
             printable(&format!("{place}{}: {why}", pin.told()))
         );
     }
-    if shown.skipped {
+    if shown.details {
         for one in &repository.skipped {
             let _ = writeln!(
                 text,
@@ -135,7 +133,7 @@ fn as_text(verdict: &Verdict, repository: &Repository, shown: Shown, colour: boo
         }
     }
     text += &text::sum(verdict, colour);
-    text += &sum(repository, shown.skipped);
+    text += &sum(repository, shown.details);
     text
 }
 
@@ -184,9 +182,9 @@ fn list(repository: &Repository, all: bool) -> String {
             .pins
             .iter()
             .filter(|pin| pin.groups.contains(&number) && pin.counts);
-        let rows = pins.map(|pin| row(repository, pin)).collect();
+        let rows: Vec<_> = pins.map(|pin| row(repository, pin)).collect();
         let _ = writeln!(text, "group {}", printable(&group.name));
-        text += &table(rows);
+        text += &table(&rows);
         text.push('\n');
     }
     let examples: Vec<_> = repository
@@ -197,7 +195,7 @@ fn list(repository: &Repository, all: bool) -> String {
         .collect();
     if all && !examples.is_empty() {
         text += "examples, not judged\n";
-        text += &table(examples);
+        text += &table(&examples);
         text.push('\n');
     }
     text
@@ -221,7 +219,7 @@ fn row(repository: &Repository, pin: &Pin) -> [String; 4] {
     ]
 }
 
-fn table(rows: Vec<[String; 4]>) -> String {
+fn table(rows: &[[String; 4]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells
@@ -231,7 +229,7 @@ fn table(rows: Vec<[String; 4]>) -> String {
     };
     let widths = [width(0), width(1), width(2)];
     let mut text = String::new();
-    for [role, thing, flux, place] in &rows {
+    for [role, thing, flux, place] in rows {
         let [first, second, third] = widths;
         let _ = writeln!(
             text,

@@ -165,7 +165,7 @@ fn oci<'a>(resource: &Resource) -> Option<ChartUse<'a>> {
     })
 }
 
-fn k3s<'a>(resource: &'a Resource) -> Option<ChartUse<'a>> {
+fn k3s(resource: &Resource) -> Option<ChartUse<'_>> {
     let spec = resource.node.get("spec")?;
     let found = plain(spec.get("chart")?, ChartTool::K3s, resource.told())?;
     let url = spec.text_at(&["repo"]).map(str::to_owned);

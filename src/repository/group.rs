@@ -99,8 +99,8 @@ pub fn group(texts: &[Text], pins: &mut [Pin]) -> Vec<Group> {
         }];
     }
     let names = names(&roots);
-    let named = roots.iter().zip(names);
-    let mut groups: Vec<Group> = named
+    let pairs = roots.iter().zip(names);
+    let mut groups: Vec<Group> = pairs
         .map(|(root, name)| Group {
             name,
             root: root.clone(),

@@ -4,6 +4,9 @@
 //! lead from a reference to its definition, groups tell clusters apart. Every pin keeps the bytes
 //! of its value.
 
+// Paths of Git and versions are case-sensitive.
+#![allow(clippy::case_sensitive_file_extension_comparisons)]
+
 pub mod align;
 pub mod allow;
 pub mod chart_use;
@@ -238,7 +241,7 @@ fn is_throw_away(text: &Text, at: usize) -> bool {
         .nodes
         .iter()
         .filter_map(|node| node.get("jobs"))
-        .flat_map(|jobs| jobs.entries());
+        .flat_map(fluxkeep_yaml::spans::Node::entries);
     let starts: Vec<usize> = jobs.map(|(name, _)| name.span.start).collect();
     let start = starts
         .iter()

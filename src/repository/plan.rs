@@ -46,9 +46,9 @@ pub enum RefusedPlan {
     )]
     StorageLost {
         /// The wanted release.
-        to: Version,
+        to: String,
         /// The present release.
-        from: Version,
+        from: String,
         /// The names of the CRDs.
         crds: String,
         /// The last safe release, and the way on.
@@ -160,8 +160,8 @@ fn stays_stored(pins: &[&Pin], to: &Version, catalogue: &Catalogue) -> Result<()
         let first = first.unwrap_or_else(|| "First ".to_owned());
         let advice = format!("{first}migrate what is stored: flux migrate");
         return Err(RefusedPlan::StorageLost {
-            to: to.clone(),
-            from: (*from).clone(),
+            to: to.to_string(),
+            from: from.to_string(),
             crds: lost.join(", "),
             advice,
         });
@@ -271,7 +271,7 @@ impl Planner<'_> {
             .min_by_key(|(flux, _)| *flux);
         match first {
             Some((_, release)) if exact(&pin.version).is_some() => {
-                self.edit(pin, &release.to_string())
+                self.edit(pin, &release.to_string());
             }
             _ => self.leave(pin, format!("name a release that holds Flux {}", self.to)),
         }

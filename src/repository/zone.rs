@@ -73,7 +73,7 @@ pub fn zone(path: &str, roots: &[String]) -> Zone {
         return Zone::Pipeline;
     }
     let synced = roots.iter().filter(|root| is_below(path, root));
-    let synced = synced.map(|root| root.len()).max().unwrap_or(0);
+    let synced = synced.map(String::len).max().unwrap_or(0);
     let rest = folders.get(synced..).unwrap_or_default();
     let is_example = rest.split('/').any(|folder| EXAMPLES.contains(&folder));
     if is_example {

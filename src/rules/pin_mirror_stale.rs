@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> RuleResult {
             Some(Original::Chart) => findings.extend(of_chart(repository, pin)),
             Some(Original::FluxOf(chart)) => findings.extend(of_flux(repository, pin, *chart)),
             Some(Original::VersionOf(chart)) => {
-                findings.extend(of_version(repository, pin, *chart))
+                findings.extend(of_version(repository, pin, *chart));
             }
             None => {}
         }

@@ -79,8 +79,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let shown = Shown {
         list: args.list,
         all: args.all,
-        skipped: args.verbose,
-        audits: args.verbose,
+        details: args.verbose,
     };
     write(args, output, &verdict, repository, shown)?;
     Ok(found(&verdict, repository, args.strict))
