@@ -24,6 +24,8 @@ use crate::{Found, Output};
 
 /// The flags of `fluxkeep check`.
 #[derive(Debug, clap::Args)]
+// Each is a flag of the command line.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Args {
     /// A folder of the repository. The whole repository is read; findings outside the folder are
     /// not shown.

@@ -116,7 +116,9 @@ fn read(entry: &DirEntry, top: &Path) -> Option<Result<File, Skipped>> {
         return None;
     }
     let path = slashed(entry.path().strip_prefix(top).ok()?);
-    let is_package = path.ends_with(".tgz");
+    let is_package = path
+        .rsplit_once('.')
+        .is_some_and(|(_, extension)| extension == "tgz");
     if !is_read(&path) || is_package && !path.contains("/charts/") {
         return None;
     }
