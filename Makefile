@@ -101,7 +101,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_VERSION := 0.13.1
 
 # No sanitizer: there is no unsafe code to watch, and without one three times as many texts are tried.
-fuzz: ## Feeds FUZZ_TARGET (edit, documents) for FUZZ_SECONDS; needs a nightly compiler.
+fuzz: ## Feeds FUZZ_TARGET (edit, documents, record) for FUZZ_SECONDS; needs a nightly compiler.
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz@$(FUZZ_VERSION)
 	$(CARGO) run --manifest-path fuzz/Cargo.toml --bin seeds
 	$(CARGO) +nightly fuzz run --sanitizer none $(FUZZ_TARGET) -- -max_total_time=$(FUZZ_SECONDS) -max_len=256

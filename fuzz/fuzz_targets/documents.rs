@@ -1,5 +1,5 @@
-//! The reader of streams: it never stops, what it finds stands where it says, and what is left out is what nobody
-//! reads. That the rest is what Go reads, the suite compares with Go itself.
+//! The reader of streams never stops. A document stands where the reader says, and reading only some
+//! paths gives the same values as reading everything. The suite compares the values with Go's reader.
 #![no_main]
 
 use fluxkeep::manifest::{Reading, read};

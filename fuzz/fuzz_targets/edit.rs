@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Where the metadata's lines are unmistakable, the editor does not look at the rest.
+/// The editor reads no further than the metadata if its lines are clear. So the rest may be no YAML.
 fn is_yaml(text: &str) -> bool {
     granit_parser::Parser::new_from_str(text).all(|event| event.is_ok())
 }
