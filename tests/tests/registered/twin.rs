@@ -37,7 +37,7 @@ impl Stage {
             "annotate",
             "crd",
             BUCKETS,
-            "fluxkeep.io/reason=x",
+            "fluxkeep.io/allow=engine-deleted",
             "--field-manager=helm",
             "--dry-run=server",
         ];
