@@ -32,7 +32,7 @@ const HELM: &str = "system:serviceaccount:flux-system:helm-controller";
 /// All updates. Flux 2.4.0 runs.
 #[must_use]
 pub fn updates() -> Vec<Update> {
-    [refused(), warned(), silent(), strangers()].concat()
+    [refused(), warned(), silent(), roomy(), strangers()].concat()
 }
 
 fn refused() -> Vec<Update> {
@@ -140,6 +140,21 @@ fn silent() -> Vec<Update> {
             ..newer.clone()
         },
         newer,
+        scaled("an autoscaler", "allow", AUTOSCALER, (1, 3)),
+        scaled("fewer of them", "allow", JANE, (3, 1)),
+        scaled("started again", "allow", JANE, (0, 1)),
+        selected(
+            "the same selector",
+            "allow",
+            "source-controller",
+            "source-controller",
+        ),
+    ]
+}
+
+/// Quotas and limits that leave room for Flux.
+fn roomy() -> Vec<Update> {
+    vec![
         quota("a smaller quota", "allow", &pods("10"), &pods("7")),
         quota("a new quota", "allow", &Value::Null, &pods("10")),
         quota(
@@ -165,15 +180,6 @@ fn silent() -> Vec<Update> {
             "allow",
             "LimitRange",
             &json!({"limits": [{"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "0"}}]}),
-        ),
-        scaled("an autoscaler", "allow", AUTOSCALER, (1, 3)),
-        scaled("fewer of them", "allow", JANE, (3, 1)),
-        scaled("started again", "allow", JANE, (0, 1)),
-        selected(
-            "the same selector",
-            "allow",
-            "source-controller",
-            "source-controller",
         ),
     ]
 }

@@ -105,7 +105,7 @@ fn the_pins_page_is_the_table_of_forms() {
     );
     for form in FORMS {
         let row = [form.id, form.role.name(), form.reads, form.passes];
-        page += &format!("| {} |\n", row.join(" | "));
+        page.extend(["| ", &row.join(" | "), " |\n"]);
     }
     is_page("pins.md", &page);
 }

@@ -335,10 +335,10 @@ mod tests {
     fn hostile_documents_are_refused() {
         let deep = "[".repeat(10_000);
         assert!(read(&Document::of(&deep)).is_err());
-        let mut laughs = "a: &a [x]\n".to_owned();
-        for (now, next) in ('a'..'z').zip('b'..='z') {
-            laughs += &format!("{next}: &{next} [*{now}, *{now}, *{now}]\n");
+        let mut laughs = vec!["a: &a [x]\n".to_owned()];
+        for (now, next) in ('a'..='y').zip('b'..='z') {
+            laughs.push(format!("{next}: &{next} [*{now}, *{now}, *{now}]\n"));
         }
-        assert!(read(&Document::of(&laughs)).is_err());
+        assert!(read(&Document::of(&laughs.concat())).is_err());
     }
 }

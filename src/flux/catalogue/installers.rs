@@ -73,11 +73,7 @@ mod tests {
     fn an_installer_holds_the_flux_of_its_own_time() {
         let holds = |installer: Installer, minor, patch| {
             let release = Version::new(
-                if installer == Installer::FluxOperator {
-                    0
-                } else {
-                    1
-                },
+                u64::from(installer != Installer::FluxOperator),
                 minor,
                 patch,
             );
