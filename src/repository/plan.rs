@@ -158,7 +158,7 @@ fn stays_stored(pins: &[&Pin], to: &Version, catalogue: &Catalogue) -> Result<()
             .max();
         let first = safe.map(|safe| format!("Bump to {safe} first, then "));
         let first = first.unwrap_or_else(|| "First ".to_owned());
-        let advice = format!("{first}migrate what is stored: flux migrate");
+        let advice = format!("{first}migrate what is stored: fluxkeep migrate");
         return Err(RefusedPlan::StorageLost {
             to: to.to_string(),
             from: from.to_string(),

@@ -1,6 +1,6 @@
 //! `fluxkeep-webhook register` and `unregister`, for a server that no chart installs.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -286,6 +286,33 @@ fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "fluxkeep-webhook: {text}");
 }
 
+/// Prints a line. A reader that closed the pipe must not end the work half-way.
 fn print(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
-    out.write_all(text.as_bytes()).context("writing to stdout")
+    match out.write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing to stdout"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As of `fluxkeep-webhook register | head -1`.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_closed_the_pipe_stops_no_registration() {
+        assert!(print(&mut Closed, "created\n").is_ok());
+    }
 }
