@@ -1,6 +1,6 @@
 //! A Git repository as the gate reads it: bytes in, pins out.
 //!
-//! A [`Pin`](pin::Pin) is a place that says which Flux a cluster gets. Forms find the pins, names
+//! A [`Pin`] is a place that says which Flux a cluster gets. Forms find the pins, names
 //! lead from a reference to its definition, groups tell clusters apart. Every pin keeps the bytes
 //! of its value.
 

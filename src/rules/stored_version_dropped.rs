@@ -74,12 +74,10 @@ fn forward(redefined: Redefined<'_>, missing: &[&str], catalogue: &Catalogue) ->
     }
     // Objects are rewritten in the live storage version, so that version must stay.
     let storage = live.storage().filter(|storage| !missing.contains(storage));
-    let rewrite = storage
-        .and_then(|storage| Some((storage, rewrite_and_prune(&object.name, live, storage)?)));
+    let rewrite = storage.and_then(|storage| rewrite_and_prune(&object.name, live, storage));
     match rewrite {
-        Some((storage, command)) => format!(
-            "Rewrite the objects as {storage} and prune the status, then try again: `fluxkeep migrate --crd {}` \
-             does both, and so does kubectl:\n{command}",
+        Some(command) => format!(
+            "Migrate, then try again: `fluxkeep migrate --crd {}`, or\n{command}",
             object.name
         ),
         None => store(redefined, missing, catalogue),

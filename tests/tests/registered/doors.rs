@@ -51,7 +51,8 @@ pub(crate) fn writes() -> Vec<Write> {
             release_record("flux", "flux-system"),
             true,
         ),
-        write("engine", renamed(&json!({})), true),
+        // A label that is taken off only warns, so an outage does not stop it.
+        write("engine", renamed(&json!({})), false),
     ]
 }
 
@@ -134,7 +135,7 @@ async fn each_door_is_reached_and_nobody_is_asked_about_what_no_rule_looks_at() 
             1,
             "{door} is asked about {object}: {said}"
         );
-        assert_eq!(said.is_empty(), door != "engine", "{object}: {said}");
+        assert_eq!(said, "", "{object}");
     }
 }
 
