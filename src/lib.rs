@@ -1,9 +1,9 @@
 //! fluxkeep's judge: plain data in, verdict out.
 //!
-//! Data flows one way: bytes → [`Request`](case::request::Request) → [`Facts`](case::facts::Facts) →
-//! [`judge`](judge::judge) → [`Verdict`](case::verdict::Verdict) → response. This crate reads no file,
-//! clock or environment, opens no connection and does not wait. A door gathers the judge's input
-//! and carries the verdict out.
+//! Data flows one way: bytes → [`Request`](case::request::Request) →
+//! [`Facts`](case::facts::Facts) → [`judge`](judge::judge) → [`Verdict`](case::verdict::Verdict) →
+//! response. This crate reads no file, clock or environment, opens no connection and does not wait.
+//! A door gathers the judge's input and carries the verdict out.
 
 #![deny(clippy::disallowed_methods)]
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::helm::range::version;
 use fluxkeep::repository::plan::{Plan, RefusedPlan, Step};
@@ -12,7 +12,9 @@ use fluxkeep::repository::{File, Repository, read};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 use semver::Version;
+use tempfile::NamedTempFile;
 
+use crate::check::walk::Tree;
 use crate::check::{self, walk};
 use crate::{Found, Output};
 
@@ -69,7 +71,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     output.text(&told(&plan)).context("writing to stdout")?;
     let changed = repository.changed(&plan);
     if !args.dry_run {
-        write(&tree.top, &changed).context("writing the files; none was changed")?;
+        write(&tree, &changed)?;
     }
     let after = read(replaced(tree.files, changed), catalogue);
     let found = check::after(after, &policy, now, output)?;
@@ -106,32 +108,51 @@ fn told(plan: &Plan) -> String {
 
 /// Writes all files: each to a temporary file beside it, then all renames. A failure before the
 /// first rename leaves every file as it was; a failure between renames puts the old ones back.
-fn write(top: &Path, files: &[File]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If a file cannot be written, or another program changed it since it was read.
+fn write(tree: &Tree, files: &[File]) -> anyhow::Result<()> {
     let mut ready = Vec::new();
     for file in files {
-        let path = top.join(&file.path);
-        let old = std::fs::read(&path).with_context(|| format!("reading {}", file.path))?;
-        let folder = path.parent().unwrap_or(top);
-        let mut new = tempfile::NamedTempFile::new_in(folder)
-            .with_context(|| format!("writing beside {}", file.path))?;
-        new.write_all(&file.bytes)?;
-        new.as_file()
-            .set_permissions(std::fs::metadata(&path)?.permissions())?;
-        new.as_file().sync_all()?;
-        ready.push((path, old, new));
+        let staged = staged(tree, file);
+        ready.push(staged.with_context(|| format!("{}: no file was changed", file.path))?);
     }
     let mut done: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     for (path, old, new) in ready {
         if let Err(error) = new.persist(&path) {
-            for (path, old) in &done {
-                std::fs::write(path, old)
-                    .with_context(|| format!("putting {} back", path.display()))?;
+            let lost = put_back(&done);
+            let error = anyhow::Error::new(error).context(format!("replacing {}", path.display()));
+            if lost.is_empty() {
+                return Err(error.context("no file was changed"));
             }
-            return Err(error).with_context(|| format!("replacing {}", path.display()));
+            return Err(error.context(format!("these files are changed: {}", lost.join(", "))));
         }
         done.push((path, old));
     }
     Ok(())
+}
+
+/// The path of a file, its bytes, and its successor in a temporary file beside it.
+fn staged(tree: &Tree, file: &File) -> anyhow::Result<(PathBuf, Vec<u8>, NamedTempFile)> {
+    let path = tree.top.join(&file.path);
+    let old = std::fs::read(&path)?;
+    let mut read = tree.files.iter();
+    let is_same = read.any(|read| read.path == file.path && read.bytes == old);
+    ensure!(is_same, "another program changed it; run the command again");
+    let mut new = NamedTempFile::new_in(path.parent().unwrap_or(&tree.top))?;
+    new.write_all(&file.bytes)?;
+    new.as_file()
+        .set_permissions(std::fs::metadata(&path)?.permissions())?;
+    new.as_file().sync_all()?;
+    Ok((path, old, new))
+}
+
+/// Restores files. The paths of those that cannot be restored.
+fn put_back(files: &[(PathBuf, Vec<u8>)]) -> Vec<String> {
+    let failed = files
+        .iter()
+        .filter(|(path, old)| std::fs::write(path, old).is_err());
+    failed.map(|(path, _)| path.display().to_string()).collect()
 }
 
 /// The releases to which the repository can move.

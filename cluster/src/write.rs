@@ -1,8 +1,8 @@
 //! One shell for writes to a cluster: read, server-side apply, merge patch and delete, one object a
 //! request.
 //!
-//! Every request has a deadline. An error names the action, the object, the apiserver's reason and a
-//! remedy. Secrets that hold keys are written elsewhere (`fluxkeep-webhook`'s authority), because
+//! Every request has a deadline. An error names the action, the object, the apiserver's reason and
+//! a remedy. Secrets that hold keys are written elsewhere (`fluxkeep-webhook`'s authority), because
 //! kube's own calls log answers that they cannot parse.
 
 use std::time::Duration;

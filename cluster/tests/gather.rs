@@ -93,7 +93,7 @@ async fn every_page_is_followed_and_what_comes_out_is_a_snapshot() {
             "ClusterRole flux-edit",
         ]
     );
-    // Of a schema only its presence is kept.
+    // Only a schema's presence is kept.
     let is_bare = snapshot.contains(r#""openAPIV3Schema":{}"#) && !snapshot.contains(r#"{"x":"#);
     assert!(!snapshot.contains("s3cr3t") && is_bare, "{snapshot}");
     assert!(

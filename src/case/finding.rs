@@ -110,7 +110,7 @@ pub struct Override {
 /// Another place of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Related {
-    /// What stands there.
+    /// The content of the place, in words.
     pub message: String,
     /// The place.
     pub source: SourceLocation,

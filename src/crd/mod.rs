@@ -81,7 +81,7 @@ pub struct Version {
     pub served: bool,
     /// True if new objects are stored in this version; true for exactly one version.
     pub storage: bool,
-    /// What its schema keeps. Always [`Schema::Full`] in facts.
+    /// The fields that its schema keeps. Always [`Schema::Full`] in facts.
     pub schema: Schema,
     /// True if `subresources.status` is present, through which controllers write their status.
     #[serde(rename = "subresources", deserialize_with = "has_status")]

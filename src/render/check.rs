@@ -9,7 +9,7 @@ use crate::case::finding::Finding;
 use crate::case::verdict::Verdict;
 use crate::repository::{Comes, Pin, PinRole, Repository};
 
-/// What a report shows beside the findings.
+/// The parts of a report beside the findings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shown {
     /// The pins, as a table per group.

@@ -6,7 +6,7 @@ use super::pin::Scale;
 use crate::flux::catalogue::{Catalogue, Installer};
 use crate::helm::range::{self, Range};
 
-/// What a version comes to.
+/// The release or releases that a written version resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comes {
     /// One Flux release.

@@ -1,4 +1,4 @@
-//! What forms look up across files: the repository's charts and the sources that it names.
+//! Look-ups across files: the repository's charts and the sources that it names.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use semver::Version;
 use super::comes::Comes;
 use super::text::Value;
 
-/// What a pin does to a cluster.
+/// A pin's effect on a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PinRole {
     /// Puts an engine into a cluster, at boot or by reconciliation.
@@ -115,7 +115,7 @@ impl Draft {
     }
 }
 
-/// What a mirror repeats.
+/// The original that a mirror repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Original {
     /// The version of a chart `flux2` that another pin names.
@@ -145,7 +145,7 @@ pub struct Pin {
     pub version: String,
     /// The version that a missing one means.
     pub implied: Option<&'static str>,
-    /// What the version comes to.
+    /// The release or releases that the version resolves to.
     pub comes: Comes,
     /// True if the thing is installed before Flux reconciles.
     pub boots: bool,

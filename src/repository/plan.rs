@@ -19,7 +19,7 @@ pub struct Step {
     pub file: String,
     /// The line, from 1.
     pub line: u32,
-    /// What is changed, or is left to do.
+    /// The change, or the command that is left to do.
     pub what: String,
 }
 
@@ -30,7 +30,7 @@ pub struct Plan {
     pub edits: BTreeMap<usize, Vec<Splice>>,
     /// The changes in words.
     pub edited: Vec<Step>,
-    /// What a person has to do, each with its command.
+    /// The steps left to a person, each with its command.
     pub left: Vec<Step>,
 }
 

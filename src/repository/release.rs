@@ -4,7 +4,7 @@ use super::chart_use::{ChartTool, chart_uses};
 use super::index::Index;
 use super::{Repository, Resource, Text, Zone};
 
-/// What a HelmRelease brings.
+/// The content of a HelmRelease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Brings {
     /// Flux itself.
@@ -20,7 +20,7 @@ pub struct EngineRelease<'a> {
     pub resource: &'a Resource,
     /// Its file.
     pub text: &'a Text,
-    /// What it brings.
+    /// Its content.
     pub brings: Brings,
 }
 

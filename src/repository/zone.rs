@@ -1,4 +1,4 @@
-//! What a path tells about a file: whether it is read, and whether its pins count.
+//! A file's role by its path: whether the file is read, and whether its pins count.
 
 /// The part of a repository that a file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

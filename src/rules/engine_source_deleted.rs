@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
 
 const GROUP: &str = "source.toolkit.fluxcd.io";
 
-/// What applies Flux, and the source that it reads.
+/// The object that applies Flux, and the source that it reads.
 struct Root<'a> {
     /// A Kustomization or HelmRelease.
     applier: &'a Object,

@@ -54,10 +54,18 @@ pub(crate) fn walk(path: &Path) -> anyhow::Result<Tree> {
         .require_git(false)
         .parents(false)
         .threads(2);
-    walker.filter_entry(is_entered);
+    walker.filter_entry(|entry| entry.file_name() != ".git");
     walker.build_parallel().run(|| {
         Box::new(|entry| {
+            let mut next = WalkState::Continue;
             let read = match entry {
+                Ok(entry) if is_repository(&entry) => {
+                    next = WalkState::Skip;
+                    Some(Err(Skipped {
+                        path: relative(&entry, &top),
+                        why: "it is a repository of its own; check it by itself".to_owned(),
+                    }))
+                }
                 Ok(entry) => read(&entry, &top),
                 Err(error) => Some(Err(Skipped {
                     path: String::new(),
@@ -70,7 +78,7 @@ pub(crate) fn walk(path: &Path) -> anyhow::Result<Tree> {
                 Some(Err(skipped)) => tree.skipped.push(skipped),
                 None => {}
             }
-            WalkState::Continue
+            next
         })
     });
     Ok(tree.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -93,13 +101,14 @@ fn top(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// Other repositories within are judged on their own.
-fn is_entered(entry: &DirEntry) -> bool {
+/// True for the top of another repository within this one, such as a submodule.
+fn is_repository(entry: &DirEntry) -> bool {
     let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-    if !is_folder || entry.depth() == 0 {
-        return true;
-    }
-    entry.file_name() != ".git" && !entry.path().join(".git").exists()
+    is_folder && entry.depth() > 0 && entry.path().join(".git").exists()
+}
+
+fn relative(entry: &DirEntry, top: &Path) -> String {
+    slashed(entry.path().strip_prefix(top).unwrap_or(entry.path()))
 }
 
 fn slashed(path: &Path) -> String {
@@ -115,7 +124,7 @@ fn read(entry: &DirEntry, top: &Path) -> Option<Result<File, Skipped>> {
     if !entry.file_type()?.is_file() {
         return None;
     }
-    let path = slashed(entry.path().strip_prefix(top).ok()?);
+    let path = relative(entry, top);
     let is_package = path
         .rsplit_once('.')
         .is_some_and(|(_, extension)| extension == "tgz");

@@ -119,7 +119,7 @@ fn unchanged(live: &Live) -> String {
     )
 }
 
-/// What all CRDs of a run share.
+/// The parts of a run that all its CRDs share.
 struct Run<'a> {
     writer: Writer,
     args: &'a Args,

@@ -23,7 +23,8 @@ pub(super) struct Choice {
     /// CRD to migrate, for example buckets.source.toolkit.fluxcd.io; repeatable.
     #[arg(long, value_name = "NAME")]
     crd: Vec<String>,
-    /// API group whose CRDs are migrated; repeatable. Without --crd, --group and --for: Flux's groups.
+    /// API group whose CRDs are migrated; repeatable. Without --crd, --group and --for, Flux's
+    /// groups.
     #[arg(long, value_name = "GROUP")]
     group: Vec<String>,
     /// Rendered manifest whose CRDs the apiserver would refuse now; repeatable.

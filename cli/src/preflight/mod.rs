@@ -1,7 +1,8 @@
 //! `fluxkeep preflight`: judges manifests against a snapshot, a cluster, or several clusters.
 //!
-//! Rendered manifests are judged as a release; HelmReleases and FluxInstances among them as the
-//! server would judge them. With `--to`, the catalogue stands in for the manifests. Whatever else is foretold or left unjudged is named on stderr.
+//! Rendered manifests are judged as a release. HelmReleases and FluxInstances among them are judged
+//! as the server would judge them. With `--to`, the catalogue stands in for the manifests. Helm's
+//! own refusals and kinds that are not judged are named on stderr.
 
 mod fleet;
 mod import;

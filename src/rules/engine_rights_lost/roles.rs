@@ -8,7 +8,7 @@ use crate::flux::engine::{CORE, controller_in};
 use crate::flux::needs::{Needed, rights};
 use crate::object::{Account, Object, Role};
 
-/// What the engine's accounts lose by the change of a role.
+/// The rights that the engine's accounts lose by the change of a role.
 #[derive(Default)]
 struct Lost {
     /// The verbs by resource, in words.

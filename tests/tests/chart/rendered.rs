@@ -1,4 +1,4 @@
-//! What Helm renders.
+//! The chart as Helm renders it.
 
 use fluxkeep::case::policy::Policy;
 use fluxkeep_cluster::policy;
@@ -50,7 +50,7 @@ pub(crate) fn variants() -> Vec<Value> {
     ]
 }
 
-/// What `fluxkeep-webhook register` would write for the same values.
+/// The objects that `fluxkeep-webhook register` would write for the same values.
 fn registered(given: &Value, policy: &Policy) -> Vec<Value> {
     let text = |pointer: &str| given.pointer(pointer).and_then(Value::as_str);
     let address = match text("/webhook/url") {

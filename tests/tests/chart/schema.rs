@@ -50,7 +50,7 @@ fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What is behind a key of the values in the schema.
+/// The schema behind a key of the values.
 fn described<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     let mut place = schema;
     for key in path.split('.').skip(1) {

@@ -221,7 +221,7 @@ impl RegistrationReconciler {
         self.kept.registration.manifests(&policy, &self.known)
     }
 
-    /// What the facts tell now. `None` while they are stale or incomplete.
+    /// The present answer of the facts. `None` while they are stale or incomplete.
     fn fresh(&self) -> Option<KnownReleases> {
         let source = self.state.source();
         let facts = source.facts();
