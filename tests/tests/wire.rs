@@ -13,7 +13,7 @@ use fluxkeep::yaml::Paths;
 use fluxkeep_tests::{Review, yaml};
 use serde_json::{Map, Value, json};
 
-const KINDS: [(Kind, &str, &str); 9] = [
+const KINDS: [(Kind, &str, &str); 14] = [
     (
         Kind::Definition,
         "apiextensions.k8s.io/v1",
@@ -42,6 +42,15 @@ const KINDS: [(Kind, &str, &str); 9] = [
         "kustomize.toolkit.fluxcd.io/v1",
         "Kustomization",
     ),
+    (
+        Kind::FluxSource,
+        "source.toolkit.fluxcd.io/v1",
+        "GitRepository",
+    ),
+    (Kind::Quota, "v1", "ResourceQuota"),
+    (Kind::Limits, "v1", "LimitRange"),
+    (Kind::Role, "rbac.authorization.k8s.io/v1", "ClusterRole"),
+    (Kind::Scale, "autoscaling/v1", "Scale"),
     (Kind::Other, "v1", "ConfigMap"),
 ];
 
@@ -55,10 +64,13 @@ fn filled(paths: &Paths, key: &str) -> Value {
             | "paused"
             | "remediateLastFailure"
             | "preserveUnknownFields"
+            | "x-kubernetes-preserve-unknown-fields"
             | "prune" => json!(true),
             "id" => json!("flux-system_helm-controller_apps_Deployment"),
             "retries" | "replicas" => json!(3),
             "operator" => json!("In"),
+            // Without it, a Service's externalName has no effect.
+            "type" => json!("ExternalName"),
             "kind" => json!("ServiceAccount"),
             key => json!(format!("a-{key}")),
         },
@@ -165,18 +177,23 @@ fn a_null_anywhere_reads_as_what_is_left_out() {
 }
 
 /// True for fields without effect: a cluster-scoped object's namespace, and the content of a
-/// kubeConfig or a schema. Also true for `spec.version`, which only apiextensions v1beta1 uses. A
-/// suspended Kustomization, as here, prunes nothing.
+/// kubeConfig, a schema, a status subresource or an aggregation, whose presence counts. Also true
+/// for `spec.version`, which only apiextensions v1beta1 uses. A suspended Kustomization, as here,
+/// prunes nothing.
 fn is_unread((kind, _, _): &(Kind, &str, &str), pointer: &str) -> bool {
-    let is_cluster_scoped = matches!(kind, Kind::Definition | Kind::Binding);
+    let is_cluster_scoped = matches!(kind, Kind::Definition | Kind::Binding | Kind::Role);
     is_cluster_scoped && pointer == "/metadata/namespace"
         || pointer.starts_with("/spec/kubeConfig/")
         || pointer.starts_with("/spec/versions/0/schema/")
+        || pointer.starts_with("/spec/versions/0/subresources/status/")
         || *kind == Kind::Kustomization
             && matches!(
                 pointer,
                 "/spec/prune" | "/spec/deletionPolicy" | "/spec/kubeConfig"
             )
+        || pointer.starts_with("/aggregationRule/")
+        // Only a zero without a scope is kept; the updates of `tests/src/updates.rs` ask each field.
+        || matches!(kind, Kind::Quota | Kind::Limits) && pointer.starts_with("/spec")
         || pointer == "/spec/version"
 }
 

@@ -1,11 +1,11 @@
 //! Several clusters: a line for each, and the exit code of the worst.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::verdict::Verdict;
 use fluxkeep::render::Format;
+use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 
 use super::input::Input;
 use super::{Args, Known, found, known};
@@ -54,21 +54,11 @@ pub(super) fn run(
 
 /// The facts of each context, in the contexts' order.
 async fn all(args: &Args, contexts: &[String], policy: &Policy) -> Vec<anyhow::Result<Known>> {
-    let mut reading = JoinSet::new();
-    for (place, context) in contexts.iter().enumerate() {
-        let (path, context) = (args.kubeconfig.clone(), context.clone());
-        let engine = policy.engine.clone();
-        reading.spawn(async move {
-            let known = known::live(path.as_deref(), &context, &engine).await;
-            (place, known)
-        });
-    }
-    let mut read = Vec::new();
-    while let Some(ended) = reading.join_next().await {
-        read.extend(ended.context("reading a cluster").ok());
-    }
-    read.sort_by_key(|(place, _)| *place);
-    read.into_iter().map(|(_, known)| known).collect()
+    let path = args.kubeconfig.as_deref();
+    let reading = contexts
+        .iter()
+        .map(|context| known::live(path, context, &policy.engine));
+    join_all(reading).await
 }
 
 /// The decision and the rules behind it.
