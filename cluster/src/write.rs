@@ -25,6 +25,23 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause that an apiserver may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// The resource of a kind, with its API version spelled out; the core group is empty.
+#[must_use]
+pub fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    let api_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version,
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}
+
 /// An object to read or write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -204,6 +221,27 @@ impl Writer {
         let patch = Patch::Apply(body);
         self.asked("writing", target, api.patch(&target.name, &params, &patch))
             .await
+    }
+
+    /// As [`Writer::apply`]. The answer holds metadata only, so large objects cost little.
+    ///
+    /// # Errors
+    /// As [`Writer::get`].
+    pub async fn apply_metadata(
+        &self,
+        target: &Target,
+        body: &Value,
+    ) -> Result<ObjectMeta, WriteError> {
+        let (api, params) = (self.api(target), self.patch().force());
+        let patch = Patch::Apply(body);
+        let written = self
+            .asked(
+                "writing",
+                target,
+                api.patch_metadata(&target.name, &params, &patch),
+            )
+            .await?;
+        Ok(written.metadata)
     }
 
     /// Changes an object by a merge patch. A `metadata.resourceVersion` in the patch makes a change

@@ -5,19 +5,15 @@
 //! with null does. The patch comes first: after an interruption an object has no owner rather than
 //! two. Each write names the uid and resourceVersion that the plan saw.
 
-use std::time::Duration;
-
 use fluxkeep::adoption::owners::{Custom, Holder, RECONCILE, Rest};
 use fluxkeep::flux::engine::MEMBERS;
 use fluxkeep::manifest::read_as;
 use fluxkeep::object::{Head, Key, Object};
-use fluxkeep_cluster::reason;
+use fluxkeep_cluster::write::{Target, WriteError, Writer, patiently, resource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::core::PartialObjectMeta;
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::holds::Hold;
 use super::plan::Seen;
@@ -25,15 +21,13 @@ use super::stamp::{Stamp, Way};
 
 /// The field manager of adoption's writes.
 const MANAGER: &str = "fluxkeep-adopt";
-/// Half of the apiserver's own limit for a request; these requests take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Attempts per object: a competitor that wins this often does not stop.
 const TRIES: usize = 5;
 
 /// A cluster whose engine is adopted.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Cluster {
-    client: Client,
+    writer: Writer,
 }
 
 /// The result for an object.
@@ -56,34 +50,31 @@ pub struct Moved {
     pub strange: Vec<String>,
 }
 
-/// The reason why a request failed.
+/// The reason why an object was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The apiserver refused or was unreachable.
-    #[error("{}{}", reason(.0), hint(.0))]
-    Refused(kube::Error),
-    /// The connection is open but silent.
-    #[error("nothing was heard for {} s", PATIENCE.as_secs())]
-    Silence,
+    /// The apiserver refused, was unreachable or stayed silent.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The kind is none of the engine's.
     #[error("{0} is no kind of the engine")]
     Kind(String),
     /// The answer could not be parsed.
-    #[error("the answer is not readable: {0}")]
-    Unreadable(String),
-}
-
-impl std::fmt::Debug for Cluster {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Cluster").finish_non_exhaustive()
-    }
+    #[error("reading {object}: the answer is not readable: {reason}")]
+    Unreadable {
+        /// The object.
+        object: String,
+        /// The part that could not be parsed.
+        reason: String,
+    },
 }
 
 impl Cluster {
     /// The cluster of a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        let writer = Writer::new(client, MANAGER).hinting(hint);
+        Self { writer }
     }
 
     /// The live object with all labels and annotations that fluxkeep reads; `None` if it is gone.
@@ -101,8 +92,11 @@ impl Cluster {
         };
         let uid = live.uid.clone().unwrap_or_default();
         let managers = managers(&live);
-        let object =
-            read_as(&json!({"metadata": live}).to_string(), head).map_err(Failure::Unreadable)?;
+        let text = json!({"metadata": live}).to_string();
+        let object = read_as(&text, head).map_err(|reason| Failure::Unreadable {
+            object: key.to_string(),
+            reason,
+        })?;
         Ok(Some(Seen {
             object,
             uid,
@@ -124,11 +118,12 @@ impl Cluster {
             return Ok(Hold::Gone);
         };
         let kind = holder.tool.owns_as;
-        let resource = resource(custom.group, version, kind, custom.resource);
-        let namespace = holder.namespace.as_deref().unwrap_or_default();
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), namespace, &resource);
-        let Some(live) = heard(api.get_opt(&holder.name)).await? else {
+        let target = Target {
+            resource: resource(custom.group, version, kind, custom.resource),
+            namespace: Some(holder.namespace.clone().unwrap_or_default()),
+            name: holder.name.clone(),
+        };
+        let Some(live) = patiently(async || self.writer.get(&target).await).await? else {
             return Ok(Hold::Gone);
         };
         Ok(if rests(&live, custom.rests_by) {
@@ -148,8 +143,7 @@ impl Cluster {
         loop {
             tried += 1;
             match self.once(stamp, way).await {
-                Err(Failure::Refused(kube::Error::Api(status)))
-                    if status.code == 409 && tried < TRIES => {}
+                Err(Failure::Write(error)) if error.is_conflict() && tried < TRIES => {}
                 ended => return ended,
             }
         }
@@ -204,44 +198,33 @@ impl Cluster {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<ObjectMeta>, Failure> {
-        let live = heard(self.api(key)?.get_metadata_opt(&key.name)).await?;
-        Ok(live.map(|live| live.metadata))
+        let target = target(key)?;
+        Ok(patiently(async || self.writer.metadata(&target).await).await?)
     }
 
     async fn merge(&self, stamp: &Stamp, patch: &Value) -> Result<ObjectMeta, Failure> {
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let api = self.api(&stamp.key())?;
-        Ok(
-            heard(api.patch_metadata(&stamp.name, &params, &Patch::Merge(patch)))
-                .await?
-                .metadata,
-        )
+        let target = target(&stamp.key())?;
+        Ok(patiently(async || self.writer.merge_metadata(&target, patch).await).await?)
     }
 
     /// Applies with force: the undo file holds the other owner's value.
-    async fn apply(
-        &self,
-        stamp: &Stamp,
-        body: &Value,
-    ) -> Result<PartialObjectMeta<DynamicObject>, Failure> {
-        let (api, params) = (self.api(&stamp.key())?, PatchParams::apply(MANAGER).force());
-        heard(api.patch_metadata(&stamp.name, &params, &Patch::Apply(body))).await
+    async fn apply(&self, stamp: &Stamp, body: &Value) -> Result<ObjectMeta, Failure> {
+        let target = target(&stamp.key())?;
+        Ok(patiently(async || self.writer.apply_metadata(&target, body).await).await?)
     }
+}
 
-    fn api(&self, key: &Key) -> Result<Api<DynamicObject>, Failure> {
-        let known = MEMBERS
-            .iter()
-            .find(|member| member.kind == key.kind && member.group == key.group);
-        let member = known.ok_or_else(|| Failure::Kind(key.kind.clone()))?;
-        let resource = resource(member.group, "v1", member.kind, member.resource);
-        Ok(match &key.namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
-            None => Api::all_with(self.client.clone(), &resource),
-        })
-    }
+/// The engine's object with this key.
+fn target(key: &Key) -> Result<Target, Failure> {
+    let known = MEMBERS
+        .iter()
+        .find(|member| member.kind == key.kind && member.group == key.group);
+    let member = known.ok_or_else(|| Failure::Kind(key.kind.clone()))?;
+    Ok(Target {
+        resource: resource(member.group, "v1", member.kind, member.resource),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    })
 }
 
 /// True if an owner leaves its objects alone, even when deleted.
@@ -281,37 +264,13 @@ fn managers(live: &ObjectMeta) -> Vec<String> {
     managers
 }
 
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    let api_version = if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    };
-    ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version,
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-    }
-}
-
-async fn heard<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-    timeout(PATIENCE, asked)
-        .await
-        .map_err(|_| Failure::Silence)?
-        .map_err(Failure::Refused)
-}
-
-/// A possible cause or remedy; empty if none is known.
-fn hint(error: &kube::Error) -> &'static str {
-    let kube::Error::Api(status) = error else {
-        return "; is the cluster of the kubeconfig reachable?";
-    };
-    match status.code {
-        401 => "; the credentials in the kubeconfig have expired",
-        403 => "; the user needs the verbs get and patch on it",
-        409 => "; another writes it all the time",
-        _ => "",
+/// Remedies that fit a command which a person runs.
+fn hint(code: u16) -> Option<&'static str> {
+    match code {
+        0 => Some("; is the cluster of the kubeconfig reachable?"),
+        401 => Some("; the credentials in the kubeconfig have expired"),
+        403 => Some("; the user needs the verbs get and patch on it"),
+        409 => Some("; another writes it all the time"),
+        _ => None,
     }
 }

@@ -303,12 +303,7 @@ async fn see(
 ) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for object in objects {
-        seen.extend(
-            cluster
-                .see(object)
-                .await
-                .with_context(|| format!("reading {object}"))?,
-        );
+        seen.extend(cluster.see(object).await?);
     }
     Ok(seen)
 }
@@ -330,8 +325,7 @@ async fn holds(
         let hold = match holder.tool.lives_as {
             Some(custom) => {
                 let version = version(facts, custom);
-                let hold = cluster.hold(version, custom, &holder).await;
-                hold.with_context(|| format!("reading {holder}"))?
+                cluster.hold(version, custom, &holder).await?
             }
             None if take_over.contains(&holder.id()) => Hold::TakenOver,
             None => Hold::Applies,
