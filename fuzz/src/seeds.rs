@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-#[path = "../../tests/src/nasty.rs"]
+#[path = "../../tests/fixtures/src/nasty.rs"]
 mod nasty;
 
 /// As many as the target `edit` knows.

@@ -53,6 +53,7 @@ fn members_stand_on_each_other_in_one_direction_only() {
         ("fluxkeep-certs", vec![]),
         ("fluxkeep", vec!["fluxkeep-yaml"]),
         ("fluxkeep-cluster", vec!["fluxkeep"]),
+        ("fluxkeep-fixtures", vec!["fluxkeep", "fluxkeep-cluster"]),
         (
             "fluxkeep-webhook",
             vec!["fluxkeep", "fluxkeep-certs", "fluxkeep-cluster"],
