@@ -16,6 +16,7 @@ pub mod helm;
 pub mod judge;
 pub mod manifest;
 pub mod object;
+pub mod recovery;
 pub mod render;
 pub mod repository;
 pub mod rules;
