@@ -470,6 +470,37 @@ async fn helm_4_installs_with_the_printed_flag_over_every_kind_of_installation_b
     }
 }
 
+/// `flux bootstrap` leaves kustomize-controller as the owner of every field.
+#[tokio::test]
+async fn helm_4_installs_over_a_suspended_bootstrap_with_the_printed_flag() {
+    let applied = [
+        "apply",
+        "--server-side",
+        "--field-manager=kustomize-controller",
+    ];
+    let labels = json!({"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": HOME});
+    let scaled = |object: &mut Value| {
+        if object["kind"] == "Deployment" {
+            object["spec"]["replicas"] = json!(3);
+        }
+    };
+    let stage = Stage::by("adopt-bootstrap", &applied, &labels, &json!({}), scaled).await;
+    let suspended = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "flux-system", "namespace": HOME},
+        "spec": {"interval": "10m", "path": "./clusters/one", "prune": true, "suspend": true}});
+    stage.cluster.apply_all(&[suspended]).await;
+    let told = stage.adopts(&[]);
+    let last = told.lines().last().expect("a line");
+    assert!(last.contains("give it --force-conflicts"), "{told}");
+    stage.is_whole().await;
+    let chart = umbrella(&running());
+    let chart = chart.to_string_lossy();
+    let refused = said(&Helm::Four.run(&stage.cluster, &["install", "flux", &chart]));
+    assert!(refused.contains("kustomize-controller"), "{refused}");
+    let flag = ["upgrade", "--install", "flux", &*chart, "--force-conflicts"];
+    Helm::Four.runs(&stage.cluster, &flag);
+}
+
 /// Objects kept after an uninstall still name that release as their owner.
 #[tokio::test]
 async fn what_a_release_that_is_gone_left_behind_is_taken_over_by_the_flag_that_is_printed() {
