@@ -10,6 +10,7 @@ pub mod check;
 pub mod client;
 pub mod completion;
 pub mod explain;
+mod file;
 pub mod migrate;
 mod output;
 pub mod preflight;

@@ -1,4 +1,6 @@
-//! `fluxkeep snapshot`: writes a cluster's snapshot to a file.
+//! `fluxkeep snapshot`: writes a cluster's snapshot to a file, or a recovery point of its Flux.
+
+mod recovery;
 
 use std::path::PathBuf;
 
@@ -36,7 +38,11 @@ pub struct Args {
     /// Output file. Default: stdout.
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
-    /// Exits with 1 if an object is unreadable.
+    /// Writes a recovery point of Flux to this file instead: all that brings Flux back.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "output_file"])]
+    recovery: Option<PathBuf>,
+    /// Exits with 1 if an object is unreadable, or, with --recovery, if a controller is not
+    /// available; then no recovery point is written.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
 }
@@ -55,6 +61,9 @@ enum Written {
 /// If the cluster is unreachable or refuses a list, or the file cannot be written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let engine = engine(&args.namespace);
+    if let Some(path) = &args.recovery {
+        return recovery::run(&args.access, &engine, path, args.strict, output);
+    }
     let snapshot = runtime()?.block_on(async {
         let client = args.access.client().await?;
         let gathered = gather(&client, &engine).await?;

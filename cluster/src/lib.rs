@@ -13,6 +13,7 @@ mod live;
 mod pages;
 pub mod policy;
 pub mod rbac;
+pub mod recovery;
 mod snapshot;
 pub mod usage;
 pub mod write;

@@ -2,15 +2,6 @@
 
 use serde_json::Value;
 
-use super::member;
-use crate::object::Object;
-
-/// The Deployments among whole objects that run a controller.
-#[must_use]
-pub fn controllers(objects: &[Value]) -> Vec<Object> {
-    objects.iter().filter_map(member::controller).collect()
-}
-
 /// The reason why a live Deployment is not available. `None` if all its wanted pods are, in their
 /// newest form. A Deployment that is scaled to zero is not available.
 #[must_use]

@@ -65,16 +65,9 @@ pub fn belongs(object: &Value, engine: &Engine) -> bool {
     engine.part(&head_of(object)).is_some()
 }
 
-/// True if the engine may have objects of this group and kind.
-#[must_use]
-pub fn is_engine_kind(key: &Key) -> bool {
-    MEMBERS
-        .iter()
-        .any(|member| member.kind == key.kind && member.group == key.group)
-}
-
 /// The object as rules see it, if it is a Deployment that runs a controller.
-pub(super) fn controller(object: &Value) -> Option<Object> {
+#[must_use]
+pub fn controller(object: &Value) -> Option<Object> {
     let head = Head {
         api_version: text(object, "/apiVersion"),
         kind: text(object, "/kind"),

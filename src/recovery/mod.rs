@@ -18,10 +18,10 @@ mod strip;
 #[cfg(test)]
 mod tests;
 
-pub use availability::{controllers, unavailable};
+pub use availability::unavailable;
 pub use difference::{Difference, Field, How, difference, difference_of};
 pub use encoding::{Encoder, MOST_PART, Part, verify};
-pub use member::{Stage, belongs, is_engine_kind, key, rank, stage};
+pub use member::{Stage, belongs, controller, key, rank, stage};
 pub use strip::stripped;
 
 use std::fmt;
@@ -161,7 +161,7 @@ impl Point {
             .collect();
         objects.sort_by_cached_key(|object| rank(&key(object)));
         objects.dedup_by(|later, kept| key(later) == key(kept));
-        let seen: Vec<Object> = objects.iter().filter_map(member::controller).collect();
+        let seen: Vec<Object> = objects.iter().filter_map(controller).collect();
         if seen.is_empty() {
             return Err(Unusable::NoController(namespace));
         }

@@ -1,16 +1,15 @@
 //! The undo file: the state of each object before an adoption.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use fluxkeep::helm::Owner;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use super::stamp::{Change, Stamp};
+use crate::file;
 
 /// An adoption with its former and new values.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,17 +91,8 @@ impl Undo {
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut file = NamedTempFile::new_in(folder)?;
-        file.write_all((serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        // The new name is durable only once the folder is synced.
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        Ok(file::replace(path, text.as_bytes())?)
     }
 }
 
