@@ -6,10 +6,11 @@ use crate::case::facts::Facts;
 use crate::case::finding::{Finding, Level};
 use crate::case::overrides::Overrides;
 use crate::case::policy::Policy;
-use crate::case::request::Request;
+use crate::case::request::{Request, Subject};
 use crate::case::rule::{Case, Need, Rule, RuleResult};
 use crate::case::verdict::{Abstained, Verdict};
 use crate::repository::Repository;
+use crate::repository::base::compare;
 use crate::rules::RULES;
 
 /// Asks every rule of the request's door. The same request, facts, policy and time always give the
@@ -40,6 +41,14 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
     }
     if let Some(repository) = case.repository() {
         allow(&mut verdict, repository);
+        if let Some(base) = &repository.base {
+            let before = Request {
+                subject: Subject::Repository(base.clone()),
+                ..request.clone()
+            };
+            let before = judge(&before, facts, policy, now);
+            compare(&mut verdict, repository, &before, base);
+        }
     }
     verdict.sort();
     verdict

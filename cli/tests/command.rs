@@ -232,7 +232,7 @@ fn the_engine_is_where_the_release_goes_whatever_the_policy_names() {
 #[test]
 fn every_format_carries_the_same_refusal() {
     let (_folder, snapshot, manifest) = files();
-    for format in ["text", "json", "sarif", "junit"] {
+    for format in ["text", "json", "sarif", "junit", "github"] {
         let output = preflight(&snapshot, &manifest, &["--output", format]);
         assert_eq!(output.status.code(), Some(1));
         assert!(
@@ -338,7 +338,7 @@ fn what_cannot_be_done_is_one_line_and_2() {
         (run(&["preflight"]), "required arguments were not provided"),
         (
             preflight(&snapshot, &manifest, &["--output", "xml"]),
-            "[possible values: text, json, sarif, junit]",
+            "[possible values: text, json, sarif, junit, github]",
         ),
         (
             preflight(&none, &manifest, &[]),
@@ -437,7 +437,7 @@ fn a_typo_is_answered_with_what_was_meant_and_a_wrong_value_with_those_that_are_
     let help = text(&run(&["preflight", "--help"]).stdout);
     let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        flat.contains("[possible values: text, json, sarif, junit]"),
+        flat.contains("[possible values: text, json, sarif, junit, github]"),
         "{help}"
     );
 }

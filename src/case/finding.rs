@@ -139,6 +139,17 @@ pub struct Finding {
     pub related: Vec<Related>,
     /// The override that lets the finding through.
     pub excused: Option<Override>,
+    /// The comparison with the state before a change. `None` without such a state.
+    pub baseline: Option<Baseline>,
+}
+
+/// A finding compared with the state before a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Baseline {
+    /// The change brings the finding.
+    New,
+    /// The finding stood before the change.
+    Unchanged,
 }
 
 impl Finding {
@@ -156,6 +167,7 @@ impl Finding {
             source: object.source.clone(),
             related: Vec::new(),
             excused: None,
+            baseline: None,
         }
     }
 
@@ -231,11 +243,18 @@ impl Finding {
         rules::find(self.rule).map_or(Moment::Unknown, |rule| rule.when)
     }
 
+    /// True if no override lets the finding through, and a change did not leave it as it was.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.excused.is_none() && self.baseline != Some(Baseline::Unchanged)
+    }
+
     /// The outcome of the finding.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match (&self.excused, self.level) {
             (Some(_), _) => Outcome::Overridden,
+            _ if self.baseline == Some(Baseline::Unchanged) => Outcome::Known,
             (None, Level::Enforce) => Outcome::Refused,
             (None, Level::Warn) => Outcome::Warned,
             (None, Level::Audit | Level::Off) => Outcome::Audited,
@@ -259,6 +278,8 @@ pub enum Outcome {
     Audited,
     /// An override let the finding through.
     Overridden,
+    /// The finding stood before the change that is judged.
+    Known,
 }
 
 impl Outcome {
@@ -270,6 +291,7 @@ impl Outcome {
             Self::Warned => "warned",
             Self::Audited => "audited",
             Self::Overridden => "overridden",
+            Self::Known => "known",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The input to judge: a change of an object, or a release's objects.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::helm::Owner;
 use crate::object::Object;
@@ -149,7 +150,7 @@ pub enum Subject {
     /// All objects of a release.
     Release(Release),
     /// A Git repository.
-    Repository(Box<Repository>),
+    Repository(Arc<Repository>),
 }
 
 /// The object before and after.

@@ -56,11 +56,9 @@ impl Verdict {
         }
     }
 
-    /// The findings that no override lets through.
+    /// The findings that no override lets through, and that a change brings.
     pub fn standing(&self) -> impl Iterator<Item = &Finding> {
-        self.findings
-            .iter()
-            .filter(|finding| finding.excused.is_none())
+        self.findings.iter().filter(|finding| finding.counts())
     }
 
     /// Adds another verdict about the same change. Both stay sorted, and nothing stands twice.

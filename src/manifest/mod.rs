@@ -385,6 +385,7 @@ fn placed(mut object: Object, document: &Document<'_>, reading: Reading<'_>) -> 
         file: file.to_owned(),
         line: document.content,
         column: 1,
+        end: None,
     });
     if CLUSTER_SCOPED.contains(&object.kind.as_str()) {
         object.namespace = None;

@@ -174,8 +174,10 @@ pub struct SourceLocation {
     pub file: String,
     /// Line, from 1.
     pub line: u32,
-    /// Column, from 1.
+    /// Column, from 1, in characters.
     pub column: u32,
+    /// The column behind the last character, if the place ends on its line.
+    pub end: Option<u32>,
 }
 
 /// The identity of an object: API group, kind, namespace, name.

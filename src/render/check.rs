@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::{Format, json, junit, pretty, printable, sarif, snippet, text};
+use super::{Format, github, json, junit, pretty, printable, sarif, snippet, text};
 use crate::case::finding::Finding;
 use crate::case::verdict::Verdict;
 use crate::repository::{Comes, Pin, PinRole, Repository};
@@ -34,6 +34,7 @@ pub fn check(
         Format::Json => as_json(verdict, repository),
         Format::Sarif => sarif::render(verdict),
         Format::Junit => junit::render(verdict),
+        Format::Github => github::render(verdict, &sum(repository, shown.details)),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::pretty;
-use crate::case::finding::{Finding, ObjectRef, Related};
+use crate::case::finding::{Finding, ObjectRef, Outcome, Related};
 use crate::case::verdict::Verdict;
 use crate::object::SourceLocation;
 
@@ -28,6 +28,8 @@ struct Entry<'a> {
     source: Option<Place<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<Also<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    known: bool,
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     excused: Option<Excuse<'a>>,
 }
@@ -37,6 +39,8 @@ pub(super) struct Place<'a> {
     file: &'a str,
     line: u32,
     column: u32,
+    #[serde(rename = "endColumn", skip_serializing_if = "Option::is_none")]
+    end: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +90,7 @@ fn entry(finding: &Finding) -> Entry<'_> {
         url: finding.url(),
         source: finding.source.as_ref().map(place),
         related: finding.related.iter().map(also).collect(),
+        known: finding.outcome() == Outcome::Known,
         excused: finding.excused.as_ref().map(|one| Excuse {
             reason: &one.reason,
             until: one.until.map(|until| until.to_string()),
@@ -106,5 +111,6 @@ pub(super) fn place(source: &SourceLocation) -> Place<'_> {
         file: &source.file,
         line: source.line,
         column: source.column,
+        end: source.end,
     }
 }

@@ -4,6 +4,7 @@
 //! JSON, SARIF and JUnit stay sorted by rule, object and path.
 
 mod check;
+mod github;
 mod json;
 mod junit;
 pub mod message;
@@ -27,11 +28,19 @@ pub enum Format {
     Sarif,
     /// JUnit's XML, for CI.
     Junit,
+    /// Workflow commands of GitHub Actions, which annotate changed lines.
+    Github,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Sarif, Self::Junit];
+    pub const ALL: [Self; 5] = [
+        Self::Text,
+        Self::Json,
+        Self::Sarif,
+        Self::Junit,
+        Self::Github,
+    ];
 
     /// The name on a command line.
     #[must_use]
@@ -41,6 +50,7 @@ impl Format {
             Self::Json => "json",
             Self::Sarif => "sarif",
             Self::Junit => "junit",
+            Self::Github => "github",
         }
     }
 }
@@ -53,6 +63,7 @@ pub fn render(verdict: &Verdict, format: Format, colour: bool) -> String {
         Format::Json => json::render(verdict),
         Format::Sarif => sarif::render(verdict),
         Format::Junit => junit::render(verdict),
+        Format::Github => github::render(verdict, "\n"),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::pretty;
-use crate::case::finding::{Finding, Level, Override, Related, docs, url};
+use crate::case::finding::{Baseline, Finding, Level, Override, Related, docs, url};
 use crate::case::rule::Rule;
 use crate::case::verdict::{Abstained, Verdict};
 use crate::object::SourceLocation;
@@ -30,6 +30,10 @@ pub(super) fn render(verdict: &Verdict) -> String {
     let run = json!({
         "tool": {"driver": driver},
         "invocations": [invocation],
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {
+            "%SRCROOT%": {"description": {"text": "The folder at which relative paths begin"}},
+        },
         "results": verdict.findings.iter().map(result).collect::<Vec<_>>(),
     });
     pretty(&json!({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}))
@@ -70,10 +74,22 @@ fn result(finding: &Finding) -> Value {
         "suppressions": suppressions,
     });
     let places: Vec<Value> = finding.related.iter().map(related).collect();
-    if let (false, Value::Object(fields)) = (places.is_empty(), &mut result) {
-        fields.insert("relatedLocations".to_owned(), places.into());
+    if let Value::Object(fields) = &mut result {
+        if !places.is_empty() {
+            fields.insert("relatedLocations".to_owned(), places.into());
+        }
+        if let Some(baseline) = finding.baseline {
+            fields.insert("baselineState".to_owned(), state(baseline).into());
+        }
     }
     result
+}
+
+fn state(baseline: Baseline) -> &'static str {
+    match baseline {
+        Baseline::New => "new",
+        Baseline::Unchanged => "unchanged",
+    }
 }
 
 /// A hash of rule, object, path and value: the same finding keeps it when lines move or words change.
@@ -110,13 +126,11 @@ fn location(finding: &Finding) -> Value {
     let Some(source) = &finding.source else {
         return json!({"logicalLocations": logical});
     };
-    json!({
-        "physicalLocation": {
-            "artifactLocation": {"uri": uri(&source.file)},
-            "region": {"startLine": source.line, "startColumn": source.column},
-        },
-        "logicalLocations": logical,
-    })
+    let mut place = physical(source);
+    if let Value::Object(fields) = &mut place {
+        fields.insert("logicalLocations".to_owned(), logical);
+    }
+    place
 }
 
 fn related(related: &Related) -> Value {
@@ -128,10 +142,23 @@ fn related(related: &Related) -> Value {
 }
 
 fn physical(source: &SourceLocation) -> Value {
+    let mut region = json!({"startLine": source.line, "startColumn": source.column});
+    if let (Some(end), Value::Object(fields)) = (source.end, &mut region) {
+        fields.insert("endColumn".to_owned(), end.into());
+    }
     json!({"physicalLocation": {
-        "artifactLocation": {"uri": uri(&source.file)},
-        "region": {"startLine": source.line, "startColumn": source.column},
+        "artifactLocation": artifact(&source.file),
+        "region": region,
     }})
+}
+
+/// A file. Relative paths begin at the folder of the run.
+fn artifact(path: &str) -> Value {
+    if path.starts_with('/') {
+        json!({"uri": uri(path)})
+    } else {
+        json!({"uri": uri(path), "uriBaseId": "%SRCROOT%"})
+    }
 }
 
 /// A path as a relative reference: bytes that RFC 3986 forbids in a path are percent-encoded.

@@ -23,6 +23,7 @@ pub(super) fn render(finding: &Finding, repository: &Repository, colour: bool) -
         Outcome::Warned => (Weight::WARNING, "warning"),
         Outcome::Audited => (Weight::NOTE, "audit"),
         Outcome::Overridden => (Weight::NOTE, "overridden"),
+        Outcome::Known => (Weight::NOTE, "known"),
     };
     let title = weight
         .with_name(name)

@@ -20,6 +20,7 @@ fn finding(rule: &'static str, level: Level, name: &str) -> Finding {
             file: "a b/c.yaml".to_owned(),
             line: 3,
             column: 1,
+            end: None,
         }),
         ..Object::default()
     };

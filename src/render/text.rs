@@ -83,6 +83,7 @@ fn paint(finding: &Finding, colour: bool) -> String {
         Outcome::Warned => ("warning", 33),
         Outcome::Audited => ("audit", 36),
         Outcome::Overridden => ("overridden", 35),
+        Outcome::Known => ("known", 36),
     };
     painted(word, code, colour)
 }
@@ -103,6 +104,7 @@ pub(super) fn sum(verdict: &Verdict, colour: bool) -> String {
             .count()
     };
     let overridden = verdict.with(Outcome::Overridden).count();
+    let known = verdict.with(Outcome::Known).count();
     let (word, code) = match verdict.decision() {
         Decision::Refuse => ("refuse", 31),
         Decision::Warn => ("warn", 33),
@@ -113,6 +115,7 @@ pub(super) fn sum(verdict: &Verdict, colour: bool) -> String {
         (count(Level::Warn), "warned about"),
         (count(Level::Audit), "noted for the audit"),
         (overridden, "overridden"),
+        (known, "known before the change"),
         (verdict.abstained.len(), "not judged for lack of a fact"),
     ];
     let parts = parts

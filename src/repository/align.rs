@@ -54,7 +54,7 @@ impl Repository {
     }
 
     /// True for a generator whose output lies in the repository: the cluster runs the output.
-    fn has_output(&self, pin: &Pin) -> bool {
+    pub(super) fn has_output(&self, pin: &Pin) -> bool {
         let folder = pin.generates.as_ref();
         let outputs = self.pins.iter().filter(|one| one.role == PinRole::Output);
         folder.is_some_and(|folder| {

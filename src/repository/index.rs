@@ -39,7 +39,7 @@ pub struct Dependency {
 }
 
 /// The repository's charts and sources.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
     /// The charts, in the order of their paths.
     pub charts: Vec<LocalChart>,

@@ -9,6 +9,8 @@
 
 pub mod align;
 pub mod allow;
+pub mod base;
+pub mod change;
 pub mod chart_use;
 pub mod comes;
 pub mod form;
@@ -31,6 +33,9 @@ pub use pin::{Original, Pin, PinRole, Product, Scale};
 pub use text::{Resource, Text, Value};
 pub use zone::{Zone, is_read};
 
+use std::sync::Arc;
+
+use crate::case::finding::Related;
 use crate::flux::catalogue::{Catalogue, Installer};
 use crate::flux::engine::is_controller;
 use crate::object::SourceLocation;
@@ -65,14 +70,16 @@ pub struct Repository {
     pub texts: Vec<Text>,
     /// The pins, in the order of files and bytes.
     pub pins: Vec<Pin>,
-    /// The charts whose sources lie in the repository.
-    pub charts: Vec<LocalChart>,
+    /// The charts and sources in the repository.
+    pub index: Index,
     /// The clusters; at least one.
     pub groups: Vec<Group>,
     /// The folders that Flux synchronizes.
     pub synced: Vec<String>,
     /// The files of which not everything was read.
     pub skipped: Vec<Skipped>,
+    /// The repository before the change, if the change alone is judged.
+    pub base: Option<Arc<Repository>>,
 }
 
 /// Reads a repository's files. The result does not depend on their order.
@@ -118,7 +125,7 @@ pub fn read(mut files: Vec<File>, catalogue: &Catalogue) -> Repository {
     repository.mark_outputs();
     repository.resolve_charts(&index, catalogue);
     repository.limit_instances();
-    repository.charts = index.charts;
+    repository.index = index;
     repository
 }
 
@@ -295,7 +302,19 @@ impl Repository {
     /// The place of a pin.
     #[must_use]
     pub fn place(&self, pin: &Pin) -> Option<SourceLocation> {
-        Some(self.texts.get(pin.file)?.place(pin.span.start))
+        Some(self.texts.get(pin.file)?.range(&pin.span))
+    }
+
+    /// Other places of a finding, each with the content of the place.
+    #[must_use]
+    pub fn related(&self, pins: &[&Pin]) -> Vec<Related> {
+        let mut related = Vec::new();
+        for pin in pins {
+            let flux = pin.flux().map(|flux| format!(", Flux {flux}"));
+            let message = format!("{}{}", pin.told(), flux.unwrap_or_default());
+            related.extend(self.place(pin).map(|source| Related { message, source }));
+        }
+        related
     }
 
     /// The names of groups, for a message.
@@ -310,12 +329,8 @@ impl Repository {
     /// The pin of the dependency `flux2` that a chart of this repository brings.
     #[must_use]
     pub fn flux_of(&self, chart: usize) -> Option<&Pin> {
-        let index = Index {
-            charts: self.charts.clone(),
-            ..Index::default()
-        };
-        let (chart, place) = index.flux_of(chart)?;
-        self.dependency(&index, chart, place)
+        let (chart, place) = self.index.flux_of(chart)?;
+        self.dependency(&self.index, chart, place)
     }
 
     fn dependency(&self, index: &Index, chart: usize, place: usize) -> Option<&Pin> {

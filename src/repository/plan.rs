@@ -146,19 +146,7 @@ fn stays_stored(pins: &[&Pin], to: &Version, catalogue: &Catalogue) -> Result<()
         if lost.is_empty() {
             continue;
         }
-        let is_safe = |one: &&Version| {
-            present
-                .iter()
-                .all(|from| catalogue.lost(from, one).is_empty())
-        };
-        let releases = catalogue.releases().iter().map(|release| &release.version);
-        let safe = releases
-            .filter(|one| *one < to && one > from)
-            .filter(is_safe)
-            .max();
-        let first = safe.map(|safe| format!("Bump to {safe} first, then "));
-        let first = first.unwrap_or_else(|| "First ".to_owned());
-        let advice = format!("{first}migrate what is stored: fluxkeep migrate");
+        let advice = catalogue.way_past(from, to);
         return Err(RefusedPlan::StorageLost {
             to: to.to_string(),
             from: from.to_string(),
@@ -279,7 +267,7 @@ impl Planner<'_> {
 
     /// Marks the chart whose dependency moves.
     fn touch(&mut self, pin: &Pin) {
-        let charts = self.repository.charts.iter().enumerate();
+        let charts = self.repository.index.charts.iter().enumerate();
         for (number, chart) in charts.filter(|(_, chart)| chart.file == pin.file) {
             if let Some(version) = chart
                 .version
@@ -295,6 +283,7 @@ impl Planner<'_> {
     fn lock(&mut self, pin: &Pin) {
         let chart = self
             .repository
+            .index
             .charts
             .iter()
             .find(|chart| chart.file == pin.file);
@@ -311,7 +300,7 @@ impl Planner<'_> {
         while done < self.charts.len() {
             done = self.charts.len();
             let mut more = Vec::new();
-            for (number, chart) in self.repository.charts.iter().enumerate() {
+            for (number, chart) in self.repository.index.charts.iter().enumerate() {
                 let is_above = self.charts.keys().any(|inner| self.names(number, *inner));
                 if is_above && !self.charts.contains_key(&number) {
                     more.extend(
@@ -326,7 +315,7 @@ impl Planner<'_> {
             self.charts.extend(more);
         }
         for (number, new) in self.charts.clone() {
-            if let Some(chart) = self.repository.charts.get(number)
+            if let Some(chart) = self.repository.index.charts.get(number)
                 && let Some(version) = &chart.version
             {
                 self.replace(
@@ -347,7 +336,12 @@ impl Planner<'_> {
 
     /// True if a chart names the exact version of another.
     fn names(&self, chart: usize, inner: usize) -> bool {
-        let file = self.repository.charts.get(chart).map(|chart| chart.file);
+        let file = self
+            .repository
+            .index
+            .charts
+            .get(chart)
+            .map(|chart| chart.file);
         let mut pins = self.repository.pins.iter();
         pins.any(|pin| Some(pin.file) == file && pin.of == Some(Original::VersionOf(inner)))
     }

@@ -136,6 +136,20 @@ impl Text {
             file: self.path.clone(),
             line: narrow(line),
             column: narrow(before.chars().count() + 1),
+            end: None,
+        }
+    }
+
+    /// The place of some bytes. Its end stays unknown if they go beyond their line.
+    #[must_use]
+    pub fn range(&self, span: &Range<usize>) -> SourceLocation {
+        let start = self.place(span.start);
+        let is_one_line = !span.is_empty() && span.end <= self.line(span.start).end;
+        let length = self.slice(span.clone()).chars().count();
+        let length = u32::try_from(length).ok().filter(|_| is_one_line);
+        SourceLocation {
+            end: length.map(|length| start.column.saturating_add(length)),
+            ..start
         }
     }
 

@@ -15,8 +15,7 @@ use crate::flux::engine::Part;
 use crate::helm::release::{Action, Hazard, HelmRelease};
 use crate::object::Object;
 use crate::repository::Repository;
-use crate::repository::release::{Brings, EngineRelease};
-use crate::yaml::spans::json;
+use crate::repository::release::Brings;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -57,7 +56,7 @@ fn check(case: &Case<'_>) -> RuleResult {
 fn written(repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
     for one in repository.flux_releases() {
-        let release = HelmRelease::new(one.resource.node.get("spec").map(json));
+        let release = one.resource.helm_release();
         if release.is_suspended() || release.is_remote() {
             continue;
         }
@@ -66,7 +65,11 @@ fn written(repository: &Repository) -> Vec<Finding> {
             if is_operator && hazard.action != Action::Uninstall {
                 continue;
             }
-            let found = finding(&placed(&one, &hazard), &hazard, release.keeps_everything());
+            let found = finding(
+                &one.text.object(one.resource, hazard.path),
+                &hazard,
+                release.keeps_everything(),
+            );
             let level = if is_operator {
                 Level::Warn
             } else {
@@ -76,21 +79,6 @@ fn written(repository: &Repository) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// The HelmRelease, at the place of the hazard's setting.
-fn placed(one: &EngineRelease<'_>, hazard: &Hazard) -> Object {
-    let keys: Vec<&str> = hazard.path.trim_start_matches('/').split('/').collect();
-    let node = one.resource.node.at(&keys);
-    let start = node.map_or(one.resource.node.span.start, |node| node.span.start);
-    Object {
-        api_version: one.resource.api_version.clone(),
-        kind: one.resource.kind.clone(),
-        namespace: one.resource.namespace.clone(),
-        name: one.resource.name.clone(),
-        source: Some(one.text.place(start)),
-        ..Object::default()
-    }
 }
 
 /// The hazards of the HelmReleases behind a release record that contains the engine.

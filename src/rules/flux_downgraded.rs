@@ -14,6 +14,8 @@ use crate::crd::{Definition, dropped};
 use crate::flux::Flux;
 use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::object::{Key, Object};
+use crate::repository::Repository;
+use crate::repository::change::Move;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -28,12 +30,16 @@ pub const RULE: Rule = Rule {
         Door::FluxInstance,
         Door::ReleaseRecord,
         Door::Preflight,
+        Door::Check,
     ],
     needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if let Some(repository) = case.repository() {
+        return Ok(committed(repository, &case.engine().catalogue));
+    }
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
@@ -56,6 +62,36 @@ fn check(case: &Case<'_>) -> RuleResult {
         return Ok(vec![finding.at_most(Level::Warn)]);
     }
     Ok(vec![finding])
+}
+
+/// The groups of a repository that a change moves to an older Flux.
+fn committed(repository: &Repository, catalogue: &Catalogue) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for moved in repository.moves() {
+        let Move { from, to, .. } = &moved;
+        if to >= from {
+            continue;
+        }
+        let groups = repository.of_groups(&[moved.group]);
+        let is_known = [from, to].map(|one| catalogue.release(one).is_some()) == [true, true];
+        let lost = catalogue.lost(from, to);
+        let (level, why) = match (is_known, lost.as_slice()) {
+            (false, _) => (
+                Level::Enforce,
+                "whether stored versions are lost is unknown".to_owned(),
+            ),
+            (true, []) => (Level::Warn, "no stored version is lost".to_owned()),
+            (true, lost) => (
+                Level::Enforce,
+                format!("the apiserver refuses {}", lost.join(", ")),
+            ),
+        };
+        let message = format!("the change moves Flux{groups} from {from} down to {to}; {why}");
+        let remedy = format!("Name Flux {from} or newer");
+        let finding = repository.about_move(&moved, message, remedy);
+        findings.extend(finding.map(|finding| finding.at_most(level)));
+    }
+    findings
 }
 
 /// True for a FluxInstance outside of the engine's namespaces that has applied no Flux.

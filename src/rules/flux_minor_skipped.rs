@@ -7,6 +7,7 @@ use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux;
+use crate::repository::{Repository, minor};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -20,12 +21,16 @@ pub const RULE: Rule = Rule {
         Door::FluxInstance,
         Door::ReleaseRecord,
         Door::Preflight,
+        Door::Check,
     ],
     needs: &[Need::RunningFlux, Need::ChartFlux, Need::FluxOrder],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if let Some(repository) = case.repository() {
+        return Ok(committed(repository));
+    }
     let Some((target, running)) = target_flux::over_running(case)? else {
         return Ok(Vec::new());
     };
@@ -46,4 +51,23 @@ fn check(case: &Case<'_>) -> RuleResult {
         message,
         remedy,
     )])
+}
+
+/// The groups of a repository that a change moves over a minor.
+fn committed(repository: &Repository) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for moved in repository.moves() {
+        let (major, from) = minor(&moved.from);
+        if minor(&moved.to) <= (major, from + 1) {
+            continue;
+        }
+        let groups = repository.of_groups(&[moved.group]);
+        let message = format!(
+            "the change moves Flux{groups} from {} to {} in one step",
+            moved.from, moved.to
+        );
+        let remedy = format!("Upgrade minor by minor: Flux {major}.{} is next", from + 1);
+        findings.extend(repository.about_move(&moved, message, remedy));
+    }
+    findings
 }

@@ -4,7 +4,6 @@ use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::repository::{Comes, Pin, PinRole, Product, Repository, Scale, spans_minors};
-use crate::rules::pin_mismatch::of_groups;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -34,7 +33,7 @@ fn check(case: &Case<'_>) -> RuleResult {
         let today = pin
             .flux()
             .map(|flux| format!(": today it comes to Flux {flux}"));
-        let groups = of_groups(repository, &pin.groups);
+        let groups = repository.of_groups(&pin.groups);
         let message = format!("{} floats{groups}{}", pin.told(), today.unwrap_or_default());
         let other = peer(repository, pin).filter(|other| other.flux() != pin.flux());
         let message = match other.and_then(|other| Some((other, other.flux()?))) {

@@ -4,7 +4,6 @@ use crate::case::finding::{Finding, Level, Related};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::repository::{LocalChart, Original, Pin, PinRole, Repository, Scale, includes};
-use crate::rules::pin_mismatch::related;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -61,7 +60,7 @@ fn outputs(repository: &Repository) -> Vec<Finding> {
         );
         let remedy = "Run the generator, and commit what it writes".to_owned();
         let finding = Finding::at(repository.place(output), message, remedy).at_most(Level::Warn);
-        findings.push(finding.with_related(related(repository, &[generator])));
+        findings.push(finding.with_related(repository.related(&[generator])));
     }
     findings
 }
@@ -124,12 +123,12 @@ fn stale(repository: &Repository, pin: &Pin, original: &Pin) -> Finding {
         _ => original.text().to_owned(),
     };
     let finding = Finding::at(repository.place(pin), message, format!("Write {right}"));
-    finding.with_related(related(repository, &[original]))
+    finding.with_related(repository.related(&[original]))
 }
 
 /// A place that names the version of a chart of this repository.
 fn of_version(repository: &Repository, pin: &Pin, chart: usize) -> Option<Finding> {
-    let chart: &LocalChart = repository.charts.get(chart)?;
+    let chart: &LocalChart = repository.index.charts.get(chart)?;
     let version = chart.version.as_ref()?;
     if includes(pin.text(), &version.text) || pin.text().contains(['$', '{']) {
         return None;

@@ -6,7 +6,7 @@
 
 use semver::Version;
 
-use crate::case::finding::{Finding, Level, Related};
+use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::catalogue::{Catalogue, FluxRelease};
@@ -40,21 +40,6 @@ fn check(case: &Case<'_>) -> RuleResult {
     Ok(findings)
 }
 
-/// The other places of a finding, each with what stands there.
-pub(super) fn related(repository: &Repository, pins: &[&Pin]) -> Vec<Related> {
-    let mut related = Vec::new();
-    for pin in pins {
-        let flux = pin.flux().map(|flux| format!(", Flux {flux}"));
-        let message = format!("{}{}", pin.told(), flux.unwrap_or_default());
-        related.extend(
-            repository
-                .place(pin)
-                .map(|source| Related { message, source }),
-        );
-    }
-    related
-}
-
 fn deviating(
     repository: &Repository,
     deviation: &Deviation<'_>,
@@ -63,7 +48,7 @@ fn deviating(
     let (first, rest) = deviation.pins.split_first()?;
     let anchor = deviation.anchors.first()?;
     let (found, expected) = (&deviation.found, &deviation.expected);
-    let groups = of_groups(repository, &deviation.groups);
+    let groups = repository.of_groups(&deviation.groups);
     let brings = if deviation.at_boot { "boots" } else { "brings" };
     let mut message = format!(
         "{} comes to Flux {found}{groups}, and {} {brings} Flux {expected}",
@@ -85,18 +70,10 @@ fn deviating(
     );
     Some(
         finding
-            .with_related(related(repository, &others))
+            .with_related(repository.related(&others))
             .with_value(format!("Flux {found}"))
             .at_most(level),
     )
-}
-
-/// The groups of a finding, unless the repository has one alone.
-pub(super) fn of_groups(repository: &Repository, groups: &[usize]) -> String {
-    if repository.groups.len() < 2 {
-        return String::new();
-    }
-    format!(" in {}", repository.names(groups).join(", "))
 }
 
 fn consequence(deviation: &Deviation<'_>, groups: &[&str], catalogue: &Catalogue) -> String {
@@ -172,7 +149,7 @@ fn limited(repository: &Repository) -> Vec<Finding> {
         );
         let remedy = "Raise flux-operator, or name a Flux release that it holds".to_owned();
         let finding = Finding::at(repository.place(instance), message, remedy);
-        findings.push(finding.with_related(related(repository, &[operator])));
+        findings.push(finding.with_related(repository.related(&[operator])));
     }
     findings
 }
@@ -203,7 +180,7 @@ fn operators(repository: &Repository) -> Vec<Finding> {
                 Level::Warn
             };
             let other = twin.unwrap_or(newest);
-            let groups = of_groups(repository, &[group]);
+            let groups = repository.of_groups(&[group]);
             let message = format!(
                 "{} and {} differ by minors{groups}: the operator goes back and forth",
                 pin.told(),
@@ -211,7 +188,7 @@ fn operators(repository: &Repository) -> Vec<Finding> {
             );
             let remedy = format!("Name {} in both places", other.text());
             let finding = Finding::at(repository.place(pin), message, remedy).at_most(level);
-            let finding = finding.with_related(related(repository, &[other]));
+            let finding = finding.with_related(repository.related(&[other]));
             if !findings.contains(&finding) {
                 findings.push(finding);
             }
@@ -249,7 +226,7 @@ fn clients(repository: &Repository) -> Vec<Finding> {
         );
         let remedy = format!("Name a version of the minor of {engine}");
         let finding = Finding::at(repository.place(client), message, remedy).at_most(Level::Warn);
-        findings.push(finding.with_related(related(repository, &engines)));
+        findings.push(finding.with_related(repository.related(&engines)));
     }
     findings
 }

@@ -12,6 +12,8 @@ use crate::crd::kube_version::compare;
 use crate::crd::migration::{list, move_storage, rewrite_and_prune};
 use crate::crd::{Definition, Version, dropped};
 use crate::flux::catalogue::{Catalogue, FluxRelease};
+use crate::repository::Repository;
+use crate::repository::change::Move;
 use crate::rules::{Redefined, redefined};
 
 /// See the module's documentation.
@@ -26,6 +28,7 @@ pub const RULE: Rule = Rule {
         Door::Crd,
         Door::Preflight,
         Door::PostRenderer,
+        Door::Check,
     ],
     needs: &[Need::Definitions, Need::LiveObjects],
     check,
@@ -33,9 +36,33 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> RuleResult {
     let catalogue = &case.engine().catalogue;
+    if let Some(repository) = case.repository() {
+        return Ok(committed(repository, catalogue));
+    }
     Ok(redefined(case)?
         .filter_map(|of| finding(of, catalogue))
         .collect())
+}
+
+/// The groups of a repository that a change moves to a Flux without a stored version. A cluster that
+/// began with an older Flux may store more versions than the catalogue predicts.
+fn committed(repository: &Repository, catalogue: &Catalogue) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for moved in repository.moves() {
+        let Move { from, to, .. } = &moved;
+        let lost = catalogue.lost(from, to);
+        if lost.is_empty() {
+            continue;
+        }
+        let groups = repository.of_groups(&[moved.group]);
+        let message = format!(
+            "the change moves Flux{groups} from {from} to {to}, whose CRDs lack a version that {from} stores: the apiserver refuses {}",
+            lost.join(", ")
+        );
+        let remedy = catalogue.way_past(from, to);
+        findings.extend(repository.about_move(&moved, message, remedy));
+    }
+    findings
 }
 
 fn finding(redefined: Redefined<'_>, catalogue: &Catalogue) -> Option<Finding> {

@@ -5,6 +5,7 @@ mod appliers;
 mod bad_input;
 mod budget;
 mod catalogue;
+mod change;
 mod engine;
 mod helm_release;
 mod lists;

@@ -2,9 +2,11 @@
 //!
 //! Everything here is gathering and printing: the core reads the bytes and judges them.
 
+mod base;
 pub(crate) mod walk;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
@@ -43,6 +45,10 @@ pub struct Args {
     /// A catalogue of Flux releases that replaces the built-in one.
     #[arg(long, env = "FLUXKEEP_CATALOGUE", value_name = "FILE")]
     catalogue: Option<PathBuf>,
+    /// A revision of Git, for example origin/main. Findings that stood there are shown as known and
+    /// do not fail; moves of Flux since then are judged.
+    #[arg(long, value_name = "REVISION")]
+    base: Option<String>,
     /// Also fails on warnings, on rules that lack a fact, and on files that could not be read.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
@@ -67,9 +73,17 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
         .map_err(anyhow::Error::msg)?;
     let tree =
         walk::walk(&args.path).with_context(|| format!("reading {}", args.path.display()))?;
-    let mut repository = read(tree.files, &policy.engine.catalogue);
+    let catalogue = &policy.engine.catalogue;
+    let base = args
+        .base
+        .as_ref()
+        .map(|revision| base::files(&tree, revision));
+    let mut repository = read(tree.files, catalogue);
     repository.skipped.extend(tree.skipped);
     repository.skipped.sort();
+    repository.base = base
+        .transpose()?
+        .map(|files| Arc::new(read(files, catalogue)));
     let request = request(repository);
     let mut verdict = judge(&request, &Facts::default(), &policy, now);
     verdict
@@ -116,7 +130,7 @@ fn request(repository: Repository) -> Request {
         operation: Operation::Update,
         writer: Writer::default(),
         dry_run: false,
-        subject: Subject::Repository(Box::new(repository)),
+        subject: Subject::Repository(Arc::new(repository)),
         gaps: Vec::new(),
     }
 }

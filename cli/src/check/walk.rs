@@ -9,7 +9,7 @@ use fluxkeep::repository::{File, Skipped, is_read, is_wanted};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
 /// Largest file in bytes: the largest file with a pin, Flux's own manifests, has 0.6 MB.
-const LARGEST: u64 = 4 << 20;
+pub(super) const LARGEST: u64 = 4 << 20;
 /// First bytes in which a NUL tells a binary file; Git looks at as many.
 const HEAD: usize = 8_000;
 /// Names of binary files, which hold no pins and are not counted.

@@ -128,6 +128,24 @@ impl Catalogue {
         names
     }
 
+    /// The way to a release that lacks a version that another stores: the last release that still
+    /// offers all of them, then a migration. An older release has no way.
+    #[must_use]
+    pub fn way_past(&self, from: &Version, to: &Version) -> String {
+        if to < from {
+            return format!("Name Flux {from} or newer");
+        }
+        let releases = self.releases.iter().map(|release| &release.version);
+        let safe = releases
+            .filter(|one| *one < to && *one > from)
+            .filter(|one| self.lost(from, one).is_empty())
+            .max();
+        let first = safe.map_or("First ".to_owned(), |safe| {
+            format!("Move to {safe} first, then ")
+        });
+        format!("{first}migrate the stored objects:\nfluxkeep migrate")
+    }
+
     /// Reads a catalogue's file.
     ///
     /// # Errors

@@ -144,7 +144,7 @@ fn is_flux(resource: &Resource) -> bool {
 /// Values of charts in the repository, under the dependency's alias.
 fn charts(repository: &Repository) -> Vec<Off<'_>> {
     let mut off = Vec::new();
-    for chart in &repository.charts {
+    for chart in &repository.index.charts {
         let values = repository
             .texts
             .iter()
@@ -173,6 +173,7 @@ fn releases(repository: &Repository) -> Vec<Off<'_>> {
         };
         off.extend(keys(release.text, values));
         for dependency in repository
+            .index
             .charts
             .iter()
             .flat_map(|chart| &chart.dependencies)
