@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit image
+.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit image picture
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -62,6 +62,9 @@ fmt: ## Formats everything.
 docs: control-plane man ## Writes the generated pages anew; a test fails where they differ.
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test documentation --test crds
 	FLUXKEEP_WRITE_DOCS=1 $(CARGO) test --package fluxkeep-tests --test chart -- generated
+
+picture: control-plane ## Draws docs/dashboard.svg from what a real Prometheus returns; minutes.
+	FLUXKEEP_DASHBOARD_PICTURE=$(CURDIR)/docs/dashboard.svg $(CARGO) test --package fluxkeep-tests --test chart -- monitored
 
 bench: control-plane ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
 	$(CARGO) build --release --bin fluxkeep-postrenderer

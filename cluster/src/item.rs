@@ -20,6 +20,8 @@ pub(crate) struct Item {
     pub(crate) unread: Option<String>,
     /// The object's `resourceVersion`.
     pub(crate) version: String,
+    /// The object's `generation`, which rises with each change of its spec; 0 if it has none.
+    pub(crate) generation: i64,
 }
 
 /// The identifying metadata, which the apiserver itself writes.
@@ -35,6 +37,8 @@ struct Metadata {
     namespace: Option<String>,
     #[serde(default)]
     resource_version: String,
+    #[serde(default)]
+    generation: i64,
 }
 
 impl Item {
@@ -46,11 +50,13 @@ impl Item {
         let named: Named =
             serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))?;
         let version = named.metadata.resource_version;
+        let generation = named.metadata.generation;
         match object(text, place, engine) {
             Ok(object) => Ok(Self {
                 object,
                 unread: None,
                 version,
+                generation,
             }),
             Err(why) => {
                 let head = place.head();
@@ -66,6 +72,7 @@ impl Item {
                     object,
                     unread: Some(why),
                     version,
+                    generation,
                 })
             }
         }

@@ -29,7 +29,11 @@ use std::time::SystemTime;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 
-/// Watch events taken, counted by resource and by `added`, `modified` or `deleted`.
+/// A change of a CRD's spec, which also counts as `modified`. The registration asks about each.
+pub const SPEC_CHANGED: &str = "spec";
+
+/// Watch events taken, counted by resource and by `added`, `modified` or `deleted`. CRDs are also
+/// counted under [`SPEC_CHANGED`].
 pub type Changes = BTreeMap<(&'static str, &'static str), u64>;
 
 /// A source of facts.

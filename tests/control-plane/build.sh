@@ -26,6 +26,7 @@ programs=(
   "helm-4|helm-4|helm.sh/helm/v4/cmd/helm|"
   "helm-controller|helm-controller|github.com/fluxcd/helm-controller|"
   "go-yaml|go-yaml|.|"
+  "dashboard|dashboard|.|"
   "kustomize-controller|kustomize-controller|github.com/fluxcd/kustomize-controller|"
   "flux-operator|flux-operator|github.com/controlplaneio-fluxcd/flux-operator/cmd/operator|"
 )

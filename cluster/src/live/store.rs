@@ -27,6 +27,10 @@ impl Target {
         self.collection.place(version, &self.namespace)
     }
 
+    pub(super) fn is_definitions(&self) -> bool {
+        self.collection.kind == DEFINITION
+    }
+
     fn id(&self) -> Id {
         (self.collection.resource, self.namespace.clone())
     }
@@ -108,7 +112,7 @@ impl Store {
         self.tell(target);
     }
 
-    /// Counts a watch event: `added`, `modified` or `deleted`.
+    /// Counts a watch event: `added`, `modified` or `deleted`, or [`crate::SPEC_CHANGED`].
     pub(super) fn count(&self, target: &Target, change: &'static str) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         *changes
@@ -129,7 +133,7 @@ impl Store {
             .retain(|key| !place.holds(key) || seen.contains(key));
         // Wakes the targets that wait for CRDs before the CRDs count as read. Otherwise the cluster
         // could seem fully read in between.
-        if target.collection.kind == DEFINITION {
+        if target.is_definitions() {
             self.definitions.send_replace(true);
         }
         self.stand(target, SyncState::Heard(began));
@@ -224,7 +228,7 @@ impl Store {
     }
 
     fn tell(&self, target: &Target) {
-        if target.collection.kind == DEFINITION {
+        if target.is_definitions() {
             self.definitions.send_modify(|_| ());
         }
     }

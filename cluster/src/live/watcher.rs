@@ -3,7 +3,7 @@
 //! kube's own watcher does the same but hides bookmarks; here bookmarks confirm that nothing has
 //! changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::store::{Store, Target};
+use crate::SPEC_CHANGED;
 use crate::collections::{Place, is_wanted};
 use crate::failure::Failure;
 use crate::item::Item;
@@ -55,6 +56,8 @@ pub(super) struct Watcher {
     /// True if the last event could not be taken. The next watch repeats that event, so its mere
     /// opening does not confirm the facts.
     stuck: bool,
+    /// The generation of each CRD; empty for other collections.
+    generations: BTreeMap<String, i64>,
 }
 
 /// Follows a custom resource, in the version that the cluster serves.
@@ -120,6 +123,7 @@ impl Watcher {
             failures: 0,
             forgotten: false,
             stuck: false,
+            generations: BTreeMap::new(),
         }
     }
 
@@ -160,16 +164,21 @@ impl Watcher {
     /// Reads the whole collection.
     async fn list(&mut self) -> Result<(), Failure> {
         let (began, mut seen) = (Instant::now(), BTreeSet::new());
+        let mut generations = BTreeMap::new();
         let show = |text: &str| {
             let item = Item::read(text, &self.place, &self.engine)?;
             if is_wanted(&item.object, &self.engine) {
                 seen.insert(item.object.key());
+                if self.target.is_definitions() {
+                    generations.insert(item.object.name.clone(), item.generation);
+                }
                 self.store.put(&self.target, item);
             }
             Ok(())
         };
         let version = list(&self.client, &self.place, show).await?;
         self.store.listed(&self.target, &seen, began);
+        self.generations = generations;
         self.stuck = false;
         self.version = Some(version);
         Ok(())
@@ -237,11 +246,28 @@ impl Watcher {
         let item = Item::read(text.get(), &self.place, &self.engine)?;
         self.version = Some(item.version.clone());
         self.store.count(&self.target, change);
+        if self.is_respecified(&item, change) {
+            self.store.count(&self.target, SPEC_CHANGED);
+        }
         if change == DELETED || !is_wanted(&item.object, &self.engine) {
             self.store.remove(&self.target, &item.object.key());
         } else {
             self.store.put(&self.target, item);
         }
         Ok(())
+    }
+
+    /// Remembers a CRD's generation; true if it rose.
+    fn is_respecified(&mut self, item: &Item, change: &str) -> bool {
+        if !self.target.is_definitions() {
+            return false;
+        }
+        let name = &item.object.name;
+        if change == DELETED {
+            self.generations.remove(name);
+            return false;
+        }
+        let former = self.generations.insert(name.clone(), item.generation);
+        former.is_some_and(|former| item.generation > former)
     }
 }

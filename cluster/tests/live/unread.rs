@@ -8,7 +8,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
 use fluxkeep_cluster::gather::gather;
-use fluxkeep_cluster::{FactSource, Live};
+use fluxkeep_cluster::{FactSource, Live, SPEC_CHANGED};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -156,6 +156,32 @@ async fn changes_are_counted_by_resource_and_kind() {
     until(&live, |live| counted(live, "deleted") == Some(1)).await;
     assert_eq!(counted(&live, "added"), Some(1));
     assert_eq!(counted(&live, "modified"), Some(1));
+}
+
+/// Status and labels change without anybody being asked.
+#[tokio::test(start_paused = true)]
+async fn a_changed_spec_of_a_crd_is_told_from_its_other_changes() {
+    let server = cluster();
+    let live = followed(&server).await;
+    let written = |generation: u64| {
+        let mut buckets = definition("buckets", "source.toolkit.fluxcd.io", &["v1"]);
+        buckets["metadata"]["generation"] = json!(generation);
+        server.put(DEFINITIONS, buckets);
+    };
+    for generation in [1, 1, 2, 2, 3] {
+        written(generation);
+    }
+    let counted = |live: &Live, change| {
+        let key = ("customresourcedefinitions", change);
+        live.changes().get(&key).copied().unwrap_or_default()
+    };
+    until(&live, |live| counted(live, "modified") == 5).await;
+    // The list brought it without a generation.
+    assert_eq!(counted(&live, SPEC_CHANGED), 3);
+    server.delete(DEFINITIONS, "buckets.source.toolkit.fluxcd.io");
+    written(1);
+    written(2);
+    until(&live, |live| counted(live, SPEC_CHANGED) == 4).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,6 +51,12 @@ impl Credentials {
         self.file("ca.crt")
     }
 
+    /// The token of `admin`.
+    #[must_use]
+    pub fn token(&self) -> &'static str {
+        ADMIN
+    }
+
     /// Writes a kubeconfig with this token, or else with `admin`'s.
     #[must_use]
     pub fn kubeconfig(&self, name: &str, port: u16, token: Option<&str>) -> PathBuf {

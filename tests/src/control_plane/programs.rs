@@ -1,6 +1,7 @@
 //! The programs of a control plane, built once by `tests/control-plane/build.sh`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
@@ -34,6 +35,25 @@ fn built(name: &str) -> PathBuf {
         script.display()
     );
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+}
+
+/// A program that the machine may have, such as Debian's `prometheus`; a variable such as
+/// `FLUXKEEP_PROMETHEUS` names another. A missing one is told on stderr, where the test harness hides
+/// nothing.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let variable = format!("FLUXKEEP_{}", name.to_uppercase());
+    let path = std::env::var_os(&variable).map_or_else(|| PathBuf::from(name), PathBuf::from);
+    if Command::new(&path).arg("--version").output().is_ok() {
+        return Some(path);
+    }
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    writeln!(
+        std::io::stderr(),
+        "SKIPPED: {test}: no {name}; install it, or set {variable}"
+    )
+    .expect("stderr is open");
+    None
 }
 
 /// A program of this workspace, built like the tests.

@@ -8,7 +8,7 @@ use fluxkeep_webhook::{events, registration};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 
-use crate::{alerts, readme, root, schema, template};
+use crate::{alerts, dashboard, readme, root, schema, template};
 
 /// One test, because Helm renders the last file from the first ones.
 #[test]
@@ -16,6 +16,7 @@ fn generated_files_are_what_the_tables_and_helm_say() {
     registration_is_the_table_of_gates();
     rights_are_what_the_server_asks_for();
     alerts_and_their_page_are_the_table();
+    is_file("charts/fluxkeep/files/dashboard.json", &dashboard::text());
     schema_knows_the_rules();
     readme_has_a_line_for_each_value();
     manifests_are_the_rendered_chart();

@@ -10,8 +10,10 @@
 )]
 
 mod alerts;
+mod dashboard;
 mod generated;
 mod installed;
+mod monitored;
 mod readme;
 mod rendered;
 mod schema;

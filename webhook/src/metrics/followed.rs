@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::RULES;
-use fluxkeep_cluster::FactSource;
 use fluxkeep_cluster::collections::{Collection, needed};
+use fluxkeep_cluster::{FactSource, SPEC_CHANGED};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -46,7 +46,7 @@ impl Followed {
         );
         registry.register(
             "fluxkeep_changes_seen",
-            "Watch events received, by resource and change",
+            "Watch events received, by resource and change; change spec: a CRD's spec changed",
             self.changes.clone(),
         );
         registry.register(
@@ -64,7 +64,12 @@ impl Followed {
             self.unread
                 .get_or_create(&Resource { resource })
                 .set(unread);
-            for change in ["added", "modified", "deleted"] {
+            let all = ["added", "modified", "deleted", SPEC_CHANGED];
+            let is_definitions = collection.kind == "CustomResourceDefinition";
+            for change in all
+                .into_iter()
+                .filter(|one| *one != SPEC_CHANGED || is_definitions)
+            {
                 let count = changes
                     .get(&(resource, change))
                     .copied()

@@ -23,7 +23,7 @@ const fn samples(
     }
 }
 
-pub(crate) const CASES: [Samples; 22] = [
+pub(crate) const CASES: [Samples; 23] = [
     samples(
         "FluxkeepDown",
         "10m",
@@ -110,6 +110,39 @@ pub(crate) const CASES: [Samples; 22] = [
             r#"fluxkeep_registration_differs{pod="a",object="x"}"#,
             "0x10 1x3 0x400",
         )],
+    ),
+    samples(
+        "FluxkeepNotAsked",
+        "30m",
+        &[
+            (
+                r#"fluxkeep_changes_seen_total{pod="a",resource="customresourcedefinitions",change="spec"}"#,
+                "0x5 1x400",
+            ),
+            (
+                r#"fluxkeep_admission_reviews_total{pod="a",door="crd",decision="allow"}"#,
+                "7x400",
+            ),
+            (
+                r#"fluxkeep_admission_reviews_total{pod="a",door="engine",decision="allow"}"#,
+                "0+1x400",
+            ),
+        ],
+        // Both pods see the change, and one was asked. Status changes ask nobody.
+        &[
+            (
+                r#"fluxkeep_changes_seen_total{pod="a",resource="customresourcedefinitions",change="spec"}"#,
+                "0x5 1x400",
+            ),
+            (
+                r#"fluxkeep_changes_seen_total{pod="b",resource="customresourcedefinitions",change="modified"}"#,
+                "0+1x400",
+            ),
+            (
+                r#"fluxkeep_admission_reviews_total{pod="b",door="crd",decision="allow"}"#,
+                "7x5 8x400",
+            ),
+        ],
     ),
     samples(
         "FluxkeepRefused",

@@ -4,12 +4,11 @@ mod cases;
 mod table;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::Command;
 
 use fluxkeep::case::policy::Policy;
 use fluxkeep_cluster::Snapshot;
-use fluxkeep_tests::control_plane::{folder, said};
+use fluxkeep_tests::control_plane::{folder, installed, said};
 use fluxkeep_webhook::{Metrics, ServerState};
 use regex::Regex;
 use serde_json::{Value, json};
@@ -22,7 +21,7 @@ use table::{ALERTS, Alert};
 /// Labels of one scrape target. What is left tells cluster and namespace.
 const WITHOUT: &str = "without (instance, pod, node, container, endpoint)";
 /// The webhooks of fluxkeep, as the apiserver's metrics name them.
-const NAMES: &str = r#"name=~".+[.]fluxkeep[.]io""#;
+pub(crate) const NAMES: &str = r#"name=~".+[.]fluxkeep[.]io""#;
 
 /// The alert's expression, written out. `FIRST(x)` also sees a counter that begins with its first
 /// event, as the apiserver's do: `increase` misses that event.
@@ -112,14 +111,6 @@ fn section(alert: &Alert) -> String {
     .concat()
 }
 
-/// The path of Debian's promtool; `None` if the machine has none.
-fn promtool() -> Option<PathBuf> {
-    let given = std::env::var_os("FLUXKEEP_PROMTOOL").map(PathBuf::from);
-    let found = given.unwrap_or_else(|| PathBuf::from("promtool"));
-    let runs = Command::new(&found).arg("--version").output().is_ok();
-    runs.then_some(found)
-}
-
 #[test]
 fn each_alert_has_samples_that_fire_it_and_a_look_alike() {
     let names = |names: Vec<&'static str>| names.into_iter().collect::<BTreeSet<_>>();
@@ -133,15 +124,20 @@ fn each_alert_has_samples_that_fire_it_and_a_look_alike() {
     );
 }
 
-/// Metrics of the server are those that it exposes. The apiserver's were seen in a real one.
-#[test]
-fn each_expression_asks_for_metrics_that_exist() {
+/// The metrics of a server, as Prometheus reads them.
+pub(crate) fn exposed() -> String {
     let snapshot = Snapshot::built_in().unwrap();
     let state = ServerState::new(Arc::new(snapshot), Policy::default());
     let metrics = Metrics::default();
     metrics.expires("leaf", std::time::SystemTime::now());
     metrics.differs("a", false);
-    let text = metrics.text(&state);
+    metrics.text(&state)
+}
+
+/// Metrics of the server are those that it exposes. The apiserver's were seen in a real one.
+#[test]
+fn each_expression_asks_for_metrics_that_exist() {
+    let text = exposed();
     let name = Regex::new("(fluxkeep|apiserver)_[a-z_]+").unwrap();
     for alert in &ALERTS {
         for found in name.find_iter(&expression(alert)) {
@@ -200,13 +196,7 @@ fn case(samples: &Samples, fires: bool) -> Value {
 
 #[test]
 fn promtool_sees_each_alert_fire_and_stay_silent_at_its_look_alike() {
-    let Some(promtool) = promtool() else {
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!(
-                "skipped: no promtool; install Debian's prometheus, or set FLUXKEEP_PROMTOOL"
-            );
-        }
+    let Some(promtool) = installed("promtool") else {
         return;
     };
     let folder = folder("alerts");

@@ -20,7 +20,7 @@ pub(crate) struct Alert {
     pub(crate) mend: &'static str,
 }
 
-pub(crate) const ALERTS: [Alert; 22] = [
+pub(crate) const ALERTS: [Alert; 23] = [
     Alert {
         name: "FluxkeepDown",
         severity: "critical",
@@ -90,6 +90,16 @@ pub(crate) const ALERTS: [Alert; 22] = [
         impact: "The apiserver no longer asks about some writes, or asks about others.",
         look: "helm diff upgrade, or: helm get manifest fluxkeep -n fluxkeep | kubectl diff -f -",
         mend: "Run helm upgrade with the same values. After a change of the policy's ConfigMap by hand, move the change into the values.",
+    },
+    Alert {
+        name: "FluxkeepNotAsked",
+        severity: "critical",
+        hold: "10m",
+        expr: r#"max W (increase(fluxkeep_changes_seen_total{resource="customresourcedefinitions",change="spec"}[30m])) > 0 unless on (cluster) sum by (cluster) (increase(fluxkeep_admission_reviews_total{door="crd"}[30m])) > 0"#,
+        summary: "A CRD changed, and the apiserver did not ask fluxkeep.",
+        impact: "Nothing guards Flux: its webhooks are missing, or the apiserver asks another server.",
+        look: "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations fluxkeep",
+        mend: "Run helm upgrade with the same values. Then check: helm test fluxkeep -n fluxkeep. If the policy turns off every rule of the door crd, disable this alert.",
     },
     Alert {
         name: "FluxkeepRefused",
