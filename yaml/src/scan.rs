@@ -72,6 +72,41 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// A key of a line: its length with quotes, its content, its style, and the text behind its colon.
+pub(super) struct Key<'a> {
+    pub(super) length: usize,
+    pub(super) name: &'a str,
+    pub(super) style: ScalarStyle,
+    pub(super) rest: &'a str,
+}
+
+/// A key with or without quotes. `None` for an escape, and for anything else that another reader may
+/// understand otherwise.
+pub(super) fn any_key(content: &str) -> Option<Key<'_>> {
+    let (quote, style) = match content.bytes().next()? {
+        b'"' => ('"', ScalarStyle::DoubleQuoted),
+        b'\'' => ('\'', ScalarStyle::SingleQuoted),
+        _ => {
+            let (name, rest) = key(content)?;
+            return Some(Key {
+                length: name.len(),
+                name,
+                style: ScalarStyle::Plain,
+                rest,
+            });
+        }
+    };
+    let (name, behind) = content.get(1..)?.split_once(quote)?;
+    let rest = behind.strip_prefix(':')?;
+    let is_sure = name.bytes().all(is_part) && (rest.is_empty() || rest.starts_with(' '));
+    is_sure.then_some(Key {
+        length: name.len() + 2,
+        name,
+        style,
+        rest,
+    })
+}
+
 /// A key without quotes, and the text behind its colon.
 pub(super) fn key(content: &str) -> Option<(&str, &str)> {
     let end = content.bytes().position(|byte| !is_part(byte))?;
@@ -103,7 +138,7 @@ pub(super) fn value(rest: &str) -> Sure<Option<Scalar<'_>>> {
         Some(b'"') => quoted(content, start, '"', ScalarStyle::DoubleQuoted)
             .map(Some)
             .ok_or(Unsure),
-        Some(first) if first.is_ascii_alphanumeric() || b"./_".contains(&first) => {
+        Some(first) if first.is_ascii_alphanumeric() || b"./_(".contains(&first) => {
             plain(content, start).map(Some).ok_or(Unsure)
         }
         Some(_) => Err(Unsure),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::tree::{Body, Entry, Id, Node, Style, Tree};
 use crate::odd::{OddPlaces, has_other_ends};
-use crate::scan::{Scan, Sure, Unsure, key, value};
+use crate::scan::{Scan, Sure, Unsure, any_key, key, value};
 use crate::{Document, METADATA};
 
 /// Usual number of nodes of metadata with a dozen labels and annotations.
@@ -89,17 +89,17 @@ impl<'a> Lines<'a> {
         if line.content.is_empty() || line.indent < column {
             return Ok(None);
         }
-        let (name, rest) = key(line.content)
+        let key = any_key(line.content)
             .filter(|_| line.indent == column)
             .ok_or(Unsure)?;
-        let colon = line.start + name.len();
+        let colon = line.start + key.length;
         let id = self.push(
             line.start..colon,
-            Body::Scalar(name.into(), ScalarStyle::Plain),
+            Body::Scalar(key.name.into(), key.style),
         );
         self.scan.go(line.next);
         let open = colon + 1;
-        let value = match value(rest)? {
+        let value = match value(key.rest)? {
             Some((at, text, style)) => self.push(
                 open + at.start..open + at.end,
                 Body::Scalar(text.into(), style),
