@@ -10,6 +10,7 @@ mod failure;
 pub mod gather;
 mod item;
 mod live;
+mod log_limit;
 mod pages;
 pub mod policy;
 pub mod rbac;
@@ -20,6 +21,7 @@ pub mod write;
 
 pub use failure::reason;
 pub use live::Live;
+pub use log_limit::LogLimit;
 pub use snapshot::{BUILT_IN, Snapshot, Unloadable, documents, documents_with};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -125,7 +125,7 @@ impl Door {
         let budget = lane.budget;
         if !is_large(&body.bytes) {
             let answer = self.answer(phase, budget, &body.bytes);
-            return Ok(self.answered(answer, since));
+            return Ok(self.answered(scope, answer, since));
         }
         let body = Arc::new(body);
         let (door, read) = (self.clone(), body.clone());
@@ -142,7 +142,7 @@ impl Door {
                 Some((self.abstaining)(Unjudged::Busy, &body.bytes))
             }
         };
-        Ok(self.answered(answer, since))
+        Ok(self.answered(scope, answer, since))
     }
 
     /// Answers a review that is too long, by its begin. The engine's path tells that it is about the
@@ -158,7 +158,7 @@ impl Door {
         if answer.status != 200 {
             return Err(TurnedAway::TooLong);
         }
-        Ok(self.answered(Some(answer), since))
+        Ok(self.answered(scope, Some(answer), since))
     }
 
     /// The answer; `None` if judging panicked. A panic costs only this review, not the server.
@@ -167,14 +167,25 @@ impl Door {
     }
 
     /// Counts an answer with the time since its arrival, logs it, and passes it on for Events.
-    fn answered(&self, answer: Option<Answer>, since: Instant) -> Response<Body> {
+    fn answered(&self, scope: Scope, answer: Option<Answer>, since: Instant) -> Response<Body> {
         let Some(answer) = answer else {
             return self.failed();
         };
         self.metrics.count(&answer, since.elapsed());
-        log::review(&answer);
+        if log::is_notable(&answer) {
+            self.logged(scope, |left_out| log::review(&answer, left_out));
+        } else {
+            log::review(&answer, None);
+        }
         (self.telling)(&answer);
         response(answer)
+    }
+
+    /// Logs a line unless the lane has logged too many; it is counted then.
+    fn logged(&self, scope: Scope, log: impl FnOnce(Option<u64>)) {
+        if !self.lanes.of(scope).lines.line(log) {
+            self.metrics.unlogged(scope);
+        }
     }
 
     fn failed(&self) -> Response<Body> {
@@ -190,11 +201,15 @@ impl Door {
         self.metrics.failed();
         self.metrics.turned_away(scope, why);
         let (status, reason) = why.explained();
-        tracing::warn!(
-            lane = scope.name(),
-            reason,
-            "answered a request with an error instead of a review"
-        );
+        let lane = scope.name();
+        self.logged(scope, |left_out| {
+            tracing::warn!(
+                lane,
+                reason,
+                left_out,
+                "answered a request with an error instead of a review"
+            );
+        });
         let mut response = text(status, format!("{reason}\n"));
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(RETRY_AFTER, SOON);
@@ -353,6 +368,38 @@ mod tests {
             text.contains(r#"reviews_total{door="none",decision="error"} 3"#),
             "{text}"
         );
+    }
+
+    /// A tenant can send refused writes, and any pod unreadable bodies, as fast as the server answers.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_reviews_is_a_bounded_number_of_log_lines_and_each_lane_has_its_own() {
+        let lines = log::Lines::default();
+        let _logging = tracing::subscriber::set_default(lines.subscriber());
+        let metrics = Arc::new(Metrics::default());
+        let answering = |_: Phase, _: ReviewBudget, body: &[u8]| judged(body);
+        let router = router(door(&metrics, &Limits::default(), Arc::new(answering)));
+        let unreadable = review("a").replace(r#""object":{}"#, r#""object":{"metadata":5}"#);
+        let sent = async |path, body: &str, times: usize| {
+            let before = lines.text().lines().filter(|line| !line.contains("DEBUG")).count();
+            for _ in 0..times {
+                let answer = asked(router.clone(), path, body.to_owned()).await;
+                assert!(answer.status() == 200 || answer.status() == 400, "{answer:?}");
+            }
+            lines.text().lines().filter(|line| !line.contains("DEBUG")).count() - before
+        };
+        assert_eq!(sent("/validate/others", &unreadable, 500).await, 100);
+        assert_eq!(sent("/validate/others", "{", 500).await, 0);
+        assert_eq!(sent("/validate/engine", &unreadable, 1).await, 1);
+        let text = metrics.encoded();
+        assert!(
+            text.contains(r#"log_lines_left_out_total{lane="others"} 900"#),
+            "{text}"
+        );
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(sent("/validate/others", &unreadable, 500).await, 5);
+        assert!(lines.text().contains("left_out=900"));
+        assert_eq!(sent("/validate/engine", &review("a"), 500).await, 0, "at debug only");
+        assert_eq!(sent("/validate/engine", &unreadable, 500).await, 100);
     }
 
     #[tokio::test]

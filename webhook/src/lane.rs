@@ -6,9 +6,11 @@
 //! review whose envelope names the engine is then refused, and the client tries again.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluxkeep::admission::ReviewBudget;
+use fluxkeep_cluster::LogLimit;
 use tokio::time::Instant;
 
 use crate::large_reviews::LargeReviews;
@@ -23,6 +25,8 @@ pub(crate) struct Lane {
     pub(crate) bodies: Limit,
     /// The thread that judges large reviews.
     pub(crate) large: LargeReviews,
+    /// Limits the log lines about reviews.
+    pub(crate) lines: Arc<LogLimit>,
     /// The budget of a review.
     pub(crate) budget: ReviewBudget,
     /// Limit for a large review since its arrival; `None` if only the apiserver's timeout applies.
@@ -74,6 +78,7 @@ impl Lane {
         Ok(Self {
             budget,
             patience,
+            lines: Arc::default(),
             bodies: Limit::new(limits.bodies),
             large: LargeReviews::start(&name, limits.large, waiting)?,
         })

@@ -7,8 +7,14 @@ use fluxkeep::case::request::Door;
 
 use crate::metrics::NO_DOOR;
 
-/// Logs one line about a review that has findings, was amended or could not be read.
-pub(crate) fn review(answer: &Answer) {
+/// True if a review is logged at the default level: it has findings, was amended or could not be read.
+pub(crate) fn is_notable(answer: &Answer) -> bool {
+    let is_quiet = matches!(answer.outcome, ReviewOutcome::Judged(_));
+    !is_quiet || !answer.verdict.findings.is_empty()
+}
+
+/// Logs one line about a review. `left_out` counts the lines that were left out before.
+pub(crate) fn review(answer: &Answer, left_out: Option<u64>) {
     let door = answer.door().map_or(NO_DOOR, Door::name);
     let envelope = answer.envelope.as_ref();
     // The apiserver's audit log names the review by the same uid.
@@ -16,11 +22,11 @@ pub(crate) fn review(answer: &Answer) {
     let user = envelope.map_or("", Envelope::user);
     match &answer.outcome {
         ReviewOutcome::Unread(reason) => {
-            tracing::warn!(door, uid, reason, "review unreadable");
+            tracing::warn!(door, uid, reason, left_out, "review unreadable");
         }
         ReviewOutcome::Amended => {
             let object = envelope.map(tracing::field::display);
-            tracing::info!(door, uid, user, added = FIELD, object, "review amended");
+            tracing::info!(door, uid, user, added = FIELD, object, left_out, "review amended");
         }
         ReviewOutcome::Judged(decision) => {
             let decision = decision.name();
@@ -31,7 +37,7 @@ pub(crate) fn review(answer: &Answer) {
             };
             let (rules, count) = (rules(findings), findings.len());
             let object = &first.object;
-            tracing::info!(door, decision, uid, user, rules, %object, findings = count, "review judged");
+            tracing::info!(door, decision, uid, user, rules, %object, findings = count, left_out, "review judged");
         }
     }
 }
@@ -43,29 +49,49 @@ fn rules(findings: &[Finding]) -> String {
     rules.join(",")
 }
 
+/// The lines that a test logs.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(crate) struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Lines {
+    /// A log at every level that writes to these lines.
+    pub(crate) fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync {
+        let writer = self.clone();
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false);
+        log.with_writer(move || writer.clone()).finish()
+    }
+
+    /// The text so far.
+    pub(crate) fn text(&self) -> String {
+        let text = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+#[cfg(test)]
+impl std::io::Write for Lines {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        let mut lines = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lines.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use fluxkeep::admission::amend;
     use fluxkeep::case::facts::Facts;
     use fluxkeep::case::policy::Policy;
     use fluxkeep::object::Object;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(text)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// The log lines, at any level, about a review of this Deployment's deletion.
     fn logged(name: &str, object: &str) -> String {
@@ -86,13 +112,8 @@ mod tests {
 
     fn told(answer: &Answer) -> String {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let log = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false);
-        let log = log.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(log, || review(answer));
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        tracing::subscriber::with_default(lines.subscriber(), || review(answer, None));
+        lines.text()
     }
 
     fn deployment(name: &str) -> String {

@@ -51,6 +51,11 @@ struct InLane {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfLane {
+    lane: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Stage {
     stage: &'static str,
 }
@@ -135,6 +140,7 @@ pub struct Metrics {
     reviews: Family<Review, Counter>,
     seconds: Family<AtDoor, Histogram>,
     turned_away: Family<InLane, Counter>,
+    unlogged: Family<OfLane, Counter>,
     given_way: Family<Stage, Counter>,
     not_known: Family<NotKnown, Counter>,
     findings: Family<Found, Counter>,
@@ -160,6 +166,7 @@ impl Default for Metrics {
             reviews: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             turned_away: Family::default(),
+            unlogged: Family::default(),
             given_way: Family::default(),
             not_known: Family::default(),
             findings: Family::default(),
@@ -232,6 +239,12 @@ impl Metrics {
         self.turned_away
             .get_or_create(&InLane { lane, reason })
             .inc();
+    }
+
+    /// Counts a log line about a lane's request that was left out, because there were too many.
+    pub(crate) fn unlogged(&self, scope: Scope) {
+        let lane = scope.name();
+        self.unlogged.get_or_create(&OfLane { lane }).inc();
     }
 
     /// Counts a connection that made room for a newer one, in its `handshake` or when `open`.
@@ -369,6 +382,9 @@ impl Metrics {
             let reason = why.name();
             drop(self.turned_away.get_or_create(&InLane { lane, reason }));
         }
+        for lane in Scope::ALL.map(Scope::name) {
+            drop(self.unlogged.get_or_create(&OfLane { lane }));
+        }
         for stage in ["handshake", "open"] {
             drop(self.given_way.get_or_create(&Stage { stage }));
         }
@@ -455,6 +471,11 @@ impl Metrics {
             "fluxkeep_turned_away",
             "Requests answered with an HTTP error instead of a review, by lane and reason",
             self.turned_away.clone(),
+        );
+        registry.register(
+            "fluxkeep_log_lines_left_out",
+            "Log lines about requests that were left out because there were too many, by lane",
+            self.unlogged.clone(),
         );
         registry.register(
             "fluxkeep_connections_given_way",

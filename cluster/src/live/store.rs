@@ -13,6 +13,7 @@ use crate::Changes;
 use crate::collections::{Collection, Place, served};
 use crate::failure::Failure;
 use crate::item::Item;
+use crate::log_limit::LogLimit;
 
 /// The target of a watcher: a collection, in one namespace or whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub(super) struct Store {
     /// Changes with each CRD; true once all CRDs were read.
     definitions: watch::Sender<bool>,
     changes: Arc<Mutex<Changes>>,
+    /// Caps the lines about unreadable objects, of which anybody may create many.
+    lines: LogLimit,
 }
 
 impl Store {
@@ -86,6 +89,7 @@ impl Store {
             targets: Mutex::new(targets),
             definitions: watch::Sender::new(false),
             changes,
+            lines: LogLimit::default(),
         }
     }
 
@@ -103,11 +107,14 @@ impl Store {
             return;
         }
         if let Some(reason) = item.unread {
-            tracing::warn!(
-                object = name,
-                reason,
-                "an object is unreadable; the rules that need it abstain until it is corrected"
-            );
+            self.lines.line(|left_out| {
+                tracing::warn!(
+                    object = name,
+                    reason,
+                    left_out,
+                    "an object is unreadable; the rules that need it abstain until it is corrected"
+                );
+            });
         }
         self.tell(target);
     }
