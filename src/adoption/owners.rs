@@ -8,7 +8,7 @@ use std::fmt;
 use crate::adoption::MetadataField;
 use crate::case::facts::Facts;
 use crate::flux::engine::Engine;
-use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE};
+use crate::helm::{MANAGED_BY, Owner, RELEASE_NAME, RELEASE_NAMESPACE, RESOURCE_POLICY};
 use crate::object::{Key, Object};
 
 /// A tool that applies objects and deletes those that its sources no longer contain.
@@ -109,7 +109,7 @@ const HELM: Tool = Tool {
             .owner()
             .map(|owner| (Some(owner.namespace), owner.name))
     },
-    rests: |holder| format!("remove it from {holder} without deleting it"),
+    rests: |holder| format!("upgrade {holder} to a chart without it"),
 };
 
 const KUSTOMIZE_CONTROLLER: Tool = Tool {
@@ -313,11 +313,11 @@ impl Holder {
     /// The steps that make the owner let go of this object.
     #[must_use]
     pub fn freed(&self, object: &Object) -> String {
-        let rests = (self.tool.rests)(self);
+        let (rests, unmarked) = ((self.tool.rests)(self), self.unmarked(object));
         if self.tool.is_helm() {
-            return format!("first {rests}");
+            return format!("keep it: {}, then {rests}, then: {unmarked}", keep(object));
         }
-        format!("{rests}, then: {}", self.unmarked(object))
+        format!("{rests}, then: {unmarked}")
     }
 
     /// The command that makes an owner in this cluster leave its objects alone; empty for others.
@@ -364,6 +364,15 @@ impl fmt::Display for Holder {
     }
 }
 
+/// The command that makes Helm leave an object that its next revision no longer has. Helm reads the
+/// annotation from the live object then, but from the stored manifest at an uninstall.
+fn keep(object: &Object) -> String {
+    format!(
+        "kubectl annotate --overwrite {} {RESOURCE_POLICY}=keep",
+        target(object)
+    )
+}
+
 /// An object in `kubectl`'s syntax.
 fn target(object: &Object) -> String {
     let kind = object.kind.to_lowercase();
@@ -380,15 +389,17 @@ fn labelled(object: &Object, group: &str) -> Option<Named> {
     Some((namespace.cloned(), name.clone()))
 }
 
-/// The application that tracks an object. Argo CD ignores a tracking id for another kind or name:
-/// copied annotations include a copied id.
+/// The application that tracks an object. Argo CD ignores a tracking id for another kind, namespace
+/// or name: copied annotations include a copied id. The id of a cluster-scoped object names the
+/// application's namespace.
 fn application(object: &Object) -> Option<Named> {
     if let Some(id) = object.annotations.get(TRACKING_ID) {
         let (application, tracked) = id.split_once(':')?;
         let kind = format!("{}/{}:", object.group(), object.kind);
         let place = tracked.strip_prefix(&kind)?;
-        let (_, name) = place.split_once('/')?;
-        let is_its_own = name == object.name;
+        let (namespace, name) = place.split_once('/')?;
+        let own = object.namespace.as_deref();
+        let is_its_own = name == object.name && own.is_none_or(|own| own == namespace);
         return is_its_own.then(|| (None, application.to_owned()));
     }
     let name = object.labels.get(ARGO_INSTANCE)?;

@@ -57,6 +57,7 @@ fn a_tracking_id_that_was_copied_from_another_object_tracks_nothing() {
     for id in [
         "platform:apps/Deployment:flux-system/source-controller",
         "platform:/Service:flux-system/webhook-receiver",
+        "platform:/Service:staging/source-controller",
         "platform",
     ] {
         assert_eq!(
@@ -68,12 +69,38 @@ fn a_tracking_id_that_was_copied_from_another_object_tracks_nothing() {
 }
 
 #[test]
+fn the_tracking_id_of_a_cluster_scoped_object_names_the_applications_namespace() {
+    let text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: a\n  annotations:\n    \
+                argocd.argoproj.io/tracking-id: 'platform:rbac.authorization.k8s.io/ClusterRole:argocd/a'\n";
+    let objects = read(text, Reading::default()).unwrap();
+    let holder = objects.first().and_then(holder).unwrap();
+    assert_eq!(holder.to_string(), "Argo CD application platform");
+}
+
+#[test]
 fn the_keys_of_every_mark_are_read() {
     for tool in &TOOLS {
         for Mark(_, key) in tool.marks {
             assert!(is_kept(key), "{key}");
         }
     }
+}
+
+#[test]
+fn a_release_lets_go_once_its_next_revision_lacks_the_object_which_stays() {
+    let object = service(
+        "app.kubernetes.io/managed-by: Helm",
+        "meta.helm.sh/release-name: old, meta.helm.sh/release-namespace: flux-system",
+    );
+    let freed = holder(&object).unwrap().freed(&object);
+    assert_eq!(
+        freed,
+        "keep it: kubectl annotate --overwrite service -n flux-system source-controller \
+         helm.sh/resource-policy=keep, then upgrade Helm release flux-system/old to a chart without it, then: \
+         kubectl label service -n flux-system source-controller app.kubernetes.io/managed-by- && \
+         kubectl annotate service -n flux-system source-controller meta.helm.sh/release-name- \
+         meta.helm.sh/release-namespace-"
+    );
 }
 
 #[test]
