@@ -2,7 +2,7 @@
 
 mod instance;
 
-pub(crate) use instance::is_moved;
+pub(crate) use instance::{Selected, is_moved, selected};
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

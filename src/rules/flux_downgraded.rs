@@ -97,7 +97,7 @@ fn committed(repository: &Repository, catalogue: &Catalogue) -> Vec<Finding> {
 /// True for a FluxInstance outside of the engine's namespaces that has applied no Flux.
 /// flux-operator takes the one in its own namespace alone, and whether it runs there cannot be
 /// seen.
-fn is_idle_elsewhere(case: &Case<'_>, object: &Object) -> bool {
+pub(crate) fn is_idle_elsewhere(case: &Case<'_>, object: &Object) -> bool {
     let namespace = object.namespace.as_deref().unwrap_or_default();
     let instance = object.flux_instance();
     instance.is_some_and(|instance| !instance.applied.holds_flux())

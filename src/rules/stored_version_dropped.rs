@@ -5,6 +5,8 @@
 //! as stored even if a wrong prune removed it from `storedVersions`. The apiserver then accepts a
 //! CRD without that version, and every object becomes unreadable.
 
+mod instance;
+
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
@@ -24,17 +26,27 @@ pub const RULE: Rule = Rule {
     breaks: "the apiserver refuses the CRD half-way through the apply, and remediation follows",
     when: Moment::Apply,
     doors: &[
+        Door::FluxInstance,
         Door::ReleaseRecord,
         Door::Crd,
         Door::Preflight,
         Door::PostRenderer,
         Door::Check,
     ],
-    needs: &[Need::Definitions, Need::LiveObjects],
+    needs: &[
+        Need::Definitions,
+        Need::RunningFlux,
+        Need::ChartFlux,
+        Need::FluxOrder,
+        Need::LiveObjects,
+    ],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if case.request.door == Door::FluxInstance {
+        return instance::check(case);
+    }
     let catalogue = &case.engine().catalogue;
     if let Some(repository) = case.repository() {
         return Ok(committed(repository, catalogue));

@@ -4,6 +4,7 @@ use super::TargetFlux;
 use crate::case::rule::{Case, Need};
 use crate::flux::Flux;
 use crate::flux::applier::is_paused;
+use crate::flux::catalogue::FluxRelease;
 use crate::helm::range::{self, Range};
 use crate::object::Object;
 
@@ -57,6 +58,44 @@ pub(super) fn target_of<'a>(
     let versions = catalogue.releases().iter().map(|release| &release.version);
     let newest = range.newest(versions).ok_or(Need::FluxOrder)?;
     Ok(Some(target(Flux::of_version(newest, catalogue), true)))
+}
+
+/// The release that a FluxInstance selects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Selected<'a> {
+    /// The release: for a range, the newest that the catalogue knows.
+    pub(crate) release: &'a FluxRelease,
+    /// True if the version is a range: the release is then a prediction.
+    pub(crate) is_range: bool,
+}
+
+/// The release that a change of a FluxInstance selects, also if the running Flux matches its range.
+/// `None` if the change moves nothing.
+///
+/// # Errors
+/// If the version is invalid, or the catalogue lacks the release.
+pub(crate) fn selected<'a>(
+    case: &Case<'a>,
+    object: &Object,
+) -> Result<Option<Selected<'a>>, Need> {
+    let Some(instance) = object.flux_instance() else {
+        return Ok(None);
+    };
+    if is_paused(object) || !is_moved(case, object) {
+        return Ok(None);
+    }
+    let catalogue = &case.engine().catalogue;
+    let exact = range::version(&instance.version).filter(|_| is_exact(&instance.version));
+    let is_range = exact.is_none();
+    let version = if let Some(version) = exact {
+        version
+    } else {
+        let range = Range::parse(&instance.version).map_err(|_| Need::ChartFlux)?;
+        let versions = catalogue.releases().iter().map(|release| &release.version);
+        range.newest(versions).ok_or(Need::FluxOrder)?.clone()
+    };
+    let release = catalogue.release(&version).ok_or(Need::FluxOrder)?;
+    Ok(Some(Selected { release, is_range }))
 }
 
 /// Helm reads `2.7` as a version; flux-operator reads it as a range.
