@@ -5,7 +5,9 @@
 //! release's CRDs come from the catalogue. CRDs that the request brings itself are other rules'
 //! matter.
 //!
-//! A first install passes: its CRDs may have come a moment ago. So does the Flux that runs already.
+//! A first install passes: its CRDs may have come a moment ago. So does the Flux that runs already. A
+//! chart may apply CRDs by a hook Job, which runs after the record and before the controllers: the
+//! rule then only warns.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -18,7 +20,8 @@ use crate::crd::kube_version::compare;
 use crate::flux::Flux;
 use crate::flux::engine::{CORE, is_flux_group};
 use crate::flux::needs::USES;
-use crate::object::Key;
+use crate::helm::HOOK;
+use crate::object::{Key, Object};
 use crate::rules::flux_downgraded::known;
 
 /// See the module's documentation.
@@ -38,6 +41,9 @@ pub const RULE: Rule = Rule {
     ],
     check,
 };
+
+/// End of the name of the community chart's Job, which runs `flux check --pre`.
+const CHECK: &str = "flux-check";
 
 /// A CRD that is not served in the version that a controller reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,13 +73,16 @@ fn check(case: &Case<'_>) -> RuleResult {
     if unserved.is_empty() {
         return target.passes();
     }
-    let level = if unserved.iter().any(|one| one.is_vital) {
+    let is_vital = unserved.iter().any(|one| one.is_vital);
+    let job = hook_job(case);
+    let level = if is_vital && job.is_none() {
         Level::Enforce
     } else {
         Level::Warn
     };
+    let unless = job.map_or(String::new(), |job| format!(", unless hook {job} applies it"));
     let message = format!(
-        "{} reads {}, which the cluster does not serve and the release does not bring",
+        "{} reads {}, which the cluster does not serve and the release does not bring{unless}",
         target.flux,
         listed(&unserved)
     );
@@ -88,6 +97,21 @@ fn check(case: &Case<'_>) -> RuleResult {
     };
     let finding = Finding::about(target.object, &target.path, message, remedy);
     Ok(vec![finding.at_most(level)])
+}
+
+/// The hook Job of the release that runs before its controllers and may apply CRDs. The community's
+/// chart has a Job that only checks the cluster.
+fn hook_job<'a>(case: &Case<'a>) -> Option<&'a Object> {
+    case.brought().find(|object| {
+        let events = object.annotations.get(HOOK);
+        let runs_before = |events: &String| {
+            let mut events = events.split(',').map(str::trim);
+            events.any(|event| event == "pre-install" || event == "pre-upgrade")
+        };
+        let is_job = object.kind == "Job" && object.group() == "batch";
+        let is_check = object.name.ends_with(CHECK);
+        is_job && !is_check && object.is_hook() && events.is_some_and(runs_before)
+    })
 }
 
 /// The CRDs whose version in this Flux the cluster does not serve, for the controllers that the
