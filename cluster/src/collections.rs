@@ -4,7 +4,8 @@
 use fluxkeep::case::rule::{Need, Rule};
 use fluxkeep::crd::Definition;
 use fluxkeep::flux::engine::{Engine, EngineKind, IdentifiedBy, MEMBERS};
-use fluxkeep::object::{Head, Key, Object};
+use fluxkeep::flux::needs::may_serve;
+use fluxkeep::object::{Body, Head, Key, Object};
 
 /// The objects of a resource, and the need of rules that they serve. Secrets are never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,10 +207,17 @@ impl Place {
     }
 }
 
-/// False for cluster roles and bindings of others, which are many and not part of the facts.
+/// False for cluster roles and bindings of others, which are many and not part of the facts. A
+/// binding of Flux may refer to a ClusterRole of any name, so one that would serve Flux is wanted.
 pub(crate) fn is_wanted(object: &Object, engine: &Engine) -> bool {
-    !matches!(object.kind.as_str(), "ClusterRole" | "ClusterRoleBinding")
-        || engine.part(object).is_some()
+    if !matches!(object.kind.as_str(), "ClusterRole" | "ClusterRoleBinding") {
+        return true;
+    }
+    let serves = match &object.body {
+        Body::Role(role) => may_serve(role),
+        _ => false,
+    };
+    serves || engine.part(object).is_some()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::crd::Schema;
+use crate::crd::{Conditions, Schema};
 use crate::flux::Flux;
 use crate::flux::engine::{self, Engine, Part};
 use crate::helm::Owner;
@@ -210,6 +210,7 @@ fn established(mut object: Object) -> Object {
         definition.stored.shrink_to_fit();
         definition.versions.shrink_to_fit();
         definition.conversion = None;
+        definition.conditions = Conditions::default();
     }
     object.flaws = Vec::new();
     object

@@ -29,6 +29,20 @@ pub struct Definition {
     pub preserves_unknown: bool,
     /// `spec.conversion` of a written CRD; facts keep none.
     pub conversion: Option<Box<Conversion>>,
+    /// The conditions of `status.conditions` by which the apiserver serves the CRD's objects; facts
+    /// keep none.
+    pub conditions: Conditions,
+}
+
+/// The conditions by which the apiserver serves a CRD's objects; each is true if its status is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// `Established`: discovery lists the resource.
+    pub established: bool,
+    /// `NamesAccepted`: no other CRD has the same names.
+    pub names_accepted: bool,
+    /// `Terminating`: the CRD is being deleted, and takes no new objects.
+    pub terminating: bool,
 }
 
 /// The conversion of a CRD's objects between its versions.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::engine::{CONTROLLERS, is_flux_group};
-use crate::object::Right;
+use crate::object::{Right, Role};
 
 /// A CRD without which its controllers do not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,17 @@ fn needed(
 #[must_use]
 pub fn rights() -> &'static [Needed] {
     &RIGHTS
+}
+
+/// True if a role grants Flux's controllers anything on Flux's own resources: a binding of Flux may
+/// refer to it, whatever its name.
+#[must_use]
+pub fn may_serve(role: &Role) -> bool {
+    let mut own = RIGHTS.iter().filter(|needed| {
+        let group = needed.right.group;
+        group == "*" || is_flux_group(group)
+    });
+    own.any(|needed| role.grants(&needed.right))
 }
 
 impl Needed {

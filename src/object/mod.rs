@@ -107,8 +107,8 @@ pub enum Body {
     Service(Service),
     /// A ResourceQuota or LimitRange, with the resources of which it allows none to any pod.
     Forbids(BTreeSet<String>),
-    /// A NetworkPolicy, with the selector of its pods.
-    NetworkPolicy(Selector),
+    /// A NetworkPolicy.
+    NetworkPolicy(NetworkPolicy),
     /// A FluxInstance of flux-operator.
     FluxInstance(Box<FluxInstance>),
     /// A Kustomization of kustomize-controller.
@@ -165,6 +165,29 @@ pub struct Service {
     pub selector: Selector,
     /// `spec.externalName`, if the Service is of type `ExternalName` and reaches no pod.
     pub external: Option<String>,
+}
+
+/// The fields that are read of a NetworkPolicy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// `spec.podSelector`: the pods that the policy restricts.
+    pub selector: Selector,
+    /// Traffic to these pods.
+    pub ingress: Traffic,
+    /// Traffic from these pods.
+    pub egress: Traffic,
+}
+
+/// The effect of a NetworkPolicy on one direction of traffic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Traffic {
+    /// The policy does not restrict it.
+    #[default]
+    Unrestricted,
+    /// The policy restricts it, and at least one rule allows some of it.
+    Limited,
+    /// The policy restricts it and allows none. Other policies may still allow some.
+    Denied,
 }
 
 /// A place in a file that a person can open.
@@ -304,7 +327,7 @@ impl Object {
     pub fn selector(&self) -> Option<&Selector> {
         match &self.body {
             Body::Service(service) => Some(&service.selector),
-            Body::NetworkPolicy(selector) => Some(selector),
+            Body::NetworkPolicy(policy) => Some(&policy.selector),
             _ => None,
         }
     }

@@ -117,7 +117,7 @@ mod tests {
                 "metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": "x"}},
                 "spec": {"group": "g", "versions": [
                     {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {}}}]},
-                "status": {"storedVersions": ["v1"]}})
+                "status": {"storedVersions": ["v1"], "conditions": []}})
         );
         let deployment = json!({"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "a"}},
             "template": {"metadata": {"labels": {"app": "a", "role": "r"}, "annotations": {"b": "s3cr3t"}},

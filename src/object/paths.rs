@@ -78,7 +78,16 @@ const DEFINITION: Paths = Paths::Keys(&[
             ("conversion", CONVERSION),
         ]),
     ),
-    ("status", Paths::Keys(&[("storedVersions", NAMES)])),
+    (
+        "status",
+        Paths::Keys(&[
+            ("storedVersions", NAMES),
+            (
+                "conditions",
+                Paths::Items(&Paths::Keys(&[("type", SCALAR), ("status", SCALAR)])),
+            ),
+        ]),
+    ),
 ]);
 
 const REMEDIATION: Paths = Paths::Keys(&[
@@ -286,7 +295,16 @@ const NETWORK_POLICY: Paths = Paths::Keys(&[
     ("kind", SCALAR),
     ("items", ITEMS),
     ("metadata", METADATA),
-    ("spec", Paths::Keys(&[("podSelector", SELECTOR)])),
+    (
+        "spec",
+        Paths::Keys(&[
+            ("podSelector", SELECTOR),
+            ("policyTypes", NAMES),
+            // Only the number of rules counts.
+            ("ingress", ITEMS),
+            ("egress", ITEMS),
+        ]),
+    ),
 ]);
 
 const BINDING: Paths = Paths::Keys(&[

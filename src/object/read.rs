@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use super::lenient::Lenient;
 use super::selector::{self, Selector};
 use super::{
-    Binding, Body, Flaw, Grantee, Marks, Object, PolicyRule, Role, Service, Start, Workload,
+    Binding, Body, Flaw, Grantee, Marks, NetworkPolicy, Object, PolicyRule, Role, Service, Start,
+    Traffic, Workload,
 };
 use crate::adoption::owners::is_kept;
-use crate::crd::{Conversion, Definition, Version};
+use crate::crd::{Conditions, Conversion, Definition, Version};
 use crate::flux::applier::{
     ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec,
 };
@@ -280,6 +281,29 @@ struct Names {
 #[serde(rename_all = "camelCase")]
 struct DefinitionStatus {
     stored_versions: Option<Vec<String>>,
+    conditions: Option<Vec<ConditionWire>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ConditionWire {
+    r#type: Option<String>,
+    status: Option<String>,
+}
+
+impl DefinitionStatus {
+    fn conditions(conditions: &[ConditionWire]) -> Conditions {
+        let is_true = |name: &str| {
+            let named = |one: &&ConditionWire| one.r#type.as_deref() == Some(name);
+            let mut named = conditions.iter().filter(named);
+            named.any(|one| one.status.as_deref() == Some("True"))
+        };
+        Conditions {
+            established: is_true("Established"),
+            names_accepted: is_true("NamesAccepted"),
+            terminating: is_true("Terminating"),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -348,10 +372,32 @@ struct ServiceSpec {
     selector: Option<BTreeMap<String, Option<String>>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct PolicySpec {
     pod_selector: Option<selector::Wire>,
+    policy_types: Option<Vec<String>>,
+    ingress: Option<Vec<IgnoredAny>>,
+    egress: Option<Vec<IgnoredAny>>,
+}
+
+impl PolicySpec {
+    /// The effect on the traffic of a type. Without `policyTypes` a policy restricts ingress, and
+    /// egress if it has rules for it.
+    fn traffic(&self, name: &str) -> Traffic {
+        let is_egress = name == "Egress";
+        let rules = if is_egress { &self.egress } else { &self.ingress };
+        let is_allowed = rules.as_ref().is_some_and(|rules| !rules.is_empty());
+        let is_restricted = match self.policy_types.as_deref().unwrap_or_default() {
+            [] => !is_egress || is_allowed,
+            types => types.iter().any(|one| one == name),
+        };
+        match (is_restricted, is_allowed) {
+            (false, _) => Traffic::Unrestricted,
+            (true, true) => Traffic::Limited,
+            (true, false) => Traffic::Denied,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -373,15 +419,18 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
         let is_old = self.api_version == "apiextensions.k8s.io/v1beta1";
         self.with(|spec, status| {
             let spec = spec.unwrap_or_default();
+            let (stored, conditions) = match status {
+                Some(status) => (status.stored_versions, status.conditions),
+                None => (None, None),
+            };
             Body::Definition(Definition {
                 group: spec.group,
                 kind: spec.names.kind,
                 plural: spec.names.plural,
                 scope: spec.scope,
                 versions: DefinitionSpec::offered(spec.version, spec.versions, is_old),
-                stored: status
-                    .and_then(|status| status.stored_versions)
-                    .unwrap_or_default(),
+                stored: stored.unwrap_or_default(),
+                conditions: DefinitionStatus::conditions(&conditions.unwrap_or_default()),
                 preserves_unknown: spec.preserve_unknown_fields == Some(true),
                 conversion: spec.conversion,
             })
@@ -560,8 +609,13 @@ impl FromWire for Wire<ScaleSpec> {
 impl FromWire for Wire<PolicySpec> {
     fn object(self) -> Object {
         self.with(|spec, _| {
-            let selector = spec.and_then(|spec| spec.pod_selector).unwrap_or_default();
-            Body::NetworkPolicy(selector.into())
+            let spec = spec.unwrap_or_default();
+            let (ingress, egress) = (spec.traffic("Ingress"), spec.traffic("Egress"));
+            Body::NetworkPolicy(NetworkPolicy {
+                selector: spec.pod_selector.unwrap_or_default().into(),
+                ingress,
+                egress,
+            })
         })
     }
 }

@@ -6,9 +6,15 @@ use serde::Deserialize;
 
 use super::Marks;
 
-/// The labels that a pod must have. An empty selector matches every pod.
+/// The labels that a pod must have, and those that it must not have. An empty selector matches every
+/// pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selector(Vec<(String, Vec<String>)>);
+pub struct Selector {
+    /// Labels with their allowed values; an empty list allows any value.
+    required: Vec<(String, Vec<String>)>,
+    /// Labels with their forbidden values; an empty list forbids any value.
+    forbidden: Vec<(String, Vec<String>)>,
+}
 
 /// The condition on one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,23 +29,28 @@ impl Selector {
     /// The labels that must be present. `NotIn` and `DoesNotExist` are left out: they never require
     /// a label that a live pod has.
     pub fn terms(&self) -> impl Iterator<Item = Term<'_>> {
-        self.0.iter().map(|(key, values)| Term { key, values })
+        self.required
+            .iter()
+            .map(|(key, values)| Term { key, values })
     }
 
     /// True if the selector matches pods with these labels.
     #[must_use]
     pub fn matches(&self, labels: &Marks) -> bool {
-        self.terms().all(|term| term.is_met(labels))
+        let is_met = |(key, values): &(String, Vec<String>)| Term { key, values }.is_met(labels);
+        self.required.iter().all(is_met) && !self.forbidden.iter().any(is_met)
     }
 
     /// The apiserver treats a label without a value as empty.
     pub(super) fn of(labels: BTreeMap<String, Option<String>>) -> Self {
-        Self(
-            labels
-                .into_iter()
-                .map(|(key, value)| (key, vec![value.unwrap_or_default()]))
-                .collect(),
-        )
+        let required = labels
+            .into_iter()
+            .map(|(key, value)| (key, vec![value.unwrap_or_default()]))
+            .collect();
+        Self {
+            required,
+            forbidden: Vec::new(),
+        }
     }
 }
 
@@ -72,11 +83,15 @@ struct Expression {
 impl From<Wire> for Selector {
     fn from(wire: Wire) -> Self {
         let mut selector = Self::of(wire.match_labels.unwrap_or_default());
-        let asked = wire.match_expressions.into_iter().flatten();
-        let asked = asked.filter(|one| matches!(one.operator.as_str(), "In" | "Exists"));
-        selector
-            .0
-            .extend(asked.map(|one| (one.key, one.values.unwrap_or_default())));
+        for one in wire.match_expressions.into_iter().flatten() {
+            let values = one.values.unwrap_or_default();
+            match one.operator.as_str() {
+                "In" | "Exists" => selector.required.push((one.key, values)),
+                "NotIn" | "DoesNotExist" => selector.forbidden.push((one.key, values)),
+                // The apiserver refuses any other operator.
+                _ => {}
+            }
+        }
         selector
     }
 }

@@ -9,11 +9,13 @@
 //! A restart, limits, arguments, an autoscaler and a newer image stop no controller.
 //!
 //! A CRD of Flux stops its controllers, too, if the version that they ask for is no longer served, or
-//! if its schema or its status subresource goes. A ResourceQuota or LimitRange that allows no pod
-//! stops them at their next start.
+//! if its schema or its status subresource goes, or if its status says that it is not established. A
+//! ResourceQuota or LimitRange that allows no pod stops them at their next start. NetworkPolicies
+//! that together allow them no traffic cut them off.
 
 mod definition;
 mod limits;
+mod traffic;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -34,13 +36,14 @@ pub const RULE: Rule = Rule {
     id: "engine-disabled",
     level: Level::Enforce,
     catches: "a manual change that stops a Flux controller or moves it to an older Flux, or a Flux CRD \
-              whose storage version is not served",
+              whose storage version is not served or whose status hides it",
     breaks: "a controller exits if the cluster does not serve its API versions; the rule only warns if the cluster \
              serves what the older controller reads, or if a controller is scaled to zero or paused",
     when: Moment::Done,
     doors: &[
         Door::ReleaseRecord,
         Door::Crd,
+        Door::CrdStatus,
         Door::Preflight,
         Door::Engine,
     ],
@@ -58,8 +61,10 @@ pub const SERVICES: [&str; 3] = [
 ];
 
 fn check(case: &Case<'_>) -> RuleResult {
-    if case.request.door != Door::Engine {
-        return Ok(definition::unreadable(case));
+    match case.request.door {
+        Door::Engine => {}
+        Door::CrdStatus => return Ok(definition::unestablished(case)),
+        _ => return Ok(definition::unreadable(case)),
     }
     let is_written = case.request.operation != Operation::Delete;
     if !is_written || case.request.writer.is_helm() {
@@ -69,8 +74,10 @@ fn check(case: &Case<'_>) -> RuleResult {
     let Some((new, old)) = written.next().filter(|(new, _)| is_home(case, new)) else {
         return Ok(Vec::new());
     };
-    if let Body::Forbids(now) = &new.body {
-        return Ok(limits::forbidden(new, now, old).into_iter().collect());
+    match &new.body {
+        Body::Forbids(now) => return Ok(limits::forbidden(new, now, old).into_iter().collect()),
+        Body::NetworkPolicy(now) => return Ok(traffic::cut(case, new, now, old)),
+        _ => {}
     }
     let Some(old) = old else {
         return Ok(Vec::new());

@@ -7,7 +7,8 @@
 //! warns: Helm is half-way through a release.
 //!
 //! Roles are compared by the rights that controllers use, not by their rules: other rules may grant
-//! the same, and so may another role of the same account.
+//! the same, and so may another role of the same account. A deleted role grants nothing:
+//! `cluster-admin`, for example. Roles that are known as Flux's are left to `engine-deleted`.
 
 mod rights;
 mod roles;
@@ -15,17 +16,18 @@ mod roles;
 use std::cell::LazyCell;
 
 use crate::case::finding::{Finding, Level};
-use crate::case::request::Door;
+use crate::case::request::{Door, Operation};
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::engine::CORE;
-use crate::object::{Binding, Body, Object};
+use crate::object::{Binding, Body, Object, Role};
 use rights::Rights;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
     id: "engine-rights-lost",
     level: Level::Enforce,
-    catches: "a binding or role of Flux that no longer grants what its controllers need",
+    catches: "a binding or role of Flux that no longer grants what its controllers need, or a deleted role \
+              that Flux is bound to",
     breaks: "the controllers get 403 and stop reconciling; optional controllers and Helm's writes only \
              warn",
     when: Moment::Done,
@@ -48,6 +50,11 @@ fn check(case: &Case<'_>) -> RuleResult {
     };
     let rights = LazyCell::new(|| Rights::of(case));
     let mut findings = Vec::new();
+    if let Some((gone, was)) = deleted(case) {
+        let finding = roles::narrowed(&rights, gone, &Role::default(), was);
+        let finding = finding.map(|finding| removed(gone, &finding));
+        findings.extend(finding.map(|finding| finding.at_most(most)));
+    }
     for (new, live) in case.rewritten() {
         // A field absent from a manifest leaves the live object unchanged; an update is complete.
         let is_complete = case.request.door == Door::Engine;
@@ -58,13 +65,34 @@ fn check(case: &Case<'_>) -> RuleResult {
                 is_judged.then(|| unbound(&rights, new, now, was)).flatten()
             }
             (Body::Role(now), Body::Role(was)) if is_complete || now.rules.is_some() => {
-                roles::narrowed(&rights, new, now, was)
+                let is_known = rights.know_bindings() || case.engine().part(live).is_some();
+                let narrowed = || roles::narrowed(&rights, new, now, was);
+                is_known.then(narrowed).flatten()
             }
             _ => None,
         };
         findings.extend(finding.map(|finding| finding.at_most(most)));
     }
     Ok(findings)
+}
+
+/// The role that a request deletes. `None` for a role of the engine itself.
+fn deleted<'a>(case: &Case<'a>) -> Option<(&'a Object, &'a Role)> {
+    if case.request.operation != Operation::Delete {
+        return None;
+    }
+    let old = case.change()?.old.as_ref()?;
+    match &old.body {
+        Body::Role(role) if case.engine().part(old).is_none() => Some((old, role)),
+        _ => None,
+    }
+}
+
+/// The finding for a role that would grant less, as one for a role that would be gone.
+fn removed(role: &Object, finding: &Finding) -> Finding {
+    let message = finding.message.replace("its rules would no longer cover", "deleting it takes away");
+    let remedy = "Keep it. To use another role, bind Flux's ServiceAccounts to that role first";
+    Finding::about(role, "", message, remedy.to_owned()).at_most(finding.level)
 }
 
 fn unbound(rights: &Rights<'_>, new: &Object, now: &Binding, was: &Binding) -> Option<Finding> {

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-use fluxkeep::admission::Answer;
+use fluxkeep::admission::{Answer, answer};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Outcome;
+use fluxkeep::case::policy::Policy;
 use fluxkeep_cluster::{BUILT_IN, FactSource, Snapshot};
-use fluxkeep_fixtures::Review;
 use fluxkeep_fixtures::fixture::objects;
+use fluxkeep_fixtures::{Review, now};
 use serde_json::{Value, json};
 
 fn release(more: &Value) -> Value {
@@ -104,6 +105,39 @@ fn a_release_for_another_cluster_is_none_of_this_clusters_business() {
         "{:?}",
         answer.verdict.abstained
     );
+}
+
+/// A HelmRelease of an umbrella chart, with a Flux version as deep as these keys.
+fn nested(keys: &[String]) -> Value {
+    let mut values = json!("2.3.0");
+    for key in keys.iter().rev() {
+        values = json!({key: values});
+    }
+    let chart = json!({"spec": {"chart": "umbrella", "version": "1.0.0"}});
+    release(&json!({"chart": chart, "install": {}, "values": values}))
+}
+
+#[test]
+fn a_version_deeper_than_values_are_read_is_said_to_be_unknown_and_one_above_counts() {
+    let found = |depth: usize| {
+        let keys: Vec<String> = (0..depth).map(|key| format!("flux{key}")).collect();
+        let review = Review {
+            kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
+            resource: "helmreleases",
+            object: nested(&keys),
+            ..Review::default()
+        };
+        let mut policy = Policy::default();
+        policy.engine.values_paths = vec![keys.join(".")];
+        let facts = Snapshot::built_in().unwrap().facts();
+        let verdict = answer(&review.bytes(), &facts, &policy, now()).verdict;
+        let rule = "flux-version-mismatch";
+        let finds = verdict.findings.iter().any(|one| one.rule == rule);
+        let lacks = verdict.abstained.iter().find(|one| one.rule == rule);
+        (finds, lacks.map(|one| one.needs.name()))
+    };
+    assert_eq!(found(12), (true, None));
+    assert_eq!(found(13), (false, Some("flux version of the chart")));
 }
 
 #[test]

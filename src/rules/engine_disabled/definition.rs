@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::case::finding::{Finding, Level};
 use crate::case::request::Door;
 use crate::case::rule::Case;
-use crate::crd::{Definition, Schema, Version};
+use crate::crd::{Conditions, Definition, Schema, Version};
 use crate::flux::engine::{self, Part};
 use crate::object::Object;
 
@@ -51,6 +51,65 @@ fn unserved(
     let finding = Finding::about(object, &path, message, remedy);
     let level = level(case, running, now);
     Some(finding.with_value(version.to_owned()).at_most(level))
+}
+
+/// The finding for a status of a CRD of Flux by which the apiserver stops serving the objects. The
+/// apiserver itself writes these conditions, and writes none back that somebody else takes away.
+pub(super) fn unestablished(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if case.request.writer.is_apiserver() {
+        return findings;
+    }
+    let (running, _) = case.facts.controllers(case.engine());
+    for (new, live) in case.rewritten() {
+        let is_flux = case.engine().part(live) == Some(Part::Definition);
+        let Some((now, was)) = new.definition().zip(live.definition()) else {
+            continue;
+        };
+        for change in hidden(now.conditions, was.conditions).into_iter().filter(|_| is_flux) {
+            let Hidden { condition, status, effect } = change;
+            let message = format!("condition {condition} would be {status}: {effect}");
+            let remedy = format!(
+                "Leave status.conditions to the apiserver, which sets {condition} itself"
+            );
+            let finding = Finding::about(new, "/status/conditions", message, remedy);
+            let finding = finding.with_value(condition.to_owned());
+            findings.push(finding.at_most(level(case, &running, was)));
+        }
+    }
+    findings
+}
+
+/// A changed condition by which the apiserver stops serving objects.
+struct Hidden {
+    condition: &'static str,
+    status: &'static str,
+    effect: &'static str,
+}
+
+fn hidden(now: Conditions, was: Conditions) -> Vec<Hidden> {
+    let mut hidden = Vec::new();
+    let unserved = "Flux's controllers get 404 for every object of the kind and stop";
+    for (condition, now, was) in [
+        ("Established", now.established, was.established),
+        ("NamesAccepted", now.names_accepted, was.names_accepted),
+    ] {
+        if was && !now {
+            hidden.push(Hidden {
+                condition,
+                status: "no longer True",
+                effect: unserved,
+            });
+        }
+    }
+    if now.terminating && !was.terminating {
+        hidden.push(Hidden {
+            condition: "Terminating",
+            status: "True",
+            effect: "the apiserver refuses each new object of the kind",
+        });
+    }
+    hidden
 }
 
 /// Enforced unless Helm is half-way through a release, or no core controller asks for the CRD.

@@ -14,6 +14,7 @@ mod doors;
 mod elsewhere;
 mod escaped;
 mod grant;
+mod hidden;
 mod kept;
 mod killed;
 mod mutation;

@@ -56,6 +56,15 @@ pub(crate) fn renamed(metadata: &Value) -> Value {
     deployment("helm-controller-shard-1", metadata)
 }
 
+/// Flux's binding, through which source-controller has all rights.
+pub(crate) fn binding(accounts: &[&str]) -> Value {
+    let subject = |name: &&str| json!({"kind": "ServiceAccount", "namespace": "flux-system", "name": name});
+    let subjects: Vec<_> = accounts.iter().map(subject).collect();
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "cluster-reconciler"}, "subjects": subjects,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}})
+}
+
 fn deployment(name: &str, metadata: &Value) -> Value {
     let mut metadata = metadata.clone();
     metadata["name"] = json!(name);

@@ -572,8 +572,7 @@ fn records_fail_closed_by_what_is_known_of_their_releases() {
         elsewhere: vec!["flux-system/sh.helm.release.v1.kube-system-cilium.v".to_owned()],
         engines: vec!["apps/sh.helm.release.v1.flux.v".to_owned()],
         owners: vec!["apps/flux".to_owned()],
-        secrets: Vec::new(),
-        as_of: None,
+        ..KnownReleases::default()
     };
     let apiserver = apiserver_knowing(&Policy::default(), &known);
     let cases = [

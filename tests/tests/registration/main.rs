@@ -12,6 +12,7 @@
 mod appliers;
 mod gates;
 mod grant;
+mod hidden;
 mod mutation;
 mod twin;
 

@@ -92,6 +92,11 @@ pub(super) fn differs(part: &str) -> String {
     format!("!has({NEW}.{part}) || !has({OLD}.{part}) || {NEW}.{part} != {OLD}.{part}")
 }
 
+/// A list; empty if it is absent or null.
+pub(super) fn items(list: &str) -> String {
+    format!("(has({list}) && {list} != null ? {list} : [])")
+}
+
 /// A string field below `spec`; empty if the field or one of its parents is missing.
 pub(super) fn optional(object: &str, field: &str) -> String {
     let mut path = format!("{object}.spec");

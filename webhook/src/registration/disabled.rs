@@ -6,7 +6,7 @@
 use fluxkeep::flux::engine::{CONTROLLERS, CORE, Engine};
 use fluxkeep::rules::engine_disabled::{SERVICES, STOPPING};
 
-use super::cel::{NEW, OLD, all, any, is_named, is_resource, list, not, optional};
+use super::cel::{NEW, OLD, all, any, is_named, is_resource, items, list, not, optional, text};
 use super::engine::is_inside;
 
 /// True for a change in which the rule may find something.
@@ -27,12 +27,31 @@ pub(super) fn disables(engine: &Engine) -> String {
         "request.operation == 'UPDATE'".to_owned(),
         any([deployment, scale, service]),
     ]);
-    all([is_inside(engine), any([updated, forbids_pods()])])
+    all([
+        is_inside(engine),
+        any([updated, forbids_pods(), denies_traffic()]),
+    ])
 }
 
 /// True for a change that the rule may refuse: an older image, or a lost controller container.
 pub(super) fn takes_down() -> String {
     all([is_deployment(), has_pods(), any([looks_older(), is_gone()])])
+}
+
+/// True if a CRD's status takes away a condition by which its objects are served, or ends the CRD.
+pub(super) fn is_hidden() -> String {
+    let is = |object: &str, name: &str| {
+        let conditions = items(&format!("{object}.status.conditions"));
+        let named = format!("one.type == {} && one.status == 'True'", text(name));
+        format!("(has({object}.status) && {conditions}.exists(one, {named}))")
+    };
+    let lost = |name: &str| all([is(OLD, name), not(&is(NEW, name))]);
+    let gained = |name: &str| all([is(NEW, name), not(&is(OLD, name))]);
+    any([
+        lost("Established"),
+        lost("NamesAccepted"),
+        gained("Terminating"),
+    ])
 }
 
 fn is_scale() -> String {
@@ -130,6 +149,21 @@ fn forbids_pods() -> String {
         format!("{spec}.limits.exists(limit, {})", stops("limit.max")),
     ]);
     any([quota, limits])
+}
+
+/// True if a NetworkPolicy restricts a direction of traffic and allows none of it.
+fn denies_traffic() -> String {
+    let spec = format!("{NEW}.spec");
+    let types = items(&format!("{spec}.policyTypes"));
+    let denies = |name: &str, rules: &str| {
+        let rules = items(&format!("{spec}.{rules}"));
+        all([format!("{} in {types}", text(name)), format!("size({rules}) == 0")])
+    };
+    all([
+        is_resource("networkpolicies"),
+        format!("has({spec})"),
+        any([denies("Egress", "egress"), denies("Ingress", "ingress")]),
+    ])
 }
 
 /// True if an image's version falls. An image without a version never counts.

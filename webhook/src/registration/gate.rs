@@ -12,7 +12,7 @@ use super::applier::{
     prunes_flux, uninstalls,
 };
 use super::cel::{NEW, OLD, all, any, differs, is_resource, list, not};
-use super::disabled::{disables, takes_down};
+use super::disabled::{disables, is_hidden, takes_down};
 use super::engine::{
     Profile, is_engine, is_flux_crd, is_helm, is_inside, is_loosened, is_spare, members,
 };
@@ -20,7 +20,7 @@ use super::release::{
     becomes_another, is_engines_record, is_engines_release, is_record, is_suspended,
     was_or_is_engines_release,
 };
-use super::rights_lost::{is_cluster_admin, loses_rights, loses_vital_rights};
+use super::rights_lost::{is_bound_role, loses_rights, loses_vital_rights};
 
 /// The admission phase in which the apiserver asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +132,14 @@ const CRD_STATUS: Gate = Gate {
         };
         let apiserver = "request.userInfo.username == 'system:apiserver'";
         let changed = format!("{} != {}", stored(NEW), stored(OLD));
+        let hidden = all([is_flux_crd(NEW), is_hidden()]);
         vec![
             ("not-the-apiserver", not(apiserver)),
-            ("stored-versions-changed", changed),
+            ("stored-versions-or-service-changed", any([changed, hidden])),
         ]
     },
     closed: |_| is_flux_crd(NEW),
-    why_closed: "Flux's CRDs: a wrong list makes their objects unreadable",
+    why_closed: "Flux's CRDs: a wrong list makes their objects unreadable, and a wrong condition hides them",
     why_open: "CRDs of others: their migrations must not wait for fluxkeep",
 };
 
@@ -265,6 +266,7 @@ const ENGINE_DISABLED: Gate = Gate {
         vec![
             ("apps", vec!["deployments", "deployments/scale"]),
             ("", vec!["limitranges", "resourcequotas", "services"]),
+            ("networking.k8s.io", vec!["networkpolicies"]),
         ]
     },
     sent: |profile| {
@@ -283,7 +285,7 @@ const ENGINE_RIGHTS_LOST: Gate = Gate {
     door: Door::Engine,
     phase: Phase::Validating,
     why_then: "nothing else refuses it, so the final object is what counts",
-    operations: &["UPDATE"],
+    operations: &["UPDATE", "DELETE"],
     resources: || {
         let resources = vec![
             "clusterroles",
@@ -294,16 +296,15 @@ const ENGINE_RIGHTS_LOST: Gate = Gate {
         vec![("rbac.authorization.k8s.io", resources)]
     },
     sent: |profile| {
+        let updated = "request.operation == 'UPDATE'".to_owned();
+        let engine = all([updated, format!("({})", is_engine(profile.engine))]);
         vec![
-            (
-                "engine",
-                any([is_engine(profile.engine), is_cluster_admin()]),
-            ),
+            ("engine", any([engine, is_bound_role(profile.known)])),
             ("rights-lost", loses_rights(profile.engine)),
         ]
     },
     closed: |profile| all([not(&is_helm()), loses_vital_rights(profile.engine)]),
-    why_closed: "controllers without rights stop reconciling",
+    why_closed: "controllers without rights stop reconciling; a deleted role counts only if Flux's bindings refer to it",
     why_open: "rights that only part of the work or an optional controller needs, so the rule only warns, and Helm's writes: refusing one starts the release's remediation",
 };
 

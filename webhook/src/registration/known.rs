@@ -10,7 +10,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::helm::record::NAME as RECORD;
 use fluxkeep::helm::{Owner, is_namespace_name, is_release_name};
-use fluxkeep::object::{ALLOW, Object, UNTIL};
+use fluxkeep::object::{ALLOW, Body, Object, UNTIL};
 use fluxkeep::rules::engine_source_deleted::secrets;
 use jiff::Timestamp;
 
@@ -35,6 +35,8 @@ pub struct KnownReleases {
     pub owners: Vec<String>,
     /// Secrets by which Flux's own sources are fetched, as `NAMESPACE/NAME`.
     pub secrets: Vec<String>,
+    /// ClusterRoles to which Flux's bindings refer, whatever their names.
+    pub roles: Vec<String>,
     /// Overrides that end before this time are void. `None` if no server updates the time.
     pub as_of: Option<Timestamp>,
 }
@@ -78,6 +80,7 @@ impl KnownReleases {
             engines: cut(outside.filter(|record| !is_kept_inside(record, engine))),
             owners: cut(in_turn(makers)),
             secrets: cut(secrets),
+            roles: cut(roles(facts, engine)),
             as_of: Some(as_of(facts, now)),
         }
     }
@@ -85,13 +88,18 @@ impl KnownReleases {
     /// True if both have the same lists. The time may differ.
     #[must_use]
     pub fn has_lists_of(&self, other: &Self) -> bool {
-        (&self.elsewhere, &self.engines, &self.owners, &self.secrets)
-            == (
-                &other.elsewhere,
-                &other.engines,
-                &other.owners,
-                &other.secrets,
-            )
+        let lists = |known: &Self| {
+            let Self {
+                elsewhere,
+                engines,
+                owners,
+                secrets,
+                roles,
+                as_of: _,
+            } = known.clone();
+            [elsewhere, engines, owners, secrets, roles]
+        };
+        lists(self) == lists(other)
     }
 
     /// The same time without the lists: every record in the engine's namespaces is closed.
@@ -102,6 +110,18 @@ impl KnownReleases {
             ..Self::default()
         }
     }
+}
+
+/// The ClusterRoles to which bindings of the engine refer.
+fn roles(facts: &Facts, engine: &Engine) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    for object in facts.engine(engine) {
+        if let Body::Binding(binding) = &object.body {
+            let name = binding.role.strip_prefix("ClusterRole/");
+            roles.extend(name.map(str::to_owned));
+        }
+    }
+    roles
 }
 
 /// An entry of a list. The order is that of one namespace's entries.

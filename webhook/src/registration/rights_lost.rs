@@ -4,7 +4,8 @@ use fluxkeep::flux::engine::{CORE, Engine};
 use fluxkeep::flux::needs::{Needed, rights};
 use fluxkeep::object::UNNAMED;
 
-use super::cel::{NEW, OLD, all, any, is_named, is_resource, is_resource_in, list, not};
+use super::KnownReleases;
+use super::cel::{NEW, OLD, all, any, is_named, is_resource, is_resource_in, items, list, not};
 
 /// True if a binding loses a ServiceAccount of the engine's namespaces or their group, or a role a
 /// right that a controller uses. Additions do not count.
@@ -21,12 +22,12 @@ pub(super) fn loses_vital_rights(engine: &Engine) -> String {
     ])
 }
 
-/// True for the ClusterRole by which helm-controller and kustomize-controller apply anything.
-pub(super) fn is_cluster_admin() -> String {
-    all([
-        is_resource("clusterroles"),
-        is_named(OLD, &["cluster-admin"]),
-    ])
+/// True for the ClusterRole by which helm-controller and kustomize-controller usually apply anything,
+/// and for those to which Flux's bindings refer.
+pub(super) fn is_bound_role(known: &KnownReleases) -> String {
+    let mut names = vec!["cluster-admin".to_owned()];
+    names.extend(known.roles.iter().filter(|name| *name != "cluster-admin").cloned());
+    all([is_resource("clusterroles"), is_named(OLD, &names)])
 }
 
 fn unbinds(engine: &Engine) -> String {
@@ -37,6 +38,7 @@ fn unbinds(engine: &Engine) -> String {
         subjects(NEW)
     );
     all([
+        "request.operation == 'UPDATE'".to_owned(),
         is_resource_in(&["clusterrolebindings", "rolebindings"]),
         gone,
     ])
@@ -84,10 +86,17 @@ fn narrows(is_meant: impl Fn(&Needed) -> bool) -> String {
         grants(OLD),
         not(&grants(NEW))
     );
+    // A deletion has no new object.
+    let is_deleted = "request.operation == 'DELETE'";
+    let kept = all([not(&format!("has({NEW}.aggregationRule)")), gone]);
+    let lost = format!(
+        "[{}].exists(need, {})",
+        rights.join(", "),
+        grants(OLD)
+    );
     all([
         is_resource_in(&["clusterroles", "roles"]),
-        not(&format!("has({NEW}.aggregationRule)")),
-        gone,
+        format!("({is_deleted} ? {lost} : {kept})"),
     ])
 }
 
@@ -111,9 +120,4 @@ fn grants(object: &str) -> String {
         not(&limited),
     ]);
     format!("{}.exists(rule, {rule})", items(&format!("{object}.rules")))
-}
-
-/// A list; empty if it is absent or null.
-fn items(list: &str) -> String {
-    format!("(has({list}) && {list} != null ? {list} : [])")
 }

@@ -5,9 +5,9 @@
 
 use fluxkeep::case::facts::Facts;
 use fluxkeep::helm::record::Driver;
-use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::flux::{Flux, Names};
-use fluxkeep_tests::{packed_as, secret, stored};
+use fluxkeep_fixtures::fixture::objects;
+use fluxkeep_fixtures::flux::{Flux, Names};
+use fluxkeep_fixtures::{packed_as, secret, stored};
 use serde_json::{Value, json};
 
 /// Flux 2.4.0, owned by Helm release `flux`.

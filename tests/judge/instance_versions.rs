@@ -5,9 +5,9 @@
 
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::catalogue::Catalogue;
-use fluxkeep_tests::Review;
-use fluxkeep_tests::fixture::objects;
-use fluxkeep_tests::flux::{Flux, HOME, Names};
+use fluxkeep_fixtures::Review;
+use fluxkeep_fixtures::fixture::objects;
+use fluxkeep_fixtures::flux::{Flux, HOME, Names};
 use serde_json::{Value, json};
 
 const BUCKETS: &str = "buckets.source.toolkit.fluxcd.io";
