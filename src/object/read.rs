@@ -386,7 +386,11 @@ impl PolicySpec {
     /// egress if it has rules for it.
     fn traffic(&self, name: &str) -> Traffic {
         let is_egress = name == "Egress";
-        let rules = if is_egress { &self.egress } else { &self.ingress };
+        let rules = if is_egress {
+            &self.egress
+        } else {
+            &self.ingress
+        };
         let is_allowed = rules.as_ref().is_some_and(|rules| !rules.is_empty());
         let is_restricted = match self.policy_types.as_deref().unwrap_or_default() {
             [] => !is_egress || is_allowed,

@@ -90,7 +90,9 @@ fn deleted<'a>(case: &Case<'a>) -> Option<(&'a Object, &'a Role)> {
 
 /// The finding for a role that would grant less, as one for a role that would be gone.
 fn removed(role: &Object, finding: &Finding) -> Finding {
-    let message = finding.message.replace("its rules would no longer cover", "deleting it takes away");
+    let message = finding
+        .message
+        .replace("its rules would no longer cover", "deleting it takes away");
     let remedy = "Keep it. To use another role, bind Flux's ServiceAccounts to that role first";
     Finding::about(role, "", message, remedy.to_owned()).at_most(finding.level)
 }

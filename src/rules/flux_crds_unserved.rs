@@ -80,7 +80,9 @@ fn check(case: &Case<'_>) -> RuleResult {
     } else {
         Level::Warn
     };
-    let unless = job.map_or(String::new(), |job| format!(", unless hook {job} applies it"));
+    let unless = job.map_or(String::new(), |job| {
+        format!(", unless hook {job} applies it")
+    });
     let message = format!(
         "{} reads {}, which the cluster does not serve and the release does not bring{unless}",
         target.flux,

@@ -68,23 +68,37 @@ fn a_policy_that_denies_all_warns_where_no_other_lets_flux_talk() {
     assert_eq!(found(&emptied, &bare), CUT, "its rules are taken away");
     let by_default = json!({"podSelector": {}});
     let denied = restricted(Value::Null, policy(HOME, &by_default));
-    assert_eq!(found(&denied, &bare), CUT[1..], "the type that counts where none is named");
+    assert_eq!(
+        found(&denied, &bare),
+        CUT[1..],
+        "the type that counts where none is named"
+    );
     let one = json!({"podSelector": {"matchLabels": {"app": "source-controller"}}, "policyTypes": ["Egress"]});
     let denied = restricted(Value::Null, policy(HOME, &one));
     assert_eq!(
         found(&denied, &bare),
-        ["warned engine-disabled /spec/egress: no policy would let Flux reach the apiserver: source-controller"]
+        [
+            "warned engine-disabled /spec/egress: no policy would let Flux reach the apiserver: source-controller"
+        ]
     );
 }
 
 #[test]
 fn a_policy_that_denies_all_is_harmless_beside_one_that_allows_and_to_other_pods() {
-    let mut own = policy(HOME, &json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"],
-        "egress": [{}], "ingress": [{"from": [{"podSelector": {}}]}]}));
+    let mut own = policy(
+        HOME,
+        &json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"],
+        "egress": [{}], "ingress": [{"from": [{"podSelector": {}}]}]}),
+    );
     own["metadata"]["name"] = json!("allow-egress");
     let shielded = cluster(false, &[own]);
     let bare = cluster(false, &[]);
-    let core = ["helm-controller", "kustomize-controller", "notification-controller", "source-controller"];
+    let core = [
+        "helm-controller",
+        "kustomize-controller",
+        "notification-controller",
+        "source-controller",
+    ];
     let others = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": core}]});
     let mut spared = deny_all();
     spared["podSelector"] = others;
@@ -120,7 +134,11 @@ fn flux_may_lose_its_policies_which_only_warns() {
         ..restricted(own, Value::Null)
     };
     let verdict = deleted.answer(&facts).verdict;
-    let told: Vec<_> = verdict.findings.iter().map(|one| (one.outcome().name(), one.rule)).collect();
+    let told: Vec<_> = verdict
+        .findings
+        .iter()
+        .map(|one| (one.outcome().name(), one.rule))
+        .collect();
     assert_eq!(told, [("warned", "engine-deleted")]);
 }
 
@@ -141,7 +159,8 @@ fn conditions(crd: &str, was: &[Condition], now: &[Condition]) -> Review<'static
         });
     live["status"]["storedVersions"] = json!(["v1"]);
     let with = |conditions: &[Condition]| {
-        let one = |(kind, status): &Condition| json!({"type": kind, "status": status, "reason": "A"});
+        let one =
+            |(kind, status): &Condition| json!({"type": kind, "status": status, "reason": "A"});
         let mut object = live.clone();
         object["status"]["conditions"] = conditions.iter().map(one).collect();
         object
@@ -187,11 +206,18 @@ fn a_status_by_which_a_definition_of_flux_is_not_served_is_refused() {
         ),
     ];
     for (now, expected) in cases {
-        assert_eq!(found(&conditions(BUCKETS, &SERVED, now), &facts), expected, "{now:?}");
+        assert_eq!(
+            found(&conditions(BUCKETS, &SERVED, now), &facts),
+            expected,
+            "{now:?}"
+        );
     }
     let optional = conditions("imagepolicies.image.toolkit.fluxcd.io", &SERVED, &[]);
     let told = found(&optional, &facts);
-    assert!(told.len() == 2 && told.iter().all(|one| one.starts_with("warned")), "{told:?}");
+    assert!(
+        told.len() == 2 && told.iter().all(|one| one.starts_with("warned")),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -201,7 +227,11 @@ fn the_apiserver_writes_every_condition_and_others_may_write_what_hides_nothing(
         user: "system:apiserver",
         ..conditions(BUCKETS, &SERVED, &[("Terminating", "True")])
     };
-    let more = [("NonStructuralSchema", "True"), ("NamesAccepted", "True"), ("Established", "True")];
+    let more = [
+        ("NonStructuralSchema", "True"),
+        ("NamesAccepted", "True"),
+        ("Established", "True"),
+    ];
     for review in [
         own,
         conditions(BUCKETS, &SERVED, &more),
@@ -209,7 +239,12 @@ fn the_apiserver_writes_every_condition_and_others_may_write_what_hides_nothing(
         conditions(BUCKETS, &[], &[]),
         conditions("things.example.org", &SERVED, &[]),
     ] {
-        assert_eq!(found(&review, &facts), [""; 0], "{:?}", review.object["status"]);
+        assert_eq!(
+            found(&review, &facts),
+            [""; 0],
+            "{:?}",
+            review.object["status"]
+        );
     }
 }
 
@@ -248,8 +283,10 @@ fn a_role_that_fluxs_binding_refers_to_is_neither_deleted_nor_emptied() {
     for (role, facts) in [(admin(), &by_name), (platform(), &renamed)] {
         assert_eq!(
             found(&deleted(role.clone()), facts),
-            ["refused engine-rights-lost : deleting it takes away what flux-system/helm-controller, \
-              flux-system/kustomize-controller needs: every resource (*)"]
+            [
+                "refused engine-rights-lost : deleting it takes away what flux-system/helm-controller, \
+              flux-system/kustomize-controller needs: every resource (*)"
+            ]
         );
         let mut emptied = role.clone();
         emptied["rules"] = json!([]);
@@ -260,7 +297,10 @@ fn a_role_that_fluxs_binding_refers_to_is_neither_deleted_nor_emptied() {
         };
         let told = found(&update, facts);
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("refused engine-rights-lost /rules: "), "{told:?}");
+        assert!(
+            told[0].starts_with("refused engine-rights-lost /rules: "),
+            "{told:?}"
+        );
     }
     // Nothing of Flux refers to these.
     assert_eq!(found(&deleted(admin()), &renamed), [""; 0]);
@@ -272,7 +312,10 @@ fn a_role_that_fluxs_binding_refers_to_is_neither_deleted_nor_emptied() {
 #[test]
 fn a_role_of_the_engine_itself_is_one_finding() {
     let facts = cluster(true, &[]);
-    let told = found(&deleted(role("crd-controller", &["source.toolkit.fluxcd.io"])), &facts);
+    let told = found(
+        &deleted(role("crd-controller", &["source.toolkit.fluxcd.io"])),
+        &facts,
+    );
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("refused engine-deleted "), "{told:?}");
 }

@@ -48,7 +48,8 @@ fn a_write_that_calls_itself_helms_gets_milder_only_where_helm_is_half_way_throu
             "metadata": {"name": "cluster-reconciler"}, "subjects": subjects,
             "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}})
     };
-    let account = json!({"kind": "ServiceAccount", "namespace": "flux-system", "name": "source-controller"});
+    let account =
+        json!({"kind": "ServiceAccount", "namespace": "flux-system", "name": "source-controller"});
     let unbound = Review {
         kind: "rbac.authorization.k8s.io/v1/ClusterRoleBinding",
         resource: "clusterrolebindings",
@@ -68,7 +69,12 @@ fn a_deletion_is_refused_whoever_the_client_calls_itself() {
     for deletion in deletions() {
         let body = deletion.body();
         let by_hand = refused(&body, &facts, "kubectl");
-        assert_eq!(refused(&body, &facts, "helm"), by_hand, "{}", deletion.object);
+        assert_eq!(
+            refused(&body, &facts, "helm"),
+            by_hand,
+            "{}",
+            deletion.object
+        );
         assert_eq!(!by_hand.is_empty(), deletion.refused, "{}", deletion.object);
     }
 }

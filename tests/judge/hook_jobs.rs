@@ -33,7 +33,9 @@ fn found(hook: &Value) -> Vec<String> {
     let verdict = stored(secret(&data)).answer(&live()).verdict;
     let findings = verdict.findings.iter();
     let unserved = findings.filter(|one| one.rule == "flux-crds-unserved");
-    unserved.map(|one| format!("{} {}", one.outcome().name(), one.message)).collect()
+    unserved
+        .map(|one| format!("{} {}", one.outcome().name(), one.message))
+        .collect()
 }
 
 fn job(kind: &str, name: &str, events: &str) -> Value {
@@ -43,7 +45,11 @@ fn job(kind: &str, name: &str, events: &str) -> Value {
 
 #[test]
 fn a_hook_that_may_apply_the_definitions_makes_it_a_warning_that_names_the_hook() {
-    for events in ["pre-upgrade", "pre-install,pre-upgrade", "post-install, pre-upgrade"] {
+    for events in [
+        "pre-upgrade",
+        "pre-install,pre-upgrade",
+        "post-install, pre-upgrade",
+    ] {
         let told = found(&job("Job", "apply-crds", events));
         assert_eq!(told.len(), 1, "{events}");
         let is_told = told[0].starts_with("warned ")
@@ -61,6 +67,9 @@ fn a_hook_that_applies_nothing_in_time_changes_nothing() {
         job("ServiceAccount", "apply-crds", "pre-upgrade"),
     ] {
         let told = found(&hook);
-        assert!(told.len() == 1 && told[0].starts_with("refused "), "{hook}: {told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with("refused "),
+            "{hook}: {told:?}"
+        );
     }
 }

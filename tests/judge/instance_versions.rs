@@ -61,7 +61,10 @@ fn found(old: Value, new: Value, facts: &Facts) -> (Vec<String>, Vec<&'static st
         format!("{outcome} {}: {}. {}", one.path, one.message, one.remedy)
     });
     let abstained = verdict.abstained.iter().filter(|one| one.rule == rule);
-    (told.collect(), abstained.map(|one| one.needs.name()).collect())
+    (
+        told.collect(),
+        abstained.map(|one| one.needs.name()).collect(),
+    )
 }
 
 fn created(version: &str, components: &[&str], facts: &Facts) -> Vec<String> {
@@ -85,22 +88,42 @@ fn a_range_that_selects_a_release_which_the_apiserver_refuses_is_warned_of() {
         newest()
     );
     assert!(told[0].starts_with(&begin), "{told:?}");
-    assert!(told[0].contains("buckets.source.toolkit.fluxcd.io: v1beta1"), "{told:?}");
+    assert!(
+        told[0].contains("buckets.source.toolkit.fluxcd.io: v1beta1"),
+        "{told:?}"
+    );
     // The release of the remedy is accepted, and the next one is not.
-    let step = told[0].split(". Set it to ").nth(1).unwrap().split(' ').next().unwrap();
+    let step = told[0]
+        .split(". Set it to ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
     assert_eq!(created(step, &CORE, &old), [""; 0], "{step}");
     let releases = Catalogue::built_in().releases();
-    let after = releases.iter().position(|one| one.version.to_string() == step).unwrap() + 1;
+    let after = releases
+        .iter()
+        .position(|one| one.version.to_string() == step)
+        .unwrap()
+        + 1;
     let refused = created(&releases[after].version.to_string(), &CORE, &old);
     assert_eq!(refused.len(), 1, "{refused:?}");
-    assert!(refused[0].starts_with("refused "), "a version is no prediction: {refused:?}");
+    assert!(
+        refused[0].starts_with("refused "),
+        "a version is no prediction: {refused:?}"
+    );
 }
 
 #[test]
 fn a_range_passes_where_what_is_stored_is_migrated_or_nothing_moves() {
     let range = || instance("2.x", &CORE);
     let last = cluster(&newest(), &[]);
-    assert_eq!(created("2.x", &CORE, &last), [""; 0], "everything is migrated");
+    assert_eq!(
+        created("2.x", &CORE, &last),
+        [""; 0],
+        "everything is migrated"
+    );
     let grown = cluster("2.6.4", &[]);
     let begin = created("2.6.x", &CORE, &grown);
     assert_eq!(begin, [""; 0], "the running minor");
@@ -125,10 +148,20 @@ fn only_the_definitions_of_the_chosen_components_count() {
 #[test]
 fn what_the_catalogue_or_the_facts_lack_is_no_finding_and_no_silence() {
     let old = cluster("2.4.0", &[(BUCKETS, "v1beta1")]);
-    let unknown = |version: &str, facts: &Facts| found(Value::Null, instance(version, &CORE), facts);
-    assert_eq!(unknown("2.99.0", &old), (vec![], vec!["flux release in the catalogue"]));
-    assert_eq!(unknown("3.x", &old), (vec![], vec!["flux release in the catalogue"]));
-    assert_eq!(unknown("stable", &old), (vec![], vec!["flux version of the chart"]));
+    let unknown =
+        |version: &str, facts: &Facts| found(Value::Null, instance(version, &CORE), facts);
+    assert_eq!(
+        unknown("2.99.0", &old),
+        (vec![], vec!["flux release in the catalogue"])
+    );
+    assert_eq!(
+        unknown("3.x", &old),
+        (vec![], vec!["flux release in the catalogue"])
+    );
+    assert_eq!(
+        unknown("stable", &old),
+        (vec![], vec!["flux version of the chart"])
+    );
     assert_eq!(
         unknown("2.x", &Facts::default()),
         (vec![], vec!["custom resource definitions of the cluster"])

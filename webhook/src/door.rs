@@ -380,12 +380,24 @@ mod tests {
         let router = router(door(&metrics, &Limits::default(), Arc::new(answering)));
         let unreadable = review("a").replace(r#""object":{}"#, r#""object":{"metadata":5}"#);
         let sent = async |path, body: &str, times: usize| {
-            let before = lines.text().lines().filter(|line| !line.contains("DEBUG")).count();
+            let before = lines
+                .text()
+                .lines()
+                .filter(|line| !line.contains("DEBUG"))
+                .count();
             for _ in 0..times {
                 let answer = asked(router.clone(), path, body.to_owned()).await;
-                assert!(answer.status() == 200 || answer.status() == 400, "{answer:?}");
+                assert!(
+                    answer.status() == 200 || answer.status() == 400,
+                    "{answer:?}"
+                );
             }
-            lines.text().lines().filter(|line| !line.contains("DEBUG")).count() - before
+            lines
+                .text()
+                .lines()
+                .filter(|line| !line.contains("DEBUG"))
+                .count()
+                - before
         };
         assert_eq!(sent("/validate/others", &unreadable, 500).await, 100);
         assert_eq!(sent("/validate/others", "{", 500).await, 0);
@@ -398,7 +410,11 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(sent("/validate/others", &unreadable, 500).await, 5);
         assert!(lines.text().contains("left_out=900"));
-        assert_eq!(sent("/validate/engine", &review("a"), 500).await, 0, "at debug only");
+        assert_eq!(
+            sent("/validate/engine", &review("a"), 500).await,
+            0,
+            "at debug only"
+        );
         assert_eq!(sent("/validate/engine", &unreadable, 500).await, 100);
     }
 

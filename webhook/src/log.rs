@@ -26,7 +26,15 @@ pub(crate) fn review(answer: &Answer, left_out: Option<u64>) {
         }
         ReviewOutcome::Amended => {
             let object = envelope.map(tracing::field::display);
-            tracing::info!(door, uid, user, added = FIELD, object, left_out, "review amended");
+            tracing::info!(
+                door,
+                uid,
+                user,
+                added = FIELD,
+                object,
+                left_out,
+                "review amended"
+            );
         }
         ReviewOutcome::Judged(decision) => {
             let decision = decision.name();
@@ -67,7 +75,10 @@ impl Lines {
 
     /// The text so far.
     pub(crate) fn text(&self) -> String {
-        let text = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         String::from_utf8_lossy(&text).into_owned()
     }
 }
@@ -75,7 +86,10 @@ impl Lines {
 #[cfg(test)]
 impl std::io::Write for Lines {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        let mut lines = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut lines = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         lines.extend_from_slice(text);
         Ok(text.len())
     }

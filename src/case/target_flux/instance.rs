@@ -74,10 +74,7 @@ pub(crate) struct Selected<'a> {
 ///
 /// # Errors
 /// If the version is invalid, or the catalogue lacks the release.
-pub(crate) fn selected<'a>(
-    case: &Case<'a>,
-    object: &Object,
-) -> Result<Option<Selected<'a>>, Need> {
+pub(crate) fn selected<'a>(case: &Case<'a>, object: &Object) -> Result<Option<Selected<'a>>, Need> {
     let Some(instance) = object.flux_instance() else {
         return Ok(None);
     };

@@ -66,12 +66,18 @@ pub(super) fn unestablished(case: &Case<'_>) -> Vec<Finding> {
         let Some((now, was)) = new.definition().zip(live.definition()) else {
             continue;
         };
-        for change in hidden(now.conditions, was.conditions).into_iter().filter(|_| is_flux) {
-            let Hidden { condition, status, effect } = change;
+        for change in hidden(now.conditions, was.conditions)
+            .into_iter()
+            .filter(|_| is_flux)
+        {
+            let Hidden {
+                condition,
+                status,
+                effect,
+            } = change;
             let message = format!("condition {condition} would be {status}: {effect}");
-            let remedy = format!(
-                "Leave status.conditions to the apiserver, which sets {condition} itself"
-            );
+            let remedy =
+                format!("Leave status.conditions to the apiserver, which sets {condition} itself");
             let finding = Finding::about(new, "/status/conditions", message, remedy);
             let finding = finding.with_value(condition.to_owned());
             findings.push(finding.at_most(level(case, &running, was)));

@@ -11,8 +11,8 @@ use crate::case::finding::{Finding, Level};
 use crate::case::rule::{Case, Need, RuleResult};
 use crate::case::target_flux::{Selected, selected};
 use crate::crd::{Definition, dropped};
-use crate::flux::applier::FluxInstance;
 use crate::flux::Flux;
+use crate::flux::applier::FluxInstance;
 use crate::flux::catalogue::FluxRelease;
 use crate::flux::needs::USES;
 use crate::object::{Key, Object};
@@ -62,9 +62,7 @@ pub(super) fn check(case: &Case<'_>) -> RuleResult {
         Level::Enforce
     };
     Ok(vec![
-        finding
-            .with_value(instance.version.clone())
-            .at_most(level),
+        finding.with_value(instance.version.clone()).at_most(level),
     ])
 }
 

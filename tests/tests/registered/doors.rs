@@ -22,7 +22,9 @@ pub(crate) struct Write {
 impl Write {
     /// Asserts that the server answered, and as it should.
     pub(crate) fn is_judged(&self, said: &str) {
-        let Self { object, refusal, .. } = self;
+        let Self {
+            object, refusal, ..
+        } = self;
         assert!(said.contains(refusal), "{object}: {said}");
         assert_eq!(said.is_empty(), refusal.is_empty(), "{object}: {said}");
     }
@@ -104,7 +106,12 @@ pub(crate) fn before() -> Vec<Value> {
     let bound = binding(&["source-controller"]);
     definitions
         .into_iter()
-        .chain([labelled, source, bound, helm_release("quiet", "flux-system")])
+        .chain([
+            labelled,
+            source,
+            bound,
+            helm_release("quiet", "flux-system"),
+        ])
         .collect()
 }
 

@@ -54,7 +54,9 @@ async fn the_apiserver_establishes_and_ends_a_definition_of_flux_under_the_guard
     let (_plane, cluster, _webhook) = guarded("own_conditions", "", &[]).await;
     let new = one_version("gadgets.source.toolkit.fluxcd.io");
     cluster.apply_all(std::slice::from_ref(&new)).await;
-    cluster.condition(&new, "Established", "InitialNamesAccepted").await;
+    cluster
+        .condition(&new, "Established", "InitialNamesAccepted")
+        .await;
     excused(&cluster, &new).await;
     cluster.delete(&new).await.unwrap();
     eventually("the definition is gone", async || {
@@ -101,25 +103,40 @@ async fn a_policy_that_denies_all_warns_once_none_is_left_that_lets_flux_talk() 
             "ingress": [{"from": [{"podSelector": {}}]}]}),
     );
     let without = "NetworkPolicy";
-    let (_plane, cluster, _webhook) = guarded("denied", without, std::slice::from_ref(&allow)).await;
-    let deny = |name: &str| policy(name, &json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}));
+    let (_plane, cluster, _webhook) =
+        guarded("denied", without, std::slice::from_ref(&allow)).await;
+    let deny = |name: &str| {
+        policy(
+            name,
+            &json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
+        )
+    };
     assert_eq!(warnings(&cluster, &deny("beside")), "");
     cluster.delete(&deny("beside")).await.unwrap();
     let deleted = cluster.kubectl(&["delete", "networkpolicy", "-n", HOME, "allow-egress"]);
     let told = String::from_utf8_lossy(&deleted.stderr).into_owned();
-    assert!(deleted.status.success() && told.contains("engine-deleted: "), "{told}");
+    assert!(
+        deleted.status.success() && told.contains("engine-deleted: "),
+        "{told}"
+    );
     let mut number = 0;
-    eventually("a warning of the server that saw the deletion", async || {
-        number += 1;
-        let told = warnings(&cluster, &deny(&format!("deny-{number}")));
-        // A policy that stands already denies the same.
-        cluster.delete(&deny(&format!("deny-{number}"))).await.unwrap();
-        if told.contains("engine-disabled: ") && told.contains("reach the apiserver") {
-            Ok(())
-        } else {
-            Err(told)
-        }
-    })
+    eventually(
+        "a warning of the server that saw the deletion",
+        async || {
+            number += 1;
+            let told = warnings(&cluster, &deny(&format!("deny-{number}")));
+            // A policy that stands already denies the same.
+            cluster
+                .delete(&deny(&format!("deny-{number}")))
+                .await
+                .unwrap();
+            if told.contains("engine-disabled: ") && told.contains("reach the apiserver") {
+                Ok(())
+            } else {
+                Err(told)
+            }
+        },
+    )
     .await;
 }
 
@@ -145,7 +162,11 @@ async fn a_role_that_only_a_binding_of_flux_refers_to_is_guarded_by_its_name() {
     eventually("the role is guarded", async || {
         let roles = cluster.api(&platform).await;
         let told = said(roles.delete("platform", &dry).await);
-        if told.contains(RIGHTS) { Ok(()) } else { Err(told) }
+        if told.contains(RIGHTS) {
+            Ok(())
+        } else {
+            Err(told)
+        }
     })
     .await;
     let emptied = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
@@ -164,13 +185,28 @@ async fn cluster_admin_stays_while_flux_is_bound_to_it() {
     let (_plane, cluster, _webhook) = guarded("cluster_admin", "", &[]).await;
     let admin = role("cluster-admin", &["*"]);
     let roles = cluster.api(&admin).await;
-    let told = said(roles.delete("cluster-admin", &DeleteParams::default()).await);
+    let told = said(
+        roles
+            .delete("cluster-admin", &DeleteParams::default())
+            .await,
+    );
     assert!(told.contains(RIGHTS), "{told}");
     let emptied = json!({"rules": []});
     let patch = Patch::Merge(&emptied);
-    let told = said(roles.patch("cluster-admin", &PatchParams::default(), &patch).await);
+    let told = said(
+        roles
+            .patch("cluster-admin", &PatchParams::default(), &patch)
+            .await,
+    );
     assert!(told.contains(RIGHTS), "{told}");
     let noted = json!({"metadata": {"annotations": {"note": "x"}}});
     let patch = Patch::Merge(&noted);
-    assert_eq!(said(roles.patch("cluster-admin", &PatchParams::default(), &patch).await), "");
+    assert_eq!(
+        said(
+            roles
+                .patch("cluster-admin", &PatchParams::default(), &patch)
+                .await
+        ),
+        ""
+    );
 }

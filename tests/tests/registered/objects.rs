@@ -58,7 +58,8 @@ pub(crate) fn renamed(metadata: &Value) -> Value {
 
 /// Flux's binding, through which source-controller has all rights.
 pub(crate) fn binding(accounts: &[&str]) -> Value {
-    let subject = |name: &&str| json!({"kind": "ServiceAccount", "namespace": "flux-system", "name": name});
+    let subject =
+        |name: &&str| json!({"kind": "ServiceAccount", "namespace": "flux-system", "name": name});
     let subjects: Vec<_> = accounts.iter().map(subject).collect();
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
         "metadata": {"name": "cluster-reconciler"}, "subjects": subjects,

@@ -23,11 +23,36 @@ fn a_network_policy_is_asked_about_where_it_denies_something_beside_flux() {
     let apiserver = apiserver(&Policy::default());
     let both = json!(["Ingress", "Egress"]);
     let cases = [
-        ("denies all", "flux-system", json!({"podSelector": {}, "policyTypes": both}), 1),
-        ("denies egress", "flux-system", json!({"policyTypes": ["Egress"], "egress": []}), 1),
-        ("null rules", "flux-system", json!({"policyTypes": ["Egress"], "egress": null}), 1),
-        ("allows", "flux-system", json!({"policyTypes": both, "egress": [{}], "ingress": [{}]}), 0),
-        ("elsewhere", "apps", json!({"podSelector": {}, "policyTypes": both}), 0),
+        (
+            "denies all",
+            "flux-system",
+            json!({"podSelector": {}, "policyTypes": both}),
+            1,
+        ),
+        (
+            "denies egress",
+            "flux-system",
+            json!({"policyTypes": ["Egress"], "egress": []}),
+            1,
+        ),
+        (
+            "null rules",
+            "flux-system",
+            json!({"policyTypes": ["Egress"], "egress": null}),
+            1,
+        ),
+        (
+            "allows",
+            "flux-system",
+            json!({"policyTypes": both, "egress": [{}], "ingress": [{}]}),
+            0,
+        ),
+        (
+            "elsewhere",
+            "apps",
+            json!({"podSelector": {}, "policyTypes": both}),
+            0,
+        ),
     ];
     for (told, namespace, spec, expected) in cases {
         let asked = apiserver.asks(&policy(namespace, &spec).bytes());
@@ -62,23 +87,60 @@ fn a_status_that_hides_a_definition_of_flux_is_asked_about_and_fails_closed() {
     let condition = |name: &str, status: &str| json!({"type": name, "status": status});
     let accepted = || condition("NamesAccepted", "True");
     let served = json!([accepted(), condition("Established", "True")]);
-    let more = json!([accepted(), condition("Established", "True"), condition("NonStructuralSchema", "True")]);
-    let ending = json!([accepted(), condition("Established", "True"), condition("Terminating", "True")]);
+    let more = json!([
+        accepted(),
+        condition("Established", "True"),
+        condition("NonStructuralSchema", "True")
+    ]);
+    let ending = json!([
+        accepted(),
+        condition("Established", "True"),
+        condition("Terminating", "True")
+    ]);
     let unserved = json!([accepted(), condition("Established", "False")]);
     let cases = [
         ("none left", status(flux, "jane", &served, &json!([])), 1),
         ("null", status(flux, "jane", &served, &Value::Null), 1),
-        ("not established", status(flux, "jane", &served, &unserved), 1),
-        ("names not accepted", status(flux, "jane", &served, &json!([condition("Established", "True")])), 1),
+        (
+            "not established",
+            status(flux, "jane", &served, &unserved),
+            1,
+        ),
+        (
+            "names not accepted",
+            status(
+                flux,
+                "jane",
+                &served,
+                &json!([condition("Established", "True")]),
+            ),
+            1,
+        ),
         ("terminating", status(flux, "jane", &served, &ending), 1),
-        ("one condition more", status(flux, "jane", &served, &more), 0),
+        (
+            "one condition more",
+            status(flux, "jane", &served, &more),
+            0,
+        ),
         ("established", status(flux, "jane", &json!([]), &served), 0),
-        ("the apiserver's", status(flux, "system:apiserver", &served, &ending), 0),
-        ("a stranger's", status("things.example.org", "jane", &served, &json!([])), 0),
+        (
+            "the apiserver's",
+            status(flux, "system:apiserver", &served, &ending),
+            0,
+        ),
+        (
+            "a stranger's",
+            status("things.example.org", "jane", &served, &json!([])),
+            0,
+        ),
     ];
     for (told, review, expected) in cases {
         let webhook = "crd-status.engine.fluxkeep.io".to_owned();
-        assert_eq!(apiserver.asks(&review.bytes()), vec![webhook; expected], "{told}");
+        assert_eq!(
+            apiserver.asks(&review.bytes()),
+            vec![webhook; expected],
+            "{told}"
+        );
     }
 }
 
@@ -93,7 +155,11 @@ fn role(name: &str, operation: &'static str, now: Value) -> Review<'static> {
         resource: "clusterroles",
         operation,
         user: "jane",
-        object: if operation == "DELETE" { Value::Null } else { role(now) },
+        object: if operation == "DELETE" {
+            Value::Null
+        } else {
+            role(now)
+        },
         old: role(all),
         ..Review::default()
     }
@@ -108,13 +174,25 @@ fn the_roles_that_fluxs_bindings_refer_to_are_asked_about_by_their_names() {
     let apiserver = apiserver_knowing(&Policy::default(), &known);
     let engine = ["engine-rights-lost.engine.fluxkeep.io"];
     for name in ["platform", "cluster-admin"] {
-        assert_eq!(apiserver.asks(&role(name, "DELETE", json!(null)).bytes()), engine, "{name}");
-        assert_eq!(apiserver.asks(&role(name, "UPDATE", json!([])).bytes()), engine, "{name}");
+        assert_eq!(
+            apiserver.asks(&role(name, "DELETE", json!(null)).bytes()),
+            engine,
+            "{name}"
+        );
+        assert_eq!(
+            apiserver.asks(&role(name, "UPDATE", json!([])).bytes()),
+            engine,
+            "{name}"
+        );
     }
     for operation in ["DELETE", "UPDATE"] {
         let asked = apiserver.asks(&role("operator", operation, json!([])).bytes());
         assert_eq!(asked, [""; 0], "{operation}");
     }
     let own = apiserver.asks(&role("crd-controller", "DELETE", json!(null)).bytes());
-    assert_eq!(own, ["engine-deleted.engine.fluxkeep.io"], "one webhook asks");
+    assert_eq!(
+        own,
+        ["engine-deleted.engine.fluxkeep.io"],
+        "one webhook asks"
+    );
 }

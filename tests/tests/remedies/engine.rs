@@ -122,7 +122,9 @@ async fn an_object_is_let_go_of_by_the_command_that_the_refusal_names() {
 
 /// Both commands of the remedy, before and after the upgrade that it tells of.
 fn steps(refused: &str) -> (String, String) {
-    let line = refused.lines().find(|line| line.contains("kubectl annotate"));
+    let line = refused
+        .lines()
+        .find(|line| line.contains("kubectl annotate"));
     let line = &line.unwrap()[line.unwrap().find("kubectl annotate").unwrap()..];
     let (first, rest) = line.split_once(", then upgrade Helm release ").unwrap();
     let (_, last) = rest.split_once(", then: ").unwrap();
@@ -130,8 +132,12 @@ fn steps(refused: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_lets_go_of_an_object_of_flux_which_stays_by_the_commands_that_the_refusal_names() {
-    for (helm, name) in [(Helm::Three, "helm-controller"), (Helm::Four, "source-controller")] {
+async fn a_release_lets_go_of_an_object_of_flux_which_stays_by_the_commands_that_the_refusal_names()
+{
+    for (helm, name) in [
+        (Helm::Three, "helm-controller"),
+        (Helm::Four, "source-controller"),
+    ] {
         let mut stage = Stage::set(&format!("let_go_by_{name}")).await;
         let object = json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": name, "namespace": "flux-system", "labels": {"app.kubernetes.io/part-of": "flux"}}});
@@ -142,17 +148,28 @@ async fn a_release_lets_go_of_an_object_of_flux_which_stays_by_the_commands_that
         stage.guard().await;
         let mut brought = object.clone();
         brought["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
-        let refused = stage.stored("flux", "flux-system", &[brought.clone()]).await;
+        let refused = stage
+            .stored("flux", "flux-system", &[brought.clone()])
+            .await;
         assert!(refused.contains("foreign-owner: "), "{refused}");
         let (first, last) = steps(&refused);
         stage.shell.succeeds("sh", &first);
         let without = chart("old", &format!("{rest}\n"));
-        helm.runs(&stage.cluster, &["upgrade", "old", without.to_str().unwrap()]);
+        helm.runs(
+            &stage.cluster,
+            &["upgrade", "old", without.to_str().unwrap()],
+        );
         stage.shell.succeeds("sh", &last);
         stage.cluster.get(&object).await.unwrap();
         eventually("nobody else owns it", async || {
-            let now = stage.stored("flux", "flux-system", &[brought.clone()]).await;
-            if now.contains("foreign-owner: ") { Err(now) } else { Ok(()) }
+            let now = stage
+                .stored("flux", "flux-system", &[brought.clone()])
+                .await;
+            if now.contains("foreign-owner: ") {
+                Err(now)
+            } else {
+                Ok(())
+            }
         })
         .await;
         helm.runs(&stage.cluster, &["uninstall", "old"]);

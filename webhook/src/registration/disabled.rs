@@ -157,7 +157,10 @@ fn denies_traffic() -> String {
     let types = items(&format!("{spec}.policyTypes"));
     let denies = |name: &str, rules: &str| {
         let rules = items(&format!("{spec}.{rules}"));
-        all([format!("{} in {types}", text(name)), format!("size({rules}) == 0")])
+        all([
+            format!("{} in {types}", text(name)),
+            format!("size({rules}) == 0"),
+        ])
     };
     all([
         is_resource("networkpolicies"),

@@ -26,7 +26,13 @@ pub(super) fn loses_vital_rights(engine: &Engine) -> String {
 /// and for those to which Flux's bindings refer.
 pub(super) fn is_bound_role(known: &KnownReleases) -> String {
     let mut names = vec!["cluster-admin".to_owned()];
-    names.extend(known.roles.iter().filter(|name| *name != "cluster-admin").cloned());
+    names.extend(
+        known
+            .roles
+            .iter()
+            .filter(|name| *name != "cluster-admin")
+            .cloned(),
+    );
     all([is_resource("clusterroles"), is_named(OLD, &names)])
 }
 
@@ -89,11 +95,7 @@ fn narrows(is_meant: impl Fn(&Needed) -> bool) -> String {
     // A deletion has no new object.
     let is_deleted = "request.operation == 'DELETE'";
     let kept = all([not(&format!("has({NEW}.aggregationRule)")), gone]);
-    let lost = format!(
-        "[{}].exists(need, {})",
-        rights.join(", "),
-        grants(OLD)
-    );
+    let lost = format!("[{}].exists(need, {})", rights.join(", "), grants(OLD));
     all([
         is_resource_in(&["clusterroles", "roles"]),
         format!("({is_deleted} ? {lost} : {kept})"),

@@ -93,10 +93,7 @@ impl<'a> Lines<'a> {
             .filter(|_| line.indent == column)
             .ok_or(Unsure)?;
         let colon = line.start + key.length;
-        let id = self.push(
-            line.start..colon,
-            Body::Scalar(key.name.into(), key.style),
-        );
+        let id = self.push(line.start..colon, Body::Scalar(key.name.into(), key.style));
         self.scan.go(line.next);
         let open = colon + 1;
         let value = match value(key.rest)? {

@@ -347,7 +347,10 @@ fn metadata_as_generators_write_it_is_read_from_its_lines_alone() {
         assert!(lines::read(&document, &keep()).is_some(), "{text}");
     }
     // Another reader may take these otherwise.
-    for marks in ["  annotations:\n    \"a\\tb\": c\n", "  annotations:\n    ? a\n    : b\n"] {
+    for marks in [
+        "  annotations:\n    \"a\\tb\": c\n",
+        "  annotations:\n    ? a\n    : b\n",
+    ] {
         let text = format!("metadata:\n{marks}");
         let document = documents(&text).next().unwrap();
         assert!(lines::read(&document, &keep()).is_none(), "{text}");
@@ -358,8 +361,7 @@ fn metadata_as_generators_write_it_is_read_from_its_lines_alone() {
 fn metadata() -> impl Strategy<Value = String> {
     // Go reads an unquoted `yes` as `true`.
     let key = "(old|app|keep|a\\.b/c|labels|metadata|\"q\"|'old'|\"yes\")";
-    let value =
-        "( (keep|x|\\(devel\\)|\\(a: b\\)|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
+    let value = "( (keep|x|\\(devel\\)|\\(a: b\\)|'y z'|\"w\"|'it''s'|a b|1|~|x: y|\\|\n      z|# c|-|\\*a|&b c|<|é)?( # d)?)?";
     let entry = (0_usize..4, key, value)
         .prop_map(|(depth, key, value)| format!("{}{key}:{value}\n", "  ".repeat(depth)));
     let other = prop_oneof![
