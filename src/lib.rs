@@ -20,6 +20,7 @@ pub mod recovery;
 pub mod render;
 pub mod repository;
 pub mod rules;
+pub mod upgrade;
 mod walks;
 
 pub use fluxkeep_yaml as yaml;

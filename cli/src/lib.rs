@@ -8,11 +8,13 @@ pub mod adopt;
 pub mod bump;
 pub mod check;
 pub mod client;
+pub mod clusters;
 pub mod completion;
 pub mod explain;
 mod file;
 pub mod migrate;
 mod output;
+pub mod plan;
 pub mod preflight;
 pub mod replay;
 pub mod snapshot;
@@ -47,6 +49,8 @@ enum Command {
     Bump(bump::Args),
     /// Judges manifests against a cluster or a snapshot before anything is applied.
     Preflight(preflight::Args),
+    /// Plans an upgrade of Flux: the steps in order, each with its reason.
+    Plan(plan::Args),
     /// Writes a snapshot of a cluster, without Secrets, schemas and values.
     Snapshot(snapshot::Args),
     /// Adds Helm's ownership metadata to a running Flux. Shows the plan; --yes performs it.
@@ -103,6 +107,7 @@ impl Cli {
             Command::Check(args) => check::run(&args, &mut output),
             Command::Bump(args) => bump::run(&args, &mut output),
             Command::Preflight(args) => preflight::run(&args, &mut output),
+            Command::Plan(args) => plan::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),
             Command::Migrate(args) => migrate::run(&args, &mut output),

@@ -14,6 +14,7 @@ use crate::case::rule::{Case, Need, RuleResult};
 use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::flux::engine::{self, Engine};
 use crate::flux::{self, Flux};
+use crate::helm::Owner;
 use crate::helm::range::{self, Range};
 use crate::helm::release::HelmRelease;
 use crate::object::Object;
@@ -124,11 +125,18 @@ fn is_ahead(case: &Case<'_>) -> Result<bool, Need> {
 /// Flux, or it declares Flux. The community's chart counts at any version.
 #[must_use]
 pub fn holds(object: &Object, facts: &Facts, engine: &Engine) -> bool {
+    object.helm_release().is_some() && installs_engine(object, &facts.owners(engine), engine)
+}
+
+/// Like [`holds`], with the Helm releases that own the running Flux. A caller that asks for many
+/// HelmReleases finds these owners once.
+#[must_use]
+pub fn installs_engine(object: &Object, owners: &BTreeSet<Owner>, engine: &Engine) -> bool {
     let Some((release, owner)) = object.helm_release().zip(object.installs()) else {
         return false;
     };
     release.chart() == Some(CHART)
-        || facts.owners(engine).contains(&owner)
+        || owners.contains(&owner)
         || intended(object, release, engine).is_some()
 }
 

@@ -169,6 +169,19 @@ impl HelmRelease {
         }
     }
 
+    /// The same spec with a text at a JSON pointer. The spec stays as it is if the pointer's parent
+    /// is missing.
+    #[must_use]
+    pub fn with(&self, pointer: &str, text: &str) -> Self {
+        let mut spec = self.spec.clone();
+        let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
+        let parent = spec.pointer_mut(parent).and_then(Value::as_object_mut);
+        if let Some(parent) = parent {
+            parent.insert(field.to_owned(), Value::from(text));
+        }
+        Self { spec }
+    }
+
     /// True if both specs agree in all that is judged. Of the values, these dotted paths count.
     #[must_use]
     pub fn is_alike(&self, other: &Self, values: &[String]) -> bool {

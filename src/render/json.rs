@@ -7,8 +7,9 @@ use crate::case::finding::{Finding, ObjectRef, Outcome, Related};
 use crate::case::verdict::Verdict;
 use crate::object::SourceLocation;
 
+/// A verdict as JSON.
 #[derive(Serialize)]
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     verdict: &'static str,
     findings: Vec<Entry<'a>>,
     abstained: Vec<Abstained>,
@@ -67,7 +68,8 @@ pub(super) fn render(verdict: &Verdict) -> String {
     pretty(&report(verdict))
 }
 
-pub(super) fn report(verdict: &Verdict) -> Report<'_> {
+/// The JSON form of a verdict.
+pub(crate) fn report(verdict: &Verdict) -> Report<'_> {
     let abstained = verdict.abstained.iter().map(|one| Abstained {
         rule: one.rule,
         needs: one.needs.name(),

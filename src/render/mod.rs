@@ -14,6 +14,7 @@ mod snippet;
 mod text;
 
 pub use check::{Shown, check};
+pub(crate) use json::{Report, report};
 
 use crate::case::verdict::Verdict;
 
@@ -68,7 +69,7 @@ pub fn render(verdict: &Verdict, format: Format, colour: bool) -> String {
 }
 
 /// Replaces characters that move a terminal's cursor or that XML forbids.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let plain = |one: char| {
         if one.is_control() && one != '\n' {
             '\u{fffd}'
@@ -80,7 +81,7 @@ fn printable(text: &str) -> String {
 }
 
 /// A document as indented JSON with a line end.
-fn pretty(document: &impl serde::Serialize) -> String {
+pub(crate) fn pretty(document: &impl serde::Serialize) -> String {
     // The document has only strings, numbers and lists, which `serde_json` always accepts.
     serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
 }

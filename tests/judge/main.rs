@@ -26,4 +26,5 @@ mod storage_matrix;
 mod traps;
 mod unread;
 mod unreadable;
+mod upgrade;
 mod wire;

@@ -9,7 +9,7 @@ use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
 const MATRIX: &str = include_str!("storage-matrix.tsv");
 
 /// The columns before the answers: case, definition, from, spec, stored.
-const KEYS: usize = 5;
+pub(crate) const KEYS: usize = 5;
 
 /// The matrix's releases, from its header.
 fn path() -> Vec<&'static FluxRelease> {
@@ -17,14 +17,14 @@ fn path() -> Vec<&'static FluxRelease> {
     header.into_iter().skip(KEYS).map(release).collect()
 }
 
-fn lines() -> impl Iterator<Item = Vec<&'static str>> {
+pub(crate) fn lines() -> impl Iterator<Item = Vec<&'static str>> {
     MATRIX
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split('\t').collect())
 }
 
-fn release(number: &str) -> &'static FluxRelease {
+pub(crate) fn release(number: &str) -> &'static FluxRelease {
     let version = number
         .parse()
         .expect("the matrix names releases by their numbers");
@@ -35,14 +35,14 @@ fn release(number: &str) -> &'static FluxRelease {
 
 /// A definition in a cluster.
 #[derive(Default)]
-struct Held {
-    spec: Option<&'static FluxRelease>,
-    stored: Vec<String>,
+pub(crate) struct Held {
+    pub(crate) spec: Option<&'static FluxRelease>,
+    pub(crate) stored: Vec<String>,
 }
 
 impl Held {
     /// Applies a release's definition unless refused; its storage version joins the stored ones.
-    fn apply(mut self, crd: &str, release: &'static FluxRelease) -> Self {
+    pub(crate) fn apply(mut self, crd: &str, release: &'static FluxRelease) -> Self {
         let Some(definition) = offered(crd, release) else {
             return self;
         };
@@ -66,7 +66,7 @@ impl Held {
     }
 
     /// The answer to a release's definition, in the matrix's words.
-    fn answer(&self, crd: &str, release: &FluxRelease) -> String {
+    pub(crate) fn answer(&self, crd: &str, release: &FluxRelease) -> String {
         match (self.spec, offered(crd, release)) {
             (None, None) => "ABSENT".into(),
             (None, Some(_)) => "NEW".into(),

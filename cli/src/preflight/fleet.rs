@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::input::Input;
-use super::{Args, Known, found, known};
+use super::{Args, found};
+use crate::clusters::{self, Known};
 use crate::{Found, Output, access};
 
 /// Judges the manifests against each context, all at once.
@@ -54,10 +55,10 @@ pub(super) fn run(
 
 /// The facts of each context, in the contexts' order.
 async fn all(args: &Args, contexts: &[String], policy: &Policy) -> Vec<anyhow::Result<Known>> {
-    let path = args.kubeconfig.as_deref();
+    let path = args.clusters.kubeconfig.as_deref();
     let reading = contexts
         .iter()
-        .map(|context| known::live(path, context, &policy.engine));
+        .map(|context| clusters::live(path, context, &policy.engine));
     join_all(reading).await
 }
 

@@ -46,10 +46,10 @@ fn is_unowned(live: &Object, owner: &Owner) -> bool {
 /// The command that adopts what the manifests hold.
 fn command(args: &Args, owner: &Owner) -> String {
     let mut words = vec!["fluxkeep adopt".to_owned()];
-    if let Some(path) = &args.kubeconfig {
+    if let Some(path) = &args.clusters.kubeconfig {
         words.push(format!("--kubeconfig {}", quoted(&path.to_string_lossy())));
     }
-    if let [context] = args.context.as_slice() {
+    if let [context] = args.clusters.context.as_slice() {
         words.push(format!("--context {}", quoted(context)));
     }
     let Owner { name, namespace } = owner;

@@ -7,7 +7,6 @@
 mod fleet;
 mod import;
 mod input;
-mod known;
 mod upgrade;
 
 use std::path::PathBuf;
@@ -21,32 +20,16 @@ use fluxkeep::render::{Format, render};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 
+use crate::clusters::{self, Clusters, Known, Place};
 use crate::output::formats;
 use crate::{Found, Output};
 use input::Input;
-use known::{Known, Place};
 
 /// The flags of `fluxkeep preflight`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Snapshot of the cluster: a file, a folder, - for stdin, or built-in for Flux 2.4.0 as
-    /// installed. Default: the cluster of the kubeconfig.
-    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with_all = ["kubeconfig", "context", "contexts_all"])]
-    snapshot: Option<PathBuf>,
-    /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
-    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// Kubeconfig contexts, separated by commas. Default: the current context.
-    #[arg(
-        long,
-        env = "FLUXKEEP_CONTEXT",
-        value_name = "NAME",
-        value_delimiter = ','
-    )]
-    context: Vec<String>,
-    /// Judges against every context of the kubeconfig.
-    #[arg(long, conflicts_with = "context")]
-    contexts_all: bool,
+    #[command(flatten)]
+    clusters: Clusters,
     /// Name of the manifests' Helm release.
     #[arg(long, env = "FLUXKEEP_RELEASE_NAME", value_name = "NAME", requires = "namespace", value_parser = name)]
     release_name: Option<String>,
@@ -92,11 +75,11 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
         .map_err(anyhow::Error::msg)?;
     policy.engine = policy.engine.also_in(args.namespace.as_deref());
-    let place = Place::of(args)?;
+    let place = Place::of(&args.clusters)?;
     // Stdin may hold the snapshot, so the manifests come second.
     let known = match &place {
         Place::Contexts(contexts) if contexts.len() > 1 => None,
-        place => Some(known::load(args, place, &policy)?),
+        place => Some(clusters::load(&args.clusters, place, &policy)?),
     };
     let input = match &args.to {
         Some(version) => upgrade::input(version, owner(args), &policy, output)?,
@@ -153,7 +136,8 @@ fn one(
 }
 
 fn stdins(args: &Args) -> usize {
-    args.snapshot
+    args.clusters
+        .snapshot
         .iter()
         .chain(&args.manifests)
         .filter(|path| path.as_os_str() == "-")

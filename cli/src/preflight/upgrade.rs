@@ -3,12 +3,13 @@
 use anyhow::Context;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::request::Release;
-use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
+use fluxkeep::flux::catalogue::FluxRelease;
 use fluxkeep::helm::Owner;
 use fluxkeep::manifest::{self, Reading};
 
 use super::input::Input;
 use crate::Output;
+use crate::clusters::named;
 use crate::replay::stage;
 
 /// The CRDs and Deployments of the newest release of this version, as a manifest.
@@ -21,7 +22,7 @@ pub(super) fn input(
     policy: &Policy,
     output: &mut Output,
 ) -> anyhow::Result<Input> {
-    let release = newest(&policy.engine.catalogue, version)?;
+    let release = named(&policy.engine.catalogue, version)?;
     output.note(&format!(
         "Flux {} by the catalogue: its CRDs and controllers, without a chart's values and other objects",
         release.version
@@ -57,23 +58,4 @@ pub(super) fn input(
 fn brings(release: &FluxRelease, name: &str) -> bool {
     let mut controllers = release.controllers.iter();
     release.crd(name).is_some() || controllers.any(|controller| controller.name == name)
-}
-
-/// The newest release with this version, or whose version begins with it.
-fn newest<'a>(catalogue: &'a Catalogue, version: &str) -> anyhow::Result<&'a FluxRelease> {
-    let version = version.trim_start_matches('v');
-    let is_meant = |release: &&FluxRelease| {
-        let full = release.version.to_string();
-        full == version || full.starts_with(&format!("{version}."))
-    };
-    let meant = catalogue.releases().iter().filter(is_meant);
-    meant
-        .max_by(|left, right| left.version.cmp(&right.version))
-        .with_context(|| {
-            let newest = catalogue
-                .newest()
-                .map(|release| release.version.to_string());
-            let newest = newest.unwrap_or_default();
-            format!("--to {version}: the catalogue has no such Flux; its newest is {newest}")
-        })
 }

@@ -96,6 +96,17 @@ impl Catalogue {
             .find(|release| release.version == *version)
     }
 
+    /// The newest release with this version, or whose version begins with it: `2.9` or `v2.9.4`.
+    #[must_use]
+    pub fn named(&self, version: &str) -> Option<&FluxRelease> {
+        let version = version.trim_start_matches('v');
+        let is_meant = |release: &&FluxRelease| {
+            let full = release.version.to_string();
+            full == version || full.starts_with(&format!("{version}."))
+        };
+        self.releases.iter().rev().find(is_meant)
+    }
+
     /// The release that a version of the community's chart `flux2` contains.
     #[must_use]
     pub fn of_chart(&self, chart: &Version) -> Option<&FluxRelease> {

@@ -1,4 +1,4 @@
-//! The facts that are judged against: their place, the Flux in them, and their age.
+//! The clusters and snapshots that a command judges against: their place, the Flux in them, their age.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,18 +7,42 @@ use std::time::SystemTime;
 use anyhow::{Context, ensure};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
+use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
 use fluxkeep::flux::engine::Engine;
 use fluxkeep_cluster::{FactSource, Snapshot, connect};
+use kube::Client;
 
-use super::Args;
 use crate::access;
 
 /// The value that selects the built-in snapshot, as in the server.
 const BUILT_IN: &str = "built-in";
 
+/// The flags that select a snapshot, or contexts of a kubeconfig.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Clusters {
+    /// Snapshot of the cluster: a file, a folder, - for stdin, or built-in for Flux 2.4.0 as
+    /// installed. Default: the cluster of the kubeconfig.
+    #[arg(long, env = "FLUXKEEP_SNAPSHOT", value_name = "PATH", conflicts_with_all = ["kubeconfig", "context", "contexts_all"])]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
+    #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Kubeconfig contexts, separated by commas. Default: the current context.
+    #[arg(
+        long,
+        env = "FLUXKEEP_CONTEXT",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub(crate) context: Vec<String>,
+    /// Uses every context of the kubeconfig.
+    #[arg(long, conflicts_with = "context")]
+    pub(crate) contexts_all: bool,
+}
+
 /// The place of the facts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A file, a folder or stdin.
     Snapshot(PathBuf),
     /// The built-in snapshot.
@@ -32,15 +56,15 @@ pub(super) enum Place {
 
 /// The facts, and how the report names them.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) facts: Arc<Facts>,
-    name: String,
+pub(crate) struct Known {
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) name: String,
     age: String,
 }
 
 impl Place {
     /// The place that the flags name; without one, the current context, if there is a kubeconfig.
-    pub(super) fn of(args: &Args) -> anyhow::Result<Self> {
+    pub(crate) fn of(args: &Clusters) -> anyhow::Result<Self> {
         if let Some(path) = &args.snapshot {
             return Ok(if path.as_os_str() == BUILT_IN {
                 Self::BuiltIn { is_asked: true }
@@ -72,7 +96,7 @@ impl Place {
 }
 
 /// Loads the facts of a place. Of several contexts, the first counts.
-pub(super) fn load(args: &Args, place: &Place, policy: &Policy) -> anyhow::Result<Known> {
+pub(crate) fn load(args: &Clusters, place: &Place, policy: &Policy) -> anyhow::Result<Known> {
     match place {
         Place::Snapshot(path) => snapshot(path),
         Place::BuiltIn { .. } => {
@@ -112,14 +136,24 @@ fn snapshot(path: &Path) -> anyhow::Result<Known> {
 }
 
 /// Reads the facts of a context's cluster.
-pub(super) async fn live(
+pub(crate) async fn live(
     kubeconfig: Option<&Path>,
     context: &str,
     engine: &Engine,
 ) -> anyhow::Result<Known> {
+    let client = client(kubeconfig, context).await?;
+    read(&client, context, engine).await
+}
+
+/// A client for a context, before its first request.
+pub(crate) async fn client(kubeconfig: Option<&Path>, context: &str) -> anyhow::Result<Client> {
     let client = connect::by_kubeconfig(kubeconfig, Some(context)).await;
-    let client = client.context("connecting to the cluster")?;
-    let facts = access::facts(&client, engine).await;
+    client.context("connecting to the cluster")
+}
+
+/// Reads the facts with a client of a context.
+pub(crate) async fn read(client: &Client, context: &str, engine: &Engine) -> anyhow::Result<Known> {
+    let facts = access::facts(client, engine).await;
     let facts = facts.with_context(|| format!("asking the cluster of context {context}"))?;
     Ok(Known {
         facts: Arc::new(facts),
@@ -130,12 +164,12 @@ pub(super) async fn live(
 
 impl Known {
     /// The name, the Flux and the age.
-    pub(super) fn told(&self, policy: &Policy) -> String {
+    pub(crate) fn told(&self, policy: &Policy) -> String {
         format!("{}: {}, {}", self.name, self.flux(policy), self.age)
     }
 
     /// The Flux and the age.
-    pub(super) fn flux_and_age(&self, policy: &Policy) -> String {
+    pub(crate) fn flux_and_age(&self, policy: &Policy) -> String {
         format!("{}, {}", self.flux(policy), self.age)
     }
 
@@ -145,6 +179,19 @@ impl Known {
             None => format!("no Flux found in {}", policy.engine.namespaces.join(", ")),
         }
     }
+}
+
+/// The release that `--to` names.
+pub(crate) fn named<'a>(
+    catalogue: &'a Catalogue,
+    version: &str,
+) -> anyhow::Result<&'a FluxRelease> {
+    catalogue.named(version).with_context(|| {
+        let newest = catalogue.newest();
+        let newest = newest.map(|release| release.version.to_string());
+        let newest = newest.unwrap_or_default();
+        format!("--to {version}: the catalogue has no such Flux; its newest is {newest}")
+    })
 }
 
 /// A past time in words, in its largest unit.
