@@ -15,9 +15,9 @@ use fluxkeep::recovery::{
     unavailable, verify,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{ApiResource, GroupVersionKind, ListParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, ResourceExt};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::write::{Target, WriteError, Writer};
 
@@ -108,8 +108,23 @@ pub async fn read(writer: &Writer, object: &Key) -> Result<Option<Value>, WriteE
         return Ok(None);
     };
     let live = writer.get(&target).await?;
-    // An object is strings, numbers, lists and maps, which always serialize.
-    Ok(live.map(|live| serde_json::to_value(live).unwrap_or_default()))
+    Ok(live.map(whole))
+}
+
+/// The object as one value, without a copy of its body.
+fn whole(live: DynamicObject) -> Value {
+    let mut object = match live.data {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    if let Some(types) = live.types {
+        object.insert("apiVersion".to_owned(), Value::from(types.api_version));
+        object.insert("kind".to_owned(), Value::from(types.kind));
+    }
+    // Metadata is strings, numbers, lists and maps, which always serialize.
+    let metadata = serde_json::to_value(live.metadata).unwrap_or_default();
+    object.insert("metadata".to_owned(), metadata);
+    Value::Object(object)
 }
 
 /// The keys of the engine's objects, in the order in which they are applied.
@@ -249,8 +264,7 @@ async fn slot(
             continue;
         };
         stored.versions.push(live.metadata.resource_version.clone());
-        let live = serde_json::to_value(live).unwrap_or_default();
-        if let Some((bytes, parts)) = part_of(&live) {
+        if let Some((bytes, parts)) = part_of(&whole(live)) {
             stored.parts.push(bytes);
             wanted = parts.min(MOST_PARTS);
         }

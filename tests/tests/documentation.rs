@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fluxkeep::case::finding::Level;
 use fluxkeep::flux::engine::Engine;
+use fluxkeep::recovery::Head;
 use fluxkeep::repository::FORMS;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::Snapshot;
@@ -123,6 +124,11 @@ fn the_metrics_page_is_what_the_server_registers() {
         "validatingwebhookconfiguration.admissionregistration.k8s.io/fluxkeep",
         false,
     );
+    let point = Head {
+        taken: Some(jiff::Timestamp::now()),
+        ..Head::default()
+    };
+    metrics.points_seen("flux-system", &[&point], None);
     let text = metrics.text(&state);
     let mut page = String::from(
         "<!-- Written by `make docs` from what the server registers. -->\n# Metrics\n\nOpenMetrics at `/metrics` of the \

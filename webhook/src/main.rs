@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -9,8 +10,8 @@ use fluxkeep_cluster::usage;
 use fluxkeep_webhook::registration::{Compared, Kept, RegistrationClient, What};
 use fluxkeep_webhook::source::ClusterArgs;
 use fluxkeep_webhook::{
-    Args, AuthorityStore, Bound, Command, Events, REGISTRATION, SecretName, Settings, open_files,
-    stop,
+    Args, AuthorityStore, Bound, Command, Events, REGISTRATION, RecoveryPoints, SecretName,
+    Settings, open_files, stop,
 };
 use mimalloc::MiMalloc;
 
@@ -87,7 +88,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     } else {
         None
     };
+    let recovery = recovery(&args).await?;
     let settings = Settings {
+        recovery,
         place,
         kept,
         compared,
@@ -113,6 +116,18 @@ async fn place(
         secret,
         REGISTRATION,
     )))
+}
+
+/// The recovery points that this server keeps, if `--recovery-points` names their namespace.
+async fn recovery(args: &Args) -> anyhow::Result<Option<RecoveryPoints>> {
+    let Some(kept_in) = args.recovery_points.clone() else {
+        return Ok(None);
+    };
+    Ok(Some(RecoveryPoints {
+        client: args.cluster.client().await?,
+        kept_in,
+        quiet: Duration::from_secs(args.recovery_quiet),
+    }))
 }
 
 /// The registration that this server keeps, if its address is given.

@@ -2,6 +2,7 @@
 
 pub(crate) mod classic;
 mod followed;
+mod recovery;
 
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use fluxkeep::case::finding::Level;
 use fluxkeep::case::overrides;
 use fluxkeep::case::request::Door;
 use fluxkeep::case::rule::Rule;
+use fluxkeep::recovery::Head;
 use fluxkeep::rules::RULES;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -26,6 +28,7 @@ use crate::state::{ServerState, now};
 use crate::tls::Unknown;
 use crate::version;
 use followed::Followed;
+use recovery::Recovery;
 
 /// The door label for requests without a readable review.
 pub(crate) const NO_DOOR: &str = "none";
@@ -157,6 +160,7 @@ pub struct Metrics {
     reloads: Family<Reload, Counter>,
     policy: Gauge,
     followed: Followed,
+    recovery: Recovery,
 }
 
 impl Default for Metrics {
@@ -183,6 +187,7 @@ impl Default for Metrics {
             reloads: Family::default(),
             policy: Gauge::default(),
             followed: Followed::default(),
+            recovery: Recovery::default(),
         };
         metrics.policy.set(1);
         metrics.start_at_zero();
@@ -295,6 +300,17 @@ impl Metrics {
         self.differences.clear();
     }
 
+    /// Records the recovery points of an engine, and the digest of the running one; `None` if none
+    /// runs.
+    pub fn points_seen(&self, namespace: &str, heads: &[&Head], running: Option<&str>) {
+        self.recovery.seen(namespace, heads, running);
+    }
+
+    /// Counts a write of a recovery point as `written`, `overtaken` by another server, or `failed`.
+    pub(crate) fn point_written(&self, result: &'static str) {
+        self.recovery.wrote(result);
+    }
+
     /// Counts an Event as `written`, `failed`, or `dropped` for lack of room.
     pub fn told(&self, result: &'static str) {
         self.events.get_or_create(&Telling { result }).inc();
@@ -336,6 +352,7 @@ impl Metrics {
             .get_or_create(&From { source })
             .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         self.followed.observe(state.source(), &facts, &policy);
+        self.recovery.observe(now());
         let (present, missing) = facts.controllers(&policy.engine);
         for (names, is_present) in [(&present, true), (&missing, false)] {
             for controller in names {
@@ -392,6 +409,7 @@ impl Metrics {
             drop(self.not_known.get_or_create(&NotKnown { reason }));
         }
         self.start_rules_at_zero();
+        self.recovery.start_at_zero();
         for result in ["written", "failed", "dropped"] {
             drop(self.events.get_or_create(&Telling { result }));
         }
@@ -445,6 +463,7 @@ impl Metrics {
         self.register_admission();
         self.register_upkeep();
         self.followed.register(&mut self.registry);
+        self.recovery.register(&mut self.registry);
         let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
         self.registry.register(
             "fluxkeep_build",

@@ -21,6 +21,7 @@ use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observe};
 use crate::readiness::Readiness;
+use crate::recovery::RecoveryKeeper;
 use crate::registration::{Comparison, RegistrationReconciler};
 use crate::reload::{Origin, PolicyFile, Reload};
 use crate::settings::{Limits, Settings};
@@ -59,6 +60,7 @@ pub struct Bound {
     registration_reconciler: Option<RegistrationReconciler>,
     comparison: Option<Comparison>,
     events: Option<Events>,
+    recovery: Option<RecoveryKeeper>,
     readiness: Readiness,
     authority: Option<String>,
 }
@@ -100,6 +102,9 @@ impl Bound {
         let comparison = settings
             .compared
             .map(|compared| Comparison::new(compared, state.clone(), metrics.clone()));
+        let recovery = settings
+            .recovery
+            .map(|points| RecoveryKeeper::new(points, state.clone(), metrics.clone()));
         let reload = Reload {
             state,
             metrics,
@@ -119,6 +124,7 @@ impl Bound {
             registration_reconciler,
             comparison,
             events,
+            recovery,
             readiness,
             authority,
         })
@@ -169,6 +175,7 @@ impl Bound {
             () = stop => {}
             () = look_again(self.reload, limits) => {}
             () = compare(self.comparison, limits) => {}
+            () = Box::pin(keep(self.recovery)) => {}
             () = Box::pin(look_after(self.registration_reconciler, self.authority_reconciler, limits)) => {}
         }
         let _stopping = readiness.wait_for("shutdown: the server is stopping");
@@ -251,6 +258,14 @@ async fn compare(mut comparison: Option<Comparison>, limits: Limits) {
         if let Some(comparison) = &mut comparison {
             comparison.look().await;
         }
+    }
+}
+
+/// Runs forever, even without recovery points to keep.
+async fn keep(recovery: Option<RecoveryKeeper>) {
+    match recovery {
+        Some(recovery) => recovery.run().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::authority::{AuthorityStore, SecretName};
 use crate::events::Events;
 use crate::logging::Logging;
 use crate::probe::Probe;
+use crate::recovery::RecoveryPoints;
 use crate::registration::{Compared, Kept, Register, Unregister, What};
 use crate::source;
 
@@ -95,6 +96,18 @@ pub struct Args {
     /// Reports refused deletions and releases as Events in the cluster.
     #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
     pub events: bool,
+    /// Keeps recovery points of Flux in ConfigMaps of this namespace, the server's own.
+    #[arg(long, env = "FLUXKEEP_RECOVERY_POINTS", value_name = "NAMESPACE")]
+    pub recovery_points: Option<String>,
+    /// Seconds for which Flux must stay as it is before it becomes a recovery point.
+    #[arg(
+        long,
+        env = "FLUXKEEP_RECOVERY_QUIET",
+        value_name = "SECONDS",
+        default_value_t = 120
+    )]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub recovery_quiet: u64,
     /// Seconds during which answers carry `Connection: close` after the stop signal.
     #[arg(
         long,
@@ -147,6 +160,8 @@ pub struct Settings {
     pub compared: Option<Compared>,
     /// The cluster that gets Events about refusals; `None` if Events are off.
     pub events: Option<Events>,
+    /// The recovery points to keep; `None` keeps none.
+    pub recovery: Option<RecoveryPoints>,
     /// Deadlines and bounds.
     pub limits: Limits,
 }
@@ -236,6 +251,7 @@ impl Settings {
             kept: None,
             compared: None,
             events: None,
+            recovery: None,
             tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             limits: Limits::default(),
         }
@@ -256,6 +272,7 @@ impl From<Args> for Settings {
             kept: None,
             compared: None,
             events: None,
+            recovery: None,
             tls_names: args.tls_names,
             limits: Limits {
                 linger: Duration::from_secs(args.linger),

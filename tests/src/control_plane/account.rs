@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::rbac::{cluster_rules, engine_rules};
-use fluxkeep_webhook::events;
 use fluxkeep_webhook::registration::rights;
+use fluxkeep_webhook::{events, recovery};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -74,9 +74,26 @@ impl Cluster {
             .await;
     }
 
+    /// Grants fluxkeep's account the rights to keep recovery points in its own namespace.
+    pub async fn may_keep_points(&self) {
+        self.grant(
+            "ClusterRole",
+            "fluxkeep-recovery",
+            &recovery::engine_rights(),
+        )
+        .await;
+        let right = recovery::store_rights(HOME);
+        let rules = std::slice::from_ref(&right);
+        self.apply_all(&granted("Role", NAME, "fluxkeep-points", rules))
+            .await;
+        let what = json!({"resource": "configmaps", "verb": "patch", "namespace": NAME,
+            "name": right.resource_names.unwrap_or_default().first()});
+        self.until_allowed(NAME, &what, true).await;
+    }
+
     /// Binds fluxkeep's account to a role with these rules, and waits until the rights apply.
     async fn grant(&self, kind: &str, name: &str, rules: &[PolicyRule]) {
-        self.apply_all(&granted(kind, name, rules)).await;
+        self.apply_all(&granted(kind, HOME, name, rules)).await;
         for rule in rules {
             self.until_may(rule, true).await;
         }
@@ -116,13 +133,13 @@ impl Cluster {
     }
 }
 
-/// A role with its binding; a `Role` lives in the engine's namespace.
-fn granted(kind: &str, name: &str, rules: &[PolicyRule]) -> [Value; 2] {
+/// A role with its binding; a `Role` lives in this namespace.
+fn granted(kind: &str, namespace: &str, name: &str, rules: &[PolicyRule]) -> [Value; 2] {
     let group = "rbac.authorization.k8s.io";
     let version = format!("{group}/v1");
     let mut about = json!({"name": name});
     if kind == "Role" {
-        about = json!({"name": name, "namespace": HOME});
+        about = json!({"name": name, "namespace": namespace});
     }
     let role = json!({"apiVersion": version, "kind": kind, "metadata": about, "rules": rules});
     let binding = json!({"apiVersion": version, "kind": format!("{kind}Binding"), "metadata": about,

@@ -93,9 +93,14 @@ impl ControlPlane {
     /// Also starts Kubernetes' own controllers: garbage collection, namespaces, service accounts.
     pub async fn with_controllers() -> Self {
         let mut plane = Self::start().await;
-        let log = plane.folder.join("kube-controller-manager.log");
-        plane.controllers = Some(Process::start(controllers(&plane), &log));
+        plane.start_controllers();
         plane
+    }
+
+    /// Starts Kubernetes' own controllers.
+    pub fn start_controllers(&mut self) {
+        let log = self.folder.join("kube-controller-manager.log");
+        self.controllers = Some(Process::start(controllers(self), &log));
     }
 
     /// The control plane that the tests of a binary share.

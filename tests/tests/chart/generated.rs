@@ -4,7 +4,7 @@ use fluxkeep::case::finding::Level;
 use fluxkeep::rules::RULES;
 use fluxkeep_cluster::rbac::{cluster_rules, engine_rules};
 use fluxkeep_tests::control_plane::Helm;
-use fluxkeep_webhook::{events, registration};
+use fluxkeep_webhook::{events, recovery, registration};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 
@@ -60,6 +60,9 @@ fn rights_are_what_the_server_asks_for() {
     let (events_engine, events): (Vec<_>, Vec<_>) = events::rights()
         .into_iter()
         .partition(|rule| is_within(rule, &inside));
+    let (recovery_engine, recovery): (Vec<_>, Vec<_>) = recovery::engine_rights()
+        .into_iter()
+        .partition(|rule| is_within(rule, &inside));
     let configurations = [
         "mutatingwebhookconfigurations",
         "validatingwebhookconfigurations",
@@ -76,6 +79,9 @@ fn rights_are_what_the_server_asks_for() {
         "engine": inside,
         "events": events,
         "eventsEngine": events_engine,
+        "recovery": recovery,
+        "recoveryEngine": recovery_engine,
+        "recoveryStore": recovery::store_rights("@NS@"),
         "registration": compared,
         "bundles": [registered(&configurations, vec![name], "patch")],
     });

@@ -35,7 +35,7 @@ pub(crate) fn variants() -> Vec<Value> {
         json!({"certificates": {"mode": "cert-manager"}}),
         json!({"certificates": {"mode": "cert-manager", "issuerRef": {"name": "ours", "kind": "ClusterIssuer"}}}),
         json!({"hostNetwork": true, "webhook": {"port": 10260}, "replicaCount": 1, "priorityClassName": "",
-            "podDisruptionBudget": {"enabled": false}, "topologySpreadConstraints": [], "events": {"enabled": false}}),
+            "podDisruptionBudget": {"enabled": false}, "topologySpreadConstraints": [], "events": {"enabled": false}, "recovery": {"enabled": false}}),
         json!({"image": {"digest": format!("sha256:{}", "a".repeat(64))}, "imagePullSecrets": [{"name": "a"}],
             "global": {"imagePullSecrets": [{"name": "b"}]}, "commonLabels": {"team": "a"}, "commonAnnotations": {"b": "c"},
             "podLabels": {"d": "e"}, "podAnnotations": {"f": "g"}, "extraArgs": ["--linger=20"],
@@ -243,6 +243,7 @@ fn values_without_any_part_of_the_newest_are_rendered() {
         "serviceMonitor",
         "prometheusRule",
         "events",
+        "recovery",
         "log",
         "global",
     ];

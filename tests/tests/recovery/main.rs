@@ -7,5 +7,6 @@
     missing_docs
 )]
 
+mod kept;
 mod snapshot;
 mod stage;

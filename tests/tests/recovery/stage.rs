@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use fluxkeep::recovery::{Difference, Point, difference};
-use fluxkeep_tests::control_plane::{Cluster, ControlPlane, folder, own};
+use fluxkeep_cluster::recovery::{Stored, stored};
+use fluxkeep_cluster::write::Writer;
+use fluxkeep_tests::control_plane::{Cluster, ControlPlane, Webhook, eventually, folder, own};
 use fluxkeep_tests::flux::{Flux, HOME, Names};
 use serde_json::{Value, json};
+
+/// The namespace of fluxkeep.
+pub(crate) const KEEPER: &str = "fluxkeep";
 
 /// The cluster, and a folder for files.
 pub(crate) struct Stage {
     // Dropped first, so that a failed test's state is written before the control plane ends.
     pub(crate) cluster: Cluster,
-    #[allow(dead_code, reason = "the cluster lives as long")]
     pub(crate) plane: ControlPlane,
     pub(crate) folder: PathBuf,
 }
@@ -20,11 +24,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Flux 2.4.0, all controllers available.
     pub(crate) async fn set(test: &str) -> Self {
-        Self::on(ControlPlane::start().await, test).await
-    }
-
-    /// The same on this control plane.
-    pub(crate) async fn on(plane: ControlPlane, test: &str) -> Self {
+        let plane = ControlPlane::start().await;
         let cluster = plane.cluster(test).await;
         let stage = Self {
             cluster,
@@ -51,6 +51,53 @@ impl Stage {
             "readyReplicas": available, "availableReplicas": available});
         let reported = self.cluster.patch_status(deployment, &status).await;
         reported.expect("a status");
+    }
+
+    /// A server with only the documented rights, which takes a point after a second of quiet.
+    pub(crate) async fn server(&self) -> Webhook {
+        let own = self.plane.own_account(&self.cluster).await;
+        self.cluster.may_keep_points().await;
+        let arguments = ["--recovery-points", KEEPER, "--recovery-quiet", "1"];
+        Webhook::launch(&self.plane, &own, arguments, false).await
+    }
+
+    /// The slots, in their order.
+    pub(crate) async fn slots(&self) -> Vec<Stored> {
+        let writer = Writer::new(self.cluster.client.clone(), "a-test");
+        let slots = stored(&writer, Some(KEEPER), HOME).await;
+        slots.expect("readable slots")
+    }
+
+    /// The good points, oldest first.
+    pub(crate) async fn points(&self) -> Vec<Point> {
+        let slots = self.slots().await;
+        let good = slots.iter().filter(|stored| stored.head().is_some());
+        let mut points: Vec<Point> = good
+            .map(|stored| Point::decode(&stored.parts).expect("a point"))
+            .collect();
+        points.sort_by_key(|point| point.head.taken);
+        points
+    }
+
+    /// Waits until the newest point meets a condition.
+    pub(crate) async fn newest(&self, what: &str, is_it: impl Fn(&Point) -> bool) -> Point {
+        eventually(what, async || {
+            let newest = self.points().await.pop().ok_or("no point")?;
+            if is_it(&newest) {
+                Ok(newest)
+            } else {
+                Err("another point")
+            }
+        })
+        .await
+    }
+
+    /// Sets an argument of a controller, and reports it available again.
+    pub(crate) async fn change(&self, argument: &str) {
+        let mut changed = deployment("helm-controller");
+        changed["spec"]["template"]["spec"]["containers"][0]["args"] = json!([argument]);
+        self.cluster.apply(&changed).await.expect("a change");
+        self.report(&changed, 1).await;
     }
 
     /// Runs `fluxkeep` against the cluster.

@@ -23,7 +23,7 @@ const fn samples(
     }
 }
 
-pub(crate) const CASES: [Samples; 23] = [
+pub(crate) const CASES: [Samples; 25] = [
     samples(
         "FluxkeepDown",
         "10m",
@@ -232,6 +232,38 @@ pub(crate) const CASES: [Samples; 23] = [
                 "0x400",
             ),
         ],
+    ),
+    samples(
+        "FluxkeepNoRecoveryPoint",
+        "2h",
+        &[(
+            r#"fluxkeep_recovery_points{pod="a",namespace="flux-system"}"#,
+            "0x400",
+        )],
+        // The other server has not looked yet.
+        &[
+            (
+                r#"fluxkeep_recovery_points{pod="a",namespace="flux-system"}"#,
+                "0x400",
+            ),
+            (
+                r#"fluxkeep_recovery_points{pod="b",namespace="flux-system"}"#,
+                "1x400",
+            ),
+        ],
+    ),
+    samples(
+        "FluxkeepRecoveryPointOutdated",
+        "2h",
+        &[(
+            r#"fluxkeep_recovery_point_differs{pod="a",namespace="flux-system"}"#,
+            "1x400",
+        )],
+        // An upgrade that took half an hour.
+        &[(
+            r#"fluxkeep_recovery_point_differs{pod="a",namespace="flux-system"}"#,
+            "0x30 1x30 0x400",
+        )],
     ),
     samples(
         "FluxkeepFactsStale",

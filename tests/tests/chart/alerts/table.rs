@@ -20,7 +20,7 @@ pub(crate) struct Alert {
     pub(crate) mend: &'static str,
 }
 
-pub(crate) const ALERTS: [Alert; 23] = [
+pub(crate) const ALERTS: [Alert; 25] = [
     Alert {
         name: "FluxkeepDown",
         severity: "critical",
@@ -150,6 +150,26 @@ pub(crate) const ALERTS: [Alert; 23] = [
         impact: "Flux does not reconcile what this controller is for.",
         look: "kubectl get deployments -n flux-system",
         mend: "Install Flux again in the same version: flux install --version vX.Y.Z, or resume its release.",
+    },
+    Alert {
+        name: "FluxkeepNoRecoveryPoint",
+        severity: "warning",
+        hold: "1h",
+        expr: "max W (fluxkeep_recovery_points) == 0",
+        summary: "There is no recovery point of Flux.",
+        impact: "If Flux is lost, nothing in the cluster tells which version and settings it had.",
+        look: "kubectl logs -n fluxkeep deploy/fluxkeep | grep 'recovery point'",
+        mend: "Mend what the log names: a controller that is not available, or a right that is missing.",
+    },
+    Alert {
+        name: "FluxkeepRecoveryPointOutdated",
+        severity: "warning",
+        hold: "1h",
+        expr: "min W (fluxkeep_recovery_point_differs) == 1",
+        summary: "Flux was changed, and no recovery point holds the change.",
+        impact: "If Flux is lost, it comes back as it was before the change.",
+        look: "kubectl logs -n fluxkeep deploy/fluxkeep | grep 'recovery point'",
+        mend: "Make every controller available. If a controller was removed on purpose, delete the points: docs/recovery-points.md.",
     },
     Alert {
         name: "FluxkeepFactsStale",

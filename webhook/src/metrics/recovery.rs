@@ -1,0 +1,98 @@
+//! Metrics about recovery points. The label is the engine's namespace, as the policy names it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use fluxkeep::recovery::Head;
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEngine {
+    namespace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Wrote {
+    result: &'static str,
+}
+
+/// The number of points, the newest one's age, and whether it is as the engine.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    points: Family<OfEngine, Gauge>,
+    age: Family<OfEngine, Gauge>,
+    differs: Family<OfEngine, Gauge>,
+    writes: Family<Wrote, Counter>,
+    /// The time of the newest point, by namespace.
+    newest: Mutex<BTreeMap<String, Timestamp>>,
+}
+
+impl Recovery {
+    pub(super) fn seen(&self, namespace: &str, heads: &[&Head], running: Option<&str>) {
+        let label = OfEngine {
+            namespace: namespace.to_owned(),
+        };
+        let count = i64::try_from(heads.len()).unwrap_or(i64::MAX);
+        self.points.get_or_create(&label).set(count);
+        let newest = heads.iter().max_by_key(|head| head.taken);
+        let is_other = |running: &str| newest.is_none_or(|newest| newest.digest != running);
+        let differs = running.is_some_and(is_other);
+        self.differs.get_or_create(&label).set(i64::from(differs));
+        let mut times = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        match newest.and_then(|newest| newest.taken) {
+            Some(taken) => drop(times.insert(label.namespace, taken)),
+            None => drop(times.remove(namespace)),
+        }
+    }
+
+    pub(super) fn wrote(&self, result: &'static str) {
+        self.writes.get_or_create(&Wrote { result }).inc();
+    }
+
+    pub(super) fn start_at_zero(&self) {
+        for result in ["written", "overtaken", "failed"] {
+            drop(self.writes.get_or_create(&Wrote { result }));
+        }
+    }
+
+    /// Updates the ages.
+    pub(super) fn observe(&self, now: Timestamp) {
+        self.age.clear();
+        let times = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        for (namespace, taken) in times.iter() {
+            let label = OfEngine {
+                namespace: namespace.clone(),
+            };
+            let age = now.duration_since(*taken).as_secs().max(0);
+            self.age.get_or_create(&label).set(age);
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "fluxkeep_recovery_points",
+            "Good recovery points of the Flux in this namespace",
+            self.points.clone(),
+        );
+        registry.register(
+            "fluxkeep_recovery_point_age_seconds",
+            "Age of the newest recovery point",
+            self.age.clone(),
+        );
+        registry.register(
+            "fluxkeep_recovery_point_differs",
+            "1 if the running Flux is not as its newest recovery point",
+            self.differs.clone(),
+        );
+        registry.register(
+            "fluxkeep_recovery_writes",
+            "Writes of recovery points, by result",
+            self.writes.clone(),
+        );
+    }
+}
