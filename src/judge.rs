@@ -29,7 +29,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         .iter()
         .filter(|rule| rule.doors.contains(&request.door))
     {
-        let level = rule.weight(policy);
+        let level = rule.weight_at(policy, request.door);
         if level != Level::Off {
             add(&mut verdict, rule, level, (rule.check)(&case));
             abstain(&mut verdict, rule, &unreadable);

@@ -14,6 +14,7 @@ use crate::flux::engine::{Engine, Part};
 use crate::helm::{Owner, release};
 use crate::object::{Key, Object};
 use crate::repository::Repository;
+use crate::rules;
 use crate::walks::counted;
 
 /// A rule's findings, or the fact that the rule lacks.
@@ -79,6 +80,31 @@ impl Rule {
     #[must_use]
     pub fn weight(&self, policy: &Policy) -> Level {
         policy.levels.get(self.id).copied().unwrap_or(self.level)
+    }
+
+    /// The most that its findings weigh at a door under this policy.
+    #[must_use]
+    pub fn weight_at(&self, policy: &Policy, door: Door) -> Level {
+        if door == Door::Check {
+            policy
+                .levels
+                .get(self.id)
+                .copied()
+                .unwrap_or(self.level_at_check())
+        } else {
+            self.weight(policy)
+        }
+    }
+
+    /// The default level at the door `check`. A repository shows the objects that use a withdrawn
+    /// version, which other doors can only guess.
+    #[must_use]
+    pub fn level_at_check(&self) -> Level {
+        if self.id == rules::served_version_withdrawn::RULE.id {
+            Level::Enforce
+        } else {
+            self.level
+        }
     }
 }
 
@@ -240,6 +266,13 @@ impl<'a> Case<'a> {
         let mut lacking = Vec::new();
         if self.repository().is_some_and(Repository::has_unknown_pins) {
             lacking.push(Need::PinValue);
+        }
+        let catalogue = &self.engine().catalogue;
+        if self
+            .repository()
+            .is_some_and(|repository| repository.is_beyond(catalogue))
+        {
+            lacking.push(Need::FluxOrder);
         }
         let is_unread = |key: &Key| self.facts.is_unread(key);
         let written = self.brought().map(Object::key);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use semver::Version;
 
 use super::{Comes, Pin, PinRole, Repository, Scale, minor};
+use crate::flux::engine::CORE;
 use crate::helm::range;
 
 /// Pins that would install another Flux than the rest of their group.
@@ -83,6 +84,9 @@ impl Repository {
             .collect();
         let mut found: BTreeMap<&Version, Vec<&Pin>> = BTreeMap::new();
         for pin in &pins {
+            if self.is_patch(pin, expected) {
+                continue;
+            }
             if let Some(release) = deviates(pin, expected) {
                 found.entry(release).or_default().push(pin);
             }
@@ -102,6 +106,18 @@ impl Repository {
             });
         }
         deviations
+    }
+
+    /// True for the image of one controller at another patch of the same minor: the release, patched.
+    fn is_patch(&self, pin: &Pin, expected: &Version) -> bool {
+        let is_image = |pin: &Pin| matches!(pin.scale, Scale::Controller(_));
+        let beside = self
+            .pins
+            .iter()
+            .filter(|one| one.file == pin.file && is_image(one));
+        let is_whole = beside.count() >= CORE.len();
+        let flux = pin.flux().map(minor);
+        is_image(pin) && !is_whole && flux == Some(minor(expected))
     }
 
     /// True if these pins are shared by groups, and each is right for another group.

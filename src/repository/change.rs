@@ -46,16 +46,10 @@ impl Repository {
         moves
     }
 
-    /// The release that a group runs once Flux has reconciled: the newest of its pins, boot pins
-    /// last.
+    /// The one release that a group comes to.
     fn engine_of(&self, group: usize) -> Option<&Version> {
-        let pins = || {
-            self.of_group(group)
-                .filter(|pin| pin.installs_flux() && !self.has_output(pin))
-        };
-        let steady = pins().filter(|pin| !self.is_boot(pin));
-        let newest = steady.filter_map(|pin| pin.comes.only()).max();
-        newest.or_else(|| pins().filter_map(|pin| pin.comes.only()).max())
+        let engine = self.engine(group).filter(|engine| engine.is_fixed)?;
+        Some(engine.release)
     }
 
     /// The pins of a group that come to this release, boot pins last.

@@ -3,7 +3,7 @@
 use semver::Version;
 
 use super::pin::Scale;
-use crate::flux::catalogue::{Catalogue, Installer};
+use crate::flux::catalogue::{Catalogue, FluxRelease, Installer};
 use crate::helm::range::{self, Range};
 
 /// The release or releases that a written version resolves to.
@@ -72,6 +72,7 @@ pub fn comes(scale: &Scale, text: &str, catalogue: &Catalogue) -> Comes {
         Scale::Chart => chart(tag, catalogue),
         Scale::Operator => installer(tag, Installer::FluxOperator, "flux-operator"),
         Scale::Provider => installer(tag, Installer::TerraformProvider, "provider fluxcd/flux"),
+        Scale::Controller(name) => image(name, tag, catalogue),
         Scale::Local(_) => Comes::Unknown("its chart is not read".to_owned()),
     }
 }
@@ -137,6 +138,48 @@ fn within(text: &str, versions: Vec<(Version, Version)>) -> Comes {
         Some(today) => Comes::Range { releases, today },
         None => Comes::Unknown(format!("no known version lies in {text:?}")),
     }
+}
+
+/// The releases with this version of a controller.
+fn image(name: &str, tag: &str, catalogue: &Catalogue) -> Comes {
+    let Some(version) = exact(tag) else {
+        return Comes::Unknown(format!("{tag:?} is no version of {name}"));
+    };
+    let has = |release: &&FluxRelease| {
+        let mut controllers = release.controllers.iter();
+        controllers.any(|one| one.name == name && one.version == version)
+    };
+    let releases = catalogue.releases().iter().filter(has);
+    let releases: Vec<Version> = releases.map(|release| release.version.clone()).collect();
+    among(releases)
+        .unwrap_or_else(|| Comes::Unknown(format!("no known release of Flux has {name} {version}")))
+}
+
+/// One of these releases, oldest first. `None` without any.
+fn among(releases: Vec<Version>) -> Option<Comes> {
+    let today = releases.last()?.clone();
+    Some(if releases.len() == 1 {
+        Comes::One(today)
+    } else {
+        Comes::Range { releases, today }
+    })
+}
+
+/// The releases that all of these images can be of. `None` if no release has all of them: one is
+/// patched.
+#[must_use]
+pub fn shared(images: &[&Comes]) -> Option<Comes> {
+    let releases = |comes: &Comes| match comes {
+        Comes::One(version) => vec![version.clone()],
+        Comes::Range { releases, .. } => releases.clone(),
+        Comes::Floating { .. } | Comes::Unknown(_) => Vec::new(),
+    };
+    let known = images.iter().map(|comes| releases(comes));
+    let known: Vec<Vec<Version>> = known.filter(|releases| !releases.is_empty()).collect();
+    let (first, rest) = known.split_first()?;
+    let mut fitting = first.clone();
+    fitting.retain(|one| rest.iter().all(|other| other.contains(one)));
+    among(fitting)
 }
 
 fn installer(text: &str, installer: Installer, name: &str) -> Comes {

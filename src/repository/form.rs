@@ -22,7 +22,7 @@ pub struct Form {
 }
 
 /// Every form.
-pub static FORMS: [&Form; 15] = [
+pub static FORMS: [&Form; 16] = [
     &forms::flux_instance::FORM,
     &forms::flux_operator::FORM,
     &forms::gotk_components::FORM,
@@ -32,6 +32,7 @@ pub static FORMS: [&Form; 15] = [
     &forms::community_chart::FORM,
     &forms::chart_dependency::FORM,
     &forms::local_chart::FORM,
+    &forms::controller_image::FORM,
     &forms::mirror::FORM,
     &forms::terraform::FORM,
     &forms::bootstrap_command::FORM,

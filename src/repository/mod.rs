@@ -19,6 +19,7 @@ pub mod group;
 pub mod hcl;
 pub mod index;
 pub mod name;
+pub mod objects;
 pub mod pin;
 pub mod plan;
 pub mod release;
@@ -33,6 +34,7 @@ pub use pin::{Original, Pin, PinRole, Product, Scale};
 pub use text::{Resource, Text, Value};
 pub use zone::{Zone, is_read};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::case::finding::Related;
@@ -125,6 +127,7 @@ pub fn read(mut files: Vec<File>, catalogue: &Catalogue) -> Repository {
     repository.mark_outputs();
     repository.resolve_charts(&index, catalogue);
     repository.limit_instances();
+    repository.join_images();
     repository.index = index;
     repository
 }
@@ -435,6 +438,29 @@ impl Repository {
         }
         let (chart, place) = index.flux_of(chart)?;
         Some(self.dependency(index, chart, place)?.comes.clone())
+    }
+
+    /// Gives the images of a file the releases that have all of them. Images of several releases
+    /// keep their own.
+    fn join_images(&mut self) {
+        let is_image = |pin: &Pin| matches!(pin.scale, Scale::Controller(_));
+        let images = self.pins.iter().filter(|pin| is_image(pin));
+        let files: BTreeSet<usize> = images.map(|pin| pin.file).collect();
+        for file in files {
+            let own = self
+                .pins
+                .iter()
+                .filter(|pin| pin.file == file && is_image(pin));
+            let comes: Vec<&Comes> = own.map(|pin| &pin.comes).collect();
+            let Some(shared) = comes::shared(&comes) else {
+                continue;
+            };
+            for pin in &mut self.pins {
+                if pin.file == file && is_image(pin) && !matches!(pin.comes, Comes::Unknown(_)) {
+                    pin.comes = shared.clone();
+                }
+            }
+        }
     }
 
     /// Limits the ranges of FluxInstances to what their operator or artifact holds.

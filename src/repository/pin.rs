@@ -66,6 +66,8 @@ pub enum Scale {
     Operator,
     /// A release of the Terraform provider `fluxcd/flux`.
     Provider,
+    /// The image tag of a controller.
+    Controller(&'static str),
     /// A version of a chart in this repository, by its index.
     Local(usize),
 }

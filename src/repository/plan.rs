@@ -177,6 +177,7 @@ impl Planner<'_> {
                 self.leave(pin, "terraform init -upgrade".to_owned());
             }
             (_, Scale::Instance) => self.instance(pin),
+            (_, Scale::Controller(name)) => self.image(pin, name),
             (_, Scale::Flux) => self.flux(pin),
         }
         Ok(())
@@ -218,6 +219,19 @@ impl Planner<'_> {
             } else {
                 self.leave(pin, format!("name a range that holds {}", self.to));
             }
+        }
+    }
+
+    /// Moves the tag of a controller's image.
+    fn image(&mut self, pin: &Pin, name: &str) {
+        let release = self.catalogue.release(self.to);
+        let mut controllers = release
+            .map_or(&[][..], |one| one.controllers.as_slice())
+            .iter();
+        let new = controllers.find(|one| one.name == name);
+        match new.filter(|_| exact(&pin.version).is_some()) {
+            Some(new) => self.edit(pin, &new.version.to_string()),
+            None => self.leave(pin, format!("name the image of {name} in Flux {}", self.to)),
         }
     }
 

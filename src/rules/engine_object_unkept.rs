@@ -8,6 +8,8 @@ use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::helm::RESOURCE_POLICY;
 use crate::object::{List, Object};
+use crate::repository::Repository;
+use crate::repository::release::Brings;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -16,17 +18,43 @@ pub const RULE: Rule = Rule {
     catches: "a Flux object in a release without `helm.sh/resource-policy: keep`",
     breaks: "an uninstall of the release, by hand or by remediation, deletes the object",
     when: Moment::Later,
-    doors: &[Door::ReleaseRecord, Door::PostRenderer],
+    doors: &[Door::ReleaseRecord, Door::PostRenderer, Door::Check],
     needs: &[],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if let Some(repository) = case.repository() {
+        return Ok(committed(repository));
+    }
     let written = case.engine_written().map(|(_, new, _)| new);
     Ok(written
         .filter(|object| !object.is_hook() && !object.is_kept())
         .map(finding)
         .collect())
+}
+
+/// The HelmReleases of a repository that bring Flux and do not write the annotation.
+fn committed(repository: &Repository) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for one in repository.flux_releases() {
+        let release = one.resource.helm_release();
+        let is_inert = release.is_suspended() || release.is_remote();
+        if one.brings != Brings::Flux || is_inert || release.keeps_everything() {
+            continue;
+        }
+        let object = one.text.object(one.resource, "/spec");
+        let message = format!(
+            "no post-renderer writes {RESOURCE_POLICY}: keep, so that uninstalling the release deletes Flux"
+        );
+        let remedy = format!(
+            "Add the post-renderer:\nfluxkeep-postrenderer hook --for '{}' --name '{}' --write",
+            one.text.path, one.resource.name
+        );
+        let path = "/spec/postRenderers";
+        findings.push(Finding::about(&object, path, message, remedy));
+    }
+    findings
 }
 
 fn finding(object: &Object) -> Finding {

@@ -11,6 +11,7 @@ pub mod crd_scope_changed;
 pub mod destructive_remediation;
 pub mod engine_deleted;
 pub mod engine_disabled;
+pub mod engine_in_two_releases;
 pub mod engine_label_removed;
 pub mod engine_object_removed;
 pub mod engine_object_unkept;
@@ -34,13 +35,14 @@ pub mod served_version_withdrawn;
 pub mod storage_version_regressed;
 pub mod stored_version_dropped;
 pub mod stored_versions_pruned;
+pub mod unknown_field;
 
 use crate::case::rule::{Case, Need, Rule};
 use crate::crd::Definition;
 use crate::object::Object;
 
 /// Every rule, ordered by id.
-pub static RULES: [&Rule; 31] = [
+pub static RULES: [&Rule; 33] = [
     &allowance_unused::RULE,
     &controller_missing::RULE,
     &crd_group_or_kind_changed::RULE,
@@ -49,6 +51,7 @@ pub static RULES: [&Rule; 31] = [
     &destructive_remediation::RULE,
     &engine_deleted::RULE,
     &engine_disabled::RULE,
+    &engine_in_two_releases::RULE,
     &engine_label_removed::RULE,
     &engine_object_removed::RULE,
     &engine_object_unkept::RULE,
@@ -72,6 +75,7 @@ pub static RULES: [&Rule; 31] = [
     &storage_version_regressed::RULE,
     &stored_version_dropped::RULE,
     &stored_versions_pruned::RULE,
+    &unknown_field::RULE,
 ];
 
 /// Returns the rule with this id.
@@ -84,7 +88,8 @@ pub fn find(id: &str) -> Option<&'static Rule> {
 #[must_use]
 pub fn nearest(id: &str) -> &'static str {
     let alike = |rule: &&Rule| {
-        let words = rule.id.split('-').filter(|word| id.contains(word)).count();
+        let same = |word: &&str| id.split('-').any(|own| own == *word);
+        let words = rule.id.split('-').filter(same).count();
         let start = rule
             .id
             .bytes()

@@ -50,6 +50,10 @@ fn check(case: &Case<'_>) -> RuleResult {
 
 /// The weight of a pin without one version. `None` for a pin with one.
 pub(super) fn level(repository: &Repository, pin: &Pin) -> Option<Level> {
+    // A tag is fixed, even if several releases have it.
+    if matches!(pin.scale, Scale::Controller(_)) && pin.role == PinRole::Installs {
+        return None;
+    }
     let releases = match &pin.comes {
         Comes::One(_) | Comes::Unknown(_) => return None,
         Comes::Range { releases, .. } => releases.as_slice(),

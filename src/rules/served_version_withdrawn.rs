@@ -4,6 +4,8 @@
 //! that clients exist: the version is the storage version now, or a known object is written in it.
 //! A version without either sign passes in silence.
 
+mod repository;
+
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,12 +23,15 @@ pub const RULE: Rule = Rule {
     catches: "a CRD version that clients may still request and that is no longer served",
     breaks: "clients and controllers that request the version get 404",
     when: Moment::Run,
-    doors: &[Door::Crd, Door::ReleaseRecord, Door::Preflight],
-    needs: &[Need::Definitions, Need::LiveObjects],
+    doors: &[Door::Crd, Door::ReleaseRecord, Door::Preflight, Door::Check],
+    needs: &[Need::Definitions, Need::LiveObjects, Need::FluxOrder],
     check,
 };
 
 fn check(case: &Case<'_>) -> RuleResult {
+    if let Some(repository) = case.repository() {
+        return Ok(repository::unserved(repository, &case.engine().catalogue));
+    }
     let users = LazyCell::new(|| users(case));
     let mut findings = Vec::new();
     for of in redefined(case)? {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fluxkeep::case::verdict::{Decision, Verdict};
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::repository::read;
-use fluxkeep_fixtures::repository::{judged, seen, written};
+use fluxkeep_fixtures::repository::{KEPT, judged, seen, written};
 
 fn changed(before: &[(&str, &str)], after: &[(&str, &str)]) -> Verdict {
     let base = read(written(before), Catalogue::built_in());
@@ -32,7 +32,7 @@ fn boot(version: &str) -> String {
 
 fn release(chart: &str, more: &str) -> String {
     format!(
-        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\nspec:\n  chart: {{spec: {{chart: flux2, version: {chart}, sourceRef: {{kind: HelmRepository, name: c}}}}}}\n{more}"
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: flux-system}}\nspec:\n  chart: {{spec: {{chart: flux2, version: {chart}, sourceRef: {{kind: HelmRepository, name: c}}}}}}\n{KEPT}{more}"
     )
 }
 

@@ -17,6 +17,7 @@ mod mutation;
 mod odd;
 mod overrides;
 mod owners;
+mod pinned;
 mod properties;
 mod release;
 mod repository;

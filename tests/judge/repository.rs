@@ -9,7 +9,7 @@ use fluxkeep::case::verdict::Decision;
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::repository::{FORMS, File, PinRole, Repository, read};
 use fluxkeep::rules::RULES;
-use fluxkeep_fixtures::repository::{files, judged, line, repository, seen, written};
+use fluxkeep_fixtures::repository::{KEPT, files, judged, line, repository, seen, written};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -231,10 +231,14 @@ fn bumped(files: &[(&str, &str)], to: &str) -> Vec<File> {
 fn a_bump_moves_every_place_together_and_a_second_one_is_empty() {
     let chart = CHART.replace("2.14.1", "2.13.0");
     let values = VALUES.replace("2.14.1", "2.13.0");
-    let release = SYNC.replace(
-        "chart: app, version: 1.0.0",
-        "chart: engine, version: 0.4.2",
-    );
+    let release = SYNC
+        .replace(
+            "chart: app, version: 1.0.0",
+            "chart: engine, version: 0.4.2",
+        )
+        .replace("spec: {chart: {", "spec:\n  chart: {")
+        .replace("ours}}}}", "ours}}}")
+        + KEPT;
     let files = [
         ("infra/cloud-init.yaml", BOOT),
         ("charts/engine/Chart.yaml", &chart),
@@ -326,7 +330,7 @@ fn a_shared_boot_script_that_is_right_for_one_cluster_only_warns() {
 fn alike_files_in_two_folders_make_two_groups() {
     let release = |version: &str| {
         format!(
-            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux}}\nspec: {{chart: {{spec: {{chart: flux2, version: {version}, sourceRef: {{kind: HelmRepository, name: c}}}}}}}}\n"
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux}}\nspec:\n  chart: {{spec: {{chart: flux2, version: {version}, sourceRef: {{kind: HelmRepository, name: c}}}}}}\n{KEPT}"
         )
     };
     let (one, two) = (release("2.13.0"), release("2.14.1"));

@@ -11,6 +11,7 @@
 //! an empty list. `make catalogue` adds new releases. Sources: the Go modules of Flux, the release
 //! manifests of fluxcd/flux2, and the index of fluxcd-community/helm-charts.
 
+pub mod fields;
 mod installers;
 
 pub use installers::{Installer, InstallerReleases};

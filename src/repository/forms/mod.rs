@@ -5,6 +5,7 @@ pub mod bootstrap_command;
 pub mod chart_dependency;
 pub mod cli_image;
 pub mod community_chart;
+pub mod controller_image;
 pub mod flux_instance;
 pub mod flux_manifests;
 pub mod flux_operator;

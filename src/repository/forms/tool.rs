@@ -11,8 +11,8 @@ use crate::repository::text::{Text, Value};
 pub const FORM: Form = Form {
     id: "tool",
     role: PinRole::Client,
-    reads: "the program `flux` in `.mise.toml`, `.tool-versions` and `aqua.yaml`",
-    passes: "programs that are called almost like it, such as npm's `flux` and `influx-cli`",
+    reads: "the program `flux` in `.mise.toml`, `.tool-versions`, `aqua.yaml`, `devbox.json` and a `Brewfile`",
+    passes: "programs that are called almost like it, such as npm's `flux` and `influx-cli`; a formula without a version; Nix, whose package follows its channel",
     read,
 };
 
@@ -35,7 +35,11 @@ fn read(text: &Text, _: &Index, drafts: &mut Vec<Draft>) {
         } else if name == ".tool-versions" {
             asdf(text, line.clone())
         } else if is_aqua {
-            aqua(text, line.clone())
+            behind(text, line.clone(), "fluxcd/flux2@")
+        } else if name == "devbox.json" {
+            devbox(text, line.clone())
+        } else if name == "Brewfile" {
+            behind(text, line.clone(), "fluxcd/tap/flux@")
         } else {
             return;
         };
@@ -76,9 +80,17 @@ fn asdf(text: &Text, line: Range<usize>) -> Option<Value> {
     Some(text.token(start, &[]))
 }
 
-/// `- name: fluxcd/flux2@v2.9.4`.
-fn aqua(text: &Text, line: Range<usize>) -> Option<Value> {
-    let at = text.slice(line.clone()).find("fluxcd/flux2@")?;
-    let start = line.start + at + "fluxcd/flux2@".len();
-    Some(text.token(start, &['"', '\'']))
+/// The version behind a name: `- name: fluxcd/flux2@v2.9.4`, `brew "fluxcd/tap/flux@2.9.4"`.
+fn behind(text: &Text, line: Range<usize>, name: &str) -> Option<Value> {
+    let at = text.slice(line.clone()).find(name)?;
+    Some(text.token(line.start + at + name.len(), &['"', '\'', ',']))
+}
+
+/// `"fluxcd@2.4.0"` in a list of packages, or `"fluxcd": "2.4.0"` in a map.
+fn devbox(text: &Text, line: Range<usize>) -> Option<Value> {
+    let content = text.slice(line.clone());
+    let start = ["\"fluxcd@", "\"fluxcd\": \""]
+        .iter()
+        .find_map(|mark| Some(content.find(mark)? + mark.len()))?;
+    Some(text.token(line.start + start, &['"', ',', ']']))
 }
