@@ -1,4 +1,4 @@
-//! Counts the objects that rules walk over, in this crate's tests alone.
+//! Counts the objects, and the parts of objects, that are walked over, in this crate's tests alone.
 //!
 //! A hostile release repeats one document thousands of times. A rule that walks over the release or
 //! the cluster once for each document then costs their product. The tests count walked objects,

@@ -2,7 +2,7 @@
 //!
 //! Walked objects are counted, not seconds: a product of two sizes shows on any machine.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fmt::Write;
 
@@ -222,4 +222,87 @@ fn a_definition_of_many_defects_names_the_first_and_counts_the_rest() {
     assert_eq!(told.len(), 33);
     let rest = |finding: &&Finding| finding.message == "it has 968 more defects";
     assert!(told.iter().any(rest), "{told:?}");
+}
+
+/// One object of the release with `size` labels, annotations, subjects, rules or containers.
+const LARGE: [(&str, &str); 6] = [
+    (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: as.x.io\n  labels:\nspec: \
+         {group: x.io, scope: Cluster, names: {kind: A, plural: as}, versions: [{name: v1, served: true, storage: true}]}\n",
+        "    lNUMBER: 'not a label'\n",
+    ),
+    (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels:\n",
+        "    app.kubernetes.io/lNUMBER: x\n",
+    ),
+    (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  namespace: flux-system\n  \
+         annotations:\n",
+        "    helm.sh/aNUMBER: x\n",
+    ),
+    (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: cluster-reconciler}\n\
+         roleRef: {kind: ClusterRole, name: cluster-admin}\nsubjects:\n",
+        "- {kind: ServiceAccount, namespace: flux-system, name: aNUMBER}\n",
+    ),
+    (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: crd-controller}\nrules:\n",
+        "- {apiGroups: [gNUMBER], resources: [a], verbs: [get]}\n",
+    ),
+    (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: source-controller, namespace: flux-system}\nspec:\n  \
+         template:\n    spec:\n      containers:\n",
+        "      - {name: cNUMBER, image: 'x/source-controller:v1.3.NUMBER'}\n",
+    ),
+];
+
+/// Reads and judges one object with `size` parts over the live Flux. Counts what is walked over.
+fn walked_over((head, part): (&str, &str), size: usize, door: Door) -> usize {
+    let (start, end) = match head.split_once("spec: {group") {
+        Some((start, end)) => (start, format!("spec: {{group{end}")),
+        None => (head, String::new()),
+    };
+    let mut text = start.to_owned();
+    for number in 0..size {
+        text.push_str(&part.replace("NUMBER", &number.to_string()));
+    }
+    text.push_str(&end);
+    let facts = Facts::of(manifest::read(LIVE, Reading::default()).unwrap());
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    walked::during(|| {
+        let objects = manifest::read(&text, Reading::default()).unwrap();
+        let subject = match door {
+            Door::Engine => Subject::Change(Box::new(Change {
+                old: facts.live(&objects[0].key()).cloned(),
+                new: objects.into_iter().next(),
+            })),
+            _ => Subject::Release(Release {
+                objects,
+                ..Release::default()
+            }),
+        };
+        let request = Request {
+            door,
+            operation: Operation::Update,
+            writer: Writer::default(),
+            dry_run: false,
+            subject,
+            gaps: Vec::new(),
+        };
+        let _ = judge(&request, &facts, &Policy::default(), now);
+    })
+}
+
+#[test]
+fn twice_the_parts_of_one_object_cost_twice_as_much() {
+    for large in LARGE {
+        for door in [Door::ReleaseRecord, Door::PostRenderer, Door::Engine] {
+            let [once, twice] = [1_000, 2_000].map(|size| walked_over(large, size, door));
+            assert!(
+                once >= 1_000 && twice <= 2 * once,
+                "{door}: {once} became {twice} for\n{}",
+                large.0
+            );
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::walks::counted;
+
 /// A RoleBinding or ClusterRoleBinding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Binding {
@@ -97,7 +99,7 @@ impl Role {
     /// True if any rule grants this right.
     #[must_use]
     pub fn grants(&self, right: &Right) -> bool {
-        let mut rules = self.rules.iter().flatten();
+        let mut rules = counted(self.rules.iter().flatten());
         rules.any(|rule| rule.grants(right))
     }
 }

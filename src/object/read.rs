@@ -19,6 +19,7 @@ use crate::flux::applier::{
     ApplierStatus, FluxInstance, InstanceSpec, Kustomization, KustomizationSpec,
 };
 use crate::helm::release::HelmRelease;
+use crate::walks::counted;
 
 /// Most bytes of an object's annotations: `TotalAnnotationSizeLimitB` of apimachinery.
 const MOST_ANNOTATIONS: usize = 256 * 1024;
@@ -505,7 +506,7 @@ impl WorkloadSpec {
             },
             ..Workload::default()
         };
-        for container in pod.containers {
+        for container in counted(pod.containers.into_iter()) {
             workload.images.push(container.image);
             let name = container.name.unwrap_or_default();
             workload.start.containers.push(name);
@@ -627,7 +628,7 @@ impl FromWire for Wire<PolicySpec> {
 impl FromWire for BindingWire {
     fn object(self) -> Object {
         let role = self.role_ref.unwrap_or_default();
-        let subjects = self.subjects.map(Vec::into_iter);
+        let subjects = self.subjects.map(|all| counted(all.into_iter()));
         let binding = Binding {
             role: format!("{}/{}", role.kind, role.name),
             subjects: subjects.map(|subjects| subjects.map(Subject::grantee).collect()),
@@ -653,7 +654,7 @@ impl Subject {
 
 impl FromWire for RoleWire {
     fn object(self) -> Object {
-        let rules = self.rules.map(Vec::into_iter);
+        let rules = self.rules.map(|all| counted(all.into_iter()));
         let role = Role {
             rules: rules.map(|rules| rules.map(RuleWire::rule).collect()),
             is_aggregated: self.aggregation_rule.is_some(),
@@ -712,13 +713,12 @@ impl<'de> Deserialize<'de> for Labels {
         let is_misshapen = |(key, value): (&String, &Value)| {
             is_kept(key) && (value.is_object() || value.is_array())
         };
-        if entries.iter().any(is_misshapen) {
+        if counted(entries.iter()).any(is_misshapen) {
             return Err(D::Error::custom("a label is not a string"));
         }
         // Other labels that are not strings have no value to check.
-        let texts = entries
-            .iter()
-            .filter_map(|(key, value)| Some((key, value.as_str()?)));
+        let texts =
+            counted(entries.iter()).filter_map(|(key, value)| Some((key, value.as_str()?)));
         let flawed = texts.filter(|(_, value)| !is_label_value(value));
         let flaw = |(key, value): (&String, &str)| Flaw::Label {
             key: key.clone(),
@@ -762,7 +762,7 @@ impl<'de> Deserialize<'de> for Annotations {
         let bytes =
             |(key, value): (&String, &Value)| key.len() + value.as_str().unwrap_or_default().len();
         Ok(Self {
-            bytes: entries.iter().map(bytes).sum(),
+            bytes: counted(entries.iter()).map(bytes).sum(),
             kept: kept(entries),
         })
     }

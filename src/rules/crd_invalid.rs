@@ -63,7 +63,7 @@ fn check(case: &Case<'_>) -> RuleResult {
         problems.extend(schemas(definition, live));
         problems.extend(preserved(definition, live));
         problems.extend(conversion::refused(definition));
-        problems.extend(object.flaws.iter().map(flaw));
+        problems.extend(counted(object.flaws.iter()).map(flaw));
         problems.extend(conversion::unserved(definition, &services));
         let problems = shortened(problems);
         let told = problems.into_iter().map(|problem| problem.about(object));
