@@ -67,7 +67,7 @@ picture: control-plane ## Draws docs/dashboard.svg from what a real Prometheus r
 	FLUXKEEP_DASHBOARD_PICTURE=$(CURDIR)/docs/dashboard.svg $(CARGO) test --package fluxkeep-tests --test chart -- monitored
 
 bench: control-plane ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
-	$(CARGO) build --release --bin fluxkeep-postrenderer
+	$(CARGO) build --release --bin fluxkeep-postrenderer --bin fluxkeep
 	$(CARGO) run --release --package fluxkeep-benches -- $(FILES)
 
 following: ## Measures the server over clusters with many CRDs.

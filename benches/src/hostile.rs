@@ -28,8 +28,8 @@ const HELD: usize = 300;
 /// Numbers of strangers at once: a few, and as many as one tenant's tools start.
 const FLOODS: [usize; 2] = [16, 200];
 const ASKED: usize = 100;
-const ENGINE: &str = "/validate/engine";
-const OTHERS: &str = "/validate/others";
+pub(crate) const ENGINE: &str = "/validate/engine";
+pub(crate) const OTHERS: &str = "/validate/others";
 
 pub(crate) fn measure(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
@@ -41,7 +41,7 @@ pub(crate) fn measure(table: &mut Table, inputs: &Inputs) -> anyhow::Result<()> 
 
 /// Returns the review of a stranger's record with many documents. Each document requires a full
 /// YAML parser.
-fn record() -> Vec<u8> {
+pub(crate) fn record() -> Vec<u8> {
     let items = ["x"; 200].join(", ");
     let document = format!(
         "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: &name \"a\\x20b\", labels: {{? x : *name}}}}\ndata: {{a: [{items}]}}\n"
@@ -198,13 +198,13 @@ async fn ask_for_ever(served: Arc<Served>, review: Bytes) -> anyhow::Result<()> 
 }
 
 /// Waits for answers.
-struct Waits {
-    median: Duration,
-    longest: Duration,
+pub(crate) struct Waits {
+    pub(crate) median: Duration,
+    pub(crate) longest: Duration,
 }
 
 impl Waits {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!(
             "median {}, longest {}",
             text(self.median),
@@ -213,7 +213,7 @@ impl Waits {
     }
 }
 
-async fn waits(served: &Served, review: &Bytes) -> anyhow::Result<Waits> {
+pub(crate) async fn waits(served: &Served, review: &Bytes) -> anyhow::Result<Waits> {
     let client = served.client()?;
     let mut waits = Vec::with_capacity(ASKED);
     for _ in 0..ASKED {

@@ -7,10 +7,12 @@ mod https;
 mod input;
 mod memory;
 mod parsing;
+mod preflight;
 mod process;
 mod rendering;
 mod served;
 mod table;
+mod tenant;
 mod writes;
 
 use std::io::Write;
@@ -46,6 +48,10 @@ enum Task {
     },
     /// Measures only the cost of hostile clients.
     Hostile,
+    /// Measures only the engine's doors beside a tenant.
+    Tenant,
+    /// Measures only `fluxkeep preflight`.
+    Preflight,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -54,6 +60,11 @@ fn main() -> anyhow::Result<()> {
     match args.task {
         Some(Task::Serve { snapshot }) => return served::serve(snapshot.as_deref()),
         Some(Task::Hostile) => hostile::measure(&mut table, &Inputs::read(&Files::default())?)?,
+        Some(Task::Tenant) => tenant::measure(&mut table, &Inputs::read(&Files::default())?)?,
+        Some(Task::Preflight) => {
+            let inputs = Inputs::read(&Files::default())?;
+            preflight::measure(&mut table, &inputs.manifest)?;
+        }
         None => everything(&mut table, &args.files)?,
     }
     Ok(write!(std::io::stdout(), "{}", table.text())?)
@@ -68,6 +79,8 @@ fn everything(table: &mut Table, files: &Files) -> anyhow::Result<()> {
     memory::measure(table, &inputs)?;
     crowd::measure(table, &inputs.update)?;
     hostile::measure(table, &inputs)?;
+    tenant::measure(table, &inputs)?;
+    preflight::measure(table, &inputs.manifest)?;
     rendering::measure(table, &inputs.manifest)?;
     writes::measure(table)
 }
