@@ -171,6 +171,33 @@ async fn bodies_that_hold_back_their_last_byte_crowd_out_each_other_and_not_the_
     }
 }
 
+/// Both lanes together hold two sums of bodies, whoever sends how many.
+#[tokio::test]
+async fn with_the_limits_as_they_are_forty_held_bodies_of_a_mebibyte_leave_fifteen_in_memory() {
+    const HELD: usize = 40;
+    let server = Server::start(|limits| limits.body = NEVER).await;
+    let most = fluxkeep_webhook::Limits::default().bodies / ((1 << 20) + (8 << 10));
+    assert_eq!(most, 15);
+    let mut held = Vec::new();
+    for _ in 0..HELD {
+        held.push(held_back(&server, "/validate/others", 1 << 20).await);
+    }
+    let given_up = HELD - most;
+    let line = format!(
+        r#"fluxkeep_turned_away_total{{lane="others",reason="no-room"}} {given_up}"#
+    );
+    counted(&server, &line).await;
+    for first in held.drain(..given_up) {
+        let answer = answered(first).await;
+        assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    }
+    for last in &mut held {
+        let read = timeout(Duration::ZERO, last.read(&mut [0])).await;
+        assert!(read.is_err(), "it is still read");
+    }
+    is_judged(&server).await;
+}
+
 #[tokio::test]
 async fn a_body_takes_room_as_it_comes_and_not_as_it_is_announced() {
     let server = Server::start(|limits| (limits.body, limits.bodies) = (NEVER, 1 << 20)).await;
