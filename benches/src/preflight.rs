@@ -64,8 +64,13 @@ fn preflight(manifest: &Path, snapshot: &Path) -> anyhow::Result<Command> {
 fn timed(command: &mut Command) -> anyhow::Result<Duration> {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("starting {command:?}"))?;
-    ensure!(matches!(status.code(), Some(0 | 1)), "{command:?}: {status}");
+    let status = command
+        .status()
+        .with_context(|| format!("starting {command:?}"))?;
+    ensure!(
+        matches!(status.code(), Some(0 | 1)),
+        "{command:?}: {status}"
+    );
     Ok(start.elapsed())
 }
 

@@ -89,12 +89,18 @@ fn doors(inputs: &Inputs) -> Vec<(&'static str, Bytes)> {
         ("helm-release", release),
         ("engine", deletion.bytes()),
     ];
-    reviews.map(|(door, body)| (door, Bytes::from(body))).to_vec()
+    reviews
+        .map(|(door, body)| (door, Bytes::from(body)))
+        .to_vec()
 }
 
 /// The tenant's reviews, each with the path to which the apiserver would send it.
 fn sends() -> Vec<(&'static str, Bytes)> {
-    let records = ["kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\n", "a: [", ""];
+    let records = [
+        "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\n",
+        "a: [",
+        "",
+    ];
     let mut sends = vec![(OTHERS, record())];
     for manifest in records {
         let data = packed("x", TENANT, manifest, &[], Driver::ConfigMap);
@@ -108,12 +114,17 @@ fn sends() -> Vec<(&'static str, Bytes)> {
     }
     let deep = (0..500).fold(json!(1), |inner, _| json!({"a": inner}));
     let chart = json!({"spec": {"chart": "x"}});
-    sends.push((OTHERS, release("x", TENANT, &json!({"chart": chart, "values": deep}))));
+    sends.push((
+        OTHERS,
+        release("x", TENANT, &json!({"chart": chart, "values": deep})),
+    ));
     // What installs beside Flux is the engine's share, whoever writes it.
     let into = json!({"chart": chart, "targetNamespace": "flux-system", "releaseName": "x"});
     sends.push((ENGINE, release("x", TENANT, &into)));
     let sends = sends.into_iter();
-    sends.map(|(path, body)| (path, Bytes::from(body))).collect()
+    sends
+        .map(|(path, body)| (path, Bytes::from(body)))
+        .collect()
 }
 
 /// The review of a HelmRelease's creation.

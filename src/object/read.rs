@@ -717,8 +717,7 @@ impl<'de> Deserialize<'de> for Labels {
             return Err(D::Error::custom("a label is not a string"));
         }
         // Other labels that are not strings have no value to check.
-        let texts =
-            counted(entries.iter()).filter_map(|(key, value)| Some((key, value.as_str()?)));
+        let texts = counted(entries.iter()).filter_map(|(key, value)| Some((key, value.as_str()?)));
         let flawed = texts.filter(|(_, value)| !is_label_value(value));
         let flaw = |(key, value): (&String, &str)| Flaw::Label {
             key: key.clone(),

@@ -36,17 +36,31 @@ fn hidden(object: &Value) -> [(&'static str, Value); 3] {
     fields.remove("apiVersion");
     let metadata = json!({"name": "harmless"});
     [
-        ("ConfigMap", json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "items": [object]})),
-        ("List", json!({"apiVersion": "v1", "kind": "List", "items": [object]})),
-        ("DeploymentList", json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [bare]})),
+        (
+            "ConfigMap",
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "items": [object]}),
+        ),
+        (
+            "List",
+            json!({"apiVersion": "v1", "kind": "List", "items": [object]}),
+        ),
+        (
+            "DeploymentList",
+            json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [bare]}),
+        ),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_controller_in_a_list_of_any_kind_is_refused_and_an_application_in_it_is_installed() {
+async fn an_older_controller_in_a_list_of_any_kind_is_refused_and_an_application_in_it_is_installed()
+ {
     let (plane, cluster) = cluster("hidden_controllers").await;
     let _webhook = Webhook::guarding(&plane, &cluster).await;
-    let older = deployment("source-controller", HOME, "ghcr.io/fluxcd/source-controller:v1.3.0");
+    let older = deployment(
+        "source-controller",
+        HOME,
+        "ghcr.io/fluxcd/source-controller:v1.3.0",
+    );
     let image = "/spec/template/spec/containers/0/image";
     let was = cluster.get(&older).await.unwrap().pointer(image).cloned();
     for helm in HELMS {
@@ -57,14 +71,20 @@ async fn an_older_controller_in_a_list_of_any_kind_is_refused_and_an_application
             let output = helm.run(&cluster, &install);
             let told = said(&output);
             assert!(!output.status.success(), "{helm:?} {kind}: {told}");
-            assert!(told.contains("flux-version-mismatch: "), "{helm:?} {kind}: {told}");
+            assert!(
+                told.contains("flux-version-mismatch: "),
+                "{helm:?} {kind}: {told}"
+            );
             let now = cluster.get(&older).await.unwrap().pointer(image).cloned();
             assert_eq!(now, was, "{helm:?} {kind}");
         }
         let application = deployment("shop", "apps", "nginx:1.27");
         for (kind, list) in hidden(&application) {
             let path = chart("shop", &list.to_string());
-            helm.runs(&cluster, &["install", "shop", path.to_str().unwrap(), "-n", "apps"]);
+            helm.runs(
+                &cluster,
+                &["install", "shop", path.to_str().unwrap(), "-n", "apps"],
+            );
             let live = cluster.get(&application).await;
             assert!(live.is_ok(), "{helm:?} applies what is hidden in a {kind}");
             helm.runs(&cluster, &["uninstall", "shop", "-n", "apps"]);
@@ -93,7 +113,10 @@ async fn a_kind_that_ends_in_list_is_installed_where_its_items_are_none() {
     let _webhook = Webhook::guarding(&plane, &cluster).await;
     let guarded = HELMS.map(|helm| FORMS.map(|form| installs(helm, &cluster, form)));
     assert_eq!(guarded, unguarded);
-    assert!(guarded.iter().all(|passes| passes[0] && passes[1]), "{guarded:?}");
+    assert!(
+        guarded.iter().all(|passes| passes[0] && passes[1]),
+        "{guarded:?}"
+    );
 }
 
 /// What follows `kind: AllowList`. To Helm, a null is a list of no objects.
@@ -109,8 +132,15 @@ const FORMS: [&str; 5] = [
 fn installs(helm: Helm, cluster: &Cluster, form: &str) -> bool {
     let head = "apiVersion: acme.example.org/v1\nkind: AllowList\nmetadata: {name: office}\n";
     let path = chart("lists", &format!("{head}{form}\n"));
-    let output = helm.run(cluster, &["install", "lists", path.to_str().unwrap(), "-n", "apps"]);
-    assert!(!said(&output).contains("fluxkeep"), "{form}: {}", said(&output));
+    let output = helm.run(
+        cluster,
+        &["install", "lists", path.to_str().unwrap(), "-n", "apps"],
+    );
+    assert!(
+        !said(&output).contains("fluxkeep"),
+        "{form}: {}",
+        said(&output)
+    );
     // A failed installation leaves its record.
     let _ = helm.run(cluster, &["uninstall", "lists", "-n", "apps"]);
     output.status.success()
@@ -124,13 +154,17 @@ async fn keep_on_the_list_itself_survives_helms_uninstall_and_on_an_item_it_does
     let keep = json!({"annotations": {"helm.sh/resource-policy": "keep"}});
     let mut marked = item.clone();
     marked["metadata"]["annotations"] = keep["annotations"].clone();
-    let list = |metadata: &Value, item: &Value| {
-        json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": [item]})
-    };
+    let list = |metadata: &Value, item: &Value| json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": [item]});
     for helm in HELMS {
-        for (list, stays) in [(list(&keep, &item), true), (list(&json!({}), &marked), false)] {
+        for (list, stays) in [
+            (list(&keep, &item), true),
+            (list(&json!({}), &marked), false),
+        ] {
             let path = chart("kept", &list.to_string());
-            helm.runs(&cluster, &["install", "kept", path.to_str().unwrap(), "-n", "apps"]);
+            helm.runs(
+                &cluster,
+                &["install", "kept", path.to_str().unwrap(), "-n", "apps"],
+            );
             helm.runs(&cluster, &["uninstall", "kept", "-n", "apps"]);
             assert_eq!(cluster.get(&item).await.is_ok(), stays, "{helm:?} {list}");
             let _ = cluster.delete(&item).await;

@@ -183,9 +183,8 @@ async fn with_the_limits_as_they_are_forty_held_bodies_of_a_mebibyte_leave_fifte
         held.push(held_back(&server, "/validate/others", 1 << 20).await);
     }
     let given_up = HELD - most;
-    let line = format!(
-        r#"fluxkeep_turned_away_total{{lane="others",reason="no-room"}} {given_up}"#
-    );
+    let line =
+        format!(r#"fluxkeep_turned_away_total{{lane="others",reason="no-room"}} {given_up}"#);
     counted(&server, &line).await;
     for first in held.drain(..given_up) {
         let answer = answered(first).await;
