@@ -258,6 +258,30 @@ fn a_newer_format_is_named() {
     assert_eq!(Point::decode(&parts), Err(Unusable::Newer(9)));
 }
 
+/// The bytes are sound gzip, so only the digest shows that they are of two points.
+#[test]
+fn objects_under_the_head_of_another_point_are_refused() {
+    let point = point();
+    let unpacked = |head: &Head, objects: &[Value]| {
+        let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        let head = serde_json::to_string(head).unwrap();
+        let text = format!("{head}\n{}\n", objects.join("\n"));
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+        [gzip.finish().unwrap()]
+    };
+    assert_eq!(
+        Point::decode(&unpacked(&point.head, &point.objects)),
+        Ok(point.clone())
+    );
+    let mut changed = point.objects.clone();
+    changed[6]["spec"]["replicas"] = json!(2);
+    let refused = Point::decode(&unpacked(&point.head, &changed));
+    assert!(matches!(refused, Err(Unusable::Spoilt(_))), "{refused:?}");
+    let refused = verify(&unpacked(&point.head, &point.objects[1..]));
+    assert!(matches!(refused, Err(Unusable::Spoilt(_))), "{refused:?}");
+}
+
 #[test]
 fn other_bytes_are_no_point() {
     for bytes in [&b""[..], b"apiVersion: v1", b"\x1f\x8b", b"{}"] {
