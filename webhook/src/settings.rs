@@ -97,7 +97,12 @@ pub struct Args {
     #[arg(long, env = "FLUXKEEP_EVENTS", value_parser = FalseyValueParser::new())]
     pub events: bool,
     /// Keeps recovery points of Flux in ConfigMaps of this namespace, the server's own.
-    #[arg(long, env = "FLUXKEEP_RECOVERY_POINTS", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "FLUXKEEP_RECOVERY_POINTS",
+        value_name = "NAMESPACE",
+        conflicts_with = "snapshot"
+    )]
     pub recovery_points: Option<String>,
     /// Seconds for which Flux must stay as it is before it becomes a recovery point.
     #[arg(

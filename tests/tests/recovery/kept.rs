@@ -6,7 +6,7 @@ use fluxkeep_tests::control_plane::{Webhook, eventually};
 use fluxkeep_tests::flux::HOME;
 use serde_json::{Value, json};
 
-use crate::stage::{KEEPER, Stage, deployment, secret};
+use crate::stage::{KEEPER, Stage, deployment, flux, secret};
 
 fn has_argument(point: &Point, argument: &str) -> bool {
     let text = serde_json::to_string(point.objects()).unwrap();
@@ -116,6 +116,41 @@ async fn without_the_namespace_of_flux_the_point_is_left() {
     assert_eq!(stage.points().await, std::slice::from_ref(&point));
     stage.cluster.apply_all(point.objects()).await;
     assert_eq!(stage.differs(&point).await, []);
+}
+
+/// Labelled as Flux's, with annotations that gzip cannot make much shorter.
+fn bulky(place: u64) -> Value {
+    let mut state = place + 1;
+    let mut random = || {
+        // Knuth's linear congruential generator; the high bits are the random ones.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + u8::try_from((state >> 58) & 0x3f).unwrap())
+    };
+    let text: String = (0..240_000).map(|_| random()).collect();
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": format!("bulky-{place}"),
+        "namespace": HOME, "labels": {"app.kubernetes.io/part-of": "flux"}, "annotations": {"x": text}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_point_that_one_config_map_cannot_hold_is_several() {
+    let stage = Stage::set("points-parts").await;
+    let bulky: Vec<Value> = (0..6).map(bulky).collect();
+    stage.cluster.apply_all(&bulky).await;
+    let _server = stage.server().await;
+    let point = stage.newest("the first point", |_| true).await;
+    assert_eq!(stage.slots().await[0].parts.len(), 2);
+    let of_flux = flux().len();
+    assert_eq!(point.head.objects, of_flux + bulky.len());
+
+    for account in &bulky {
+        stage.cluster.delete(account).await.unwrap();
+    }
+    let small = stage
+        .newest("a small point", |newest| newest.head.objects == of_flux)
+        .await;
+    assert_eq!(stage.differs(&small).await, []);
 }
 
 /// Both see every change. Once the slots are full, each point is written exactly once.

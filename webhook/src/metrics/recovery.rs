@@ -37,6 +37,12 @@ impl Recovery {
         let label = OfEngine {
             namespace: namespace.to_owned(),
         };
+        if heads.is_empty() && running.is_none() {
+            // A namespace of the policy without a Flux: no alert shall ask for its point.
+            self.points.remove(&label);
+            self.differs.remove(&label);
+            return;
+        }
         let count = i64::try_from(heads.len()).unwrap_or(i64::MAX);
         self.points.get_or_create(&label).set(count);
         let newest = heads.iter().max_by_key(|head| head.taken);
@@ -93,6 +99,61 @@ impl Recovery {
             "fluxkeep_recovery_writes",
             "Writes of recovery points, by result",
             self.writes.clone(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+
+    /// The samples after these heads were seen, at this second.
+    fn samples(heads: &[&Head], running: Option<&str>, second: i64) -> String {
+        let (recovery, mut registry) = (Recovery::default(), Registry::default());
+        recovery.register(&mut registry);
+        recovery.seen("flux-system", heads, running);
+        recovery.observe(Timestamp::from_second(second).unwrap());
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let short = |line: &str| line.replace(r#"{namespace="flux-system"}"#, "");
+        samples.map(short).collect::<Vec<_>>().join("; ")
+    }
+
+    fn head(digest: &str, second: i64) -> Head {
+        Head {
+            digest: digest.to_owned(),
+            taken: Some(Timestamp::from_second(second).unwrap()),
+            ..Head::default()
+        }
+    }
+
+    #[test]
+    fn the_newest_point_gives_the_age_and_is_compared() {
+        let (older, newer) = (head("a", 10), head("b", 20));
+        let seen = samples(&[&newer, &older], Some("b"), 25);
+        assert_eq!(
+            seen,
+            "fluxkeep_recovery_points 2; fluxkeep_recovery_point_age_seconds 5; fluxkeep_recovery_point_differs 0"
+        );
+        let seen = samples(&[&newer, &older], Some("a"), 25);
+        assert!(seen.ends_with("differs 1"), "{seen}");
+    }
+
+    #[test]
+    fn an_engine_without_a_point_differs_and_a_namespace_without_an_engine_has_no_sample() {
+        let seen = samples(&[], Some("a"), 0);
+        assert_eq!(
+            seen,
+            "fluxkeep_recovery_points 0; fluxkeep_recovery_point_differs 1"
+        );
+        assert_eq!(samples(&[], None, 0), "");
+        let gone = samples(&[&head("a", 10)], None, 70);
+        assert_eq!(
+            gone,
+            "fluxkeep_recovery_points 1; fluxkeep_recovery_point_age_seconds 60; fluxkeep_recovery_point_differs 0"
         );
     }
 }

@@ -131,7 +131,7 @@ pub(crate) fn exposed() -> String {
     let metrics = Metrics::default();
     metrics.expires("leaf", std::time::SystemTime::now());
     metrics.differs("a", false);
-    metrics.points_seen("flux-system", &[], None);
+    metrics.points_seen("flux-system", &[], Some(""));
     metrics.text(&state)
 }
 
