@@ -9,6 +9,7 @@
 
 pub mod admission;
 pub mod adoption;
+pub mod audit;
 pub mod case;
 pub mod crd;
 pub mod flux;

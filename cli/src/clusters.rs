@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, ensure};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
+use fluxkeep::case::verdict::Verdict;
 use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
 use fluxkeep::flux::engine::Engine;
 use fluxkeep_cluster::{FactSource, Snapshot, connect};
@@ -192,6 +193,21 @@ pub(crate) fn named<'a>(
         let newest = newest.unwrap_or_default();
         format!("--to {version}: the catalogue has no such Flux; its newest is {newest}")
     })
+}
+
+/// The decision and the rules behind it.
+pub(crate) fn rules(verdict: &Verdict) -> String {
+    let mut rules: Vec<_> = verdict.standing().map(|finding| finding.rule).collect();
+    rules.dedup();
+    let mut parts = vec![if rules.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        rules.join(", ")
+    }];
+    if !verdict.abstained.is_empty() {
+        parts.push(format!("{} abstained", verdict.abstained.len()));
+    }
+    format!("{}: {}", verdict.decision().name(), parts.join(", "))
 }
 
 /// A past time in words, in its largest unit.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod adopt;
+pub mod audit;
 pub mod bump;
 pub mod check;
 pub mod client;
@@ -49,6 +50,8 @@ enum Command {
     Bump(bump::Args),
     /// Judges manifests against a cluster or a snapshot before anything is applied.
     Preflight(preflight::Args),
+    /// Judges a cluster as it lives: what would break, and which upgrades are blocked.
+    Audit(audit::Args),
     /// Plans an upgrade of Flux: the steps in order, each with its reason.
     Plan(plan::Args),
     /// Writes a snapshot of a cluster, without Secrets, schemas and values.
@@ -107,6 +110,7 @@ impl Cli {
             Command::Check(args) => check::run(&args, &mut output),
             Command::Bump(args) => bump::run(&args, &mut output),
             Command::Preflight(args) => preflight::run(&args, &mut output),
+            Command::Audit(args) => audit::run(&args, &mut output),
             Command::Plan(args) => plan::run(&args, &mut output),
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),

@@ -1,7 +1,7 @@
 //! The state of the cluster, as far as the judge needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +20,10 @@ pub struct Facts {
     objects: Arc<BTreeMap<Key, Arc<Object>>>,
     heard: Option<Heard>,
 }
+
+/// The facts at a moment, to tell later if an object has changed since. Holds no object.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Weak<BTreeMap<Key, Arc<Object>>>);
 
 /// The age of facts that follow a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,19 @@ impl Facts {
             objects: Arc::new(objects),
             heard: None,
         }
+    }
+
+    /// The facts of this moment, for [`Facts::is_as`].
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen(Arc::downgrade(&self.objects))
+    }
+
+    /// True if no object has changed since. A change moves the objects while somebody holds a
+    /// `Seen`, so their address tells.
+    #[must_use]
+    pub fn is_as(&self, seen: &Seen) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.objects), seen.0.as_ptr())
     }
 
     /// The same facts, valid only while the cluster is heard. Other facts never age.
@@ -240,6 +257,19 @@ mod tests {
             (view, facts),
             (Facts::of([named("a")]), Facts::of([named("b")]))
         );
+    }
+
+    #[test]
+    fn a_change_shows_and_a_write_that_changes_nothing_does_not() {
+        let mut facts = Facts::of([named("a")]);
+        let seen = facts.seen();
+        facts.put(named("a"));
+        facts.remove(&named("b").key());
+        assert!(facts.is_as(&seen) && facts.clone().is_as(&seen));
+        facts.put(named("b"));
+        assert!(!facts.is_as(&seen));
+        facts.remove(&named("b").key());
+        assert!(!facts.is_as(&seen), "it was there in between");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use super::judge;
+use crate::audit::audit;
 use crate::case::facts::Facts;
 use crate::case::finding::Finding;
 use crate::case::policy::Policy;
@@ -90,6 +91,8 @@ fn cluster(size: usize) -> Facts {
         "apiVersion: v1\nkind: Namespace\nmetadata: {name: bNUMBER}\n",
         "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: bNUMBER, namespace: tenant}\n\
          spec: {targetNamespace: flux-system, releaseName: flux, install: {remediation: {retries: 3}}}\n",
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: cNUMBER, namespace: tenant}\n\
+         spec: {chart: {spec: {chart: flux2}}, install: {remediation: {retries: 3}}}\n",
     ];
     for document in others {
         objects.extend(repeated(document, size));
@@ -133,6 +136,18 @@ fn twice_the_release_beside_twice_the_cluster_costs_twice_as_much() {
             );
         }
     }
+}
+
+#[test]
+fn an_audit_of_twice_the_cluster_costs_twice_as_much() {
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    let [once, twice] = [100, 200].map(|size| {
+        let facts = cluster(size);
+        walked::during(|| {
+            let _ = audit(&facts, &Policy::default(), now);
+        })
+    });
+    assert!(once > 0 && twice <= 2 * once, "{once} became {twice}");
 }
 
 /// A CRD with `size` versions, all of them stored. `FIRST` is the first letter of their names.

@@ -7,7 +7,7 @@ use crate::flux::catalogue::{FluxRelease, Offer};
 use crate::flux::engine::Engine;
 use crate::flux::needs::USES;
 use crate::flux::{Flux, controller, runs_controller};
-use crate::object::{Body, Key, Object};
+use crate::object::{ALLOW, Body, Key, Object};
 
 /// The question whether the release may replace the running Flux.
 pub(super) fn request(facts: &Facts, engine: &Engine, release: &FluxRelease) -> Request {
@@ -36,6 +36,9 @@ pub(super) fn request(facts: &Facts, engine: &Engine, release: &FluxRelease) -> 
 pub(super) fn applied(facts: &Facts, engine: &Engine, release: &FluxRelease) -> Vec<Object> {
     let mut objects = objects(facts, engine, release);
     for object in &mut objects {
+        if let Some(live) = facts.live(&object.key()) {
+            object.annotations = live.annotations.clone();
+        }
         let live = facts.definition(&object.name).and_then(Object::definition);
         let stored = live.map(|live| live.stored.clone()).unwrap_or_default();
         if let Body::Definition(new) = &mut object.body {
@@ -50,7 +53,7 @@ pub(super) fn applied(facts: &Facts, engine: &Engine, release: &FluxRelease) -> 
 /// The release's CRDs, and the live controllers with the release's images.
 fn objects(facts: &Facts, engine: &Engine, release: &FluxRelease) -> Vec<Object> {
     let running = facts.running(engine).unwrap_or_default();
-    let mut objects = Vec::new();
+    let mut objects: Vec<Object> = Vec::new();
     for crd in &release.crds {
         if is_brought(facts, &running, crd) {
             objects.push(definition(facts, crd));
@@ -61,7 +64,15 @@ fn objects(facts: &Facts, engine: &Engine, release: &FluxRelease) -> Vec<Object>
             objects.push(moved(live, release));
         }
     }
+    for object in &mut objects {
+        unexcused(object);
+    }
     objects
+}
+
+/// Takes off an override: a release that brings one voids it.
+pub(crate) fn unexcused(object: &mut Object) {
+    object.annotations.remove(ALLOW);
 }
 
 /// True if the CRD lives, or the release brings it for a running controller.

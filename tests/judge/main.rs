@@ -2,6 +2,7 @@
 //! cluster.
 
 mod appliers;
+mod audit;
 mod bad_input;
 mod budget;
 mod catalogue;

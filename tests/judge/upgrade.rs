@@ -274,6 +274,23 @@ fn the_way_back_is_open_as_far_as_stored_versions_allow() {
     assert!(why.iter().any(|why| why.contains("buckets")), "{why:?}");
 }
 
+/// An override lets a review pass, but not the apiserver's own check.
+#[test]
+fn an_override_does_not_spare_a_migration() {
+    let mut items = installed("2.7.5");
+    for item in &mut items {
+        if item["kind"] == "CustomResourceDefinition" {
+            item["metadata"]["annotations"] = json!({"fluxkeep.io/allow": "stored-version-dropped",
+                "fluxkeep.io/reason": "no objects", "fluxkeep.io/until": "2026-12-01T00:00:00Z"});
+        }
+        if item["metadata"]["name"] == "ocirepositories.source.toolkit.fluxcd.io" {
+            item["status"] = json!({"storedVersions": ["v1beta2", "v1"]});
+        }
+    }
+    let plan = planned(&facts(&items), "2.8.8");
+    assert_eq!(told(&plan), ["migrate ocirepositories", "install 2.8.8"]);
+}
+
 #[test]
 fn a_cluster_without_flux_has_no_plan() {
     let result = plan(

@@ -4,12 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
+use fluxkeep::audit::audit;
 use fluxkeep::case::finding::Level;
+use fluxkeep::case::policy::Policy;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::recovery::Head;
 use fluxkeep::repository::FORMS;
 use fluxkeep::rules::RULES;
-use fluxkeep_cluster::Snapshot;
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::{control_plane, terminal};
 use fluxkeep_webhook::registration::{GATES, Gate, KnownReleases, Profile, Scope, mutation};
 use fluxkeep_webhook::{Metrics, ServerState};
@@ -114,11 +116,10 @@ fn the_pins_page_is_the_table_of_forms() {
 #[test]
 fn the_metrics_page_is_what_the_server_registers() {
     let snapshot = Snapshot::built_in().expect("the built-in snapshot");
-    let state = ServerState::new(
-        Arc::new(snapshot),
-        fluxkeep::case::policy::Policy::default(),
-    );
+    let (facts, policy) = (snapshot.facts(), Policy::default());
+    let state = ServerState::new(Arc::new(snapshot), policy.clone());
     let metrics = Metrics::default();
+    metrics.audited(&audit(&facts, &policy, jiff::Timestamp::now()));
     metrics.expires("leaf", std::time::SystemTime::now());
     metrics.differs(
         "validatingwebhookconfiguration.admissionregistration.k8s.io/fluxkeep",

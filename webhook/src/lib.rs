@@ -4,6 +4,7 @@
 //! back. [`Settings`] are bound to sockets and files as [`Bound`], which then serves until told to
 //! stop.
 
+mod auditor;
 mod authority;
 mod body;
 mod connections;

@@ -1,5 +1,6 @@
 //! Metrics. Labels are rule ids, doors and decisions, never object names.
 
+mod audited;
 pub(crate) mod classic;
 mod followed;
 mod recovery;
@@ -7,6 +8,7 @@ mod recovery;
 use std::time::{Duration, SystemTime};
 
 use fluxkeep::admission::{Answer, ReviewOutcome};
+use fluxkeep::audit::Audit;
 use fluxkeep::case::finding::Level;
 use fluxkeep::case::overrides;
 use fluxkeep::case::request::Door;
@@ -27,6 +29,7 @@ use crate::registration::Scope;
 use crate::state::{ServerState, now};
 use crate::tls::Unknown;
 use crate::version;
+use audited::Audited;
 use followed::Followed;
 use recovery::Recovery;
 
@@ -161,6 +164,7 @@ pub struct Metrics {
     policy: Gauge,
     followed: Followed,
     recovery: Recovery,
+    audited: Audited,
 }
 
 impl Default for Metrics {
@@ -188,6 +192,7 @@ impl Default for Metrics {
             policy: Gauge::default(),
             followed: Followed::default(),
             recovery: Recovery::default(),
+            audited: Audited::default(),
         };
         metrics.policy.set(1);
         metrics.start_at_zero();
@@ -286,6 +291,11 @@ impl Metrics {
         self.registrations
             .get_or_create(&RegistrationChange { change })
             .inc();
+    }
+
+    /// Records the result of an audit of the cluster.
+    pub fn audited(&self, audit: &Audit) {
+        self.audited.set(audit);
     }
 
     /// Records whether a registered object differs from the wanted one.
@@ -457,6 +467,7 @@ impl Metrics {
                 }));
             }
         }
+        self.audited.start_at_zero();
     }
 
     fn registered(mut self) -> Self {
@@ -464,6 +475,7 @@ impl Metrics {
         self.register_upkeep();
         self.followed.register(&mut self.registry);
         self.recovery.register(&mut self.registry);
+        self.audited.register(&mut self.registry);
         let build = vec![("version", version::VERSION), ("commit", version::COMMIT)];
         self.registry.register(
             "fluxkeep_build",

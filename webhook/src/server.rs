@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use crate::auditor::Auditor;
 use crate::authority::AuthorityReconciler;
 use crate::connections::{ConnectionPhase, Port};
 use crate::door::{self, Abstaining, Answering, Door, Telling};
@@ -169,6 +170,7 @@ impl Bound {
         let (limits, readiness) = (self.limits, self.readiness.clone());
         let (reviews, health) = self.ports(&phase, &alive)?;
         drop(alive);
+        let auditor = Auditor::new(self.reload.state.clone(), self.reload.metrics.clone());
         tokio::spawn(reviews.serve(self.admission));
         tokio::spawn(health.serve(self.observe));
         tokio::select! {
@@ -176,6 +178,7 @@ impl Bound {
             () = look_again(self.reload, limits) => {}
             () = compare(self.comparison, limits) => {}
             () = Box::pin(keep(self.recovery)) => {}
+            () = audit(auditor, limits) => {}
             () = Box::pin(look_after(self.registration_reconciler, self.authority_reconciler, limits)) => {}
         }
         let _stopping = readiness.wait_for("shutdown: the server is stopping");
@@ -266,6 +269,15 @@ async fn keep(recovery: Option<RecoveryKeeper>) {
     match recovery {
         Some(recovery) => recovery.run().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Audits the cluster forever.
+async fn audit(mut auditor: Auditor, limits: Limits) {
+    let mut ticks = ticks(limits.tick);
+    loop {
+        ticks.tick().await;
+        auditor.look().await;
     }
 }
 

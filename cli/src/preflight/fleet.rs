@@ -2,7 +2,6 @@
 
 use anyhow::ensure;
 use fluxkeep::case::policy::Policy;
-use fluxkeep::case::verdict::Verdict;
 use fluxkeep::render::Format;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -36,7 +35,11 @@ pub(super) fn run(
                 if found(&verdict, args.strict) == Found::Refusal {
                     worst = Found::Refusal;
                 }
-                format!("{}; {}", told(&verdict), known.flux_and_age(policy))
+                format!(
+                    "{}; {}",
+                    clusters::rules(&verdict),
+                    known.flux_and_age(policy)
+                )
             }
             Err(error) => {
                 failed += 1;
@@ -60,19 +63,4 @@ async fn all(args: &Args, contexts: &[String], policy: &Policy) -> Vec<anyhow::R
         .iter()
         .map(|context| clusters::live(path, context, &policy.engine));
     join_all(reading).await
-}
-
-/// The decision and the rules behind it.
-fn told(verdict: &Verdict) -> String {
-    let mut rules: Vec<_> = verdict.standing().map(|finding| finding.rule).collect();
-    rules.dedup();
-    let mut parts = vec![if rules.is_empty() {
-        "nothing found".to_owned()
-    } else {
-        rules.join(", ")
-    }];
-    if !verdict.abstained.is_empty() {
-        parts.push(format!("{} abstained", verdict.abstained.len()));
-    }
-    format!("{}: {}", verdict.decision().name(), parts.join(", "))
 }

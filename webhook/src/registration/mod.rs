@@ -34,6 +34,8 @@ mod rights_lost;
 mod twin;
 mod webhook;
 
+pub(crate) use pace::jitter;
+
 pub use apply::{ObjectChange, RegistrationClient};
 pub use chart::{NAMESPACE, RELEASE, chart};
 pub use command::{Register, Target, Unregister, What};

@@ -39,7 +39,7 @@ impl Pace {
 }
 
 /// A random part of the interval, below a quarter.
-fn jitter(interval: Duration) -> Duration {
+pub(crate) fn jitter(interval: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     interval * u32::from(random.to_le_bytes()[0]) / 1024
 }

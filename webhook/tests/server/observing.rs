@@ -8,7 +8,7 @@ use fluxkeep_cluster::FactSource;
 use fluxkeep_webhook::Settings;
 use hyper::StatusCode;
 
-use crate::client::{Server, deletion, soon};
+use crate::client::{Server, counted, deletion, soon};
 
 /// A cluster that is still being read, and the engines that were followed in it.
 #[derive(Debug, Default)]
@@ -40,10 +40,11 @@ impl FactSource for Cluster {
 }
 
 /// All metrics of the server, with their types.
-const METRICS: [(&str, &str); 21] = [
+const METRICS: [(&str, &str); 25] = [
     ("fluxkeep_admission_reviews", "counter"),
     ("fluxkeep_admission_seconds", "histogram"),
     ("fluxkeep_turned_away", "counter"),
+    ("fluxkeep_log_lines_left_out", "counter"),
     ("fluxkeep_connections_given_way", "counter"),
     ("fluxkeep_client_certificates_refused", "counter"),
     ("fluxkeep_findings", "counter"),
@@ -61,6 +62,9 @@ const METRICS: [(&str, &str); 21] = [
     ("fluxkeep_unread_objects", "gauge"),
     ("fluxkeep_changes_seen", "counter"),
     ("fluxkeep_engine_info", "gauge"),
+    ("fluxkeep_recovery_writes", "counter"),
+    ("fluxkeep_audit_findings", "gauge"),
+    ("fluxkeep_upgrade_blocked_definitions", "gauge"),
     ("fluxkeep_build", "info"),
 ];
 
@@ -78,6 +82,17 @@ async fn it_is_ready_when_nothing_is_pending_and_names_what_is() {
     drop(pending);
     assert_eq!(server.observe("/readyz").await.status, StatusCode::OK);
     assert_eq!(server.observe("/").await.status, StatusCode::NOT_FOUND);
+}
+
+/// Waits for the first audit, whose metrics come later than the others.
+async fn audited(server: &Server) {
+    let line = r#"fluxkeep_upgrade_blocked_definitions{to="2.8"} 1"#;
+    counted(server, line).await;
+}
+
+#[tokio::test]
+async fn the_cluster_is_audited_without_a_review() {
+    audited(&Server::start(|_| {}).await).await;
 }
 
 #[tokio::test]
@@ -141,6 +156,7 @@ async fn the_engine_is_followed_where_the_policy_has_it_and_where_a_changed_one_
 #[tokio::test]
 async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
     let server = Server::start(|_| {}).await;
+    audited(&server).await;
     let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
     let metrics = server.observe_as("/metrics", accept).await;
     assert_eq!(
@@ -173,6 +189,7 @@ async fn every_metric_is_there_before_the_first_review_and_nothing_else() {
 #[tokio::test]
 async fn a_scraper_that_accepts_no_openmetrics_gets_the_same_samples_in_the_classic_format() {
     let server = Server::start(|_| {}).await;
+    audited(&server).await;
     let open = server
         .observe_as("/metrics", "application/openmetrics-text")
         .await;
@@ -198,6 +215,7 @@ async fn a_scraper_that_accepts_no_openmetrics_gets_the_same_samples_in_the_clas
 #[tokio::test]
 async fn every_line_is_a_name_labels_and_a_number() {
     let server = Server::start(|_| {}).await;
+    audited(&server).await;
     server
         .client()
         .await

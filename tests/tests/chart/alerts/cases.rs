@@ -23,7 +23,7 @@ const fn samples(
     }
 }
 
-pub(crate) const CASES: [Samples; 25] = [
+pub(crate) const CASES: [Samples; 27] = [
     samples(
         "FluxkeepDown",
         "10m",
@@ -263,6 +263,36 @@ pub(crate) const CASES: [Samples; 25] = [
         &[(
             r#"fluxkeep_recovery_point_differs{pod="a",namespace="flux-system"}"#,
             "0x30 1x30 0x400",
+        )],
+    ),
+    samples(
+        "FluxkeepAuditFinds",
+        "20m",
+        &[(
+            r#"fluxkeep_audit_findings{rule="destructive-remediation",level="enforce",pod="a"}"#,
+            "1x400",
+        )],
+        &[
+            (
+                r#"fluxkeep_audit_findings{rule="destructive-remediation",level="enforce",pod="a"}"#,
+                "0x400",
+            ),
+            (
+                r#"fluxkeep_audit_findings{rule="stored-version-dropped",level="warn",pod="a"}"#,
+                "2x400",
+            ),
+        ],
+    ),
+    samples(
+        "FluxkeepUpgradeBlocked",
+        "70m",
+        &[(
+            r#"fluxkeep_upgrade_blocked_definitions{to="2.9",pod="a"}"#,
+            "4x400",
+        )],
+        &[(
+            r#"fluxkeep_upgrade_blocked_definitions{to="2.9",pod="a"}"#,
+            "0x400",
         )],
     ),
     samples(

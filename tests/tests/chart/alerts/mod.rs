@@ -6,9 +6,11 @@ mod table;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use fluxkeep::audit::audit;
 use fluxkeep::case::policy::Policy;
-use fluxkeep_cluster::Snapshot;
+use fluxkeep_cluster::{FactSource, Snapshot};
 use fluxkeep_tests::control_plane::{folder, installed, said};
+use fluxkeep_tests::now;
 use fluxkeep_webhook::{Metrics, ServerState};
 use regex::Regex;
 use serde_json::{Value, json};
@@ -127,8 +129,10 @@ fn each_alert_has_samples_that_fire_it_and_a_look_alike() {
 /// The metrics of a server, as Prometheus reads them.
 pub(crate) fn exposed() -> String {
     let snapshot = Snapshot::built_in().unwrap();
-    let state = ServerState::new(Arc::new(snapshot), Policy::default());
+    let (facts, policy) = (snapshot.facts(), Policy::default());
+    let state = ServerState::new(Arc::new(snapshot), policy.clone());
     let metrics = Metrics::default();
+    metrics.audited(&audit(&facts, &policy, now()));
     metrics.expires("leaf", std::time::SystemTime::now());
     metrics.differs("a", false);
     metrics.points_seen("flux-system", &[], Some(""));

@@ -20,7 +20,7 @@ pub(crate) struct Alert {
     pub(crate) mend: &'static str,
 }
 
-pub(crate) const ALERTS: [Alert; 25] = [
+pub(crate) const ALERTS: [Alert; 27] = [
     Alert {
         name: "FluxkeepDown",
         severity: "critical",
@@ -170,6 +170,26 @@ pub(crate) const ALERTS: [Alert; 25] = [
         impact: "If Flux is lost, it comes back as it was before the change.",
         look: "kubectl logs -n fluxkeep deploy/fluxkeep | grep 'recovery point'",
         mend: "Make every controller available. If a controller was removed on purpose, delete the points: docs/recovery-points.md.",
+    },
+    Alert {
+        name: "FluxkeepAuditFinds",
+        severity: "warning",
+        hold: "15m",
+        expr: r#"max W (fluxkeep_audit_findings{level="enforce"}) > 0"#,
+        summary: "Something that lives in the cluster would break Flux.",
+        impact: "Nothing yet. The next failure, upgrade or removal may take Flux down.",
+        look: "fluxkeep audit",
+        mend: "The finding names object, value and cure. The label rule says which rule it is: fluxkeep explain RULE.",
+    },
+    Alert {
+        name: "FluxkeepUpgradeBlocked",
+        severity: "info",
+        hold: "1h",
+        expr: "max W (fluxkeep_upgrade_blocked_definitions) > 0",
+        summary: "CRDs of Flux block an upgrade.",
+        impact: "None before somebody upgrades Flux to the minor in the label to: the apiserver then refuses the CRDs.",
+        look: "fluxkeep plan",
+        mend: "Migrate before the upgrade, as the plan says: fluxkeep migrate.",
     },
     Alert {
         name: "FluxkeepFactsStale",
