@@ -69,7 +69,9 @@ async fn a_refusal_through_the_apiserver_fires_its_alert_and_every_panel_has_dat
     let begin = now();
     let own = plane.own_account(&cluster).await;
     cluster.may_be_told().await;
-    let mut webhook = Webhook::launch(&plane, &own, ["--events"], true).await;
+    cluster.may_keep_points().await;
+    let arguments = ["--events", "--recovery-points", "fluxkeep"];
+    let mut webhook = Webhook::launch(&plane, &own, arguments, true).await;
     asked(&cluster).await;
     prometheus.scrape(&webhook).await;
     what_passes_fires_nothing(&cluster, &prometheus).await;

@@ -333,6 +333,21 @@ pub(crate) const ROWS: [Row; 5] = [
                     ),
                 ],
             ),
+            lines(
+                "Recovery points",
+                "Points from which a lost Flux is brought back. `differs` at 1: the newest is not as the Flux that runs.",
+                "none",
+                &[
+                    (
+                        "max by (namespace) (fluxkeep_recovery_points)",
+                        "{{namespace}}",
+                    ),
+                    (
+                        "min by (namespace) (fluxkeep_recovery_point_differs)",
+                        "{{namespace}} differs",
+                    ),
+                ],
+            ),
         ],
     },
 ];
