@@ -35,8 +35,6 @@ pub const RULE: Rule = Rule {
     ],
     needs: &[
         Need::Definitions,
-        Need::RunningFlux,
-        Need::ChartFlux,
         Need::FluxOrder,
         Need::LiveObjects,
     ],

@@ -160,7 +160,7 @@ fn what_the_catalogue_or_the_facts_lack_is_no_finding_and_no_silence() {
     );
     assert_eq!(
         unknown("stable", &old),
-        (vec![], vec!["flux version of the chart"])
+        (vec![], vec!["flux release in the catalogue"])
     );
     assert_eq!(
         unknown("2.x", &Facts::default()),

@@ -73,7 +73,7 @@ pub(crate) struct Selected<'a> {
 /// `None` if the change moves nothing.
 ///
 /// # Errors
-/// If the version is invalid, or the catalogue lacks the release.
+/// If the catalogue knows no such release, for example because the version is invalid.
 pub(crate) fn selected<'a>(case: &Case<'a>, object: &Object) -> Result<Option<Selected<'a>>, Need> {
     let Some(instance) = object.flux_instance() else {
         return Ok(None);
@@ -87,7 +87,7 @@ pub(crate) fn selected<'a>(case: &Case<'a>, object: &Object) -> Result<Option<Se
     let version = if let Some(version) = exact {
         version
     } else {
-        let range = Range::parse(&instance.version).map_err(|_| Need::ChartFlux)?;
+        let range = Range::parse(&instance.version).map_err(|_| Need::FluxOrder)?;
         let versions = catalogue.releases().iter().map(|release| &release.version);
         range.newest(versions).ok_or(Need::FluxOrder)?.clone()
     };

@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_>) -> RuleResult {
     let Some(selected) = selected(case, object)? else {
         return Ok(Vec::new());
     };
-    if is_older(case, &selected)? {
+    if is_older(case, &selected) {
         return Ok(Vec::new());
     }
     if !case.facts.knows_definitions() {
@@ -66,16 +66,13 @@ pub(super) fn check(case: &Case<'_>) -> RuleResult {
     ])
 }
 
-/// True if the release is older than the running Flux, which `flux-downgraded` judges.
-///
-/// # Errors
-/// If the running Flux tells no version.
-fn is_older(case: &Case<'_>, selected: &Selected<'_>) -> Result<bool, Need> {
-    let Some(running) = case.running()? else {
-        return Ok(false);
+/// True if the release is older than the running Flux: `flux-downgraded` judges it then.
+fn is_older(case: &Case<'_>, selected: &Selected<'_>) -> bool {
+    let Ok(Some(running)) = case.running() else {
+        return false;
     };
     let order = Flux::of_release(selected.release).compare(&running);
-    Ok(order == Some(Ordering::Less))
+    order == Some(Ordering::Less)
 }
 
 /// The stored versions that a release's CRDs lack, as `crd: version`.
