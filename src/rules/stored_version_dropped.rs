@@ -33,11 +33,7 @@ pub const RULE: Rule = Rule {
         Door::PostRenderer,
         Door::Check,
     ],
-    needs: &[
-        Need::Definitions,
-        Need::FluxOrder,
-        Need::LiveObjects,
-    ],
+    needs: &[Need::Definitions, Need::FluxOrder, Need::LiveObjects],
     check,
 };
 
