@@ -6,6 +6,7 @@ mod hostile;
 mod https;
 mod input;
 mod memory;
+mod migrations;
 mod parsing;
 mod preflight;
 mod process;
@@ -52,6 +53,8 @@ enum Task {
     Tenant,
     /// Measures only `fluxkeep preflight`.
     Preflight,
+    /// Measures only `fluxkeep migrate` and an audit.
+    Migrate,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
             let inputs = Inputs::read(&Files::default())?;
             preflight::measure(&mut table, &inputs.manifest)?;
         }
+        Some(Task::Migrate) => migrations::measure(&mut table)?,
         None => everything(&mut table, &args.files)?,
     }
     Ok(write!(std::io::stdout(), "{}", table.text())?)
@@ -82,5 +86,6 @@ fn everything(table: &mut Table, files: &Files) -> anyhow::Result<()> {
     tenant::measure(table, &inputs)?;
     preflight::measure(table, &inputs.manifest)?;
     rendering::measure(table, &inputs.manifest)?;
+    migrations::measure(table)?;
     writes::measure(table)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
 use fluxkeep::manifest::{self, Reading};
-use fluxkeep_cluster::connect;
+use fluxkeep_cluster::connect::{self, Unconnected};
 use fluxkeep_cluster::gather::{Gathered, gather};
 use kube::Client;
 use tokio::runtime::Runtime;
@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 /// A person's kubeconfig and its context, as kubectl's flags.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Access {
-    /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
+    /// Kubeconfig file. Default: KUBECONFIG, else the cluster of this pod, else ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Kubeconfig context. Default: the current context.
@@ -26,11 +26,27 @@ impl Access {
     /// A client, before its first request.
     ///
     /// # Errors
-    /// If there is no kubeconfig, or it is unusable.
+    /// If there is no kubeconfig and no pod, or the kubeconfig is unusable.
     pub async fn client(&self) -> anyhow::Result<Client> {
-        let client =
-            connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;
-        client.context("connecting to the cluster")
+        Ok(self.named_client().await?.0)
+    }
+
+    /// Like [`Access::client`], with the cluster in words.
+    ///
+    /// # Errors
+    /// As [`Access::client`].
+    pub async fn named_client(&self) -> anyhow::Result<(Client, String)> {
+        let path = self.kubeconfig.as_deref();
+        let context = self.context.as_deref();
+        let connected = match connect::named_for_server(path, context).await {
+            // A person expects a kubeconfig, not a pod: the error names the missing file.
+            Err(Unconnected::NoPod(_)) => {
+                let client = connect::by_kubeconfig(path, context).await;
+                client.map(|client| (client, String::new()))
+            }
+            connected => connected,
+        };
+        connected.context("connecting to the cluster")
     }
 }
 

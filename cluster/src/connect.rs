@@ -39,6 +39,14 @@ pub async fn by_kubeconfig(
     path: Option<&Path>,
     context: Option<&str>,
 ) -> Result<Client, Unconnected> {
+    Ok(named_by_kubeconfig(path, context).await?.0)
+}
+
+/// Like [`by_kubeconfig`], with the cluster in words: `context prod (https://10.0.0.1:6443)`.
+async fn named_by_kubeconfig(
+    path: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Client, String), Unconnected> {
     let kubeconfig = read(path)?;
     let known = contexts(&kubeconfig);
     if let Some(name) = context
@@ -56,8 +64,12 @@ pub async fn by_kubeconfig(
         context: context.map(str::to_owned),
         ..KubeConfigOptions::default()
     };
+    let current = kubeconfig.current_context.clone().unwrap_or_default();
+    let context = context.map_or(current, str::to_owned);
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    client(config.map_err(|error| Unconnected::Kubeconfig(told(&error)))?)
+    let config = config.map_err(|error| Unconnected::Kubeconfig(told(&error)))?;
+    let name = format!("context {context} ({})", address(&config));
+    Ok((client(config)?, name))
 }
 
 /// A client for a server. The first of these counts: the given kubeconfig or context, `KUBECONFIG`,
@@ -66,15 +78,39 @@ pub async fn by_kubeconfig(
 /// # Errors
 /// If none of them is there, or the first that is there is unusable.
 pub async fn for_server(path: Option<&Path>, context: Option<&str>) -> Result<Client, Unconnected> {
+    Ok(named_for_server(path, context).await?.0)
+}
+
+/// Like [`for_server`], with the cluster in words, for a command that says where it writes.
+///
+/// # Errors
+/// As [`for_server`].
+pub async fn named_for_server(
+    path: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Client, String), Unconnected> {
     let is_named = std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
     if path.is_some() || context.is_some() || is_named {
-        return by_kubeconfig(path, context).await;
+        return named_by_kubeconfig(path, context).await;
     }
-    match in_cluster() {
-        Err(no_pod @ Unconnected::NoPod(_)) if read(None).is_err() => Err(no_pod),
-        Err(Unconnected::NoPod(_)) => by_kubeconfig(None, None).await,
-        connected => connected,
+    match Config::incluster() {
+        Ok(config) => {
+            let name = format!("the cluster of this pod ({})", address(&config));
+            Ok((client(config)?, name))
+        }
+        Err(no_pod) if read(None).is_err() => Err(Unconnected::NoPod(no_pod.to_string())),
+        Err(_) => named_by_kubeconfig(None, None).await,
     }
+}
+
+/// The apiserver's URL, without a user or a password in it.
+fn address(config: &Config) -> String {
+    let url = &config.cluster_url;
+    let scheme = url.scheme_str().unwrap_or("https");
+    let host = url.host().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}"));
+    let path = url.path().trim_end_matches('/');
+    format!("{scheme}://{host}{}{path}", port.unwrap_or_default())
 }
 
 /// The kubeconfig of a path, or else the user's: `KUBECONFIG`, or `~/.kube/config`.
@@ -99,14 +135,6 @@ pub fn has_kubeconfig() -> bool {
 pub fn contexts(kubeconfig: &Kubeconfig) -> Vec<String> {
     let contexts = kubeconfig.contexts.iter();
     contexts.map(|context| context.name.clone()).collect()
-}
-
-/// A client for the cluster of this pod, with the pod's service account.
-///
-/// # Errors
-/// If the process runs in no pod, or without a service account.
-pub fn in_cluster() -> Result<Client, Unconnected> {
-    client(Config::incluster().map_err(|error| Unconnected::NoPod(error.to_string()))?)
 }
 
 fn client(config: Config) -> Result<Client, Unconnected> {

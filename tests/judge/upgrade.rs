@@ -345,6 +345,53 @@ fn the_helm_release_that_owns_flux_is_edited_and_judged() {
     assert_eq!(told(&rolls_back).len(), 2);
 }
 
+/// The changes of the edits of a plan from 2.6.4 to 2.7.5, beside this installer.
+fn changes(installer: &Value) -> Vec<String> {
+    let mut items = installed("2.6.4");
+    items.push(installer.clone());
+    let plan = planned(&facts(&items), "2.7.5");
+    let installation = plan.installations().last().unwrap();
+    let edits = installation.edits.iter();
+    edits.map(|edit| edit.change.clone()).collect()
+}
+
+/// An object that lists a controller of Flux as applied.
+fn applying(group: &str, kind: &str, spec: &Value) -> Value {
+    let id = "flux-system_helm-controller_apps_Deployment";
+    json!({"apiVersion": format!("{group}/v1"), "kind": kind,
+        "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": spec,
+        "status": {"inventory": {"entries": [{"id": id, "v": "v1"}]}}})
+}
+
+#[test]
+fn the_installer_that_applied_flux_is_edited() {
+    let operator = "fluxcd.controlplane.io";
+    let instance = |version: &str| {
+        let spec = json!({"distribution": {"version": version}});
+        changes(&applying(operator, "FluxInstance", &spec))
+    };
+    assert!(
+        instance("2.6.x")[0].starts_with("spec.distribution.version: 2.7.x; needs flux-operator ")
+    );
+    assert!(instance("2.6.4")[0].starts_with("spec.distribution.version: 2.7.x; "));
+    assert!(instance("2.x")[0].starts_with("none: spec.distribution.version 2.x allows it; "));
+    let spec =
+        json!({"prune": true, "sourceRef": {"kind": "GitRepository", "name": "flux-system"}});
+    let bootstrap = changes(&applying(
+        "kustomize.toolkit.fluxcd.io",
+        "Kustomization",
+        &spec,
+    ));
+    assert_eq!(
+        bootstrap,
+        [
+            "gotk-components.yaml in GitRepository flux-system/flux-system: flux install --version=v2.7.5 --export"
+        ]
+    );
+    let stranger = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}});
+    assert_eq!(changes(&stranger), ["flux install --version=v2.7.5"]);
+}
+
 #[test]
 fn manifests_in_a_version_that_goes_are_edited_first() {
     let mut resources = CustomResources::default();

@@ -67,7 +67,8 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
 }
 
 async fn migrated(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
-    let client = args.access.client().await?;
+    let (client, cluster) = args.access.named_client().await?;
+    output.note(&format!("migrating in {cluster}"));
     let writer = Writer::new(client, "fluxkeep-migrate").hinting(hint);
     let chosen = args.choice.read(&writer).await?;
     let read = Instant::now();

@@ -9,6 +9,8 @@
 )]
 
 mod cut_off;
+mod grown;
+mod job;
 mod rights;
 mod stage;
 
