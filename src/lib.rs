@@ -20,6 +20,7 @@ pub mod object;
 pub mod recovery;
 pub mod render;
 pub mod repository;
+pub mod rescue;
 pub mod rules;
 pub mod upgrade;
 mod walks;

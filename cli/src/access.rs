@@ -50,6 +50,28 @@ impl Access {
     }
 }
 
+impl Access {
+    /// The context and the address of its cluster, for a message before the first write.
+    ///
+    /// # Errors
+    /// If the kubeconfig is missing or unreadable.
+    pub fn place(&self) -> anyhow::Result<String> {
+        let kubeconfig =
+            connect::read(self.kubeconfig.as_deref()).context("connecting to the cluster")?;
+        let current = self
+            .context
+            .as_ref()
+            .or(kubeconfig.current_context.as_ref());
+        let context = current.cloned().unwrap_or_default();
+        let named = kubeconfig.contexts.iter().find(|one| one.name == context);
+        let cluster = named.and_then(|named| Some(&named.context.as_ref()?.cluster));
+        let clusters = kubeconfig.clusters.iter();
+        let mut same = clusters.filter(|one| cluster.is_some_and(|name| one.name == *name));
+        let server = same.find_map(|one| one.cluster.as_ref()?.server.clone());
+        Ok(format!("context {context}, {}", server.unwrap_or_default()))
+    }
+}
+
 /// A runtime on this thread.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ mod output;
 pub mod plan;
 pub mod preflight;
 pub mod replay;
+pub mod rescue;
 pub mod snapshot;
 pub mod version;
 
@@ -60,6 +61,8 @@ enum Command {
     Adopt(adopt::Args),
     /// Stores all objects of CRDs in their storage version, and prunes storedVersions.
     Migrate(migrate::Args),
+    /// Brings a lost Flux back in place. Shows the plan; --yes performs it.
+    Rescue(rescue::Args),
     /// Shows a rule: the pattern that it catches, the damage without it, and where it is asked.
     Explain(explain::Args),
     /// Lists the rules with their default levels.
@@ -115,6 +118,7 @@ impl Cli {
             Command::Snapshot(args) => snapshot::run(&args, &mut output),
             Command::Adopt(args) => adopt::run(&args, &mut output),
             Command::Migrate(args) => migrate::run(&args, &mut output),
+            Command::Rescue(args) => rescue::run(&args, &mut output),
             Command::Explain(args) => explain::run(&args, &mut output),
             Command::Rules => explain::list(&mut output),
             Command::Version(args) => version::run(&args, &mut output),

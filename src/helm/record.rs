@@ -73,6 +73,18 @@ pub struct Info {
     pub status: String,
 }
 
+/// The chart of a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Chart {
+    /// The name in Chart.yaml.
+    #[serde(deserialize_with = "nullable")]
+    pub name: String,
+    /// The version in Chart.yaml.
+    #[serde(deserialize_with = "nullable")]
+    pub version: String,
+}
+
 /// A hook of a release.
 #[derive(Debug, Deserialize)]
 pub struct Hook {
@@ -162,16 +174,42 @@ pub fn read(data: &str, driver: Driver) -> Result<Record, Unreadable> {
 /// # Errors
 /// Like [`read`].
 pub fn read_within(most: usize, data: &str, driver: Driver) -> Result<Record, Unreadable> {
+    let json = unpacked(most, data, driver)?;
+    serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))
+}
+
+/// Reads the name and version of a record's chart.
+///
+/// # Errors
+/// Like [`read`].
+pub fn chart(data: &str, driver: Driver) -> Result<Chart, Unreadable> {
+    #[derive(Deserialize)]
+    struct Release {
+        #[serde(default, deserialize_with = "nullable")]
+        chart: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        #[serde(default, deserialize_with = "nullable")]
+        metadata: Chart,
+    }
+    let json = unpacked(MOST_DECOMPRESSED, data, driver)?;
+    let release: Release =
+        serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))?;
+    Ok(release.chart.metadata)
+}
+
+/// The JSON of a record.
+fn unpacked(most: usize, data: &str, driver: Driver) -> Result<Vec<u8>, Unreadable> {
     let packed = match driver {
         Driver::Secret => base64(&base64(bounded(data.as_bytes())?)?)?,
         Driver::ConfigMap => base64(bounded(data.as_bytes())?)?,
     };
-    let json = if packed.starts_with(&GZIP) {
-        gunzip(&packed, most)?
+    if packed.starts_with(&GZIP) {
+        gunzip(&packed, most)
     } else {
-        packed
-    };
-    serde_json::from_slice(&json).map_err(|error| Unreadable::NotARelease(shape(&error)))
+        Ok(packed)
+    }
 }
 
 /// Writes a release like Helm's storage driver, for callers that act as Helm.

@@ -95,7 +95,7 @@ pub fn undo(stamps: &[Stamp]) -> String {
 }
 
 /// Columns as wide as their longest cell.
-fn columns<const N: usize>(lines: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     let wide = |column: usize| {
         lines
             .iter()
