@@ -13,6 +13,7 @@ use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::applier::{FluxInstance, Kustomization, is_paused};
 use crate::flux::engine::{Engine, Part};
 use crate::helm::release::HelmRelease;
+use crate::helm::{Owner, is_namespace_name, is_release_name};
 use crate::object::{ALLOW, Body, Object, REASON, UNTIL};
 
 /// See the module's documentation.
@@ -64,7 +65,12 @@ fn lost(case: &Case<'_>, object: &Object, part: Part) -> Finding {
     } else {
         Level::Enforce
     };
-    Finding::about(object, "", message, remedy(home(case.engine(), object))).at_most(level)
+    let home = home(case.engine(), object);
+    let remedy = match object.owner().as_ref().and_then(way_out_of_uninstalling) {
+        Some(command) => helm_remedy(&command, home),
+        None => remedy(home),
+    };
+    Finding::about(object, "", message, remedy).at_most(level)
 }
 
 /// One hour from now in UTC, for every shell. `date` programs differ in adding hours, but all
@@ -76,6 +82,25 @@ const IN_AN_HOUR: &str = "$(TZ=UTC-1 date +%FT%TZ)";
 pub fn remedy(home: &str) -> String {
     let on_purpose = on_purpose(home);
     format!("If Helm deletes it, suspend the HelmRelease and correct its chart. {on_purpose}")
+}
+
+/// As [`remedy`], for an object of a Helm release. If Helm asks, the refusal leaves the release
+/// `uninstalling`.
+fn helm_remedy(command: &str, home: &str) -> String {
+    let on_purpose = on_purpose(home);
+    format!(
+        "If Helm deletes it, suspend the HelmRelease and correct its chart; this gets the release out of \
+         `uninstalling`: {command}. {on_purpose}"
+    )
+}
+
+/// The command that gets a release out of `uninstalling`. `None` if an annotation names what Helm
+/// would not take as a name: a person may paste the command into a shell.
+#[must_use]
+pub fn way_out_of_uninstalling(owner: &Owner) -> Option<String> {
+    let Owner { name, namespace } = owner;
+    let is_named = is_release_name(name) && is_namespace_name(namespace);
+    is_named.then(|| format!("fluxkeep rescue --release {name} -n {namespace} --yes"))
 }
 
 /// Says how to remove this namespace's engine on purpose.

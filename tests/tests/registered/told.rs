@@ -87,7 +87,7 @@ fn shown() -> [(&'static str, &'static str); 3] {
         ),
         (
             "helmrelease/flux",
-            "Suspend or correct this HelmRelease before you delete that release record",
+            "fluxkeep rescue --release flux -n flux-system --yes",
         ),
     ]
 }

@@ -4,13 +4,12 @@ use fluxkeep::admission::Answer;
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::{Finding, ObjectRef, Outcome as Became, more};
 use fluxkeep::case::request::{Change, Operation, Subject as About};
+use fluxkeep::helm::Owner;
 use fluxkeep::render::message::refusal;
+use fluxkeep::rules::engine_deleted::way_out_of_uninstalling;
 
 /// Limit of the new Events API; kubectl shows the message in one line.
 const LONGEST: usize = 1_024;
-/// Warns of the next likely mistake after Helm could not delete a kept object.
-const ADVICE: &str = "The Helm release may now be `uninstalling`. Suspend or correct this HelmRelease before you delete \
-                      that release record: otherwise Helm installs, fails and uninstalls again";
 
 /// A note about a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,21 +53,21 @@ fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<EventN
     let (Some(old), Some(first)) = (&change.old, findings.first()) else {
         return Vec::new();
     };
-    let on_release = |about| {
+    let owner = old.owner();
+    let on_release = |release| {
+        let advice = owner.as_ref().and_then(advice).unwrap_or_default();
         let message = format!(
-            "{}: {}: {}. {ADVICE}. {}",
+            "{}: {}: {}. {advice}{}",
             first.rule,
             first.object,
             first.message,
             more(first.rule)
         );
-        told(about, "DeletionRefused", message)
+        told(ObjectRef::of(release), "DeletionRefused", message)
     };
-    let owner = old.owner();
     let releases = owner
         .iter()
         .flat_map(|owner| facts.helm_releases(owner))
-        .map(ObjectRef::of)
         .map(on_release);
     [told(
         ObjectRef::of(old),
@@ -78,6 +77,15 @@ fn deletion(change: &Change, findings: &[&Finding], facts: &Facts) -> Vec<EventN
     .into_iter()
     .chain(releases)
     .collect()
+}
+
+/// Says how to go on after Helm could not delete an object of its release. Without the command
+/// people delete the record, and Helm installs, fails and uninstalls again.
+fn advice(owner: &Owner) -> Option<String> {
+    let command = way_out_of_uninstalling(owner)?;
+    Some(format!(
+        "The Helm release may now be `uninstalling`. Correct this HelmRelease, then: {command}. "
+    ))
 }
 
 fn told(about: ObjectRef, reason: &'static str, message: String) -> EventNote {
@@ -160,7 +168,9 @@ mod tests {
         );
         assert!(
             told[1].message.contains("source-controller")
-                && told[1].message.contains("Suspend or correct")
+                && told[1]
+                    .message
+                    .contains("fluxkeep rescue --release flux -n flux-system --yes")
         );
     }
 
