@@ -81,7 +81,7 @@ fn abstain(verdict: &mut Verdict, rule: &'static Rule, unreadable: &[Need]) {
     }
 }
 
-/// An override that does not count adds a note, with the reason, to the remedy.
+/// Marks a finding as overridden. An override that does not count adds its reason to the remedy.
 fn excuse(finding: &mut Finding, overrides: &Overrides<'_>) {
     match overrides.claim(finding) {
         None => {}

@@ -61,7 +61,8 @@ pub async fn gather(client: &Client, engine: &Engine) -> Result<Gathered, Gather
     Ok(gathered)
 }
 
-/// The version to request; `None` if the cluster serves none. The CRDs must be read already.
+/// The version to request; `None` if the cluster serves none. Needs the CRDs in `items`: they
+/// are read first.
 fn version(collection: Collection, items: &[Value]) -> Option<String> {
     if let Some(version) = collection.version {
         return Some(version.to_owned());

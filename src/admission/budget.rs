@@ -23,7 +23,7 @@ impl ReviewBudget {
         nodes: 8_000_000,
     };
 
-    /// For a review about a stranger, which passes unread rather than delay others. Twice the size
+    /// For a review about a stranger. Beyond it, the review passes with a warning. Twice the size
     /// of the largest charts.
     pub const OTHERS: Self = Self {
         unpacked: MOST_DECOMPRESSED / 2,

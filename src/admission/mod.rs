@@ -5,12 +5,12 @@
 
 mod budget;
 mod envelope;
+mod envelope_only;
 mod lean;
 pub mod mutation;
 mod record;
 mod response;
 mod review;
-mod unjudged;
 
 use jiff::Timestamp;
 use json_patch::Patch;
@@ -24,16 +24,15 @@ use crate::judge::judge;
 
 pub use budget::ReviewBudget;
 pub use envelope::{Envelope, Malformed};
-pub use unjudged::Unjudged;
+pub use envelope_only::EnvelopeOnly;
 
-/// The longest body that is judged. etcd stores 1.5 MiB of an object, and the apiserver sends an
-/// old and a new one. It writes `<`, `>` and `&` in six bytes, so there is room for one in four
-/// bytes.
+/// The longest body that is judged: two objects of 1.5 MiB, etcd's limit, with a quarter of their
+/// bytes escaped. The apiserver writes `<`, `>` and `&` as six bytes each.
 pub const LONGEST_BODY: usize = 8 << 20;
 
 /// Seconds after which a client tries a review again for which the server had no time. client-go
 /// does so ten times.
-const AGAIN: u32 = 1;
+pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The answer, with the details that a door may use in metrics and logs.
 #[derive(Debug)]
@@ -80,7 +79,7 @@ pub enum ReviewOutcome {
     /// The object passes with an addition, and a warning tells the person.
     Amended,
     /// The body is not a review, for this reason. With a uid it is refused, else answered with 400.
-    Unread(String),
+    NotAReview(String),
 }
 
 impl ReviewOutcome {
@@ -90,7 +89,7 @@ impl ReviewOutcome {
         match self {
             Self::Judged(decision) => decision.name(),
             Self::Amended => Decision::Warn.name(),
-            Self::Unread(_) => "error",
+            Self::NotAReview(_) => "error",
         }
     }
 }
@@ -112,15 +111,16 @@ pub fn answer_within(
 ) -> Answer {
     let body = &*lean::of_definition(body);
     match Envelope::read(body) {
-        Ok(envelope) => judged(budget, body, envelope, facts, policy, now),
-        Err(malformed) => rejected(&malformed),
+        Ok(envelope) => read_and_judge(budget, body, envelope, facts, policy, now),
+        Err(malformed) => bad_request(&malformed),
     }
 }
 
-/// Answers a review of which only the envelope is read.
+/// Answers a review of which only the envelope is read. The judge decides: rule
+/// `review-unreadable` refuses what may be about the engine, and warns about everything else.
 #[must_use]
-pub fn answer_unread(
-    why: Unjudged,
+pub fn answer_by_envelope(
+    why: EnvelopeOnly,
     body: &[u8],
     facts: &Facts,
     policy: &Policy,
@@ -128,25 +128,27 @@ pub fn answer_unread(
 ) -> Answer {
     let envelope = match Envelope::read(body) {
         Ok(envelope) => envelope,
-        Err(malformed) => return rejected(&malformed),
+        Err(malformed) => return bad_request(&malformed),
     };
-    match review::enveloped_alone(&envelope, why) {
-        Some(request) => decided(request, envelope, facts, policy, now),
-        None => passed(envelope, None),
+    match review::envelope_request(&envelope, why) {
+        Some(request) => judge_request(request, envelope, facts, policy, now),
+        None => pass(envelope, None),
     }
 }
 
-/// Answers a review of the mutating phase. If the policy allows it, a HelmRelease gets the
-/// post-renderer that keeps the engine, and is not judged: the validating phase judges the result.
-/// All other reviews are answered like in [`answer`].
+/// Answers a review of the mutating phase.
+///
+/// If the policy mutates HelmReleases, a HelmRelease gets the post-renderer that keeps the engine
+/// where one is due, and passes: the validating phase judges the result. A HelmRelease that is
+/// unreadable or cannot be patched is judged here. All other reviews are answered as by [`answer`].
 #[must_use]
-pub fn amend(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
-    amend_within(ReviewBudget::ENGINE, body, facts, policy, now)
+pub fn answer_mutating(body: &[u8], facts: &Facts, policy: &Policy, now: Timestamp) -> Answer {
+    answer_mutating_within(ReviewBudget::ENGINE, body, facts, policy, now)
 }
 
-/// Like [`amend`], within a budget.
+/// Like [`answer_mutating`], within a budget.
 #[must_use]
-pub fn amend_within(
+pub fn answer_mutating_within(
     budget: ReviewBudget,
     body: &[u8],
     facts: &Facts,
@@ -156,15 +158,15 @@ pub fn amend_within(
     let body = &*lean::of_definition(body);
     let envelope = match Envelope::read(body) {
         Ok(envelope) => envelope,
-        Err(malformed) => return rejected(&malformed),
+        Err(malformed) => return bad_request(&malformed),
     };
     if !policy.mutates_helm_releases || envelope.door() != Door::HelmRelease {
-        return judged(budget, body, envelope, facts, policy, now);
+        return read_and_judge(budget, body, envelope, facts, policy, now);
     }
-    let request = match review::changed(body, &envelope, budget) {
+    let request = match review::read(body, &envelope, budget) {
         Ok(Some(request)) => request,
-        Ok(None) => return passed(envelope, None),
-        Err(reason) => return unread(envelope, reason),
+        Ok(None) => return pass(envelope, None),
+        Err(reason) => return not_a_review(envelope, reason),
     };
     let case = Case {
         request: &request,
@@ -173,21 +175,21 @@ pub fn amend_within(
         now,
     };
     if !request.gaps.is_empty() {
-        return decided(request, envelope, facts, policy, now);
+        return judge_request(request, envelope, facts, policy, now);
     }
     if !mutation::is_due(&case) {
-        return passed(envelope, Some(request));
+        return pass(envelope, Some(request));
     }
-    match patched(body, &envelope) {
-        Ok(patch) => amended(envelope, &patch, request),
+    match post_renderer_patch(body, &envelope) {
+        Ok(patch) => patch_answer(envelope, &patch, request),
         Err(why) => {
             let request = review::with_gap(request, &envelope, why);
-            decided(request, envelope, facts, policy, now)
+            judge_request(request, envelope, facts, policy, now)
         }
     }
 }
 
-fn judged(
+fn read_and_judge(
     budget: ReviewBudget,
     body: &[u8],
     envelope: Envelope,
@@ -195,14 +197,14 @@ fn judged(
     policy: &Policy,
     now: Timestamp,
 ) -> Answer {
-    match review::read(body, &envelope, budget) {
-        Ok(None) => passed(envelope, None),
-        Ok(Some(request)) => decided(request, envelope, facts, policy, now),
-        Err(reason) => unread(envelope, reason),
+    match review::read_if_changed(body, &envelope, budget) {
+        Ok(None) => pass(envelope, None),
+        Ok(Some(request)) => judge_request(request, envelope, facts, policy, now),
+        Err(reason) => not_a_review(envelope, reason),
     }
 }
 
-fn decided(
+fn judge_request(
     request: Request,
     envelope: Envelope,
     facts: &Facts,
@@ -211,8 +213,12 @@ fn decided(
 ) -> Answer {
     let verdict = judge(&request, facts, policy, now);
     let is_busy = |gap: &Gap| gap.obstacle == Obstacle::Time;
-    let again = request.gaps.iter().any(is_busy).then_some(AGAIN);
-    let body = response::judged(&envelope, &verdict, again);
+    let retry_after = request
+        .gaps
+        .iter()
+        .any(is_busy)
+        .then_some(RETRY_AFTER_SECONDS);
+    let body = response::verdict_response(&envelope, &verdict, retry_after);
     let outcome = ReviewOutcome::Judged(verdict.decision());
     Answer {
         verdict,
@@ -223,38 +229,38 @@ fn decided(
 
 /// The patch with the due addition. A failure is reported: a HelmRelease that only looks
 /// kept is worse than a refused one.
-fn patched(body: &[u8], envelope: &Envelope) -> Result<Patch, String> {
+fn post_renderer_patch(body: &[u8], envelope: &Envelope) -> Result<Patch, String> {
     mutation::patch(&review::object(body, envelope)?).map_err(|why| review::unpatched(&why))
 }
 
-fn amended(envelope: Envelope, patch: &Patch, request: Request) -> Answer {
-    let body = response::amended(&envelope, patch);
+fn patch_answer(envelope: Envelope, patch: &Patch, request: Request) -> Answer {
+    let body = response::patch_response(&envelope, patch);
     Answer {
         request: Some(request),
         ..Answer::of(envelope, body, ReviewOutcome::Amended)
     }
 }
 
-fn passed(envelope: Envelope, request: Option<Request>) -> Answer {
-    let body = response::judged(&envelope, &Verdict::default(), None);
+fn pass(envelope: Envelope, request: Option<Request>) -> Answer {
+    let body = response::verdict_response(&envelope, &Verdict::default(), None);
     Answer {
         request,
         ..Answer::of(envelope, body, ReviewOutcome::Judged(Decision::Allow))
     }
 }
 
-fn unread(envelope: Envelope, reason: String) -> Answer {
-    let body = response::unread(&envelope, &reason);
-    Answer::of(envelope, body, ReviewOutcome::Unread(reason))
+fn not_a_review(envelope: Envelope, reason: String) -> Answer {
+    let body = response::error_response(&envelope, &reason);
+    Answer::of(envelope, body, ReviewOutcome::NotAReview(reason))
 }
 
-fn rejected(malformed: &Malformed) -> Answer {
+fn bad_request(malformed: &Malformed) -> Answer {
     let reason = malformed.to_string();
     Answer {
         status: 400,
         body: format!("{reason}\n").into_bytes(),
         envelope: None,
-        outcome: ReviewOutcome::Unread(reason),
+        outcome: ReviewOutcome::NotAReview(reason),
         verdict: Verdict::default(),
         request: None,
     }

@@ -68,7 +68,7 @@ fn unfolded(record: &Record, envelope: &Envelope, budget: ReviewBudget) -> (Rele
     let sifted = manifest::sift(&record.manifest, reading, most, &mut nodes);
     let mut left = most.saturating_sub(sifted.count);
     let mut objects = sifted.objects;
-    // Helm applies the manifest's objects, so none is a hook, even with a hook annotation.
+    // Helm applies every object of the manifest, so a hook annotation there has no effect.
     for object in &mut objects {
         object.applied = true;
     }

@@ -85,7 +85,11 @@ struct Audit {
 
 /// The answer to a judged review. With `again`, a refusal asks the client to try again after so
 /// many seconds: the apiserver passes the status on, and client-go obeys it.
-pub(super) fn judged(envelope: &Envelope, verdict: &Verdict, again: Option<u32>) -> Vec<u8> {
+pub(super) fn verdict_response(
+    envelope: &Envelope,
+    verdict: &Verdict,
+    again: Option<u32>,
+) -> Vec<u8> {
     let decision = verdict.decision();
     bytes(Response {
         uid: &envelope.uid,
@@ -102,7 +106,7 @@ pub(super) fn judged(envelope: &Envelope, verdict: &Verdict, again: Option<u32>)
 }
 
 /// The answer to an unreadable review: a refusal with the reason.
-pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
+pub(super) fn error_response(envelope: &Envelope, reason: &str) -> Vec<u8> {
     let status = Failure {
         status: "Failure",
         code: 400,
@@ -125,7 +129,7 @@ pub(super) fn unread(envelope: &Envelope, reason: &str) -> Vec<u8> {
 }
 
 /// The answer to a review whose object is changed.
-pub(super) fn amended(envelope: &Envelope, patch: &Patch) -> Vec<u8> {
+pub(super) fn patch_response(envelope: &Envelope, patch: &Patch) -> Vec<u8> {
     // A patch has only strings and lists, which `serde_json` always accepts.
     let patch = STANDARD.encode(serde_json::to_vec(patch).unwrap_or_default());
     bytes(Response {

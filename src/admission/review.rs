@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::budget::ReviewBudget;
 use super::envelope::Envelope;
+use super::envelope_only::EnvelopeOnly;
 use super::record;
-use super::unjudged::Unjudged;
 use crate::admission::mutation::{FIELD, Unpatched};
 use crate::case::request::{Change, Door, Gap, Obstacle, Operation, Release, Request, Subject};
 use crate::flux::applier::is_paused;
@@ -42,25 +42,26 @@ impl Asked {
     }
 }
 
-/// Reads the request to judge. `None` if there is nothing to judge.
+/// Reads the request to judge. `None` if there is nothing to judge, for example an update that
+/// changes only status or bookkeeping (see [`is_same_intent`]).
 ///
 /// # Errors
 /// If the body is not a review, in words. Unreadable parts of a review are gaps in the request.
-pub(super) fn read(
+pub(super) fn read_if_changed(
     body: &[u8],
     envelope: &Envelope,
     budget: ReviewBudget,
 ) -> Result<Option<Request>, String> {
-    let request = changed(body, envelope, budget)?;
+    let request = read(body, envelope, budget)?;
     let is_judged = |request: &Request| !request.gaps.is_empty() || !is_same_intent(request, body);
     Ok(request.filter(is_judged))
 }
 
-/// Like [`read`], but also for an update that changes no intent.
+/// Like [`read_if_changed`], but also reads an update that changes no intent.
 ///
 /// # Errors
-/// Like [`read`].
-pub(super) fn changed(
+/// Like [`read_if_changed`].
+pub(super) fn read(
     body: &[u8],
     envelope: &Envelope,
     budget: ReviewBudget,
@@ -108,7 +109,7 @@ pub(super) fn enveloped(envelope: &Envelope, operation: Operation, subject: Subj
 }
 
 /// A request of which only the envelope was read.
-fn unread(envelope: &Envelope, operation: Operation, gap: Gap) -> Request {
+fn gap_request(envelope: &Envelope, operation: Operation, gap: Gap) -> Request {
     let nothing = Subject::Change(Box::default());
     Request {
         gaps: vec![gap],
@@ -170,14 +171,14 @@ fn other(envelope: &Envelope, gap: Gap) -> Option<Request> {
     if envelope.operation == "CONNECT" {
         return None;
     }
-    Some(unread(envelope, Operation::Update, gap))
+    Some(gap_request(envelope, Operation::Update, gap))
 }
 
 /// A request of which only the envelope was read, with the reason. `None` if there is nothing to
 /// judge.
-pub(super) fn enveloped_alone(envelope: &Envelope, why: Unjudged) -> Option<Request> {
+pub(super) fn envelope_request(envelope: &Envelope, why: EnvelopeOnly) -> Option<Request> {
     let gap = Gap {
-        is_engines: why == Unjudged::TooLong { is_engines: true },
+        is_engines: why == EnvelopeOnly::TooLong { is_engines: true },
         obstacle: why.obstacle(),
         ..opaque(envelope, why.clause())
     };
@@ -185,7 +186,7 @@ pub(super) fn enveloped_alone(envelope: &Envelope, why: Unjudged) -> Option<Requ
         return other(envelope, gap);
     };
     if envelope.door() != Door::ReleaseRecord {
-        return Some(unread(envelope, operation, gap));
+        return Some(gap_request(envelope, operation, gap));
     }
     let nothing = Subject::Release(Release::default());
     Some(Request {

@@ -20,7 +20,7 @@ pub enum Door {
     Crd,
     /// A written status of a CustomResourceDefinition.
     CrdStatus,
-    /// A DELETE, or an UPDATE of an object of the engine.
+    /// Any DELETE, and every other request that no door above takes.
     Engine,
     /// A rendered manifest, before anything is sent to a cluster.
     Preflight,

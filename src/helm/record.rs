@@ -136,8 +136,8 @@ impl Record {
         HISTORY.contains(&self.info.status.as_str())
     }
 
-    /// The hooks that run in the record's pending operation. A record lists all hooks. Hooks
-    /// without events run, too. Without a pending operation, all hooks count.
+    /// The hooks that run in the pending operation; all hooks if the status names none. A hook
+    /// without events always runs.
     pub fn hooks_that_run(&self) -> impl Iterator<Item = &Hook> {
         let operation = self.info.status.strip_prefix("pending-");
         self.hooks
@@ -294,8 +294,8 @@ fn gunzip(packed: &[u8], most: usize) -> Result<Vec<u8>, Unreadable> {
     }
 }
 
-/// The length in gzip's last four bytes, plus one to see the end without growing. Announced memory
-/// that is never written is not resident.
+/// The length in gzip's last four bytes, and one byte with which `read_to_end` finds the end without
+/// growing. A false length costs nothing: untouched memory is not resident.
 fn announced(packed: &[u8], most: usize) -> usize {
     let length = packed
         .last_chunk()

@@ -129,8 +129,8 @@ pub struct Unsifted {
     is_nested: bool,
 }
 
-/// Like [`read`], but an unreadable document does not hide the others. Reading stops after `most`
-/// objects, where a document without objects counts as one, or at the end of the budget.
+/// Like [`read`], but an unreadable document does not hide the others. Stops after `most` objects,
+/// or when the budget is spent. A document without objects counts as one object.
 #[must_use]
 pub fn sift(text: &str, reading: Reading<'_>, most: usize, budget: &mut NodeBudget) -> Sifted {
     let mut sifted = Sifted::default();
@@ -304,7 +304,8 @@ fn weighed(mut object: Object, text: &str) -> Object {
 }
 
 /// The size flaw of a CRD that is certainly too large. The apiserver stores equal schemas of
-/// several versions once, so the stored object may be the share of one version. All of it is sent.
+/// several versions once, so the stored object may be as small as one version's share. A request
+/// always holds all of them.
 fn size(bytes: usize, versions: usize) -> Option<Flaw> {
     // YAML may need some more bytes than JSON, for comments behind values and for escapes.
     let surely = |most: usize| most + most / 10;
@@ -317,8 +318,8 @@ fn size(bytes: usize, versions: usize) -> Option<Flaw> {
     (bytes > surely(most)).then_some(Flaw::Size { bytes, most })
 }
 
-/// The bytes of a document without indentation and comments. JSON has about as many or more: quotes
-/// and braces replace the omitted bytes.
+/// A lower bound of the JSON's length: the bytes without indentation and comments. In JSON, quotes and
+/// braces replace the omitted bytes.
 fn weight(text: &str) -> usize {
     let lines = text.lines().map(str::trim);
     lines

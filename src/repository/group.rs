@@ -9,13 +9,13 @@ use super::zone::{Zone, is_below};
 /// One cluster's engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The folders that tell the group from the others; `.` for the whole repository.
+    /// The folders that distinguish the group from the others; `.` for the whole repository.
     pub name: String,
     /// The folder; empty for the whole repository.
     pub root: String,
     /// False for an instance outside every cluster's folder: a base or a development environment.
     pub is_cluster: bool,
-    /// True if only alike paths tell the group, and no synchronized folder.
+    /// True if only similar paths distinguish the group, and no synchronized folder.
     pub is_guessed: bool,
 }
 

@@ -146,8 +146,8 @@ pub fn is_wanted(file: &File) -> bool {
     is_always || name.ends_with(".tgz") || names_flux(&file.bytes)
 }
 
-/// True if bytes hold `flux` in any case. The name of a controller without it is a word before
-/// `-controller`.
+/// True if bytes hold `flux` in any case, or a word that ends in `-controller` and names a controller
+/// of Flux.
 fn names_flux(bytes: &[u8]) -> bool {
     let mut ends = memchr::memchr2_iter(b'x', b'X', bytes);
     let is_flux = |end: usize| {

@@ -26,7 +26,7 @@ const UNREAD: [&str; 8] = [
 const EXAMPLES: [&str; 7] = [
     "examples", "docs", "tests", "testdata", "fixtures", "e2e", "website",
 ];
-/// Prose, locks and program sources: their versions are told, not installed.
+/// Prose, locks and program sources: their versions are mentioned, not installed.
 const PROSE: [&str; 15] = [
     "md", "rst", "adoc", "txt", "lock", "go", "rs", "py", "js", "ts", "java", "rb", "sum", "svg",
     "ipynb",

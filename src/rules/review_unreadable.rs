@@ -62,7 +62,7 @@ fn is_engines(gap: &Gap, case: &Case<'_>) -> bool {
 }
 
 /// True if an unread FluxInstance or Kustomization may apply the engine: the live one did, or it is
-/// a FluxInstance beside Flux, as flux-operator wants it.
+/// a FluxInstance in a namespace of Flux, where flux-operator expects it.
 fn applies_engine(object: &Object, case: &Case<'_>) -> bool {
     if let Some(live) = case.facts.live(&object.key()) {
         let instance = live.flux_instance().map(|instance| &instance.applied);

@@ -35,7 +35,7 @@ fn rejection(body: &[u8]) -> String {
 fn cut_off(body: &[u8]) -> String {
     let answer = ask(body);
     assert!(
-        matches!(answer.outcome, ReviewOutcome::Unread(_)),
+        matches!(answer.outcome, ReviewOutcome::NotAReview(_)),
         "{answer:?}"
     );
     refused(&answer)

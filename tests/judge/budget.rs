@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use fluxkeep::admission::{
-    Answer, ReviewBudget, ReviewOutcome, Unjudged, answer_unread, answer_within,
+    Answer, EnvelopeOnly, ReviewBudget, ReviewOutcome, answer_by_envelope, answer_within,
 };
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Level;
@@ -138,7 +138,13 @@ fn a_review_that_is_not_read_at_all_passes_where_it_is_about_a_stranger() {
         ),
     ];
     for (body, decision) in cases {
-        let answer = answer_unread(Unjudged::Busy, &body, &facts(), &Policy::default(), now());
+        let answer = answer_by_envelope(
+            EnvelopeOnly::Busy,
+            &body,
+            &facts(),
+            &Policy::default(),
+            now(),
+        );
         let (decided, why) = unread(&answer);
         assert_eq!(decided, decision, "{why}");
         assert!(why.contains("used up its time"), "{why}");
@@ -172,7 +178,8 @@ fn a_record_beside_flux_that_is_known_to_install_elsewhere_passes_unread() {
         let release = KEPT_BESIDE_FLUX.replace("SPACE", space);
         let release = release.replace("TARGET", target);
         let facts = Facts::of(objects(&format!("{BUILT_IN}---\n{release}"), None));
-        let answer = answer_unread(Unjudged::Busy, &body, &facts, &Policy::default(), now());
+        let answer =
+            answer_by_envelope(EnvelopeOnly::Busy, &body, &facts, &Policy::default(), now());
         assert_eq!(unread(&answer).0, decision, "{release}");
     }
 }
@@ -181,8 +188,8 @@ fn a_record_beside_flux_that_is_known_to_install_elsewhere_passes_unread() {
 fn a_review_that_is_too_long_is_judged_by_the_rule_with_its_level_and_its_overrides() {
     let too_long = |is_engines, policy: &Policy| {
         let body = record("apps", "", &[]);
-        let why = Unjudged::TooLong { is_engines };
-        let answer = answer_unread(why, &body, &facts(), policy, now());
+        let why = EnvelopeOnly::TooLong { is_engines };
+        let answer = answer_by_envelope(why, &body, &facts(), policy, now());
         let review: Value = serde_json::from_slice(&answer.body).unwrap();
         (
             unread(&answer).0,

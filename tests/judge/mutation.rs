@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fluxkeep::admission::{Answer, ReviewOutcome, amend, answer};
+use fluxkeep::admission::{Answer, ReviewOutcome, answer, answer_mutating};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::helm::post_renderer::stanza;
@@ -56,7 +56,7 @@ fn review(old: Value, new: Value) -> Review<'static> {
 }
 
 fn amended(review: &Review<'_>, facts: &Facts) -> Answer {
-    amend(&review.bytes(), facts, &policy(), now())
+    answer_mutating(&review.bytes(), facts, &policy(), now())
 }
 
 fn response(answer: &Answer) -> Value {
@@ -298,7 +298,7 @@ fn what_an_update_takes_away_comes_back_whether_the_spec_changed_or_not_and_in_a
             .unwrap()
             .replace("\"dryRun\":false", "\"dryRun\":true");
         assert_eq!(
-            amend(dry.as_bytes(), &facts, &policy(), now()).body,
+            answer_mutating(dry.as_bytes(), &facts, &policy(), now()).body,
             answer.body
         );
     }
@@ -359,13 +359,13 @@ fn a_patch_that_would_not_apply_is_refused_with_the_object_and_nothing_of_its_co
 fn what_cannot_be_read_is_refused_as_everywhere() {
     let facts = controller_of("flux-system/flux");
     let whole = review(Value::Null, flux()).bytes();
-    let cut = amend(&whole[..whole.len() / 2], &facts, &policy(), now());
+    let cut = answer_mutating(&whole[..whole.len() / 2], &facts, &policy(), now());
     assert_eq!(
         (cut.status, response(&cut)["allowed"].clone()),
         (200, json!(false))
     );
     assert_eq!(response(&cut)["uid"], UID);
-    assert_eq!(amend(b"{}", &facts, &policy(), now()).status, 400);
+    assert_eq!(answer_mutating(b"{}", &facts, &policy(), now()).status, 400);
     let missing = amended(
         &Review {
             object: Value::Null,
@@ -385,7 +385,7 @@ fn only_where_the_policy_wants_it_and_only_in_the_mutating_phase() {
         (judged.outcome.name(), response(&judged).get("patch")),
         ("allow", None)
     );
-    let off = amend(&body, &facts, &Policy::default(), now());
+    let off = answer_mutating(&body, &facts, &Policy::default(), now());
     assert_eq!(off.body, judged.body);
 }
 

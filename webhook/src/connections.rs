@@ -35,7 +35,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// The phases of the server's life, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ConnectionPhase {
+pub(crate) enum ServerPhase {
     /// The server works normally.
     Serving,
     /// The server still serves, and asks clients to leave by `Connection: close` or GOAWAY.
@@ -61,7 +61,7 @@ pub(crate) struct Port {
     /// Caps open connections, counted after their handshake.
     pub(crate) open: Limit,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) phase: watch::Receiver<ConnectionPhase>,
+    pub(crate) phase: watch::Receiver<ServerPhase>,
     /// Closed when the last connection ends.
     pub(crate) alive: mpsc::Sender<()>,
 }
@@ -93,7 +93,7 @@ impl Port {
                     }
                     Err(error) => back_off(&error).await,
                 },
-                () = reached(&mut phase, ConnectionPhase::Draining) => return handshakes.clear(),
+                () = reached(&mut phase, ServerPhase::Draining) => return handshakes.clear(),
             }
         }
     }
@@ -233,18 +233,19 @@ fn builder(limits: &Limits, protocol: Protocol) -> Builder<TokioExecutor> {
     }
 }
 
-/// The phase that closes a connection begun in phase `now`. HTTP/2 closes early, since GOAWAY loses
-/// no request; those begun later stay, or clients would loop. HTTP/1.1 closes after an answer with
-/// `Connection: close`: cutting an idle connection can lose a request.
-fn last_phase(protocol: Protocol, now: ConnectionPhase) -> ConnectionPhase {
+/// The phase that closes a connection begun in phase `now`. An HTTP/2 connection closes when
+/// lingering begins: GOAWAY loses no request. One that begins while lingering stays until draining, or
+/// its client would reconnect in a loop. HTTP/1.1 closes after an answer with `Connection: close`:
+/// cutting an idle connection can lose a request.
+fn last_phase(protocol: Protocol, now: ServerPhase) -> ServerPhase {
     match (protocol, now) {
-        (Protocol::Http2, ConnectionPhase::Serving) => ConnectionPhase::Lingering,
-        _ => ConnectionPhase::Draining,
+        (Protocol::Http2, ServerPhase::Serving) => ServerPhase::Lingering,
+        _ => ServerPhase::Draining,
     }
 }
 
 /// Waits until the server reaches the phase, or its sender is gone.
-async fn reached(phase: &mut watch::Receiver<ConnectionPhase>, wanted: ConnectionPhase) {
+async fn reached(phase: &mut watch::Receiver<ServerPhase>, wanted: ServerPhase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
@@ -270,8 +271,8 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     /// A client of a connection whose server answers `yes`.
-    fn client() -> (DuplexStream, watch::Sender<ConnectionPhase>) {
-        let (tell, phase) = watch::channel(ConnectionPhase::Serving);
+    fn client() -> (DuplexStream, watch::Sender<ServerPhase>) {
+        let (tell, phase) = watch::channel(ServerPhase::Serving);
         let (near, far) = tokio::io::duplex(4096);
         let router = Router::new().route("/", get(async || "yes"));
         let port = Port {
@@ -332,9 +333,9 @@ mod tests {
     async fn an_idle_connection_is_closed_when_draining_and_not_while_lingering() {
         let (mut client, tell) = client();
         ask(&mut client).await;
-        tell.send_replace(ConnectionPhase::Lingering);
+        tell.send_replace(ServerPhase::Lingering);
         assert!(ask(&mut client).await.ends_with("yes"));
-        tell.send_replace(ConnectionPhase::Draining);
+        tell.send_replace(ServerPhase::Draining);
         assert_eq!(closed(&mut client).await, Duration::ZERO);
     }
 

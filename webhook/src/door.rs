@@ -10,7 +10,7 @@ use axum::extract::State as Shared;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
-use fluxkeep::admission::{Answer, Envelope, ReviewBudget, Unjudged};
+use fluxkeep::admission::{Answer, Envelope, EnvelopeOnly, RETRY_AFTER_SECONDS, ReviewBudget};
 use fluxkeep::case::request::{Door as ReviewDoor, Operation};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,9 +28,6 @@ use crate::registration::{Phase, Scope};
 /// millisecond.
 const AT_ONCE: usize = 256 << 10;
 
-/// Seconds until a client may retry. The apiserver does so, within the webhook's timeout.
-const SOON: HeaderValue = HeaderValue::from_static("1");
-
 /// True if a review is long or creates a Helm release record. A record unpacks to ten times its
 /// length or more.
 fn is_large(body: &[u8]) -> bool {
@@ -46,21 +43,21 @@ fn is_large(body: &[u8]) -> bool {
 /// Answers a review's bytes, for a phase and within a budget.
 pub(crate) type Answering = Arc<dyn Fn(Phase, ReviewBudget, &[u8]) -> Answer + Send + Sync>;
 
-/// Answers a review's bytes without judging, for the given reason.
-pub(crate) type Abstaining = Arc<dyn Fn(Unjudged, &[u8]) -> Answer + Send + Sync>;
+/// Answers a review of which only the envelope is read, for the given reason.
+pub(crate) type AnsweringByEnvelope = Arc<dyn Fn(EnvelopeOnly, &[u8]) -> Answer + Send + Sync>;
 
-/// Receives each judged answer, to write Events from it.
+/// Receives each answer, to write Events from it.
 pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
 
 /// The state that the handlers share.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) answering: Answering,
-    pub(crate) abstaining: Abstaining,
+    pub(crate) answering_by_envelope: AnsweringByEnvelope,
     pub(crate) telling: Telling,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_deadline: Duration,
-    pub(crate) life: watch::Receiver<connections::ConnectionPhase>,
+    pub(crate) server_phase: watch::Receiver<connections::ServerPhase>,
     pub(crate) lanes: Lanes,
 }
 
@@ -89,19 +86,19 @@ async fn review(
     let seat = request.extensions().get::<Seat>().cloned();
     let sum = &door.lanes.of(scope).bodies;
     let read = body::read(request, sum, door.body_deadline).await;
-    let is_unread = read.is_err();
-    let judged = match read {
+    let is_body_incomplete = read.is_err();
+    let answered = match read {
         Ok(body) => {
             // A connection is never cancelled while its review is judged.
             let _busy = seat.as_ref().and_then(Seat::hold);
-            door.judged(phase, scope, body).await
+            door.dispatch(phase, scope, body).await
         }
         Err(why) => Err(why),
     };
-    let mut response = judged.unwrap_or_else(|why| door.turned_away(scope, why));
-    let is_stopping = *door.life.borrow() != connections::ConnectionPhase::Serving;
+    let mut response = answered.unwrap_or_else(|why| door.turned_away(scope, why));
+    let is_stopping = *door.server_phase.borrow() != connections::ServerPhase::Serving;
     // The apiserver's next review would fail on an idle connection that is cut.
-    if (is_unread || is_stopping) && version < Version::HTTP_2 {
+    if (is_body_incomplete || is_stopping) && version < Version::HTTP_2 {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -110,8 +107,8 @@ async fn review(
 }
 
 impl Door {
-    /// Judges a review on this thread or, if it is large, on its lane's thread.
-    async fn judged(
+    /// Answers a review on this thread or, if it is large, on its lane's thread.
+    async fn dispatch(
         &self,
         phase: Phase,
         scope: Scope,
@@ -119,7 +116,7 @@ impl Door {
     ) -> Result<Response<Body>, TurnedAway> {
         let since = Instant::now();
         if body.is_cut {
-            return self.cut(scope, &body.bytes, since);
+            return self.answer_cut(scope, &body.bytes, since);
         }
         let lane = self.lanes.of(scope);
         let budget = lane.budget;
@@ -129,32 +126,34 @@ impl Door {
         }
         let body = Arc::new(body);
         let (door, read) = (self.clone(), body.clone());
-        let work = move || door.answer(phase, budget, &read.bytes);
+        let work = move || (door.answering)(phase, budget, &read.bytes);
         let length = body.bytes.len();
         let judged = lane.large.run(length, lane.deadline(since), work).await;
         let answer = match (judged, scope) {
-            (Ok(answer), _) => answer,
+            (Ok(answer), _) => Some(answer),
             (Err(Undone::Panicked), _) => None,
             (Err(Undone::Full | Undone::TooLate), Scope::Engine) => {
                 return Err(TurnedAway::LongQueue);
             }
-            (Err(Undone::Full | Undone::TooLate), Scope::Others) => {
-                Some((self.abstaining)(Unjudged::Busy, &body.bytes))
-            }
+            (Err(Undone::Full | Undone::TooLate), Scope::Others) => Some((self
+                .answering_by_envelope)(
+                EnvelopeOnly::Busy,
+                &body.bytes,
+            )),
         };
         Ok(self.answered(scope, answer, since))
     }
 
-    /// Answers a review that is too long, by its begin. The engine's path tells that it is about the
-    /// engine; its namespace alone does not tell what it installs.
-    fn cut(
+    /// Answers a review that is too long to judge, by its beginning. In the engine's lane it counts
+    /// as the engine's: its namespace does not show what it installs.
+    fn answer_cut(
         &self,
         scope: Scope,
-        begin: &[u8],
+        beginning: &[u8],
         since: Instant,
     ) -> Result<Response<Body>, TurnedAway> {
         let is_engines = scope == Scope::Engine;
-        let answer = (self.abstaining)(Unjudged::TooLong { is_engines }, begin);
+        let answer = (self.answering_by_envelope)(EnvelopeOnly::TooLong { is_engines }, beginning);
         if answer.status != 200 {
             return Err(TurnedAway::TooLong);
         }
@@ -166,7 +165,7 @@ impl Door {
         catch_unwind(AssertUnwindSafe(|| (self.answering)(phase, budget, body))).ok()
     }
 
-    /// Counts an answer with the time since its arrival, logs it, and passes it on for Events.
+    /// Counts an answer with the time since its body was read, logs it, and passes it on for Events.
     fn answered(&self, scope: Scope, answer: Option<Answer>, since: Instant) -> Response<Body> {
         let Some(answer) = answer else {
             return self.failed();
@@ -212,7 +211,9 @@ impl Door {
         });
         let mut response = text(status, format!("{reason}\n"));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, SOON);
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
         response
     }
@@ -270,17 +271,23 @@ mod tests {
     use tower::ServiceExt;
 
     fn door(metrics: &Arc<Metrics>, limits: &Limits, answering: Answering) -> Door {
-        let (_tell, life) = watch::channel(connections::ConnectionPhase::Serving);
+        let (_tell, server_phase) = watch::channel(connections::ServerPhase::Serving);
         Door {
             answering,
-            abstaining: Arc::new(|why, body| {
+            answering_by_envelope: Arc::new(|why, body| {
                 let (facts, policy) = (Facts::default(), Policy::default());
-                fluxkeep::admission::answer_unread(why, body, &facts, &policy, crate::state::now())
+                fluxkeep::admission::answer_by_envelope(
+                    why,
+                    body,
+                    &facts,
+                    &policy,
+                    crate::state::now(),
+                )
             }),
             telling: Arc::new(|_| {}),
             metrics: metrics.clone(),
             body_deadline: Duration::from_secs(10),
-            life,
+            server_phase,
             lanes: Lanes::start(limits).unwrap(),
         }
     }
@@ -461,14 +468,14 @@ mod tests {
     }
 
     /// True if a review passed unread with a warning.
-    async fn is_abstained(answer: Response<Body>) -> bool {
+    async fn is_by_envelope(answer: Response<Body>) -> bool {
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         let review: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let warning = &review["response"]["warnings"][0];
         review["response"]["allowed"] == true
             && warning
                 .as_str()
-                .is_some_and(|text| text.contains(Unjudged::Busy.clause()))
+                .is_some_and(|text| text.contains(EnvelopeOnly::Busy.clause()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -478,7 +485,7 @@ mod tests {
         let judged = sent(&router, "/validate/others", large("wait"));
         let (_, _begun) = next(begun).await;
         let waiting = asked(router, "/mutate/others", large("wait too")).await;
-        assert!(is_abstained(judged.await.unwrap()).await && is_abstained(waiting).await);
+        assert!(is_by_envelope(judged.await.unwrap()).await && is_by_envelope(waiting).await);
         assert_eq!(start.elapsed(), Duration::from_secs(1));
     }
 
@@ -506,7 +513,7 @@ mod tests {
             assert_eq!(response["status"]["code"], 429, "{response}");
             assert_eq!(response["status"]["details"]["retryAfterSeconds"], 1);
         }
-        assert!(is_abstained(judged.await.unwrap()).await, "a stranger");
+        assert!(is_by_envelope(judged.await.unwrap()).await, "a stranger");
     }
 
     #[tokio::test]
@@ -525,12 +532,12 @@ mod tests {
             () = ready(()) => {}
         }
         let third = asked(router.clone(), "/validate/others", large("a")).await;
-        assert!(is_abstained(third).await);
+        assert!(is_by_envelope(third).await);
         let engines = asked(router.clone(), "/validate/others", of_engine("a")).await;
-        assert!(!is_abstained(engines).await);
+        assert!(!is_by_envelope(engines).await);
         open.send(()).unwrap();
         assert_eq!(held.await.unwrap().status(), 200);
-        assert!(!is_abstained(waiting.await).await);
+        assert!(!is_by_envelope(waiting.await).await);
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! A lane per scope: reviews of one scope never wait for the other's.
 //!
-//! The request's path names the lane, and any caller can choose the path. So each lane is safe by
-//! its own limits alone. If the queue for large reviews is full, the engine's lane answers 429 and
-//! the apiserver tries again. The other lane passes the review unread, also when its time is up; a
-//! review whose envelope names the engine is then refused, and the client tries again.
+//! The request's path names the lane, and a caller may choose any path, so each lane has its own
+//! limits. In the engine's lane a full queue is answered with HTTP 429, and the apiserver tries again.
+//! In the others' lane a full queue or a passed deadline is answered by the envelope alone: with a
+//! warning, or with 429 if the envelope names the engine.
 
 use std::io;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ pub(crate) struct Lane {
     pub(crate) lines: Arc<LogLimit>,
     /// The budget of a review.
     pub(crate) budget: ReviewBudget,
-    /// Limit for a large review since its arrival; `None` if only the apiserver's timeout applies.
+    /// Limit for a large review since its body was read; `None` if only the apiserver's timeout applies.
     patience: Option<Duration>,
 }
 
-/// Both lanes. The caller chooses the lane, so each has its own limits.
+/// Both lanes.
 #[derive(Clone)]
 pub(crate) struct Lanes {
     engine: Lane,
@@ -62,7 +62,7 @@ impl Lanes {
 }
 
 impl Lane {
-    /// The deadline for the answer to a review that arrived at `since`.
+    /// The deadline for the answer to a review whose body was read at `since`.
     pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
         self.patience.map(|patience| since + patience)
     }

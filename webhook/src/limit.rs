@@ -37,7 +37,7 @@ pub(crate) struct Permit {
     over: oneshot::Receiver<Infallible>,
 }
 
-/// Grows, renews and holds a [`Permit`] owned elsewhere. Has no effect after its eviction.
+/// Grows, renews and holds a [`Permit`] owned elsewhere. Has no effect after the permit's eviction.
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
     limit: Limit,

@@ -21,7 +21,7 @@ pub(crate) fn review(answer: &Answer, left_out: Option<u64>) {
     let uid = envelope.map_or("", |envelope| &envelope.uid);
     let user = envelope.map_or("", Envelope::user);
     match &answer.outcome {
-        ReviewOutcome::Unread(reason) => {
+        ReviewOutcome::NotAReview(reason) => {
             tracing::warn!(door, uid, reason, left_out, "review unreadable");
         }
         ReviewOutcome::Amended => {
@@ -102,7 +102,7 @@ impl std::io::Write for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fluxkeep::admission::amend;
+    use fluxkeep::admission::answer_mutating;
     use fluxkeep::case::facts::Facts;
     use fluxkeep::case::policy::Policy;
     use fluxkeep::object::Object;
@@ -195,7 +195,7 @@ mod tests {
             mutates_helm_releases: true,
             ..Policy::default()
         };
-        let answer = amend(
+        let answer = answer_mutating(
             body.as_bytes(),
             &Facts::default(),
             &policy,

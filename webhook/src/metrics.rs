@@ -233,7 +233,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that was answered without a review.
+    /// Counts a request that got no AdmissionReview in return.
     pub fn failed(&self) {
         self.reviews
             .get_or_create(&Review {
@@ -495,7 +495,7 @@ impl Metrics {
         );
         registry.register(
             "fluxkeep_admission_seconds",
-            "Time to answer an AdmissionReview",
+            "Time to answer an AdmissionReview, without reading its body",
             self.seconds.clone(),
         );
         registry.register(

@@ -14,8 +14,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::auditor::Auditor;
 use crate::authority::AuthorityReconciler;
-use crate::connections::{ConnectionPhase, Port};
-use crate::door::{self, Abstaining, Answering, Door, Telling};
+use crate::connections::{Port, ServerPhase};
+use crate::door::{self, Answering, AnsweringByEnvelope, Door, Telling};
 use crate::events::{EventWriter, Events};
 use crate::lane::Lanes;
 use crate::limit::Limit;
@@ -165,7 +165,7 @@ impl Bound {
     /// # Errors
     /// If TLS cannot be set up.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Unbound> {
-        let (tell, phase) = watch::channel(ConnectionPhase::Serving);
+        let (tell, phase) = watch::channel(ServerPhase::Serving);
         let (alive, mut ended) = mpsc::channel(1);
         let (limits, readiness) = (self.limits, self.readiness.clone());
         let (reviews, health) = self.ports(&phase, &alive)?;
@@ -182,9 +182,9 @@ impl Bound {
             () = Box::pin(look_after(self.registration_reconciler, self.authority_reconciler, limits)) => {}
         }
         let _stopping = readiness.wait_for("shutdown: the server is stopping");
-        tell.send_replace(ConnectionPhase::Lingering);
+        tell.send_replace(ServerPhase::Lingering);
         sleep(limits.linger).await;
-        tell.send_replace(ConnectionPhase::Draining);
+        tell.send_replace(ServerPhase::Draining);
         // Waits for all connections; each has its own deadline.
         ended.recv().await;
         Ok(())
@@ -192,7 +192,7 @@ impl Bound {
 
     fn ports(
         &self,
-        phase: &watch::Receiver<ConnectionPhase>,
+        phase: &watch::Receiver<ServerPhase>,
         alive: &mpsc::Sender<()>,
     ) -> Result<(Port, Port), Unbound> {
         let Reload {
@@ -203,11 +203,11 @@ impl Bound {
         } = &self.reload;
         let door = Door {
             answering: self.answering(),
-            abstaining: self.abstaining(),
+            answering_by_envelope: self.answering_by_envelope(),
             telling: self.telling(),
             metrics: metrics.clone(),
             body_deadline: self.limits.body,
-            life: phase.clone(),
+            server_phase: phase.clone(),
             lanes: Lanes::start(&self.limits).map_err(Unbound::Thread)?,
         };
         let observe = Observe {
@@ -236,10 +236,10 @@ impl Bound {
         Arc::new(move |phase, budget, body| judge.answer(phase, budget, body))
     }
 
-    /// Answers a review's bytes without judging, for the given reason.
-    fn abstaining(&self) -> Abstaining {
+    /// Answers a review of which only the envelope is read, for the given reason.
+    fn answering_by_envelope(&self) -> AnsweringByEnvelope {
         let judge = self.reload.state.clone();
-        Arc::new(move |why, body| judge.answer_unread(why, body))
+        Arc::new(move |why, body| judge.answer_by_envelope(why, body))
     }
 
     /// Writes Events about refusals if they are on.

@@ -189,7 +189,7 @@ pub struct Limits {
     pub large: usize,
     /// Limit for the TLS handshake: the apiserver's own is 10 s.
     pub handshake: Duration,
-    /// Limit for a large review about a stranger, since its arrival. After it the review passes
+    /// Limit for a large review about a stranger, since its body was read. After it the review passes
     /// with a warning; after three seconds the apiserver would let it pass silently.
     pub others: Duration,
     /// Limit for a request's headers, and in HTTP/1.1 for the pause between requests. The apiserver

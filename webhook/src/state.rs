@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use fluxkeep::admission::{
-    Answer, ReviewBudget, Unjudged, amend_within, answer_unread, answer_within,
+    Answer, EnvelopeOnly, ReviewBudget, answer_by_envelope, answer_mutating_within, answer_within,
 };
 use fluxkeep::case::policy::Policy;
 use fluxkeep_cluster::FactSource;
@@ -33,7 +33,7 @@ impl ServerState {
     #[must_use]
     pub fn answer(&self, phase: Phase, budget: ReviewBudget, body: &[u8]) -> Answer {
         let answer = match phase {
-            Phase::Mutating => amend_within,
+            Phase::Mutating => answer_mutating_within,
             Phase::Validating => answer_within,
         };
         answer(budget, body, &self.source.facts(), &self.policy(), now())
@@ -41,8 +41,8 @@ impl ServerState {
 
     /// Answers a review that is not read, for this reason.
     #[must_use]
-    pub fn answer_unread(&self, why: Unjudged, body: &[u8]) -> Answer {
-        answer_unread(why, body, &self.source.facts(), &self.policy(), now())
+    pub fn answer_by_envelope(&self, why: EnvelopeOnly, body: &[u8]) -> Answer {
+        answer_by_envelope(why, body, &self.source.facts(), &self.policy(), now())
     }
 
     /// The source of the facts.

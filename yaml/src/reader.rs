@@ -119,7 +119,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Ends the document: Go reads no further than the first.
+    /// Ends the document. Fails if a special character lies outside all scalars, read or skipped.
     fn end(&self, value: Value) -> Read<Value> {
         match self.odd.first() {
             None => Ok(value),
@@ -155,7 +155,8 @@ impl<'a> Reader<'a, '_> {
         behind.is_some_and(|behind| behind.starts_with([',', '[', ']', '{', '}']))
     }
 
-    /// The node that begins with this event. A node with an anchor is read whole, for any paths.
+    /// The node that begins with this event. An anchored node is read whole,
+    /// since an alias may need other fields.
     fn node(&mut self, (event, span): Token<'a>, paths: &'static Paths) -> Read<Node> {
         let anchor = event.anchor_id().filter(|anchor| *anchor > 0);
         let Some(anchor) = anchor else {
@@ -483,8 +484,8 @@ impl<'a> Reader<'a, '_> {
 
 const TOO_MUCH: &str = "too long, or too many aliases";
 
-/// True if Go refuses the root scalar or reads it as nothing. A block scalar's text may be without
-/// indentation in YAML 1.2. An empty scalar without a marker is nothing.
+/// True if Go refuses a document of this scalar alone: a block scalar, whose text needs no indentation
+/// in YAML 1.2, or an empty scalar without `---`.
 fn is_odd_root(style: ScalarStyle, has_marker: bool, span: &Span) -> bool {
     matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
         || !has_marker && bytes(span).is_empty()

@@ -77,9 +77,9 @@ pub fn refusal(holder: &Holder) -> String {
     if let Some(release) = holder.release() {
         let Owner { name, namespace } = release;
         return format!(
-            "{holder} owns it, and {deletes_by} would delete it whatever stands on the live object. Ask \
-             Helm: helm status {name} -n {namespace}. Where that says \"release: not found\", nothing \
-             is left of it: add {take_over}. Else give --release-name {name} --namespace {namespace}"
+            "{holder} owns it, and {deletes_by} deletes it despite annotations on the live object. Check: \
+             helm status {name} -n {namespace}. If it says \"release: not found\", the release is gone: \
+             add {take_over}. Else give --release-name {name} --namespace {namespace}"
         );
     }
     if holder.tool.lives_as.is_some() {

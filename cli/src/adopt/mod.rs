@@ -1,5 +1,5 @@
-//! `fluxkeep adopt`: hands the live engine to a Helm release. Then even a Helm that takes nothing
-//! over by itself can install over the engine.
+//! `fluxkeep adopt`: hands the live engine to a Helm release. A Helm without `--take-ownership` can
+//! then install over the engine.
 //!
 //! Without `--yes`, the command only shows the plan. The former state is on disk before the first
 //! write; after an interruption, another run does the rest.
@@ -93,9 +93,9 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
             &args.undo,
             args.release_name.clone().zip(args.namespace.clone()),
         ) {
-            (Some(path), _) => back(args, path, output).await,
+            (Some(path), _) => restore(args, path, output).await,
             (None, Some((name, namespace))) => {
-                forth(args, &Owner { name, namespace }, output).await
+                adopt(args, &Owner { name, namespace }, output).await
             }
             (None, None) => {
                 bail!("reading the command line: --release-name and --namespace are required")
@@ -104,7 +104,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     })
 }
 
-async fn forth(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Result<Found> {
+async fn adopt(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Result<Found> {
     let engine = access::engine(&args.engine_namespace).also_in(Some(&owner.namespace));
     let held = held(&args.manifests, owner)?;
     let client = args.access.client().await?;
@@ -184,35 +184,35 @@ async fn carry_out(
             .with_context(context)?;
         ensure!(
             moved.strange.is_empty(),
-            "{}: somebody wrote {} since the plan was made",
+            "{}: another writer changed {} after the plan was made",
             context(),
             moved.strange.join(", ")
         );
-        output.text(&format!("{stamp}: {}\n", adopted(&moved.done)))?;
+        output.text(&format!("{stamp}: {}\n", adoption_result(&moved.done)))?;
     }
     let (changed, all) = (todo.len(), rows.len());
     output.text(&format!(
-        "{all} objects are release {owner}'s, {} were already\n",
+        "{all} objects belong to release {owner}; {} already did\n",
         all - changed
     ))?;
     Ok(())
 }
 
-fn adopted(done: &Done) -> &'static str {
+fn adoption_result(done: &Done) -> &'static str {
     match done {
         Done::Changed => "adopted",
         Done::Unchanged => "already adopted",
-        Done::Gone => "gone meanwhile; Helm makes it anew",
+        Done::Gone => "deleted since the plan; Helm creates it again",
     }
 }
 
-async fn back(args: &Args, path: &Path, output: &mut Output) -> anyhow::Result<Found> {
+async fn restore(args: &Args, path: &Path, output: &mut Output) -> anyhow::Result<Found> {
     let undo = Undo::read(path)?;
     if !args.yes {
         let (count, release) = (undo.objects.len(), &undo.release);
         output.text(&table::undo(&undo.objects))?;
         output.text(&format!(
-            "\n{count} objects as they were before release {release}; nothing was touched; --yes does it\n"
+            "\nwould restore {count} objects to their state before release {release}; nothing was changed; add --yes\n"
         ))?;
         return Ok(Found::Nothing);
     }
@@ -250,7 +250,7 @@ fn put_back(stamp: &Stamp, moved: &Moved) -> String {
     }
     let left = moved.strange.join(", ");
     format!(
-        "{done}, but for {left}: somebody else wrote it since; see what was there in the file, and {}",
+        "{done}, except {left}: another writer changed it since. The undo file has the former value: {}",
         by_hand(stamp)
     )
 }

@@ -194,7 +194,7 @@ pub fn sum(rows: &[Row], owner: &Owner, file: &Path) -> String {
         "nothing is to be done".to_owned()
     } else {
         format!(
-            "nothing was touched; --yes does it, and first writes what was there to {}",
+            "nothing was changed; add --yes, which first writes the former state to {}",
             file.display()
         )
     };

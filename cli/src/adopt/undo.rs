@@ -83,7 +83,7 @@ impl Undo {
         let whole = self.after(earlier);
         whole.write(path).with_context(|| {
             format!(
-                "writing the undo file {}; nothing was touched",
+                "writing the undo file {}; nothing was changed",
                 path.display()
             )
         })?;

@@ -100,7 +100,8 @@ impl Store {
             .clone()
     }
 
-    /// Stores an object's new state. The log names an unreadable object once, despite changes.
+    /// Stores an object's new state. An unreadable object is stored without its body, so its later
+    /// changes look the same, and the log names it once.
     pub(super) fn put(&self, target: &Target, item: Item) {
         let name = item.object.to_string();
         if !self.facts_mut().put(item.object) {

@@ -55,10 +55,7 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
-    assert!(
-        told.contains("nothing was touched; --yes does it"),
-        "{told}"
-    );
+    assert!(told.contains("nothing was changed; add --yes"), "{told}");
     assert_eq!(stage.inventory().await, before);
     assert!(!stage.undo_file().exists());
 }
@@ -94,7 +91,7 @@ async fn where_the_undo_file_cannot_be_written_nothing_is() {
         .expect("fluxkeep");
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(
-        said(&output).contains("writing the undo file /nowhere/undo.json; nothing was touched"),
+        said(&output).contains("writing the undo file /nowhere/undo.json; nothing was changed"),
         "{}",
         said(&output)
     );
@@ -235,7 +232,7 @@ async fn what_somebody_wrote_since_is_told_and_not_undone() {
     assert_eq!(undone.status.code(), Some(1), "{told}");
     assert!(
         told.contains(
-            "Service flux-system/source-controller: put back, but for app.kubernetes.io/managed-by"
+            "Service flux-system/source-controller: put back, except app.kubernetes.io/managed-by"
         ),
         "{told}"
     );

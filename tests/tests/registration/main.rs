@@ -55,7 +55,7 @@ pub(crate) fn decision(body: &[u8], facts: &Facts) -> Decision {
     match fluxkeep::admission::answer(body, facts, &Policy::default(), now()).outcome {
         ReviewOutcome::Judged(decision) => decision,
         ReviewOutcome::Amended => panic!("nothing is asked to be changed"),
-        ReviewOutcome::Unread(why) => panic!("{why}"),
+        ReviewOutcome::NotAReview(why) => panic!("{why}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events after a refusal. They are needed because `helm uninstall` hides the refusal, and
 //! helm-controller shows it in a single event.
 //!
-//! An answer never waits for Events. A pure plan derives notes from it; a dry run gives none. Notes
+//! An answer never waits for Events. `plan` derives notes from an answer; a dry run gives none. Notes
 //! go into a bounded queue; those that find no room are dropped and counted. Repeated notes become
 //! one Event with a count, written at most every ten seconds. At most 20 Events are written per
 //! second, each with its object's uid, by which `kubectl describe` finds Events.

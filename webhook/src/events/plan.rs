@@ -22,8 +22,8 @@ pub(super) struct EventNote {
     pub(super) message: String,
 }
 
-/// The notes about a refused deletion or release: on the object, and on the HelmReleases that own
-/// its Helm release. A dry run gives none.
+/// The notes about a refusal. A deletion: one on the object, and one on each HelmRelease of its Helm
+/// release. A release: one on each of its HelmReleases. A dry run gives none.
 pub(super) fn plan(answer: &Answer, facts: &Facts) -> Vec<EventNote> {
     let findings: Vec<&Finding> = answer.verdict.with(Became::Refused).collect();
     let request = answer

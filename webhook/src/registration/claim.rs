@@ -31,6 +31,11 @@ pub(super) const YIELDS: Duration = Duration::from_mins(5);
 /// How long a server waits for the answer: longer than another one takes to restart.
 pub(super) const ANSWERS: Duration = Duration::from_mins(2);
 
+/// The manifest that carries the mark: the last one.
+pub(super) fn marked(manifests: &[Manifest]) -> Option<&Manifest> {
+    manifests.last()
+}
+
 /// A server's move on a registration that carries a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {

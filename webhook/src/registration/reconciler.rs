@@ -1,7 +1,7 @@
 //! Keeps the registration as wanted: restores objects that were deleted or changed by hand.
 //!
-//! A watch follows each object by name. The reconciler reads an object when it changes, so idle time costs
-//! no requests. If a watch fails, its object is read every ten seconds.
+//! A watch follows each object by name, and the reconciler reads an object when it changes. It also
+//! reads all objects every five minutes, and an object whose watch fails about every ten seconds.
 //!
 //! Any tenant's HelmRelease may change the lists of known releases. So the lists are taken over
 //! seldom, and an object that others change again and again is put back seldom, too.
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::apply::UNSEEN;
 use super::changes::Changes;
-use super::claim::{REGISTERED_BY, Turn, Yielding, asked, borne, turn};
+use super::claim::{REGISTERED_BY, Turn, Yielding, asked, borne, marked, turn};
 use super::manifest::is_as;
 use super::pace::Pace;
 use super::{
@@ -30,18 +30,18 @@ use crate::state::{ServerState, now};
 /// Limit for a whole look: a healthy apiserver answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Interval between looks at all objects, in case an event was lost.
-const SELDOM: Duration = Duration::from_mins(5);
+const FULL_LOOK_INTERVAL: Duration = Duration::from_mins(5);
 /// Longest wait for the first facts.
-const FACTS: Duration = Duration::from_mins(1);
+const FACTS_DEADLINE: Duration = Duration::from_mins(1);
 /// Interval between a write and the next look, and between looks while the first facts are missing.
-const REST: Duration = Duration::from_millis(500);
+const AFTER_WRITE: Duration = Duration::from_millis(500);
 /// Pause between watches, and so between looks if no watch is possible.
-const AGAIN: Duration = Duration::from_secs(9);
+const WATCH_PAUSE: Duration = Duration::from_secs(9);
 /// New lists at once, and the interval between later ones.
-const LISTS: (u32, Duration) = (2, Duration::from_secs(30));
+const LISTS_PACE: (u32, Duration) = (2, Duration::from_secs(30));
 /// Restorations of one object at once, and the interval between later ones. Replicas whose facts
 /// differ for a moment undo each other's writes.
-const RESTORED: (u32, Duration) = (5, Duration::from_secs(10));
+const RESTORE_PACE: (u32, Duration) = (5, Duration::from_secs(10));
 
 /// A registration to keep, and its cluster.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ pub(crate) struct RegistrationReconciler {
     /// The time of the next look at all objects.
     next: Instant,
     /// The last logged failure.
-    told: String,
+    last_failure: Option<String>,
 }
 
 impl RegistrationReconciler {
@@ -122,13 +122,13 @@ impl RegistrationReconciler {
             yielding: None,
             known: KnownReleases::default(),
             homes: Vec::new(),
-            lists: Pace::new(LISTS.0, LISTS.1),
+            lists: Pace::new(LISTS_PACE.0, LISTS_PACE.1),
             renewed: BTreeSet::new(),
             restored: BTreeMap::new(),
             begun: Instant::now(),
             wrote: None,
             next: Instant::now(),
-            told: String::new(),
+            last_failure: None,
         }
     }
 
@@ -140,10 +140,10 @@ impl RegistrationReconciler {
     /// Looks after an event. The look is delayed after a recent write, so that two servers in
     /// disagreement write seldom.
     pub(crate) async fn heard(&mut self) {
-        if self.is_ready() && self.wrote.is_none_or(|at| at.elapsed() >= REST) {
+        if self.is_ready() && self.wrote.is_none_or(|at| at.elapsed() >= AFTER_WRITE) {
             self.look().await;
         } else {
-            self.wait();
+            self.look_later();
         }
     }
 
@@ -151,15 +151,15 @@ impl RegistrationReconciler {
     /// objects are due.
     pub(crate) async fn tick(&mut self) {
         if !self.is_ready() {
-            return self.wait();
+            return self.look_later();
         }
-        if let (Some(first), Some(yielding)) = (self.wanted.last(), &self.yielding)
+        if let (Some(marked), Some(yielding)) = (marked(&self.wanted), &self.yielding)
             && yielding.is_over()
         {
-            self.changes.add(&first.reference);
+            self.changes.add(&marked.reference);
         }
         let is_new = self.wants() != self.wanted;
-        let is_left = !self.pending.is_empty() || !self.told.is_empty();
+        let is_left = !self.pending.is_empty() || self.last_failure.is_some();
         if is_new || is_left || Instant::now() >= self.next {
             self.look().await;
         }
@@ -178,29 +178,27 @@ impl RegistrationReconciler {
             }
         }
         if Instant::now() >= self.next {
-            self.next = Instant::now() + SELDOM;
+            self.next = Instant::now() + FULL_LOOK_INTERVAL;
             self.look_at_all();
         }
-        if self.pending.is_empty() && self.outdated.is_empty() && self.told.is_empty() {
+        if self.pending.is_empty() && self.outdated.is_empty() && self.last_failure.is_none() {
             return;
         }
-        let silence = format!("the apiserver did not answer within {PATIENCE:?}");
-        let looked = timeout(PATIENCE, self.bring()).await;
-        let told = match looked {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => silence,
+        let failure = match timeout(PATIENCE, self.reconcile_pending()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("the apiserver did not answer within {PATIENCE:?}")),
         };
-        if !told.is_empty() {
+        if let Some(why) = &failure {
             self.metrics.kept("failed");
+            if failure != self.last_failure {
+                tracing::error!(
+                    why,
+                    "updating the registration failed; the existing objects stay; retrying"
+                );
+            }
         }
-        if told != self.told && !told.is_empty() {
-            tracing::error!(
-                why = told,
-                "updating the registration failed; the existing objects stay; retrying"
-            );
-        }
-        self.told = told;
+        self.last_failure = failure;
     }
 
     /// The wanted manifests. The time in them is current; their lists may be some seconds old.
@@ -243,17 +241,18 @@ impl RegistrationReconciler {
             .unwrap_or_else(|| manifest.clone())
     }
 
-    fn wait(&self) {
+    /// Signals another look after `AFTER_WRITE`.
+    fn look_later(&self) {
         let signal = self.changes.signal();
         tokio::spawn(async move {
-            sleep(REST).await;
+            sleep(AFTER_WRITE).await;
             signal.notify_one();
         });
     }
 
-    /// True if the facts are complete, or `FACTS` has passed since the start.
+    /// True if the facts are complete, or `FACTS_DEADLINE` has passed since the start.
     fn is_ready(&self) -> bool {
-        self.state.source().pending().is_empty() || self.begun.elapsed() >= FACTS
+        self.state.source().pending().is_empty() || self.begun.elapsed() >= FACTS_DEADLINE
     }
 
     /// Sets the wanted manifests and watches them.
@@ -261,7 +260,7 @@ impl RegistrationReconciler {
         if wanted == self.wanted {
             return;
         }
-        let mark = |manifests: &[Manifest]| Some(borne(&manifests.last()?.body)?.to_owned());
+        let mark = |manifests: &[Manifest]| Some(borne(&marked(manifests)?.body)?.to_owned());
         if mark(&wanted) != mark(&self.wanted) {
             self.claimed = false;
         }
@@ -306,7 +305,7 @@ impl RegistrationReconciler {
                 let mut version = UNSEEN.to_owned();
                 loop {
                     cluster.watch(&reference, &mut version, &changes).await;
-                    sleep(AGAIN).await;
+                    sleep(WATCH_PAUSE).await;
                 }
             });
         }
@@ -318,48 +317,55 @@ impl RegistrationReconciler {
     }
 
     /// Brings each pending object up to date, even if another fails. Returns the first failure.
-    async fn bring(&mut self) -> Result<(), WriteError> {
-        let Some(first) = self.wanted.last().cloned() else {
+    async fn reconcile_pending(&mut self) -> Result<(), WriteError> {
+        let Some(marked) = marked(&self.wanted).cloned() else {
             return Ok(());
         };
-        // The object with the mark decides for all, so it is read and claimed first.
-        let lives = self.kept.cluster.live(&first.reference).await?;
-        let own = borne(&first.body).unwrap_or_default();
-        let bears = lives.as_ref().and_then(borne).map(str::to_owned);
-        let turn = turn(own, bears.as_deref(), self.claimed);
-        let mut turn = self.yielded(turn, bears.as_deref().unwrap_or_default());
-        if let (Turn::Ask, Some(bears), Some(live)) = (turn, &bears, &lives) {
-            let question = asked(bears);
-            let cluster = &self.kept.cluster;
-            cluster
-                .annotate(&first.reference, live, REGISTERED_BY, &question)
-                .await?;
-            turn = Turn::Leave;
-        }
-        if turn == Turn::Claim || bears != self.borne {
-            self.look_at_all();
-        }
-        self.borne = bears;
-        let mut result = self.one(&first, lives, turn).await;
+        // The mark decides for all objects, so its object is read and claimed first.
+        let live = self.kept.cluster.live(&marked.reference).await?;
+        let turn = self.turn(&marked, live.as_ref()).await?;
+        let mut result = self.reconcile_object(&marked, live, turn).await;
         if turn != Turn::Leave && result.is_ok() {
             self.claimed = true;
-            self.borne = Some(own.to_owned());
+            self.borne = borne(&marked.body).map(str::to_owned);
         }
         for manifest in self.wanted.clone() {
             let is_pending = self.pending.contains(&manifest.reference.to_string());
-            if is_pending && manifest.reference != first.reference {
+            if is_pending && manifest.reference != marked.reference {
                 let live = self.kept.cluster.live(&manifest.reference).await;
                 let done = match live {
-                    Ok(live) => self.one(&manifest, live, turn).await,
+                    Ok(live) => self.reconcile_object(&manifest, live, turn).await,
                     Err(error) => Err(error),
                 };
                 result = result.and(done);
             }
         }
         if turn != Turn::Leave {
-            result = result.and(self.take_away().await);
+            result = result.and(self.delete_outdated().await);
         }
         result
+    }
+
+    /// This server's turn, by the mark of the live object. A question is added to the mark if it is
+    /// time to ask.
+    async fn turn(&mut self, marked: &Manifest, live: Option<&Value>) -> Result<Turn, WriteError> {
+        let own_mark = borne(&marked.body).unwrap_or_default();
+        let live_mark = live.and_then(borne).map(str::to_owned);
+        let turn = turn(own_mark, live_mark.as_deref(), self.claimed);
+        let mut turn = self.yielded(turn, live_mark.as_deref().unwrap_or_default());
+        if let (Turn::Ask, Some(mark), Some(live)) = (turn, &live_mark, live) {
+            let question = asked(mark);
+            let cluster = &self.kept.cluster;
+            cluster
+                .annotate(&marked.reference, live, REGISTERED_BY, &question)
+                .await?;
+            turn = Turn::Leave;
+        }
+        if turn == Turn::Claim || live_mark != self.borne {
+            self.look_at_all();
+        }
+        self.borne = live_mark;
+        Ok(turn)
     }
 
     /// The turn, once the server of another mark had time to write it again. The start of such a wait
@@ -394,7 +400,8 @@ impl RegistrationReconciler {
         turn
     }
 
-    async fn one(
+    /// Writes an object that differs from its manifest, if it is this server's turn.
+    async fn reconcile_object(
         &mut self,
         manifest: &Manifest,
         live: Option<Value>,
@@ -403,16 +410,16 @@ impl RegistrationReconciler {
         let object = manifest.reference.to_string();
         let version = live.as_ref().and_then(version);
         let insists = version.is_some() && self.insisted.get(&object) == version.as_ref();
-        let is = |manifest: &Manifest| {
+        let is_live = |manifest: &Manifest| {
             live.as_ref()
                 .is_some_and(|live| is_as(&manifest.body, live))
         };
         let is_others = !self.renewed.contains(&object);
         let mut manifest = manifest.clone();
-        if is_others && !is(&manifest) && !insists && turn != Turn::Leave {
+        if is_others && !is_live(&manifest) && !insists && turn != Turn::Leave {
             manifest = self.refreshed(&manifest);
         }
-        let differs = !is(&manifest) && !insists;
+        let differs = !is_live(&manifest) && !insists;
         self.metrics.differs(&object, differs);
         if !differs || turn == Turn::Leave {
             self.settle(&object);
@@ -430,7 +437,12 @@ impl RegistrationReconciler {
         {
             self.insisted.insert(object.clone(), version);
         }
-        self.note(done, &manifest.reference)?;
+        let reason = if is_others {
+            "another client changed it"
+        } else {
+            "this server's settings changed"
+        };
+        self.record_write(done, &manifest.reference, reason)?;
         self.settle(&object);
         self.metrics.differs(&object, false);
         Ok(())
@@ -444,7 +456,7 @@ impl RegistrationReconciler {
 
     /// Counts a restoration of an object. False if it must wait; the object then stays pending.
     fn may_restore(&mut self, object: &str) -> bool {
-        let new = || Pace::new(RESTORED.0, RESTORED.1);
+        let new = || Pace::new(RESTORE_PACE.0, RESTORE_PACE.1);
         let pace = self.restored.entry(object.to_owned()).or_insert_with(new);
         let is_free = pace.is_free();
         if is_free {
@@ -468,15 +480,19 @@ impl RegistrationReconciler {
             return Ok(());
         };
         let done = self.kept.cluster.write(plain, live).await;
-        self.note(done, &plain.reference)
+        self.record_write(
+            done,
+            &plain.reference,
+            "the lists of known releases are invalid",
+        )
     }
 
     /// Deletes objects that are no longer wanted. Each is tried until a deletion succeeds once.
-    async fn take_away(&mut self) -> Result<(), WriteError> {
+    async fn delete_outdated(&mut self) -> Result<(), WriteError> {
         let mut result = Ok(());
         for reference in std::mem::take(&mut self.outdated) {
             let done = self.kept.cluster.delete(&reference).await;
-            if let Err(error) = self.note(done, &reference) {
+            if let Err(error) = self.record_write(done, &reference, "it is no longer wanted") {
                 self.outdated.push(reference);
                 result = result.and(Err(error));
             }
@@ -484,16 +500,18 @@ impl RegistrationReconciler {
         result
     }
 
-    fn note(
+    /// Counts and logs a write, with its reason, and notes its time.
+    fn record_write(
         &mut self,
         done: Result<ObjectChange, WriteError>,
         object: &Reference,
+        reason: &str,
     ) -> Result<(), WriteError> {
         let done = done?;
         if done != ObjectChange::Unchanged {
             self.wrote = Some(Instant::now());
             self.metrics.kept(done.name());
-            tracing::warn!(%object, done = done.name(), "a registered object differed from this server's settings and was updated");
+            tracing::warn!(%object, done = done.name(), reason, "wrote a registered object");
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 
 use crate::case::request::Obstacle;
 
-/// The reason why only the envelope of a review is read. What may be about the engine is refused
-/// by rule `review-unreadable`, everything else passes with a warning.
+/// The reason why only the envelope of a review is read. Rule `review-unreadable` refuses such a
+/// review if it may be about the engine, else it warns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unjudged {
+pub enum EnvelopeOnly {
     /// Other reviews take the server's time. A refusal has status 429, and the client tries again.
     Busy,
     /// The review is longer than [`LONGEST_BODY`](super::LONGEST_BODY).
@@ -15,7 +15,7 @@ pub enum Unjudged {
     },
 }
 
-impl Unjudged {
+impl EnvelopeOnly {
     /// The reason, as a clause.
     #[must_use]
     pub const fn clause(self) -> &'static str {
