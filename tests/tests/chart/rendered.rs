@@ -254,3 +254,29 @@ fn values_without_any_part_of_the_newest_are_rendered() {
         }
     }
 }
+
+/// Whoever may create Secrets beside Flux can have the token of a cluster-admin's ServiceAccount
+/// written into one.
+#[test]
+fn the_server_reads_one_secret_of_its_own_namespace_and_creates_none_whatever_the_values() {
+    let mut asked = 0;
+    for given in variants() {
+        let rendered = objects(HELMS[0], &given, &[]);
+        for kind in ["Role", "ClusterRole"] {
+            for role in of_kind(&rendered, kind) {
+                for rule in role["rules"].as_array().unwrap() {
+                    let has = |key: &str, word: &str| {
+                        rule[key].as_array().is_some_and(|all| all.iter().any(|one| one == word))
+                    };
+                    if has("resources", "secrets") || has("resources", "*") {
+                        assert_eq!(role["metadata"]["namespace"], "fluxkeep", "{role}");
+                        assert!(!has("verbs", "create") && !has("verbs", "*"), "{role}");
+                        assert_eq!(rule["resourceNames"].as_array().map(Vec::len), Some(1), "{role}");
+                        asked += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(asked > 0, "the authority's Secret is read");
+}

@@ -2,7 +2,7 @@
 
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::{Level, Outcome};
-use fluxkeep::case::policy::Policy;
+use fluxkeep::case::policy::{OverrideEntry, Policy};
 use fluxkeep::case::request::Door;
 use fluxkeep::case::verdict::Decision;
 use fluxkeep::object::{ALLOW, REASON, UNTIL};
@@ -348,4 +348,29 @@ fn a_rule_that_the_policy_turns_off_is_not_asked_for_and_one_that_warns_refuses_
     assert_eq!(actions(Level::Warn), Some(json!(["Warn", "Audit"])));
     assert_eq!(actions(Level::Audit), Some(json!(["Audit"])));
     assert_eq!(actions(Level::Off), None);
+}
+
+/// The policy file is not in the cluster. docs/registration.md says so, and the override that counts
+/// for both is on the object or its Namespace.
+#[test]
+fn an_override_in_the_policy_file_counts_for_the_judge_and_not_for_the_twin() {
+    let deletion = deletions().into_iter().find(|one| one.refused).unwrap();
+    let object = &deletion.object;
+    let entry = OverrideEntry {
+        rule: "engine-deleted",
+        object: format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap()),
+        reason: "moving".to_owned(),
+        until: now() + jiff::SignedDuration::from_hours(1),
+    };
+    let policy = Policy {
+        overrides: vec![entry],
+        ..Policy::default()
+    };
+    let judged = |policy: &Policy| {
+        let answer = fluxkeep::admission::answer(&deletion.body(), &facts(), policy, now());
+        answer.verdict.with(Outcome::Refused).count()
+    };
+    assert_eq!((judged(&Policy::default()), judged(&policy)), (1, 0));
+    let refused = apiserver(&policy).refuses(&deletion.body(), &bare("flux-system"));
+    assert_eq!(refused.len(), 1, "{refused:?}");
 }
