@@ -266,12 +266,18 @@ fn the_server_reads_one_secret_of_its_own_namespace_and_creates_none_whatever_th
             for role in of_kind(&rendered, kind) {
                 for rule in role["rules"].as_array().unwrap() {
                     let has = |key: &str, word: &str| {
-                        rule[key].as_array().is_some_and(|all| all.iter().any(|one| one == word))
+                        rule[key]
+                            .as_array()
+                            .is_some_and(|all| all.iter().any(|one| one == word))
                     };
                     if has("resources", "secrets") || has("resources", "*") {
                         assert_eq!(role["metadata"]["namespace"], "fluxkeep", "{role}");
                         assert!(!has("verbs", "create") && !has("verbs", "*"), "{role}");
-                        assert_eq!(rule["resourceNames"].as_array().map(Vec::len), Some(1), "{role}");
+                        assert_eq!(
+                            rule["resourceNames"].as_array().map(Vec::len),
+                            Some(1),
+                            "{role}"
+                        );
                         asked += 1;
                     }
                 }

@@ -358,7 +358,11 @@ fn an_override_in_the_policy_file_counts_for_the_judge_and_not_for_the_twin() {
     let object = &deletion.object;
     let entry = OverrideEntry {
         rule: "engine-deleted",
-        object: format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap()),
+        object: format!(
+            "{}/{}",
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap()
+        ),
         reason: "moving".to_owned(),
         until: now() + jiff::SignedDuration::from_hours(1),
     };
