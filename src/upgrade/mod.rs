@@ -27,7 +27,8 @@ use semver::Version;
 use crate::case::facts::Facts;
 use crate::case::finding::{Finding, Level, ObjectRef};
 use crate::case::policy::Policy;
-use crate::case::verdict::{Decision, Verdict};
+use crate::case::rule::Need;
+use crate::case::verdict::{Abstained, Decision, Verdict};
 use crate::flux::Flux;
 use crate::flux::catalogue::FluxRelease;
 use crate::flux::engine::Engine;
@@ -189,7 +190,11 @@ fn refusals(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
 #[must_use]
 pub fn judged(facts: &Facts, policy: &Policy, release: &FluxRelease, now: Timestamp) -> Verdict {
     let request = offer::request(facts, &policy.engine, release);
-    judge(&request, facts, policy, now)
+    let mut verdict = judge(&request, facts, policy, now);
+    // Without Helm there is no release, so the rules about its name have nothing to compare.
+    let is_told = |abstained: &Abstained| abstained.needs != Need::ReleaseName;
+    verdict.abstained.retain(is_told);
+    verdict
 }
 
 /// The newest release, or if a chart installs Flux, the newest release that a chart carries.

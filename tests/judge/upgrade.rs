@@ -436,6 +436,16 @@ fn a_plan_in_every_format() {
     }
 }
 
+/// Of several closed ways back, only the newest has its reasons; rules about Helm's names are silent.
+#[test]
+fn a_plan_without_helm_is_short() {
+    let plan = planned(&facts(&installed("2.4.0")), "2.7.5");
+    let text = render(&[("here".to_owned(), Ok(plan))], PlanFormat::Text);
+    assert!(text.contains("   nor back to 2.5.1, 2.4.0\n"), "{text}");
+    assert_eq!(text.matches("not possible: back to").count(), 2, "{text}");
+    assert!(!text.contains("cannot judge"), "{text}");
+}
+
 #[test]
 fn several_clusters_are_a_table() {
     let to = |items: &[Value], version| Ok(planned(&facts(items), version));

@@ -197,27 +197,36 @@ fn edits(installation: &Installation) -> Vec<String> {
     installation.edits.iter().map(line).collect()
 }
 
-/// The releases to which the way back is open, and those to which it is not.
+/// The releases to which the way back is open, and those to which it is not. The reasons are those
+/// of the newest closed one; older ones have the same and more.
 fn ways_back(installation: &Installation) -> Vec<String> {
-    let mut lines = Vec::new();
-    let is_open = |way: &&WayBack| way.refused.is_empty();
-    let open: Vec<String> = installation
-        .back
-        .iter()
-        .filter(is_open)
-        .map(|way| way.to.to_string())
-        .collect();
-    if !open.is_empty() {
-        lines.push(format!("possible: back to {}", open.join(", ")));
+    let mut open = Vec::new();
+    let mut closed = Vec::new();
+    for way in &installation.back {
+        let list = if way.refused.is_empty() {
+            &mut open
+        } else {
+            &mut closed
+        };
+        list.push(way);
     }
-    for way in installation.back.iter().filter(|way| !is_open(way)) {
-        lines.push(format!(
-            "not possible: back to {}: {}",
-            way.to,
-            way.refused.join("; ")
-        ));
+    let mut lines = Vec::new();
+    if !open.is_empty() {
+        lines.push(format!("possible: back to {}", versions(&open)));
+    }
+    if let Some((newest, older)) = closed.split_first() {
+        let reasons = newest.refused.join("; ");
+        lines.push(format!("not possible: back to {}: {reasons}", newest.to));
+        if !older.is_empty() {
+            lines.push(format!("nor back to {}", versions(older)));
+        }
     }
     lines
+}
+
+fn versions(ways: &[&WayBack]) -> String {
+    let versions: Vec<String> = ways.iter().map(|way| way.to.to_string()).collect();
+    versions.join(", ")
 }
 
 /// The head of a plan: where it leads, and what it takes.
