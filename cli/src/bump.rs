@@ -1,21 +1,18 @@
 //! `fluxkeep bump`: moves every pin of Flux to one release, in one step.
 
-use std::fmt::Write;
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::helm::range::version;
-use fluxkeep::repository::plan::{Plan, RefusedPlan, Step};
+use fluxkeep::repository::plan::{Plan, RefusedPlan, Target};
 use fluxkeep::repository::{File, Repository, read};
-use fluxkeep_cluster::policy;
+use fluxkeep_cluster::{FactSource, Snapshot, policy};
 use jiff::Timestamp;
 use semver::Version;
-use tempfile::NamedTempFile;
 
-use crate::check::walk::Tree;
 use crate::check::{self, walk};
+use crate::edits::{diff, told, write};
 use crate::{Found, Output};
 
 /// The flags of `fluxkeep bump`.
@@ -30,7 +27,14 @@ pub struct Args {
     /// Moves the pins of this group alone; `fluxkeep check --list` shows the groups.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
-    /// Shows the plan and writes nothing.
+    /// The version of the chart flux2 that brings the release, if the catalogue lacks it.
+    #[arg(long, value_name = "VERSION")]
+    chart: Option<Version>,
+    /// A snapshot of the cluster (`fluxkeep snapshot`): what it stores decides if the release is
+    /// refused.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
+    /// Shows the plan and the changed lines, and writes nothing.
     #[arg(long)]
     dry_run: bool,
     /// A catalogue of Flux releases that replaces the built-in one.
@@ -58,18 +62,32 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let Some(to) = version(text) else {
         bail!("{text:?} is no version of Flux; write for example 2.9.4");
     };
-    let plan = match repository.plan(&to, args.group.as_deref(), catalogue) {
+    let snapshot = match &args.snapshot {
+        Some(path) => Some(Snapshot::load(path).context("loading the snapshot")?),
+        None => None,
+    };
+    let facts = snapshot.as_ref().map(FactSource::facts);
+    let target = Target {
+        release: &to,
+        chart: args.chart.as_ref(),
+        facts: facts.as_deref(),
+    };
+    let plan = match repository.plan(&target, args.group.as_deref(), catalogue) {
         Ok(plan) => plan,
         Err(refused @ RefusedPlan::NoGroup(..)) => bail!("{refused}"),
         Err(refused) => {
-            output
-                .text(&format!("refused: {refused}\n"))
-                .context("writing to stdout")?;
+            let text = format!("refused: {refused}\n");
+            output.text(&text).context("writing to stdout")?;
             return Ok(Found::Refusal);
         }
     };
-    output.text(&told(&plan)).context("writing to stdout")?;
     let changed = repository.changed(&plan);
+    let grown = target.lost_if_grown(&repository.pins, catalogue);
+    let mut text = told(&plan.edited, &plan.left) + &warning(&to, &plan, &grown);
+    if args.dry_run {
+        text += &diff(&tree, &changed);
+    }
+    output.text(&text).context("writing to stdout")?;
     if !args.dry_run {
         write(&tree, &changed)?;
     }
@@ -82,77 +100,21 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     })
 }
 
+/// A warning about CRDs that only a cluster which began with an older Flux loses.
+fn warning(to: &Version, plan: &Plan, grown: &[String]) -> String {
+    if plan.edited.is_empty() || grown.is_empty() {
+        return String::new();
+    }
+    let crds = grown.join(", ");
+    format!(
+        "warning: a cluster that began with an older Flux may store what {to} does not offer, of {crds}; --snapshot lets the cluster decide\n"
+    )
+}
+
 fn replaced(files: Vec<File>, changed: Vec<File>) -> Vec<File> {
     let is_changed = |file: &File| changed.iter().any(|new| new.path == file.path);
     let kept: Vec<File> = files.into_iter().filter(|file| !is_changed(file)).collect();
     kept.into_iter().chain(changed).collect()
-}
-
-fn told(plan: &Plan) -> String {
-    let mut text = String::new();
-    let mut part = |title: &str, steps: &[Step]| {
-        if !steps.is_empty() {
-            let _ = writeln!(text, "{title}");
-        }
-        for step in steps {
-            let _ = writeln!(text, "  {}:{}  {}", step.file, step.line, step.what);
-        }
-    };
-    part("edited", &plan.edited);
-    part("left to you", &plan.left);
-    if text.is_empty() {
-        text.push_str("nothing to move\n");
-    }
-    text
-}
-
-/// Writes all files: each to a temporary file beside it, then all renames. A failure before the
-/// first rename leaves every file as it was; a failure between renames puts the old ones back.
-///
-/// # Errors
-/// If a file cannot be written, or another program changed it since it was read.
-fn write(tree: &Tree, files: &[File]) -> anyhow::Result<()> {
-    let mut ready = Vec::new();
-    for file in files {
-        let staged = staged(tree, file);
-        ready.push(staged.with_context(|| format!("{}: no file was changed", file.path))?);
-    }
-    let mut done: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-    for (path, old, new) in ready {
-        if let Err(error) = new.persist(&path) {
-            let lost = put_back(&done);
-            let error = anyhow::Error::new(error).context(format!("replacing {}", path.display()));
-            if lost.is_empty() {
-                return Err(error.context("no file was changed"));
-            }
-            return Err(error.context(format!("these files are changed: {}", lost.join(", "))));
-        }
-        done.push((path, old));
-    }
-    Ok(())
-}
-
-/// The path of a file, its bytes, and its successor in a temporary file beside it.
-fn staged(tree: &Tree, file: &File) -> anyhow::Result<(PathBuf, Vec<u8>, NamedTempFile)> {
-    let path = tree.top.join(&file.path);
-    let old = std::fs::read(&path)?;
-    let mut read = tree.files.iter();
-    let is_same = read.any(|read| read.path == file.path && read.bytes == old);
-    ensure!(is_same, "another program changed it; run the command again");
-    let mut new = NamedTempFile::new_in(path.parent().unwrap_or(&tree.top))?;
-    new.write_all(&file.bytes)?;
-    new.as_file()
-        .set_permissions(std::fs::metadata(&path)?.permissions())?;
-    new.as_file().sync_all()?;
-    Ok((path, old, new))
-}
-
-/// Restores files. The paths of those that cannot be restored.
-fn put_back(files: &[(PathBuf, Vec<u8>)]) -> Vec<String> {
-    let failed = files
-        .iter()
-        .filter(|(path, old)| std::fs::write(path, old).is_err());
-    failed.map(|(path, _)| path.display().to_string()).collect()
 }
 
 /// The releases to which the repository can move.

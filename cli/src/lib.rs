@@ -11,6 +11,7 @@ pub mod check;
 pub mod client;
 pub mod clusters;
 pub mod completion;
+mod edits;
 pub mod explain;
 mod file;
 pub mod migrate;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use fluxkeep::helm::post_renderer::{keeps, stanza};
+use fluxkeep::helm::post_renderer::addition;
 use fluxkeep::manifest::{self, ManifestObject, Reading};
 use fluxkeep::object::Body;
 use fluxkeep::yaml::Paths;
@@ -96,15 +96,9 @@ fn hooked(text: &str, found: Option<&ManifestObject<'_>>) -> anyhow::Result<Stri
             value.pointer(&format!("/items/{item}"))
         })
         .unwrap_or(&Value::Null);
-    let spec = match value
-        .pointer("/spec/postRenderers")
-        .and_then(Value::as_array)
-    {
-        Some(has) if has.iter().any(keeps) => return Ok(text.to_owned()),
-        Some(has) if !has.is_empty() => json!({"postRenderers": {"-": stanza()}}),
-        _ => json!({"postRenderers": [stanza()]}),
+    let Some(patch) = addition(value) else {
+        return Ok(text.to_owned());
     };
-    let patch = json!({"spec": spec});
     let patch = item.map_or_else(
         || patch.clone(),
         |item| json!({"items": {item.to_string(): patch}}),

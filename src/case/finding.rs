@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::case::fix::{Edit, Fix};
 use crate::case::rule::Moment;
 use crate::object::{Key, Object, SourceLocation};
 use crate::rules;
@@ -137,6 +138,8 @@ pub struct Finding {
     pub source: Option<SourceLocation>,
     /// Other places that belong to the defect, in files.
     pub related: Vec<Related>,
+    /// A change of files that ends the finding, if it is certain.
+    pub fix: Option<Fix>,
     /// The override that lets the finding through.
     pub excused: Option<Override>,
     /// The comparison with the state before a change. `None` without such a state.
@@ -166,6 +169,7 @@ impl Finding {
             value: String::new(),
             source: object.source.clone(),
             related: Vec::new(),
+            fix: None,
             excused: None,
             baseline: None,
         }
@@ -188,6 +192,13 @@ impl Finding {
     #[must_use]
     pub fn with_related(mut self, related: Vec<Related>) -> Self {
         self.related = related;
+        self
+    }
+
+    /// The same finding with a change of files that ends it. No edits are no fix.
+    #[must_use]
+    pub fn with_fix(mut self, description: String, edits: Vec<Edit>) -> Self {
+        self.fix = (!edits.is_empty()).then_some(Fix { description, edits });
         self
     }
 

@@ -5,6 +5,7 @@
 
 pub mod facts;
 pub mod finding;
+pub mod fix;
 pub mod overrides;
 pub mod policy;
 pub mod policy_file;

@@ -19,6 +19,20 @@ pub fn stanza() -> Value {
     json!({"kustomize": {"patches": [{"target": {"kind": EVERY_KIND}, "patch": patch()}]}})
 }
 
+/// The merge patch that adds the post-renderer to a HelmRelease. `None` if it is there.
+#[must_use]
+pub fn addition(release: &Value) -> Option<Value> {
+    let written = release
+        .pointer("/spec/postRenderers")
+        .and_then(Value::as_array);
+    let renderers = match written {
+        Some(has) if has.iter().any(keeps) => return None,
+        Some(has) if !has.is_empty() => json!({"-": stanza()}),
+        _ => json!([stanza()]),
+    };
+    Some(json!({"spec": {"postRenderers": renderers}}))
+}
+
 /// The kustomize patch of [`stanza`].
 #[must_use]
 pub fn patch() -> String {

@@ -1,6 +1,7 @@
 //! Objects of a stream of documents: a rendered manifest, a snapshot, a record's manifest.
 
 mod list;
+pub mod place;
 
 #[cfg(test)]
 mod tests;

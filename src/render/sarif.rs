@@ -1,5 +1,6 @@
 //! SARIF 2.1.0: results of the table's rules, with their place in a file if known.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::pretty;
 use crate::case::finding::{Baseline, Finding, Level, Override, Related, docs, url};
+use crate::case::fix::Fix;
 use crate::case::rule::Rule;
 use crate::case::verdict::{Abstained, Verdict};
 use crate::object::SourceLocation;
@@ -78,11 +80,37 @@ fn result(finding: &Finding) -> Value {
         if !places.is_empty() {
             fields.insert("relatedLocations".to_owned(), places.into());
         }
+        if let Some(fix) = &finding.fix {
+            fields.insert("fixes".to_owned(), json!([fixed(fix)]));
+        }
         if let Some(baseline) = finding.baseline {
             fields.insert("baselineState".to_owned(), state(baseline).into());
         }
     }
     result
+}
+
+/// A fix, with the replacements of each file.
+fn fixed(fix: &Fix) -> Value {
+    let mut files: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for edit in &fix.edits {
+        let (line, column) = edit.end;
+        let replacement = json!({
+            "deletedRegion": {
+                "startLine": edit.start.line, "startColumn": edit.start.column,
+                "endLine": line, "endColumn": column,
+            },
+            "insertedContent": {"text": edit.text},
+        });
+        files.entry(&edit.start.file).or_default().push(replacement);
+    }
+    let changes: Vec<Value> = files
+        .into_iter()
+        .map(|(file, replacements)| {
+            json!({"artifactLocation": artifact(file), "replacements": replacements})
+        })
+        .collect();
+    json!({"description": {"text": fix.description}, "artifactChanges": changes})
 }
 
 fn state(baseline: Baseline) -> &'static str {

@@ -13,6 +13,7 @@ pub mod base;
 pub mod change;
 pub mod chart_use;
 pub mod comes;
+pub mod fix;
 pub mod form;
 pub mod forms;
 pub mod group;
@@ -23,6 +24,8 @@ pub mod objects;
 pub mod pin;
 pub mod plan;
 pub mod release;
+pub mod self_test;
+pub mod target;
 pub mod text;
 pub mod zone;
 

@@ -12,6 +12,8 @@ use super::{Comes, File, Original, Pin, PinRole, Repository, Scale, Value, inclu
 use crate::flux::catalogue::{Catalogue, Installer};
 use crate::yaml::edit::{Splice, splice};
 
+pub use super::target::{RefusedPlan, Target};
+
 /// A step of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step {
@@ -34,31 +36,6 @@ pub struct Plan {
     pub left: Vec<Step>,
 }
 
-/// The reason why nothing is planned.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedPlan {
-    /// No group has this name.
-    #[error("no group is called {0:?}; the groups are {1}")]
-    NoGroup(String, String),
-    /// The apiserver would refuse CRDs of the target.
-    #[error(
-        "Flux {to} does not offer what Flux {from} stores: the apiserver refuses {crds}. {advice}"
-    )]
-    StorageLost {
-        /// The wanted release.
-        to: String,
-        /// The present release.
-        from: String,
-        /// The names of the CRDs.
-        crds: String,
-        /// The last safe release, and the way on.
-        advice: String,
-    },
-    /// A chart pin has no version with the target.
-    #[error("no known version of the chart flux2 brings Flux {0}")]
-    NoChart(Version),
-}
-
 impl Repository {
     /// Plans to move the pins of a group, or of all, to a Flux release.
     ///
@@ -66,20 +43,22 @@ impl Repository {
     /// If the group is not there, the target has no chart, or the apiserver would refuse it.
     pub fn plan(
         &self,
-        to: &Version,
+        target: &Target<'_>,
         group: Option<&str>,
         catalogue: &Catalogue,
     ) -> Result<Plan, RefusedPlan> {
+        let to = target.release;
         let groups = self.chosen(group)?;
         let pins: Vec<&Pin> = self
             .pins
             .iter()
             .filter(|pin| pin.counts && pin.groups.iter().any(|one| groups.contains(one)))
             .collect();
-        stays_stored(&pins, to, catalogue)?;
+        target.stays_stored(&pins, catalogue)?;
         let mut planner = Planner {
             repository: self,
             to,
+            chart: target.chart,
             catalogue,
             plan: Plan::default(),
             charts: BTreeMap::new(),
@@ -132,34 +111,10 @@ impl Repository {
     }
 }
 
-/// Refuses a target whose CRDs drop what a present release stores.
-fn stays_stored(pins: &[&Pin], to: &Version, catalogue: &Catalogue) -> Result<(), RefusedPlan> {
-    let present = pins
-        .iter()
-        .filter(|pin| pin.installs_flux())
-        .filter_map(|pin| pin.comes.only());
-    let mut present: Vec<&Version> = present.collect();
-    present.sort();
-    present.dedup();
-    for from in &present {
-        let lost = catalogue.lost(from, to);
-        if lost.is_empty() {
-            continue;
-        }
-        let advice = catalogue.way_past(from, to);
-        return Err(RefusedPlan::StorageLost {
-            to: to.to_string(),
-            from: from.to_string(),
-            crds: lost.join(", "),
-            advice,
-        });
-    }
-    Ok(())
-}
-
 struct Planner<'a> {
     repository: &'a Repository,
     to: &'a Version,
+    chart: Option<&'a Version>,
     catalogue: &'a Catalogue,
     plan: Plan,
     /// The new versions of charts in the repository, by their index.
@@ -238,7 +193,9 @@ impl Planner<'_> {
     fn chart(&mut self, pin: &Pin) -> Result<(), RefusedPlan> {
         let release = self.catalogue.release(self.to);
         let newest = release.and_then(|release| release.charts.last());
-        let chart = newest
+        let chart = self
+            .chart
+            .or(newest)
             .ok_or_else(|| RefusedPlan::NoChart(self.to.clone()))?
             .to_string();
         if exact(&pin.version).is_some() {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use crate::case::fix::Edit;
 use crate::object::SourceLocation;
 use crate::yaml::spans::{self, Node, NodeBody, Style};
 use crate::yaml::{Document, documents};
@@ -150,6 +151,18 @@ impl Text {
         SourceLocation {
             end: length.map(|length| start.column.saturating_add(length)),
             ..start
+        }
+    }
+
+    /// A replacement of bytes.
+    #[must_use]
+    pub fn edit(&self, bytes: Range<usize>, text: String) -> Edit {
+        let end = self.place(bytes.end);
+        Edit {
+            start: self.place(bytes.start),
+            end: (end.line, end.column),
+            bytes,
+            text,
         }
     }
 

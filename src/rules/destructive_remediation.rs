@@ -8,6 +8,7 @@
 //! the HelmRelease behind the record, for the operation that begins.
 
 use crate::case::finding::{Finding, Level};
+use crate::case::fix::Edit;
 use crate::case::request::{Door, Release};
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::case::target_flux;
@@ -15,7 +16,7 @@ use crate::flux::engine::Part;
 use crate::helm::release::{Action, Hazard, HelmRelease};
 use crate::object::Object;
 use crate::repository::Repository;
-use crate::repository::release::Brings;
+use crate::repository::release::{Brings, EngineRelease};
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -75,10 +76,33 @@ fn written(repository: &Repository) -> Vec<Finding> {
             } else {
                 Level::Enforce
             };
-            findings.extend(found.map(|found| found.at_most(level)));
+            let edits = switched_off(&one, &hazard);
+            let description = format!("Switch the remediation of {} off", one.resource.told());
+            findings.extend(found.map(|found| found.at_most(level).with_fix(description, edits)));
         }
     }
     findings
+}
+
+/// The replacement of a setting by its harmless value.
+fn switched_off(one: &EngineRelease<'_>, hazard: &Hazard) -> Vec<Edit> {
+    let keys: Vec<&str> = hazard.path.trim_start_matches('/').split('/').collect();
+    let setting = one.resource.node.at(&keys);
+    let written = setting.filter(|node| node.text().is_some() && !node.span.is_empty());
+    let edits = written.map(|node| {
+        one.text
+            .edit(node.span.clone(), harmless(hazard).to_owned())
+    });
+    edits.into_iter().collect()
+}
+
+/// The value of a setting with which nothing is remediated.
+fn harmless(hazard: &Hazard) -> &'static str {
+    if hazard.path.ends_with("/retries") {
+        "0"
+    } else {
+        "false"
+    }
 }
 
 /// The hazards of the HelmReleases behind a release record that contains the engine.
@@ -142,8 +166,7 @@ fn finding(object: &Object, hazard: &Hazard, kept: bool) -> Option<Finding> {
         "{}: helm-controller {does} when the release fails",
         hazard.setting
     );
-    let field = hazard.path.rsplit('/').next().unwrap_or_default();
-    let off = if field == "retries" { "0" } else { "false" };
+    let off = harmless(hazard);
     let at = hazard.path.trim_start_matches('/').replace('/', ".");
     let remedy = format!("Set {at}: {off}");
     Some(Finding::about(object, hazard.path, message, remedy).at_most(level))

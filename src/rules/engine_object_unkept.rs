@@ -4,12 +4,17 @@
 //! every remediation and every `helm uninstall` deletes the object.
 
 use crate::case::finding::{Finding, Level};
+use crate::case::fix::Edit;
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Rule, RuleResult};
 use crate::helm::RESOURCE_POLICY;
+use crate::helm::post_renderer::addition;
 use crate::object::{List, Object};
 use crate::repository::Repository;
-use crate::repository::release::Brings;
+use crate::repository::release::{Brings, EngineRelease};
+use crate::yaml::documents;
+use crate::yaml::edit::edit;
+use crate::yaml::spans::json;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -52,9 +57,30 @@ fn committed(repository: &Repository) -> Vec<Finding> {
             one.text.path, one.resource.name
         );
         let path = "/spec/postRenderers";
-        findings.push(Finding::about(&object, path, message, remedy));
+        let description = format!("Keep the objects of {}", one.resource.told());
+        let finding = Finding::about(&object, path, message, remedy);
+        findings.push(finding.with_fix(description, keeping(&one)));
     }
     findings
+}
+
+/// The edits that add the post-renderer to a HelmRelease that is a document of its own.
+fn keeping(one: &EngineRelease<'_>) -> Vec<Edit> {
+    let node = &one.resource.node;
+    let is_root = one.text.nodes.iter().any(|root| root.span == node.span);
+    let mut documents = documents(&one.text.text);
+    let document = documents.find(|document| {
+        let end = document.offset + document.text.len();
+        (document.offset..end).contains(&node.span.start)
+    });
+    let (Some(document), Some(patch), true) = (document, addition(&json(node)), is_root) else {
+        return Vec::new();
+    };
+    let splices = edit(&document, &patch).unwrap_or_default();
+    let edits = splices.into_iter();
+    edits
+        .map(|splice| one.text.edit(splice.range, splice.text))
+        .collect()
 }
 
 fn finding(object: &Object) -> Finding {

@@ -7,10 +7,12 @@
 use semver::Version;
 
 use crate::case::finding::{Finding, Level};
+use crate::case::fix::Edit;
 use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::repository::align::Deviation;
+use crate::repository::plan::Target;
 use crate::repository::{Comes, Pin, PinRole, Repository, Scale, minor};
 
 /// See the module's documentation.
@@ -68,12 +70,46 @@ fn deviating(
         message,
         remedy(deviation, catalogue),
     );
+    let newest = found.max(expected);
+    let edits = aligned(repository, deviation, newest, catalogue);
     Some(
         finding
             .with_related(repository.related(&others))
+            .with_fix(format!("Move every pin to Flux {newest}"), edits)
             .with_value(format!("Flux {found}"))
             .at_most(level),
     )
+}
+
+/// The edits that move a group's pins to a release. None if some are left to a person.
+fn aligned(
+    repository: &Repository,
+    deviation: &Deviation<'_>,
+    newest: &Version,
+    catalogue: &Catalogue,
+) -> Vec<Edit> {
+    let [group] = deviation.groups.as_slice() else {
+        return Vec::new();
+    };
+    let name = repository
+        .groups
+        .get(*group)
+        .map(|group| group.name.as_str());
+    let Ok(plan) = repository.plan(&Target::of(newest), name, catalogue) else {
+        return Vec::new();
+    };
+    if !plan.left.is_empty() {
+        return Vec::new();
+    }
+    let mut edits = Vec::new();
+    for (file, splices) in plan.edits {
+        let Some(text) = repository.texts.get(file) else {
+            continue;
+        };
+        let splices = splices.into_iter();
+        edits.extend(splices.map(|splice| text.edit(splice.range, splice.text)));
+    }
+    edits
 }
 
 fn consequence(deviation: &Deviation<'_>, groups: &[&str], catalogue: &Catalogue) -> String {

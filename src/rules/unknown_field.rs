@@ -13,7 +13,7 @@ use crate::flux::catalogue::{Catalogue, Offer};
 use crate::object::SourceLocation;
 use crate::repository::Repository;
 use crate::repository::objects::{FluxObject, PinnedEngine};
-use crate::yaml::spans::Node;
+use crate::yaml::spans::field;
 
 /// See the module's documentation.
 pub const RULE: Rule = Rule {
@@ -98,7 +98,7 @@ fn unknown<'a>(object: &FluxObject<'a>, catalogue: &Catalogue) -> Vec<UnknownFie
             continue;
         };
         for (path, lack) in lacking(&offer.name, version, engine.release) {
-            let Some(key) = key(&resource.node, path) else {
+            let Some(key) = field(&resource.node, path) else {
                 continue;
             };
             let place = object.text.range(&key.span);
@@ -109,24 +109,6 @@ fn unknown<'a>(object: &FluxObject<'a>, catalogue: &Catalogue) -> Vec<UnknownFie
         }
     }
     fields.into_values().collect()
-}
-
-/// The key at the end of a path such as `spec.dependsOn[].readyExpr`, in any item.
-fn key<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
-    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-    let name = first.trim_end_matches("[]");
-    let entry = node
-        .entries()
-        .iter()
-        .find(|(key, _)| key.text() == Some(name));
-    let (found, value) = entry?;
-    if rest.is_empty() {
-        return Some(found);
-    }
-    if first.ends_with("[]") {
-        return value.items().iter().find_map(|item| key(item, rest));
-    }
-    key(value, rest)
 }
 
 fn finding(repository: &Repository, path: &str, unknown: &Unknown<'_>) -> Option<Finding> {

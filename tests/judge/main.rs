@@ -21,6 +21,7 @@ mod owners;
 mod pinned;
 mod properties;
 mod release;
+mod repair;
 mod repository;
 mod rules;
 mod stale;

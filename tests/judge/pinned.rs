@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fluxkeep::flux::catalogue::Catalogue;
+use fluxkeep::repository::plan::Target;
 use fluxkeep::repository::read;
 use fluxkeep_fixtures::repository::{judged, seen, written};
 
@@ -228,7 +229,9 @@ fn a_bump_moves_the_images_with_the_manifest() {
     ];
     let repository = read(written(&files), Catalogue::built_in());
     let to = "2.5.1".parse().unwrap();
-    let plan = repository.plan(&to, None, Catalogue::built_in()).unwrap();
+    let plan = repository
+        .plan(&Target::of(&to), None, Catalogue::built_in())
+        .unwrap();
     let changed = repository.changed(&plan);
     let kept = written(&files).into_iter();
     let kept = kept.filter(|file| changed.iter().all(|new| new.path != file.path));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fluxkeep::case::request::Door;
 use fluxkeep::case::verdict::Decision;
 use fluxkeep::flux::catalogue::Catalogue;
+use fluxkeep::repository::plan::Target;
 use fluxkeep::repository::{FORMS, File, PinRole, Repository, read};
 use fluxkeep::rules::RULES;
 use fluxkeep_fixtures::repository::{KEPT, files, judged, line, repository, seen, written};
@@ -218,7 +219,9 @@ fn case_6_a_planted_mismatch_is_found_at_every_pin_that_has_a_peer() {
 fn bumped(files: &[(&str, &str)], to: &str) -> Vec<File> {
     let repository = of(files);
     let to = to.parse().unwrap();
-    let plan = repository.plan(&to, None, Catalogue::built_in()).unwrap();
+    let plan = repository
+        .plan(&Target::of(&to), None, Catalogue::built_in())
+        .unwrap();
     let changed = repository.changed(&plan);
     let all = written(files).into_iter();
     let kept = all.filter(|file| changed.iter().all(|new| new.path != file.path));
@@ -269,7 +272,11 @@ fn a_bump_moves_every_place_together_and_a_second_one_is_empty() {
     let repository = read(after, Catalogue::built_in());
     assert!(seen(&judged(repository.clone())).is_empty());
     let second = repository
-        .plan(&"2.5.1".parse().unwrap(), None, Catalogue::built_in())
+        .plan(
+            &Target::of(&"2.5.1".parse().unwrap()),
+            None,
+            Catalogue::built_in(),
+        )
         .unwrap();
     assert_eq!((second.edits.len(), second.left.len()), (0, 0));
 }
@@ -277,7 +284,11 @@ fn a_bump_moves_every_place_together_and_a_second_one_is_empty() {
 #[test]
 fn a_bump_is_refused_where_the_apiserver_would_refuse_it() {
     let repository = of(&[("boot.sh", BOOT)]);
-    let older = repository.plan(&"2.3.0".parse().unwrap(), None, Catalogue::built_in());
+    let older = repository.plan(
+        &Target::of(&"2.3.0".parse().unwrap()),
+        None,
+        Catalogue::built_in(),
+    );
     assert!(
         older
             .unwrap_err()
@@ -285,7 +296,7 @@ fn a_bump_is_refused_where_the_apiserver_would_refuse_it() {
             .contains("buckets.source.toolkit.fluxcd.io")
     );
     let nowhere = repository.plan(
-        &"2.5.1".parse().unwrap(),
+        &Target::of(&"2.5.1".parse().unwrap()),
         Some("prod"),
         Catalogue::built_in(),
     );

@@ -149,6 +149,21 @@ pub fn json(node: &Node) -> Value {
     }
 }
 
+/// The key at the end of a path such as `spec.dependsOn[].readyExpr`, in the first item that has it.
+#[must_use]
+pub fn field<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let name = first.trim_end_matches("[]");
+    let (key, value) = node.entries().iter().find(|(key, _)| key.is(name))?;
+    if rest.is_empty() {
+        return Some(key);
+    }
+    if first.ends_with("[]") {
+        return value.items().iter().find_map(|item| field(item, rest));
+    }
+    field(value, rest)
+}
+
 fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" => Value::Null,

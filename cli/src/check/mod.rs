@@ -10,19 +10,19 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
-use fluxkeep::case::facts::Facts;
 use fluxkeep::case::finding::Finding;
 use fluxkeep::case::policy::Policy;
-use fluxkeep::case::request::{Door, Operation, Request, Subject, Writer};
 use fluxkeep::case::verdict::{Decision, Verdict};
-use fluxkeep::judge::judge;
 use fluxkeep::render::{Format, Shown, check};
-use fluxkeep::repository::{Repository, read};
+use fluxkeep::repository::fix::{judged, repair};
+use fluxkeep::repository::{File, Repository, read};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 
+use crate::edits::{self, diff, told};
 use crate::output::formats;
 use crate::{Found, Output};
+use walk::Tree;
 
 /// The flags of `fluxkeep check`.
 #[derive(Debug, clap::Args)]
@@ -52,6 +52,16 @@ pub struct Args {
     /// Also fails on warnings, on rules that lack a fact, and on files that could not be read.
     #[arg(long, env = "FLUXKEEP_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
+    /// Repairs what is certain: pins move to the newest release that their cluster's pins name, and
+    /// single values that a finding names are set. Then judges the result.
+    #[arg(long, conflicts_with = "output")]
+    fix: bool,
+    /// With --fix: shows the changed lines and writes nothing.
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
+    /// Plants another release at each pin in memory, and tells which would not be found.
+    #[arg(long, conflicts_with_all = ["fix", "base"])]
+    self_test: bool,
     /// Lists every pin with its place and the Flux that it comes to, a table per group.
     #[arg(long)]
     list: bool,
@@ -71,34 +81,87 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let now = Timestamp::now();
     let policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
         .map_err(anyhow::Error::msg)?;
-    let tree =
+    let mut tree =
         walk::walk(&args.path).with_context(|| format!("reading {}", args.path.display()))?;
     let catalogue = &policy.engine.catalogue;
-    let base = args
-        .base
-        .as_ref()
-        .map(|revision| base::files(&tree, revision));
+    let base = match &args.base {
+        Some(revision) => Some(Arc::new(read(base::files(&tree, revision)?, catalogue))),
+        None => None,
+    };
+    let is_left = args.fix && fix(args, &mut tree, base.as_ref(), &policy, output)?;
     let mut repository = read(tree.files, catalogue);
     repository.skipped.extend(tree.skipped);
     repository.skipped.sort();
-    repository.base = base
-        .transpose()?
-        .map(|files| Arc::new(read(files, catalogue)));
-    let request = request(repository);
-    let mut verdict = judge(&request, &Facts::default(), &policy, now);
+    repository.base = base;
+    if args.self_test {
+        return self_test(&repository, &policy, output);
+    }
+    let repository = Arc::new(repository);
+    let mut verdict = judged(repository.clone(), &policy, now);
     verdict
         .findings
         .retain(|finding| is_shown(finding, &tree.shown));
-    let Subject::Repository(repository) = &request.subject else {
-        return Ok(Found::Nothing);
-    };
     let shown = Shown {
         list: args.list,
         all: args.all,
         details: args.verbose,
     };
-    write(args, output, &verdict, repository, shown)?;
-    Ok(found(&verdict, repository, args.strict))
+    write(args, output, &verdict, &repository, shown)?;
+    if is_left {
+        return Ok(Found::Refusal);
+    }
+    Ok(found(&verdict, &repository, args.strict))
+}
+
+/// Repairs the files of a tree, and writes those that change. True if steps are left to a person.
+fn fix(
+    args: &Args,
+    tree: &mut Tree,
+    base: Option<&Arc<Repository>>,
+    policy: &Policy,
+    output: &mut Output,
+) -> anyhow::Result<bool> {
+    let repair = repair(tree.files.clone(), base, policy, Timestamp::now());
+    let is_changed = |file: &&File| repair.changed.contains(&file.path);
+    let mut changed: Vec<File> = repair.files.iter().filter(is_changed).cloned().collect();
+    changed.sort_by(|left, right| left.path.cmp(&right.path));
+    let mut text = told(&repair.edited, &repair.left);
+    if args.dry_run {
+        text += &diff(tree, &changed);
+    }
+    output.text(&text).context("writing to stdout")?;
+    if !args.dry_run {
+        edits::write(tree, &changed)?;
+    }
+    tree.files = repair.files;
+    Ok(!repair.left.is_empty())
+}
+
+/// Plants another release at each pin, and writes which were found.
+fn self_test(
+    repository: &Repository,
+    policy: &Policy,
+    output: &mut Output,
+) -> anyhow::Result<Found> {
+    let result = repository.self_test(policy, Timestamp::now());
+    let planted = result.seen + result.missed.len();
+    let mut lines = vec![format!(
+        "{} of {planted} planted releases were found",
+        result.seen
+    )];
+    let missed = result.missed.iter();
+    lines.extend(missed.map(|pin| format!("missed     {pin}")));
+    let unguarded = result.unguarded.iter();
+    lines
+        .extend(unguarded.map(|pin| format!("unguarded  {pin}: no other pin is compared with it")));
+    output
+        .text(&(lines.join("\n") + "\n"))
+        .context("writing to stdout")?;
+    Ok(if result.missed.is_empty() {
+        Found::Nothing
+    } else {
+        Found::Refusal
+    })
 }
 
 /// Judges a repository after its pins moved, and writes the findings as text.
@@ -108,31 +171,17 @@ pub(crate) fn after(
     now: Timestamp,
     output: &mut Output,
 ) -> anyhow::Result<Found> {
-    let request = request(repository);
-    let verdict = judge(&request, &Facts::default(), policy, now);
-    let Subject::Repository(repository) = &request.subject else {
-        return Ok(Found::Nothing);
-    };
+    let repository = Arc::new(repository);
+    let verdict = judged(repository.clone(), policy, now);
     let text = check(
         &verdict,
-        repository,
+        &repository,
         Format::Text,
         Shown::default(),
         output.colour(),
     );
     output.text(&text).context("writing to stdout")?;
-    Ok(found(&verdict, repository, false))
-}
-
-fn request(repository: Repository) -> Request {
-    Request {
-        door: Door::Check,
-        operation: Operation::Update,
-        writer: Writer::default(),
-        dry_run: false,
-        subject: Subject::Repository(Arc::new(repository)),
-        gaps: Vec::new(),
-    }
+    Ok(found(&verdict, &repository, false))
 }
 
 fn write(

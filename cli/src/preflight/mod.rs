@@ -9,6 +9,7 @@ mod import;
 mod input;
 mod upgrade;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -16,6 +17,7 @@ use clap::builder::FalseyValueParser;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::verdict::{Decision, Verdict};
 use fluxkeep::helm::{Owner, name};
+use fluxkeep::manifest::place::place;
 use fluxkeep::render::{Format, render};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
@@ -113,7 +115,10 @@ fn one(
     if matches!(place, Place::BuiltIn { is_asked: false }) {
         output.note("no kubeconfig and no --snapshot; judging against the built-in snapshot");
     }
-    let verdict = input.judge(&known.facts, policy, Timestamp::now());
+    let mut verdict = input.judge(&known.facts, policy, Timestamp::now());
+    if args.output != Format::Text {
+        locate(&mut verdict, args.stdin_name.as_deref());
+    }
     if let Some(note) = import::refused(args, &known.facts, input) {
         output.note(&note);
     }
@@ -133,6 +138,26 @@ fn one(
         None => output.text(&text).context("writing to stdout")?,
     }
     Ok(found(&verdict, args.strict))
+}
+
+/// Gives findings in files the places of their values. A file that cannot be read again keeps the
+/// place of the object.
+fn locate(verdict: &mut Verdict, stdin: Option<&str>) {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for finding in &mut verdict.findings {
+        let Some(source) = &mut finding.source else {
+            continue;
+        };
+        if stdin == Some(source.file.as_str()) {
+            continue;
+        }
+        let text = texts
+            .entry(source.file.clone())
+            .or_insert_with(|| std::fs::read_to_string(&source.file).unwrap_or_default());
+        if let Some(found) = place(text, source, &finding.path) {
+            *source = found;
+        }
+    }
 }
 
 fn stdins(args: &Args) -> usize {

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::case::finding::{Finding, Level, Related};
+use crate::case::fix::Edit;
 use crate::crd::kube_version::compare;
+use crate::flux::catalogue::fields::lacking;
 use crate::flux::catalogue::{Catalogue, FluxRelease, Offer};
 use crate::repository::objects::{FluxObject, PinnedEngine};
 use crate::repository::{Repository, minor};
+use crate::yaml::spans::field;
 
 /// Objects of one version and kind, which the same engines do not serve.
 struct Unserved<'a> {
@@ -76,15 +79,11 @@ fn served(
     release: &FluxRelease,
     catalogue: &Catalogue,
 ) -> Option<Vec<String>> {
-    let is_kind = |offer: &&Offer| {
-        let group = offer.name.split_once('.').map(|(_, group)| group);
-        offer.kind == object.resource.kind && group == Some(object.resource.group.as_str())
-    };
     let mut releases = catalogue.releases().iter();
-    if !releases.any(|one| one.crds.iter().any(|offer| is_kind(&offer))) {
+    if !releases.any(|one| offer(object, one).is_some()) {
         return None;
     }
-    let offer = release.crds.iter().find(is_kind);
+    let offer = offer(object, release);
     let versions = offer.map_or(&[][..], |offer| offer.versions.as_slice());
     let served = versions.iter().filter(|version| version.served);
     let mut served: Vec<String> = served.map(|version| version.name.clone()).collect();
@@ -137,12 +136,60 @@ fn finding(
         })
         .collect();
     related.extend(repository.related_engines(&unserved.engines));
+    let edits = newest.map_or(Vec::new(), |newest| rewritten(catalogue, unserved, newest));
+    let description = format!(
+        "Write {}/{}",
+        resource.group,
+        newest.map_or("", String::as_str)
+    );
     Some(
         finding
             .with_related(related)
+            .with_fix(description, edits)
             .with_value(resource.api_version.clone())
             .at_most(unserved.level),
     )
+}
+
+/// The edits that write objects of an older version in the newest served one, if it has every field
+/// of theirs.
+fn rewritten(catalogue: &Catalogue, unserved: &Unserved<'_>, newest: &str) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for object in &unserved.objects {
+        let resource = object.resource;
+        let version = resource.node.get("apiVersion");
+        let written = resource
+            .api_version
+            .split_once('/')
+            .map(|(_, version)| version);
+        let is_older = written.is_some_and(|written| compare(written, newest).is_lt());
+        let mut engines = object.engines.iter();
+        let fits = engines.all(|engine| {
+            let release = catalogue.release(engine.release);
+            let offer = release.and_then(|release| offer(object, release));
+            offer.is_some_and(|offer| {
+                let mut versions = offer.versions.iter();
+                let serves = versions.any(|one| one.served && one.name == newest);
+                let mut lacking = lacking(&offer.name, newest, engine.release).into_iter();
+                serves && lacking.all(|(path, _)| field(&resource.node, path).is_none())
+            })
+        });
+        if let (true, true, Some(node)) = (is_older, fits, version) {
+            let text = format!("{}/{newest}", resource.group);
+            edits.push(object.text.edit(node.inner(), text));
+        }
+    }
+    edits
+}
+
+/// The CRD of an object's kind in a release.
+fn offer<'a>(object: &FluxObject<'_>, release: &'a FluxRelease) -> Option<&'a Offer> {
+    release.crds.iter().find(|offer| is_kind(object, offer))
+}
+
+fn is_kind(object: &FluxObject<'_>, offer: &Offer) -> bool {
+    let group = offer.name.split_once('.').map(|(_, group)| group);
+    offer.kind == object.resource.kind && group == Some(object.resource.group.as_str())
 }
 
 fn remedy(
