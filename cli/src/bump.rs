@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::helm::range::version;
 use fluxkeep::repository::plan::{Plan, RefusedPlan, Target};
-use fluxkeep::repository::{File, Repository, read};
+use fluxkeep::repository::{File, Repository, read_with};
 use fluxkeep_cluster::{FactSource, Snapshot, policy};
 use jiff::Timestamp;
 use semver::Version;
@@ -48,11 +48,13 @@ pub struct Args {
 /// If the repository cannot be read or written, or the version is no release.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let now = Timestamp::now();
-    let policy = policy::load(None, args.catalogue.as_deref(), now).map_err(anyhow::Error::msg)?;
-    let catalogue = &policy.engine.catalogue;
+    let mut policy =
+        policy::load(None, args.catalogue.as_deref(), now).map_err(anyhow::Error::msg)?;
     let tree =
         walk::walk(&args.path).with_context(|| format!("reading {}", args.path.display()))?;
-    let repository = read(tree.files.clone(), catalogue);
+    let settings = tree.settings(&mut policy)?;
+    let catalogue = &policy.engine.catalogue.with_charts(&settings.charts);
+    let repository = read_with(tree.files.clone(), catalogue, &settings);
     let Some(text) = &args.version else {
         output
             .text(&possible(&repository, catalogue))
@@ -91,7 +93,7 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     if !args.dry_run {
         write(&tree, &changed)?;
     }
-    let after = read(replaced(tree.files, changed), catalogue);
+    let after = read_with(replaced(tree.files, changed), catalogue, &settings);
     let found = check::after(after, &policy, now, output)?;
     Ok(if plan.left.is_empty() {
         found

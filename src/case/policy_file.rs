@@ -60,7 +60,7 @@ struct Exception {
 
 /// The id of an existing rule.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct RuleId(&'static str);
+pub(crate) struct RuleId(pub(crate) &'static str);
 
 impl<'de> Deserialize<'de> for RuleId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -176,7 +176,7 @@ fn end(until: &Spanned<String>, now: Timestamp) -> Result<Timestamp, InvalidPoli
     Ok(time)
 }
 
-fn at(location: &Location, message: String) -> InvalidPolicy {
+pub(crate) fn at(location: &Location, message: String) -> InvalidPolicy {
     InvalidPolicy {
         line: location.line(),
         column: location.column(),
@@ -184,7 +184,7 @@ fn at(location: &Location, message: String) -> InvalidPolicy {
     }
 }
 
-fn unreadable(error: &serde_saphyr::Error) -> InvalidPolicy {
+pub(crate) fn unreadable(error: &serde_saphyr::Error) -> InvalidPolicy {
     let text = error.without_snippet().to_string();
     let first = text.lines().next().unwrap_or("unreadable");
     // The place stands in front already.

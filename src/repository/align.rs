@@ -69,6 +69,7 @@ impl Repository {
         let pins: Vec<&Pin> = self
             .of_group(group)
             .filter(|pin| pin.installs_flux() && !self.has_output(pin))
+            .filter(|pin| self.is_first_image(pin))
             .collect();
         let boots = pins.iter().filter(|pin| self.is_boot(pin));
         let booted = boots.filter_map(|pin| pin.comes.only()).max();
@@ -106,6 +107,17 @@ impl Repository {
             });
         }
         deviations
+    }
+
+    /// True for the first controller's image of a file: it stands for all that come to the same
+    /// release.
+    fn is_first_image(&self, pin: &Pin) -> bool {
+        let is_image = |pin: &Pin| matches!(pin.scale, Scale::Controller(_));
+        let mut earlier = self.pins.iter().filter(|one| {
+            let is_earlier = one.file == pin.file && one.span.start < pin.span.start;
+            is_earlier && is_image(one) && one.comes == pin.comes
+        });
+        !is_image(pin) || earlier.next().is_none()
     }
 
     /// True for the image of one controller at another patch of the same minor: the release, patched.

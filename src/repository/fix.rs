@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use semver::Version;
 
 use super::plan::{Step, Target};
-use super::{File, PinRole, Repository, Text, read};
+use super::settings::Settings;
+use super::{File, PinRole, Repository, Text, read_with};
 use crate::case::facts::Facts;
 use crate::case::finding::Finding;
 use crate::case::fix::Edit;
@@ -43,6 +44,7 @@ pub fn repair(
     files: Vec<File>,
     base: Option<&Arc<Repository>>,
     policy: &Policy,
+    settings: &Settings,
     now: Timestamp,
 ) -> Repair {
     let mut repair = Repair {
@@ -51,7 +53,7 @@ pub fn repair(
     };
     for _ in 0..MOST_ROUNDS {
         let catalogue = &policy.engine.catalogue;
-        let mut repository = read(repair.files.clone(), catalogue);
+        let mut repository = read_with(repair.files.clone(), catalogue, settings);
         repository.base = base.cloned();
         let repository = Arc::new(repository);
         let verdict = judged(repository.clone(), policy, now);

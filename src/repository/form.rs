@@ -22,7 +22,7 @@ pub struct Form {
 }
 
 /// Every form.
-pub static FORMS: [&Form; 16] = [
+pub static FORMS: [&Form; 17] = [
     &forms::flux_instance::FORM,
     &forms::flux_operator::FORM,
     &forms::gotk_components::FORM,
@@ -34,6 +34,7 @@ pub static FORMS: [&Form; 16] = [
     &forms::local_chart::FORM,
     &forms::controller_image::FORM,
     &forms::mirror::FORM,
+    &forms::named::FORM,
     &forms::terraform::FORM,
     &forms::bootstrap_command::FORM,
     &forms::action::FORM,

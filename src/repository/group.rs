@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pin::{Pin, PinRole};
+use super::settings::{Paths, Settings};
 use super::text::{Resource, Text};
 use super::zone::{Zone, is_below};
 
@@ -15,6 +16,8 @@ pub struct Group {
     pub root: String,
     /// False for an instance outside every cluster's folder: a base or a development environment.
     pub is_cluster: bool,
+    /// The paths that the settings give the group; they count instead of the folder.
+    pub paths: Option<Paths>,
     /// True if only similar paths distinguish the group, and no synchronized folder.
     pub is_guessed: bool,
 }
@@ -74,9 +77,50 @@ fn normal(path: &str) -> String {
     path.trim_start_matches("./").trim_matches('/').to_owned()
 }
 
+impl Group {
+    /// True if a file belongs to the group.
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
+        match &self.paths {
+            Some(paths) => paths.hold(path),
+            None => is_below(path, &self.root),
+        }
+    }
+}
+
+/// The groups of the settings. A pin outside all of them is shared.
+fn named(texts: &[Text], pins: &mut [Pin], settings: &Settings) -> Vec<Group> {
+    let groups: Vec<Group> = settings
+        .groups
+        .iter()
+        .map(|(name, paths)| Group {
+            name: name.clone(),
+            root: paths.patterns().first().cloned().unwrap_or_default(),
+            is_cluster: true,
+            paths: Some(paths.clone()),
+            is_guessed: false,
+        })
+        .collect();
+    for pin in pins.iter_mut() {
+        let path = texts.get(pin.file).map_or("", |text| &text.path);
+        let own = groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| group.holds(path));
+        pin.groups = own.map(|(number, _)| number).collect();
+        if pin.groups.is_empty() {
+            pin.groups = (0..groups.len()).collect();
+        }
+    }
+    groups
+}
+
 /// Finds the groups, and gives each pin its own.
 #[must_use]
-pub fn group(texts: &[Text], pins: &mut [Pin]) -> Vec<Group> {
+pub fn group(texts: &[Text], pins: &mut [Pin], settings: &Settings) -> Vec<Group> {
+    if !settings.groups.is_empty() {
+        return named(texts, pins, settings);
+    }
     let mut roots = clusters(texts, pins);
     let mut is_guessed = false;
     if roots.len() < 2 {
@@ -95,6 +139,7 @@ pub fn group(texts: &[Text], pins: &mut [Pin]) -> Vec<Group> {
             name: ".".to_owned(),
             root: String::new(),
             is_cluster: true,
+            paths: None,
             is_guessed: false,
         }];
     }
@@ -105,6 +150,7 @@ pub fn group(texts: &[Text], pins: &mut [Pin]) -> Vec<Group> {
             name,
             root: root.clone(),
             is_cluster: true,
+            paths: None,
             is_guessed,
         })
         .collect();
@@ -264,6 +310,7 @@ fn of_instance(path: &str, groups: &mut Vec<Group>) -> usize {
         name: folder.clone(),
         root: folder,
         is_cluster: false,
+        paths: None,
         is_guessed: false,
     });
     groups.len() - 1

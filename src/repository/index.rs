@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::hcl::blocks;
+use super::settings::NamedPin;
 use super::text::{Text, Value};
 use crate::yaml::spans::Node;
 
@@ -49,6 +50,8 @@ pub struct Index {
     pub helm: BTreeMap<String, String>,
     /// The path of a `flux_bootstrap_git` without a version: the provider's default counts.
     pub provider_bootstraps: Option<String>,
+    /// The pins that the settings name.
+    pub named: Vec<NamedPin>,
     /// Paths of Kustomizations by name of their source.
     pub paths: BTreeMap<String, Vec<String>>,
 }

@@ -25,6 +25,7 @@ pub mod pin;
 pub mod plan;
 pub mod release;
 pub mod self_test;
+pub mod settings;
 pub mod target;
 pub mod text;
 pub mod zone;
@@ -49,6 +50,7 @@ use index::Index;
 use name::Resolved;
 use pin::Draft;
 use semver::Version;
+use settings::Settings;
 
 /// A file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,18 +85,29 @@ pub struct Repository {
     pub synced: Vec<String>,
     /// The files of which not everything was read.
     pub skipped: Vec<Skipped>,
+    /// The settings with which the files were read.
+    pub settings: Settings,
     /// The repository before the change, if the change alone is judged.
     pub base: Option<Arc<Repository>>,
 }
 
 /// Reads a repository's files. The result does not depend on their order.
 #[must_use]
-pub fn read(mut files: Vec<File>, catalogue: &Catalogue) -> Repository {
+pub fn read(files: Vec<File>, catalogue: &Catalogue) -> Repository {
+    read_with(files, catalogue, &Settings::default())
+}
+
+/// Like [`read`], with the settings of the repository.
+#[must_use]
+pub fn read_with(mut files: Vec<File>, catalogue: &Catalogue, settings: &Settings) -> Repository {
+    let catalogue = &catalogue.with_charts(&settings.charts);
+    files.retain(|file| !settings.ignore.hold(&file.path));
     files.sort_by(|left, right| left.path.cmp(&right.path));
     let mut texts = Vec::new();
     let mut skipped = Vec::new();
     for file in files {
-        if !is_wanted(&file) {
+        let is_named = settings.pins.iter().any(|pin| pin.file == file.path);
+        if !is_named && !is_wanted(&file) {
             continue;
         }
         match String::from_utf8(file.bytes) {
@@ -118,15 +131,17 @@ pub fn read(mut files: Vec<File>, catalogue: &Catalogue) -> Repository {
     for text in &mut texts {
         text.zone = zone::zone(&text.path, &roots);
     }
-    let index = Index::of(&texts);
+    let mut index = Index::of(&texts);
+    index.named.clone_from(&settings.pins);
     let mut repository = Repository {
         pins: pins(&texts, &index, catalogue),
         texts,
         skipped,
         synced: roots,
+        settings: settings.clone(),
         ..Repository::default()
     };
-    repository.groups = group::group(&repository.texts, &mut repository.pins);
+    repository.groups = group::group(&repository.texts, &mut repository.pins, settings);
     repository.mark_outputs();
     repository.resolve_charts(&index, catalogue);
     repository.limit_instances();

@@ -2,7 +2,6 @@
 
 use semver::Version;
 
-use super::zone::is_below;
 use super::{Comes, Pin, PinRole, Repository, Resource, Scale, Text, Zone};
 use crate::case::finding::Related;
 use crate::flux::catalogue::Catalogue;
@@ -71,7 +70,12 @@ impl Repository {
     #[must_use]
     pub fn groups_of(&self, path: &str) -> Vec<usize> {
         let groups = || self.groups.iter().enumerate();
-        let holds = groups().filter(|(_, group)| is_below(path, &group.root));
+        let named = groups().filter(|(_, group)| group.paths.is_some() && group.holds(path));
+        let named: Vec<usize> = named.map(|(number, _)| number).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        let holds = groups().filter(|(_, group)| group.holds(path));
         let own = holds.max_by_key(|(_, group)| group.root.len());
         if let Some((own, _)) = own {
             return vec![own];

@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::comes::exact;
 use super::fix::judged;
-use super::{File, Original, Pin, PinRole, Repository, Scale, minor, read};
+use super::{File, Original, Pin, PinRole, Repository, Scale, minor, read_with};
 use crate::case::policy::Policy;
 use crate::flux::catalogue::{Catalogue, Installer};
 
@@ -60,7 +60,8 @@ impl Repository {
                 bytes: content.into_bytes(),
             }
         });
-        let planted = read(files.collect(), &policy.engine.catalogue);
+        let catalogue = &policy.engine.catalogue;
+        let planted = read_with(files.collect(), catalogue, &self.settings);
         let verdict = judged(Arc::new(planted), policy, now);
         let Some(place) = self.place(pin) else {
             return false;

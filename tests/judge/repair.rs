@@ -6,11 +6,18 @@ use fluxkeep::case::policy::Policy;
 use fluxkeep::flux::catalogue::Catalogue;
 use fluxkeep::repository::fix::{Repair, repair};
 use fluxkeep::repository::read;
+use fluxkeep::repository::settings::Settings;
 use fluxkeep_fixtures::now;
 use fluxkeep_fixtures::repository::{judged, seen, written};
 
 fn repaired(files: &[(&str, &str)]) -> Repair {
-    repair(written(files), None, &Policy::default(), now())
+    repair(
+        written(files),
+        None,
+        &Policy::default(),
+        &Settings::default(),
+        now(),
+    )
 }
 
 fn text(repair: &Repair, path: &str) -> String {
@@ -143,4 +150,44 @@ fn a_planted_release_is_found_where_another_pin_tells_what_is_right() {
     let allowed = format!("# fluxkeep: allow pin-mismatch, staged\n{boot}");
     let allowed = tested(&[("boot.sh", &allowed), ("flux.yaml", &release)]);
     assert_eq!(allowed.seen, 2, "a comment hides nothing from the test");
+}
+
+#[test]
+fn settings_name_groups_charts_pins_and_what_is_not_read() {
+    let with = |text: &str, files: &[(&str, &str)]| {
+        let settings = fluxkeep::repository::settings::settings(text).unwrap();
+        let repository =
+            fluxkeep::repository::read_with(written(files), Catalogue::built_in(), &settings);
+        let groups = repository.groups.iter().map(|group| group.name.clone());
+        let groups: Vec<String> = groups.collect();
+        (groups, seen(&judged(repository)))
+    };
+    let (older, newer) = (boot("2.4.0"), boot("2.5.1"));
+    let files = [("a/boot.sh", older.as_str()), ("b/boot.sh", &newer)];
+    assert_eq!(
+        with("", &files).1,
+        Vec::<String>::new(),
+        "alike paths make groups"
+    );
+    let files = [("a/boot.sh", older.as_str()), ("b/node.sh", &newer)];
+    assert_eq!(with("", &files).1.len(), 1);
+    let (groups, found) = with("groups: {one: [a], two: [b/*]}\n", &files);
+    assert_eq!((groups.len(), found.len()), (2, 0));
+    assert_eq!(with("ignore: [b]\n", &files).1.len(), 0);
+
+    let chart = RELEASE
+        .replace("2.13.0", "2.98.0")
+        .replace("retries: 3", "retries: 0");
+    let files = [("boot.sh", older.as_str()), ("flux.yaml", &chart)];
+    let charts = "charts: {\"2.98.0\": 2.5.1}\n";
+    let found = with(charts, &files).1;
+    assert!(
+        found.iter().any(|one| one.contains("pin-mismatch")),
+        "{found:?}"
+    );
+    let engine = "gitops: {engine: v2.5.1}\n";
+    let files = [("boot.sh", older.as_str()), ("all.yml", engine)];
+    assert_eq!(with("", &files).1.len(), 0);
+    let pins = "pins: [{file: all.yml, key: gitops.engine}]\n";
+    assert_eq!(with(pins, &files).1.len(), 1);
 }

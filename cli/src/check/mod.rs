@@ -15,7 +15,8 @@ use fluxkeep::case::policy::Policy;
 use fluxkeep::case::verdict::{Decision, Verdict};
 use fluxkeep::render::{Format, Shown, check};
 use fluxkeep::repository::fix::{judged, repair};
-use fluxkeep::repository::{File, Repository, read};
+use fluxkeep::repository::settings::Settings;
+use fluxkeep::repository::{File, Repository, read_with};
 use fluxkeep_cluster::policy;
 use jiff::Timestamp;
 
@@ -79,18 +80,25 @@ pub struct Args {
 /// If the path is not there or holds no work tree, or if a file cannot be written.
 pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let now = Timestamp::now();
-    let policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
+    let mut policy = policy::load(args.policy.as_deref(), args.catalogue.as_deref(), now)
         .map_err(anyhow::Error::msg)?;
     let mut tree =
         walk::walk(&args.path).with_context(|| format!("reading {}", args.path.display()))?;
+    let settings = tree.settings(&mut policy)?;
     let catalogue = &policy.engine.catalogue;
     let base = match &args.base {
-        Some(revision) => Some(Arc::new(read(base::files(&tree, revision)?, catalogue))),
+        Some(revision) => {
+            let files = base::files(&tree, revision)?;
+            Some(Arc::new(read_with(files, catalogue, &settings)))
+        }
         None => None,
     };
-    let is_left = args.fix && fix(args, &mut tree, base.as_ref(), &policy, output)?;
-    let mut repository = read(tree.files, catalogue);
-    repository.skipped.extend(tree.skipped);
+    let is_left = args.fix && fix(args, &mut tree, base.as_ref(), &policy, &settings, output)?;
+    let mut repository = read_with(tree.files, catalogue, &settings);
+    let skipped = tree.skipped.into_iter();
+    repository
+        .skipped
+        .extend(skipped.filter(|one| !settings.ignore.hold(&one.path)));
     repository.skipped.sort();
     repository.base = base;
     if args.self_test {
@@ -119,9 +127,10 @@ fn fix(
     tree: &mut Tree,
     base: Option<&Arc<Repository>>,
     policy: &Policy,
+    settings: &Settings,
     output: &mut Output,
 ) -> anyhow::Result<bool> {
-    let repair = repair(tree.files.clone(), base, policy, Timestamp::now());
+    let repair = repair(tree.files.clone(), base, policy, settings, Timestamp::now());
     let is_changed = |file: &&File| repair.changed.contains(&file.path);
     let mut changed: Vec<File> = repair.files.iter().filter(is_changed).cloned().collect();
     changed.sort_by(|left, right| left.path.cmp(&right.path));

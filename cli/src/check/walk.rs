@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
+use fluxkeep::case::policy::Policy;
+use fluxkeep::repository::settings::{NAME, Settings, settings};
 use fluxkeep::repository::{File, Skipped, is_read, is_wanted};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
@@ -29,6 +31,25 @@ pub(crate) struct Tree {
     pub(crate) top: PathBuf,
     /// The folder that was asked about, relative to the top; empty for the whole repository.
     pub(crate) shown: String,
+}
+
+impl Tree {
+    /// The settings of the repository, and their levels in a policy that has none of its own.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read, or is invalid: the place in it.
+    pub(crate) fn settings(&self, policy: &mut Policy) -> anyhow::Result<Settings> {
+        let text = match std::fs::read_to_string(self.top.join(NAME)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Settings::default()),
+            Err(error) => return Err(error).context(NAME),
+        };
+        let settings = settings(&text).context(NAME)?;
+        for (rule, level) in &settings.levels {
+            policy.levels.entry(rule).or_insert(*level);
+        }
+        Ok(settings)
+    }
 }
 
 /// Reads the repository around a path. Without Git, the path itself is the top.

@@ -140,6 +140,20 @@ impl Catalogue {
         names
     }
 
+    /// The catalogue with more versions of the chart `flux2`. A chart of an unknown release is left
+    /// out.
+    #[must_use]
+    pub fn with_charts(&self, charts: &BTreeMap<Version, Version>) -> Self {
+        let mut catalogue = self.clone();
+        for (chart, flux) in charts {
+            let mut releases = catalogue.releases.iter_mut();
+            if let Some(release) = releases.find(|release| release.version == *flux) {
+                release.charts.push(chart.clone());
+            }
+        }
+        catalogue
+    }
+
     /// The way to a release that lacks a version that another stores: the last release that still
     /// offers all of them, then a migration. An older release has no way.
     #[must_use]

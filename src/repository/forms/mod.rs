@@ -14,5 +14,6 @@ pub mod install_manifest;
 pub mod kustomize_remote;
 pub mod local_chart;
 pub mod mirror;
+pub mod named;
 pub mod terraform;
 pub mod tool;

@@ -7,8 +7,7 @@ use std::ops::Range;
 use crate::case::finding::{Finding, Level};
 use crate::flux::engine::{CORE, OPTIONAL};
 use crate::repository::release::Brings;
-use crate::repository::zone::is_below;
-use crate::repository::{Repository, Resource, Text, Zone};
+use crate::repository::{Group, Repository, Resource, Text, Zone};
 use crate::yaml::spans::Node;
 
 /// A controller's key in the values of the chart `flux2`.
@@ -99,20 +98,18 @@ fn needing(repository: &Repository, off: &Off<'_>) -> Option<Vec<String>> {
         .groups
         .iter()
         .filter(|group| group.is_cluster && !group.is_guessed);
-    let own = clusters
-        .clone()
-        .filter(|group| is_below(&off.text.path, &group.root));
-    let own: Vec<&str> = own.map(|group| group.root.as_str()).collect();
+    let own = clusters.clone().filter(|group| group.holds(&off.text.path));
+    let own: Vec<&Group> = own.collect();
     let is_instance = repository
         .groups
         .iter()
-        .any(|group| !group.is_cluster && is_below(&off.text.path, &group.root));
-    let roots: Vec<&str> = if own.is_empty() {
-        clusters.map(|group| group.root.as_str()).collect()
+        .any(|group| !group.is_cluster && group.holds(&off.text.path));
+    let groups: Vec<&Group> = if own.is_empty() {
+        clusters.collect()
     } else {
         own
     };
-    if roots.is_empty() || is_instance {
+    if groups.is_empty() || is_instance {
         return None;
     }
     let kinds = KINDS
@@ -125,7 +122,7 @@ fn needing(repository: &Repository, off: &Off<'_>) -> Option<Vec<String>> {
         .iter()
         .filter(|text| text.zone == Zone::Cluster)
     {
-        if !roots.iter().any(|root| is_below(&text.path, root)) {
+        if !groups.iter().any(|group| group.holds(&text.path)) {
             continue;
         }
         let needs = text
