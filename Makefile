@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_CHECKS := bans licenses sources
 DENY_VERSION := 0.20.2
 
-.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit image picture
+.PHONY: help replay test control-plane lint portable oracle catalogue yaml fmt docs bench following dist man fuzz audit image picture sbom
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -67,21 +67,34 @@ picture: control-plane ## Draws docs/dashboard.svg from what a real Prometheus r
 	FLUXKEEP_DASHBOARD_PICTURE=$(CURDIR)/docs/dashboard.svg $(CARGO) test --package fluxkeep-tests --test chart -- monitored
 
 bench: control-plane ## Measures beside baselines and prints the table of docs/performance.md. FILES= names real files.
-	$(CARGO) build --release --bin fluxkeep-postrenderer --bin fluxkeep
-	$(CARGO) run --release --package fluxkeep-benches -- $(FILES)
+	$(CARGO) build --profile dist --bin fluxkeep-postrenderer --bin fluxkeep
+	$(CARGO) run --profile dist --package fluxkeep-benches -- $(FILES)
 
 following: ## Measures the server over clusters with many CRDs.
-	$(CARGO) build --release --bin fluxkeep-webhook
+	$(CARGO) build --profile dist --bin fluxkeep-webhook
 	$(CARGO) run --package fluxkeep-benches --bin following
 
 # Paths of this machine stay out of the programs. The folder is its own, since other flags build everything anew.
 DIST_BUILD := target/dist-build
 DIST_FLAGS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)=~
 
-dist: ## Packs programs, completions, man pages and the Helm 4 plugin into target/dist.
-	RUSTFLAGS='$(DIST_FLAGS)' $(CARGO) build --release --locked --target-dir $(DIST_BUILD) --workspace --bin fluxkeep \
+dist: ## Packs programs, completions, man pages and the Helm 4 plugin into target/archives, with lists of their parts.
+	RUSTFLAGS='$(DIST_FLAGS)' $(CARGO) build --profile dist --locked --target-dir $(DIST_BUILD) --workspace --bin fluxkeep \
 		--bin fluxkeep-webhook --bin fluxkeep-postrenderer --bin fluxkeep-man
-	dist/pack.sh $(DIST_BUILD)/release target/dist
+	rm -rf target/archives
+	$(MAKE) --no-print-directory sbom
+	dist/pack.sh $(DIST_BUILD)/dist target/archives
+
+SBOM_VERSION := 0.5.9
+
+# cargo-cyclonedx writes a list beside the Cargo.toml of every member.
+sbom: ## Writes CycloneDX lists of the crates in each program into target/archives.
+	@command -v cargo-cyclonedx >/dev/null || $(CARGO) install --locked cargo-cyclonedx@$(SBOM_VERSION)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct || echo 0) $(CARGO) cyclonedx --format json --spec-version 1.5
+	@mkdir -p target/archives
+	@for program in cli postrenderer webhook; do mv $$program/*.cdx.json target/archives/; done
+	@find . -path ./target -prune -o -name '*.cdx.json' -exec rm {} +
+	@sed -i 's|path+file://$(CURDIR)|path+file://.|' target/archives/*.cdx.json
 
 man: ## Writes the man pages into target/man.
 	$(CARGO) run --package fluxkeep-tests --bin fluxkeep-man -- target/man
@@ -95,9 +108,8 @@ IMAGE_REMAP := $(CURDIR)=/src $(IMAGE_CARGO_HOME)=/cargo
 image: ## Builds the server's image for this architecture into target/image; needs Go.
 	RUSTFLAGS="-C target-feature=+crt-static $(foreach from,$(IMAGE_REMAP),--remap-path-prefix=$(from))" \
 		CFLAGS="$(foreach from,$(IMAGE_REMAP),-ffile-prefix-map=$(from))" \
-		CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
-		$(CARGO) build --release --locked --target $(IMAGE_TARGET) --package fluxkeep-webhook
-	image/build.sh target/image $(IMAGE_ARCHITECTURE)=target/$(IMAGE_TARGET)/release/fluxkeep-webhook
+		$(CARGO) build --profile dist --locked --target $(IMAGE_TARGET) --package fluxkeep-webhook
+	image/build.sh target/image $(IMAGE_ARCHITECTURE)=target/$(IMAGE_TARGET)/dist/fluxkeep-webhook
 
 FUZZ_TARGET ?= edit
 FUZZ_SECONDS ?= 60

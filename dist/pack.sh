@@ -7,8 +7,7 @@
 #   fluxkeep_VERSION_OS-ARCH.tar.gz         the programs, completions, man pages, the Helm 4 plugin's folder and the licence
 #   fluxkeep-VERSION-OS-ARCH.tgz            the Helm 4 plugin alone, for `helm plugin install --verify=false`
 #   krew.yaml                               the manifest of `kubectl krew install --manifest=krew.yaml --archive=…`
-#   SHA256SUMS
-# FLUXKEEP_RELEASES_URL is the address from which krew loads the archive; it needs none with --archive.
+#   SHA256SUMS                              of all files in OUT; see index.sh
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,7 +21,6 @@ os=$(uname -s | tr '[:upper:]' '[:lower:]')
 arch=$(uname -m | sed 's/^x86_64$/amd64/; s/^aarch64$/arm64/')
 version=$("$programs/fluxkeep" version -o json | sed -nE 's/.*"version": "([^"]+)".*/\1/p')
 epoch=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
-releases=${FLUXKEEP_RELEASES_URL:-https://fluxkeep.invalid/releases}
 
 # Packs a folder of the stage: no order, owner, time or mode of this machine gets in.
 pack() {
@@ -52,30 +50,4 @@ archive=$name.tar.gz
 pack "$name" "$archive"
 pack fluxkeep "fluxkeep-$version-$os-$arch.tgz"
 
-sum=$(sha256sum "$out/$archive" | cut -d' ' -f1)
-cat >"$out/krew.yaml" <<YAML
-apiVersion: krew.googlecontainertools.github.com/v1alpha2
-kind: Plugin
-metadata:
-  name: fluxkeep
-spec:
-  version: v$version
-  shortDescription: Keep Flux alive through its own upgrades
-  description: |
-    Judges manifests, HelmReleases and upgrades of Flux against a cluster before
-    anything is applied, and hands a running Flux to a Helm release.
-  platforms:
-    - selector:
-        matchLabels:
-          os: $os
-          arch: $arch
-      uri: $releases/v$version/$archive
-      sha256: $sum
-      bin: fluxkeep
-      files:
-        - from: $name/fluxkeep
-          to: .
-        - from: $name/LICENSE
-          to: .
-YAML
-(cd "$out" && sha256sum "$archive" "fluxkeep-$version-$os-$arch.tgz" krew.yaml >SHA256SUMS)
+"$root/dist/index.sh" "$out"

@@ -71,7 +71,7 @@ fn ours() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("fluxkeep-postrenderer");
     ensure!(
         path.exists(),
-        "{} is missing; run cargo build --release",
+        "{} is missing; run make bench",
         path.display()
     );
     Ok(path)

@@ -27,6 +27,7 @@ programs=(
   "helm-controller|helm-controller|github.com/fluxcd/helm-controller|"
   "go-yaml|go-yaml|.|"
   "dashboard|dashboard|.|"
+  "actionlint|actionlint|github.com/rhysd/actionlint/cmd/actionlint|"
   "kustomize-controller|kustomize-controller|github.com/fluxcd/kustomize-controller|"
   "flux-operator|flux-operator|github.com/controlplaneio-fluxcd/flux-operator/cmd/operator|"
 )

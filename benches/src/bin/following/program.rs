@@ -23,12 +23,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts the release build of the server.
+    /// Starts the server as it is released.
     pub(crate) fn start(kubeconfig: &Path) -> anyhow::Result<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/fluxkeep-webhook");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist/fluxkeep-webhook");
         ensure!(
             path.exists(),
-            "{} is missing; run cargo build --release",
+            "{} is missing; run make following",
             path.display()
         );
         let observe = free_port();
