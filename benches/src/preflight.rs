@@ -51,7 +51,7 @@ fn preflight(manifest: &Path, snapshot: &Path) -> anyhow::Result<Command> {
     let path: PathBuf = std::env::current_exe()?.with_file_name("fluxkeep");
     ensure!(
         path.exists(),
-        "{} is missing; run cargo build --release --bin fluxkeep",
+        "{} is missing; run make bench",
         path.display()
     );
     let mut command = Command::new(path);

@@ -26,7 +26,7 @@ fn registered(kind: &str) -> Value {
 }
 
 /// Installs or upgrades release `fluxkeep` in the namespace of the same name.
-fn helm(helm: Helm, cluster: &Cluster, verb: &[&str], given: &Value) {
+pub(crate) fn helm(helm: Helm, cluster: &Cluster, verb: &[&str], given: &Value) {
     let (chart, values) = (chart(), values(given));
     let fixed = [
         "fluxkeep",
@@ -163,7 +163,11 @@ fn probe(plane: &ControlPlane, within: &str) -> bool {
 }
 
 /// The server as the chart's Deployment starts it, with the rights of the chart's account.
-async fn server(plane: &ControlPlane, cluster: &Cluster, files: &Value) -> (Process, u16) {
+pub(crate) async fn server(
+    plane: &ControlPlane,
+    cluster: &Cluster,
+    files: &Value,
+) -> (Process, u16) {
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "fluxkeep", "namespace": "fluxkeep"}});
     let live = cluster.get(&deployment).await.unwrap();
@@ -207,7 +211,7 @@ async fn differing(observe: u16) -> Result<(), Vec<String>> {
 }
 
 /// The bundles of all webhooks, and the generations of both configurations.
-async fn bundles(cluster: &Cluster) -> (Vec<Value>, Vec<Value>) {
+pub(crate) async fn bundles(cluster: &Cluster) -> (Vec<Value>, Vec<Value>) {
     let (mut bundles, mut generations) = (Vec::new(), Vec::new());
     for kind in &KINDS[..2] {
         let live = cluster.get(&registered(kind)).await.unwrap();

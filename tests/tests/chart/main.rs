@@ -14,6 +14,7 @@ mod dashboard;
 mod generated;
 mod installed;
 mod monitored;
+mod orders;
 mod readme;
 mod rendered;
 mod schema;
