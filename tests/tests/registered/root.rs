@@ -29,7 +29,12 @@ async fn bootstrapped(cluster: &Cluster) {
     let source = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
         "metadata": {"name": "flux-system", "namespace": HOME},
         "spec": {"interval": "1h", "url": "ssh://git@example.org/fleet", "secretRef": {"name": "deploy-key"}}});
-    let all = [source, secret("deploy-key"), secret("token"), kustomization("apps", true)];
+    let all = [
+        source,
+        secret("deploy-key"),
+        secret("token"),
+        kustomization("apps", true),
+    ];
     cluster.apply_all(&all).await;
     let root = kustomization("flux-system", true);
     cluster.apply_all(std::slice::from_ref(&root)).await;
@@ -72,12 +77,19 @@ async fn what_applies_flux_is_kept_what_feeds_it_is_warned_of_and_applications_g
         }
     })
     .await;
-    assert_eq!(dry_deleted(&cluster, &kustomization("apps", true)).await, "");
+    assert_eq!(
+        dry_deleted(&cluster, &kustomization("apps", true)).await,
+        ""
+    );
     let source = "engine-source-deleted: ";
     assert!(warned(&cluster, "gitrepository/flux-system").contains(source));
     eventually("the Secret of Flux's source is warned of", async || {
         let told = warned(&cluster, "secret/deploy-key");
-        if told.contains(source) { Ok(()) } else { Err(told) }
+        if told.contains(source) {
+            Ok(())
+        } else {
+            Err(told)
+        }
     })
     .await;
     assert_eq!(warned(&cluster, "secret/token"), "");

@@ -23,14 +23,20 @@ fn instances() -> Value {
 }
 
 fn instance(version: &str) -> Value {
-    let components = ["source-controller", "kustomize-controller", "helm-controller", "notification-controller"];
+    let components = [
+        "source-controller",
+        "kustomize-controller",
+        "helm-controller",
+        "notification-controller",
+    ];
     json!({"apiVersion": "fluxcd.controlplane.io/v1", "kind": "FluxInstance",
         "metadata": {"name": "flux", "namespace": HOME},
         "spec": {"distribution": {"version": version, "registry": "ghcr.io/fluxcd"}, "components": components}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_whose_definitions_the_apiserver_refuses_is_refused_with_their_names_and_a_range_warns() {
+async fn a_version_whose_definitions_the_apiserver_refuses_is_refused_with_their_names_and_a_range_warns()
+ {
     let plane = ControlPlane::start().await;
     let cluster = plane.cluster("instance_versions").await;
     let flux = Flux::release("2.4.0").installed(Names::Install);
@@ -42,19 +48,32 @@ async fn a_version_whose_definitions_the_apiserver_refuses_is_refused_with_their
     for definition in Flux::release(NEWER).definitions() {
         let name = definition["metadata"]["name"].as_str().unwrap();
         let definitions = cluster.api(&definition).await;
-        let answer = said(definitions.patch(name, &params, &Patch::Apply(&definition)).await);
+        let answer = said(
+            definitions
+                .patch(name, &params, &Patch::Apply(&definition))
+                .await,
+        );
         // The components of the FluxInstance bring no CRDs of image controllers.
         if answer.contains("storedVersions") && !name.contains(".image.") {
             refused.insert(name.to_owned());
         }
     }
-    assert!(!refused.is_empty(), "the apiserver takes all of Flux {NEWER}");
+    assert!(
+        !refused.is_empty(),
+        "the apiserver takes all of Flux {NEWER}"
+    );
     let _webhook = Webhook::guarding(&plane, &cluster).await;
     let told = said(cluster.apply(&instance(NEWER)).await);
     assert!(told.contains(REFUSED), "{told}");
-    let crds = flux.iter().filter(|one| one["kind"] == "CustomResourceDefinition");
+    let crds = flux
+        .iter()
+        .filter(|one| one["kind"] == "CustomResourceDefinition");
     for name in crds.map(|one| one["metadata"]["name"].as_str().unwrap()) {
-        assert_eq!(told.contains(&format!("{name}: ")), refused.contains(name), "{name}: {told}");
+        assert_eq!(
+            told.contains(&format!("{name}: ")),
+            refused.contains(name),
+            "{name}: {told}"
+        );
     }
     for (version, warns) in [("2.x", true), ("2.4.x", false)] {
         let file = folder("instance").join("instance.json");
@@ -62,6 +81,10 @@ async fn a_version_whose_definitions_the_apiserver_refuses_is_refused_with_their
         let output = cluster.kubectl(&["apply", "--dry-run=server", "-f", file.to_str().unwrap()]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{version}: {told}");
-        assert_eq!(told.contains("stored-version-dropped: "), warns, "{version}: {told}");
+        assert_eq!(
+            told.contains("stored-version-dropped: "),
+            warns,
+            "{version}: {told}"
+        );
     }
 }
