@@ -17,8 +17,8 @@ use pages::{Page, blocks, code, handwritten, read};
 use programs::{OURS, calls, refused};
 
 /// Programs of others in the guides. Their flags are not checked.
-const OTHERS: [&str; 9] = [
-    "cargo", "done", "echo", "export", "flux", "for", "helm", "kubectl", "ln",
+const OTHERS: [&str; 10] = [
+    "cargo", "cosign", "done", "echo", "export", "flux", "for", "helm", "kubectl", "ln",
 ];
 /// Flags of others that pages name.
 const FLAGS_OF_OTHERS: [&str; 5] = [
