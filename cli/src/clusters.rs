@@ -41,6 +41,22 @@ pub struct Clusters {
     pub(crate) contexts_all: bool,
 }
 
+impl Clusters {
+    /// The flags with which another command reaches a context's cluster, each after a space.
+    pub(crate) fn flags(&self, context: Option<&str>) -> String {
+        let mut flags = String::new();
+        if let Some(path) = &self.kubeconfig {
+            flags += " --kubeconfig ";
+            flags += &quoted(&path.to_string_lossy());
+        }
+        if let Some(context) = context {
+            flags += " --context ";
+            flags += &quoted(context);
+        }
+        flags
+    }
+}
+
 /// The place of the facts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -208,6 +224,16 @@ pub(crate) fn rules(verdict: &Verdict) -> String {
         parts.push(format!("{} abstained", verdict.abstained.len()));
     }
     format!("{}: {}", verdict.decision().name(), parts.join(", "))
+}
+
+/// A word for sh, bash and zsh.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// A past time in words, in its largest unit.

@@ -21,14 +21,14 @@ pub struct CrdMigration {
 }
 
 impl CrdMigration {
-    /// The command that performs it.
+    /// The command that performs it. `flags` select the cluster, each after a space.
     #[must_use]
-    pub fn command(&self) -> String {
+    pub fn command(&self, flags: &str) -> String {
         let storage = match self.plan.moves_from {
             Some(_) => format!(" --storage {}", self.plan.storage),
             None => String::new(),
         };
-        format!("fluxkeep migrate --crd {}{storage}", self.crd)
+        format!("fluxkeep migrate{flags} --crd {}{storage}", self.crd)
     }
 }
 

@@ -16,7 +16,8 @@ use fluxkeep::case::verdict::Verdict;
 use fluxkeep::flux::catalogue::{Catalogue, FluxRelease};
 use fluxkeep::rules::stored_version_dropped;
 use fluxkeep::upgrade::{
-    CustomResources, Outlook, PlanFormat, Unplanned, UpgradePlan, UpgradeStep, judged, plan, render,
+    CustomResources, Outlook, PlanFormat, Planned, Unplanned, UpgradePlan, UpgradeStep, judged,
+    plan, render,
 };
 use fluxkeep_fixtures::fixture::objects;
 use fluxkeep_fixtures::flux::{Flux, Names};
@@ -429,7 +430,11 @@ fn grown_by_chart() -> Facts {
 #[test]
 fn a_plan_in_every_format() {
     let planned = planned(&grown_by_chart(), "2.8.5");
-    let plans = [("context prod".to_owned(), Ok(planned))];
+    let plans = [Planned {
+        name: "context prod".to_owned(),
+        flags: " --context prod".to_owned(),
+        plan: Ok(planned),
+    }];
     for format in PlanFormat::ALL {
         let name = format!("plan.{}", format.name());
         assert_snapshot!(name, render(&plans, format));
@@ -440,7 +445,12 @@ fn a_plan_in_every_format() {
 #[test]
 fn a_plan_without_helm_is_short() {
     let plan = planned(&facts(&installed("2.4.0")), "2.7.5");
-    let text = render(&[("here".to_owned(), Ok(plan))], PlanFormat::Text);
+    let plans = [Planned {
+        name: "here".to_owned(),
+        flags: String::new(),
+        plan: Ok(plan),
+    }];
+    let text = render(&plans, PlanFormat::Text);
     assert!(text.contains("   nor back to 2.5.1, 2.4.0\n"), "{text}");
     assert_eq!(text.matches("not possible: back to").count(), 2, "{text}");
     assert!(!text.contains("cannot judge"), "{text}");
@@ -448,16 +458,19 @@ fn a_plan_without_helm_is_short() {
 
 #[test]
 fn several_clusters_are_a_table() {
-    let to = |items: &[Value], version| Ok(planned(&facts(items), version));
+    let to = |items: &[Value]| Ok(planned(&facts(items), "2.8.5"));
+    let none = "no Flux found in flux-system".to_owned();
     let plans = [
-        ("edge".to_owned(), to(&installed("2.4.0"), "2.8.5")),
-        ("prod".to_owned(), Ok(planned(&grown_by_chart(), "2.8.5"))),
-        ("test".to_owned(), to(&installed("2.8.5"), "2.8.5")),
-        (
-            "lab".to_owned(),
-            Err("no Flux found in flux-system".to_owned()),
-        ),
+        ("edge", to(&installed("2.4.0"))),
+        ("prod", Ok(planned(&grown_by_chart(), "2.8.5"))),
+        ("test", to(&installed("2.8.5"))),
+        ("lab", Err(none)),
     ];
+    let plans = plans.map(|(name, plan)| Planned {
+        name: name.to_owned(),
+        flags: String::new(),
+        plan,
+    });
     assert_snapshot!("plans.text", render(&plans, PlanFormat::Text));
     assert_snapshot!("plans.markdown", render(&plans, PlanFormat::Markdown));
 }

@@ -14,10 +14,10 @@ const RELEASES: usize = 7;
 
 fn fluxkeep(cluster: &Cluster, words: &[&str]) -> Output {
     let mut command = Command::new(own("fluxkeep"));
-    command
-        .args(words)
-        .arg("--kubeconfig")
-        .arg(&cluster.kubeconfig);
+    command.args(words);
+    if !words.contains(&"--kubeconfig") {
+        command.arg("--kubeconfig").arg(&cluster.kubeconfig);
+    }
     command.output().expect("fluxkeep")
 }
 

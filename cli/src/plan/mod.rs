@@ -11,7 +11,7 @@ use fluxkeep::case::policy::Policy;
 use fluxkeep::flux::catalogue::FluxRelease;
 use fluxkeep::helm::name;
 use fluxkeep::upgrade::{
-    CustomResources, Outlook, PlanFormat, Planned, newest, plan as planned, render,
+    CustomResources, Outlook, PlanFormat, Planned, UpgradePlan, newest, plan as planned, render,
 };
 use fluxkeep_cluster::policy;
 use futures_util::future::join_all;
@@ -78,19 +78,24 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     let place = Place::of(&args.clusters)?;
     let plans = match &place {
         Place::Contexts(contexts) => {
-            let kubeconfig = args.clusters.kubeconfig.as_deref();
-            access::runtime()?.block_on(asked.all(kubeconfig, contexts, output))
+            access::runtime()?.block_on(asked.all(&args.clusters, contexts, output))
         }
         place => {
             if matches!(place, Place::BuiltIn { is_asked: false }) {
                 output.note("no kubeconfig and no --snapshot; planning for the built-in snapshot");
             }
             let known = clusters::load(&args.clusters, place, &policy)?;
-            vec![(known.name.clone(), asked.plan(&known.facts, None))]
+            vec![Planned {
+                plan: asked.plan(&known.facts, None),
+                name: known.name,
+                flags: String::new(),
+            }]
         }
     };
-    if let [(name, Err(why))] = plans.as_slice() {
-        bail!("planning for {name}: {why}");
+    if let [only] = plans.as_slice()
+        && let Err(why) = &only.plan
+    {
+        bail!("planning for {}: {why}", only.name);
     }
     let text = render(&plans, args.output);
     match &args.output_file {
@@ -104,15 +109,15 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
 
 /// The result of all plans.
 fn found(plans: &[Planned]) -> anyhow::Result<Found> {
-    let failed = plans.iter().filter(|(_, plan)| plan.is_err()).count();
+    let failed = plans.iter().filter(|one| one.plan.is_err()).count();
     ensure!(
         failed == 0,
         "planning for {} clusters: {failed} have no plan",
         plans.len()
     );
-    let is_blocked = |(_, plan): &Planned| {
-        plan.as_ref()
-            .is_ok_and(|plan| plan.outlook() == Outlook::Blocked)
+    let is_blocked = |one: &Planned| {
+        let plan = one.plan.as_ref();
+        plan.is_ok_and(|plan| plan.outlook() == Outlook::Blocked)
     };
     if plans.iter().any(is_blocked) {
         Ok(Found::Refusal)
@@ -134,7 +139,7 @@ impl Asked<'_> {
         &self,
         facts: &Facts,
         resources: Option<&CustomResources>,
-    ) -> Result<fluxkeep::upgrade::UpgradePlan, String> {
+    ) -> Result<UpgradePlan, String> {
         let engine = &self.policy.engine;
         let target = self.to.or_else(|| newest(facts, engine));
         let target = target.ok_or("the catalogue names no release")?;
@@ -144,23 +149,27 @@ impl Asked<'_> {
     /// The plan for each context, in the contexts' order.
     async fn all(
         &self,
-        kubeconfig: Option<&Path>,
+        clusters: &Clusters,
         contexts: &[String],
         output: &mut Output,
     ) -> Vec<Planned> {
+        let kubeconfig = clusters.kubeconfig.as_deref();
         let asking = contexts.iter().map(|context| self.one(kubeconfig, context));
         let mut plans = Vec::new();
         for (context, asked) in contexts.iter().zip(join_all(asking).await) {
             let name = format!("context {context}");
-            match asked {
+            let plan = match asked {
                 Ok((plan, note)) => {
                     if let Some(note) = note {
                         output.note(&format!("{name}: {note}"));
                     }
-                    plans.push((name, plan));
+                    plan
                 }
-                Err(error) => plans.push((name, Err(format!("{error:#}")))),
-            }
+                Err(error) => Err(format!("{error:#}")),
+            };
+            // The context is named even if it is the current one, which may change.
+            let flags = clusters.flags(Some(context));
+            plans.push(Planned { name, flags, plan });
         }
         plans
     }
@@ -170,10 +179,7 @@ impl Asked<'_> {
         &self,
         kubeconfig: Option<&Path>,
         context: &str,
-    ) -> anyhow::Result<(
-        Result<fluxkeep::upgrade::UpgradePlan, String>,
-        Option<String>,
-    )> {
+    ) -> anyhow::Result<(Result<UpgradePlan, String>, Option<String>)> {
         let client = clusters::client(kubeconfig, context).await?;
         let known = clusters::read(&client, context, &self.policy.engine).await?;
         let (resources, note) = match resources::read(&client, &known.facts).await {

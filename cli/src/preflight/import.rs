@@ -10,6 +10,7 @@ use fluxkeep::object::Object;
 
 use super::Args;
 use super::input::Input;
+use crate::clusters::quoted;
 
 /// Tells which live objects Helm refuses to import, with the command that adopts them.
 pub(super) fn refused(args: &Args, facts: &Facts, input: &Input) -> Option<String> {
@@ -45,13 +46,12 @@ fn is_unowned(live: &Object, owner: &Owner) -> bool {
 
 /// The command that adopts what the manifests hold.
 fn command(args: &Args, owner: &Owner) -> String {
-    let mut words = vec!["fluxkeep adopt".to_owned()];
-    if let Some(path) = &args.clusters.kubeconfig {
-        words.push(format!("--kubeconfig {}", quoted(&path.to_string_lossy())));
-    }
-    if let [context] = args.clusters.context.as_slice() {
-        words.push(format!("--context {}", quoted(context)));
-    }
+    let context = match args.clusters.context.as_slice() {
+        [context] => Some(context.as_str()),
+        _ => None,
+    };
+    let flags = args.clusters.flags(context);
+    let mut words = vec![format!("fluxkeep adopt{flags}")];
     let Owner { name, namespace } = owner;
     words.push(format!(
         "--release-name {name} --namespace {namespace} --yes"
@@ -59,14 +59,4 @@ fn command(args: &Args, owner: &Owner) -> String {
     let paths = args.manifests.iter();
     words.extend(paths.map(|path| quoted(&path.to_string_lossy())));
     words.join(" ")
-}
-
-/// A word for sh, bash and zsh.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

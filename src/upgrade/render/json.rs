@@ -106,19 +106,19 @@ pub(super) fn render(plans: &[Planned]) -> String {
     pretty(&Document { plans })
 }
 
-fn entry((cluster, planned): &Planned) -> Entry<'_> {
-    let (plan, error) = match planned {
-        Ok(plan) => (Some(self::plan(plan)), None),
+fn entry(planned: &Planned) -> Entry<'_> {
+    let (plan, error) = match &planned.plan {
+        Ok(plan) => (Some(self::plan(plan, &planned.flags)), None),
         Err(why) => (None, Some(why.as_str())),
     };
     Entry {
-        cluster,
+        cluster: &planned.name,
         error,
         plan,
     }
 }
 
-fn plan(plan: &UpgradePlan) -> Plan<'_> {
+fn plan<'a>(plan: &'a UpgradePlan, flags: &str) -> Plan<'a> {
     Plan {
         running: plan.running.to_string(),
         target: plan.target.to_string(),
@@ -130,17 +130,17 @@ fn plan(plan: &UpgradePlan) -> Plan<'_> {
         },
         summary: outlook(plan),
         reachable_without_migration: plan.reach().map(ToString::to_string),
-        steps: plan.steps.iter().map(step).collect(),
+        steps: plan.steps.iter().map(|one| step(one, flags)).collect(),
     }
 }
 
-fn step(step: &UpgradeStep) -> Step<'_> {
+fn step<'a>(step: &'a UpgradeStep, flags: &str) -> Step<'a> {
     let reason = reason(step);
     match step {
         UpgradeStep::Migrate { before, migrations } => Step::Migrate {
             reason,
             before: before.to_string(),
-            migrations: migrations.iter().map(migration).collect(),
+            migrations: migrations.iter().map(|one| migration(one, flags)).collect(),
         },
         UpgradeStep::Rewrite { before, uses } => Step::Rewrite {
             reason,
@@ -161,13 +161,13 @@ fn step(step: &UpgradeStep) -> Step<'_> {
     }
 }
 
-fn migration(migration: &CrdMigration) -> Migration<'_> {
+fn migration<'a>(migration: &'a CrdMigration, flags: &str) -> Migration<'a> {
     Migration {
         crd: &migration.crd,
         leaves: &migration.plan.leaves,
         storage: &migration.plan.storage,
         objects: migration.objects,
-        command: migration.command(),
+        command: migration.command(flags),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::render::printable;
 
 /// A plan in full: a list of steps, with a box to tick for each.
-pub(super) fn render((name, plan): &Planned) -> String {
+pub(super) fn render(Planned { name, flags, plan }: &Planned) -> String {
     let mut lines = vec![
         format!("## Upgrade of Flux: {}", plain(name)),
         String::new(),
@@ -22,7 +22,11 @@ pub(super) fn render((name, plan): &Planned) -> String {
                     plain(&title(step)),
                     plain(&reason(step))
                 ));
-                lines.extend(details(step).into_iter().map(|line| format!("  - {line}")));
+                lines.extend(
+                    details(step, flags)
+                        .into_iter()
+                        .map(|line| format!("  - {line}")),
+                );
             }
         }
         Err(why) => lines.push(plain(why)),
@@ -30,7 +34,7 @@ pub(super) fn render((name, plan): &Planned) -> String {
     printable(&(lines.join("\n") + "\n"))
 }
 
-fn details(step: &UpgradeStep) -> Vec<String> {
+fn details(step: &UpgradeStep, flags: &str) -> Vec<String> {
     let mut lines = Vec::new();
     match step {
         UpgradeStep::Migrate { migrations, .. } => {
@@ -38,7 +42,7 @@ fn details(step: &UpgradeStep) -> Vec<String> {
                 lines.push(plain(&migration(one)));
             }
             lines.extend(
-                commands(migrations)
+                commands(migrations, flags)
                     .into_iter()
                     .map(|one| format!("`{one}`")),
             );

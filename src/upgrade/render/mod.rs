@@ -35,8 +35,16 @@ impl PlanFormat {
     }
 }
 
-/// A cluster's name and its plan, or the reason why there is none.
-pub type Planned = (String, Result<UpgradePlan, String>);
+/// A cluster and its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The cluster's name, for people.
+    pub name: String,
+    /// The flags with which commands reach this cluster, each after a space; may be empty.
+    pub flags: String,
+    /// The plan, or the reason why there is none.
+    pub plan: Result<UpgradePlan, String>,
+}
 
 /// Renders the plans: one in full, several as a table with a line for each cluster. JSON holds every
 /// plan in full.
@@ -52,7 +60,7 @@ pub fn render(plans: &[Planned], format: PlanFormat) -> String {
 }
 
 /// A cluster's cells of the table: running Flux, target, outlook, first step.
-fn cells((name, plan): &Planned) -> [String; 5] {
+fn cells(Planned { name, plan, .. }: &Planned) -> [String; 5] {
     match plan {
         Ok(plan) => [
             name.clone(),
@@ -103,7 +111,10 @@ fn title(step: &UpgradeStep) -> String {
         UpgradeStep::Install(installation) if installation.repairs => {
             format!("install the CRDs of Flux {}", installation.to)
         }
-        UpgradeStep::Install(installation) => format!("install Flux {}", installation.to),
+        UpgradeStep::Install(installation) => match &installation.chart {
+            Some(chart) => format!("install Flux {} (chart flux2 {chart})", installation.to),
+            None => format!("install Flux {}", installation.to),
+        },
     }
 }
 
@@ -145,20 +156,16 @@ fn migration(migration: &CrdMigration) -> String {
 }
 
 /// The commands of migrations: one for all CRDs whose storage version stays.
-fn commands(migrations: &[CrdMigration]) -> Vec<String> {
+fn commands(migrations: &[CrdMigration], flags: &str) -> Vec<String> {
     let is_moved = |one: &&CrdMigration| one.plan.moves_from.is_some();
     let mut stay = migrations.iter().filter(|one| !is_moved(one)).peekable();
     let mut commands = Vec::new();
     if stay.peek().is_some() {
         let crds: Vec<String> = stay.map(|one| format!(" --crd {}", one.crd)).collect();
-        commands.push(format!("fluxkeep migrate{}", crds.concat()));
+        commands.push(format!("fluxkeep migrate{flags}{}", crds.concat()));
     }
-    commands.extend(
-        migrations
-            .iter()
-            .filter(is_moved)
-            .map(CrdMigration::command),
-    );
+    let moved = migrations.iter().filter(is_moved);
+    commands.extend(moved.map(|one| one.command(flags)));
     commands
 }
 

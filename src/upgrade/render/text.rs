@@ -7,7 +7,7 @@ use super::{
 use crate::render::printable;
 
 /// A plan in full.
-pub(super) fn render((name, plan): &Planned) -> String {
+pub(super) fn render(Planned { name, flags, plan }: &Planned) -> String {
     let mut lines = Vec::new();
     match plan {
         Ok(plan) => {
@@ -16,7 +16,11 @@ pub(super) fn render((name, plan): &Planned) -> String {
                 lines.push(String::new());
                 lines.push(format!("{}. {}", place + 1, title(step)));
                 lines.push(format!("   {}", reason(step)));
-                lines.extend(details(step).into_iter().map(|line| format!("   {line}")));
+                lines.extend(
+                    details(step, flags)
+                        .into_iter()
+                        .map(|line| format!("   {line}")),
+                );
             }
             lines.extend(reach(plan));
         }
@@ -36,7 +40,7 @@ fn reach(plan: &UpgradePlan) -> Vec<String> {
     vec![String::new(), line]
 }
 
-fn details(step: &UpgradeStep) -> Vec<String> {
+fn details(step: &UpgradeStep, flags: &str) -> Vec<String> {
     let mut lines = Vec::new();
     match step {
         UpgradeStep::Migrate { migrations, .. } => {
@@ -44,7 +48,7 @@ fn details(step: &UpgradeStep) -> Vec<String> {
                 lines.push(format!("- {}", migration(one)));
             }
             lines.extend(
-                commands(migrations)
+                commands(migrations, flags)
                     .into_iter()
                     .map(|one| format!("→ {one}")),
             );
