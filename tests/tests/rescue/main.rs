@@ -13,6 +13,7 @@
 mod stage;
 
 mod cut_off;
+mod in_the_way;
 mod kept;
 mod refused;
 mod rescuer;

@@ -172,7 +172,7 @@ fn rendered(rescuer: &Rescuer, flux: &Flux) -> String {
 }
 
 /// The commands `kubectl patch` in a text, as words without quotes.
-fn patches(text: &str) -> Vec<Vec<String>> {
+pub(crate) fn patches(text: &str) -> Vec<Vec<String>> {
     let lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("kubectl "));
@@ -187,19 +187,18 @@ fn patches(text: &str) -> Vec<Vec<String>> {
 }
 
 /// The apiserver's own cleanup of CRDs fails while storages are rebuilt, and retries minutes later.
-async fn free_definitions(stage: &Stage) {
+pub(crate) async fn free_definitions(stage: &Stage) {
     for definition in running().definitions() {
         let Ok(live) = stage.cluster.get(&definition).await else {
             continue;
         };
         let name = definition["metadata"]["name"].as_str().unwrap();
-        let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
         let objects = stage.cluster.kubectl(&["get", name, "-A", "-o", "name"]);
         let is_empty = objects.stdout.is_empty();
         if live["metadata"]["deletionTimestamp"].is_string() && is_empty {
             let freed = r#"{"metadata":{"finalizers":null}}"#;
             let patch = ["patch", "crd", name, "--type=merge", "-p", freed];
-            let _ = (kind, stage.cluster.kubectl(&patch));
+            let _ = stage.cluster.kubectl(&patch);
         }
     }
 }
