@@ -13,6 +13,8 @@ use crate::repository::{Repository, Text};
 
 /// Widest indentation that is shown; a longer line begins at its word.
 const WIDEST: usize = 60;
+/// Most places of a finding that are shown with their lines.
+const MOST_PLACES: usize = 10;
 /// Longest word that is shown, in characters.
 const LONGEST: usize = 120;
 
@@ -42,10 +44,14 @@ pub(super) fn render(finding: &Finding, repository: &Repository, colour: bool) -
             printable(&one.message),
         )
     });
-    for (source, kind, label) in own.chain(related) {
+    let hidden = (1 + finding.related.len()).saturating_sub(MOST_PLACES);
+    for (source, kind, label) in own.chain(related).take(MOST_PLACES) {
         snippets.extend(snippet(repository, source, kind, label));
     }
     let mut help = vec![printable(&finding.remedy)];
+    if hidden > 0 {
+        help.push(format!("{hidden} more places: see --output json"));
+    }
     if let Some(excuse) = &finding.excused {
         help.push(format!(
             "allowed by {}: {}",

@@ -174,7 +174,7 @@ impl Dependency {
 }
 
 /// A path relative to a folder, without `.` and `..`.
-fn joined(folder: &str, path: &str) -> String {
+pub(super) fn joined(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
         match part {

@@ -1,11 +1,15 @@
 //! The Flux objects of a repository, each with the engines that would reconcile it.
 
+use std::collections::BTreeSet;
+
 use semver::Version;
 
+use super::index::joined;
 use super::{Comes, Pin, PinRole, Repository, Resource, Scale, Text, Zone};
 use crate::case::finding::Related;
 use crate::flux::catalogue::Catalogue;
 use crate::flux::engine::is_flux_group;
+use crate::yaml::spans::Node;
 
 /// A Flux object in a file.
 #[derive(Debug, Clone)]
@@ -39,14 +43,15 @@ impl Repository {
         let engines: Vec<Option<PinnedEngine<'_>>> = (0..self.groups.len())
             .map(|group| self.engine(group))
             .collect();
+        let patches = self.patches();
         let mut objects = Vec::new();
         for text in self.texts.iter().filter(|text| text.zone == Zone::Cluster) {
             let mut flux = text
                 .resources
                 .iter()
-                .filter(|one| is_flux_group(&one.group))
+                .filter(|one| is_flux_group(&one.group) && !one.is_patch)
                 .peekable();
-            if flux.peek().is_none() {
+            if flux.peek().is_none() || patches.contains(&text.path) {
                 continue;
             }
             let groups = self.groups_of(&text.path);
@@ -64,6 +69,26 @@ impl Repository {
             }));
         }
         objects
+    }
+
+    /// The files that kustomizations name as patches. With a target, kustomize ignores their version.
+    fn patches(&self) -> BTreeSet<String> {
+        let mut patches = BTreeSet::new();
+        for text in &self.texts {
+            if !matches!(text.name(), "kustomization.yaml" | "kustomization.yml") {
+                continue;
+            }
+            for node in &text.nodes {
+                let listed = node.get("patches").map_or(&[][..], Node::items);
+                let paths = listed.iter().filter_map(|patch| patch.text_at(&["path"]));
+                let merged = node
+                    .get("patchesStrategicMerge")
+                    .map_or(&[][..], Node::items);
+                let files = merged.iter().filter_map(Node::text);
+                patches.extend(paths.chain(files).map(|path| joined(text.folder(), path)));
+            }
+        }
+        patches
     }
 
     /// The groups of a file: the one whose folder holds it, else every cluster.

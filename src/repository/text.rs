@@ -1,6 +1,7 @@
 //! A file's text, with its YAML values and the places of bytes as lines and columns.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::memmem;
 
@@ -21,7 +22,7 @@ pub struct Text {
     /// The part of the repository.
     pub zone: Zone,
     /// The values of its YAML documents; empty for other files.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Arc<Node>>,
     /// The objects in them, nested ones too.
     pub resources: Vec<Resource>,
     /// The reason why a document could not be read.
@@ -43,7 +44,9 @@ pub struct Resource {
     /// `metadata.namespace`.
     pub namespace: Option<String>,
     /// The whole object.
-    pub node: Node,
+    pub node: Arc<Node>,
+    /// True in the text of a `patch`: kustomize matches the target, and ignores the version.
+    pub is_patch: bool,
 }
 
 /// A value that a form found.
@@ -101,14 +104,15 @@ impl Text {
         for document in documents(body) {
             let document = document.behind(base);
             match spans::read(&document) {
-                Ok(Some(node)) => self.nodes.push(node),
+                Ok(Some(node)) => self.nodes.push(Arc::new(node)),
                 Ok(None) => {}
                 Err(unread) => self.unread = self.unread.take().or(Some(unread.to_string())),
             }
         }
         let mut resources = Vec::new();
         for node in &self.nodes {
-            collect(node, &text, 0, &mut resources);
+            resources.extend(Resource::of(node, || node.clone(), false));
+            within(node, &text, 0, false, &mut resources);
         }
         self.resources = resources;
         self.text = text;
@@ -246,7 +250,7 @@ impl Text {
 }
 
 impl Resource {
-    fn of(node: &Node) -> Option<Self> {
+    fn of(node: &Node, whole: impl Fn() -> Arc<Node>, is_patch: bool) -> Option<Self> {
         let (api_version, kind) = (node.text_at(&["apiVersion"])?, node.text_at(&["kind"])?);
         if node.get("metadata").is_none() && node.get("spec").is_none() {
             return None;
@@ -261,7 +265,8 @@ impl Resource {
                 .unwrap_or_default()
                 .to_owned(),
             namespace: node.text_at(&["metadata", "namespace"]).map(str::to_owned),
-            node: node.clone(),
+            node: whole(),
+            is_patch,
         })
     }
 
@@ -285,24 +290,30 @@ impl Resource {
 const DEEPEST_TEXT: usize = 2;
 
 /// Collects the objects of a value, those in block scalars too.
-fn collect(node: &Node, text: &str, depth: usize, found: &mut Vec<Resource>) {
-    found.extend(Resource::of(node));
+fn collect(node: &Node, text: &str, depth: usize, is_patch: bool, found: &mut Vec<Resource>) {
+    found.extend(Resource::of(node, || Arc::new(node.clone()), is_patch));
+    within(node, text, depth, is_patch, found);
+}
+
+/// Collects the objects below a value.
+fn within(node: &Node, text: &str, depth: usize, is_patch: bool, found: &mut Vec<Resource>) {
     match &node.body {
         NodeBody::Map(entries) => {
-            for (_, value) in entries {
-                collect(value, text, depth, found);
+            for (key, value) in entries {
+                let is_patch = is_patch || key.text() == Some("patch");
+                collect(value, text, depth, is_patch, found);
             }
         }
         NodeBody::Seq(items) => {
             for item in items {
-                collect(item, text, depth, found);
+                collect(item, text, depth, is_patch, found);
             }
         }
         NodeBody::Scalar(content, Style::Block)
             if depth < DEEPEST_TEXT && holds_objects(content) =>
         {
             for inner in embedded(&node.span, text) {
-                collect(&inner, text, depth + 1, found);
+                collect(&inner, text, depth + 1, is_patch, found);
             }
         }
         NodeBody::Scalar(..) => {}

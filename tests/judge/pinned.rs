@@ -92,6 +92,26 @@ fn served_versions_strangers_and_examples_pass() {
     assert!(found(&[("a.yaml", &gone)]).is_empty(), "no Flux is pinned");
 }
 
+/// kustomize applies a patch to its target, whatever version the patch names.
+#[test]
+fn patches_pass_whatever_their_version() {
+    let gone = object("helm.toolkit.fluxcd.io/v1", "HelmRelease");
+    let inline = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec:\n  patches:\n    - patch: |\n        apiVersion: helm.toolkit.fluxcd.io/v1\n        kind: HelmRelease\n        metadata: {name: x}\n        spec: {interval: 1m}\n      target: {kind: HelmRelease}\n";
+    let list =
+        "resources: [app.yaml]\npatches:\n  - {path: patch.yaml, target: {kind: HelmRelease}}\n";
+    let files = [
+        ("boot.sh", boot("2.8.8")),
+        ("a/inline.yaml", inline.to_owned()),
+        ("a/kustomization.yaml", list.to_owned()),
+        ("a/patch.yaml", gone.clone()),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
+    assert!(found(&files).is_empty(), "{:?}", found(&files));
+    let whole = [("boot.sh", boot("2.8.8")), ("a/app.yaml", gone)];
+    let whole: Vec<(&str, &str)> = whole.iter().map(|(path, text)| (*path, &**text)).collect();
+    assert_eq!(found(&whole).len(), 1);
+}
+
 #[test]
 fn an_object_of_one_cluster_is_judged_by_its_own_flux() {
     let gone = object("helm.toolkit.fluxcd.io/v2beta1", "HelmRelease");
