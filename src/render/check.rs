@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Format, github, json, junit, pretty, printable, sarif, snippet, text};
 use crate::case::finding::Finding;
 use crate::case::verdict::Verdict;
+use crate::repository::comes::UnknownFlux;
 use crate::repository::{Comes, Pin, PinRole, Repository};
 
 /// The parts of a report beside the findings.
@@ -139,13 +140,13 @@ fn as_text(verdict: &Verdict, repository: &Repository, shown: Shown, colour: boo
 }
 
 /// The pins that install Flux and hide their version.
-fn unknown(repository: &Repository) -> impl Iterator<Item = (&Pin, &str)> {
+fn unknown(repository: &Repository) -> impl Iterator<Item = (&Pin, &UnknownFlux)> {
     repository
         .pins
         .iter()
         .filter(|pin| pin.counts && pin.role == PinRole::Installs)
         .filter_map(|pin| match &pin.comes {
-            Comes::Unknown(why) => Some((pin, why.as_str())),
+            Comes::Unknown(why) => Some((pin, why)),
             _ => None,
         })
 }

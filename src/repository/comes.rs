@@ -1,5 +1,7 @@
 //! The Flux releases that a pin's version comes to.
 
+use std::fmt;
+
 use semver::Version;
 
 use super::pin::Scale;
@@ -24,10 +26,38 @@ pub enum Comes {
         today: Option<Version>,
     },
     /// Unknown, with the reason.
-    Unknown(String),
+    Unknown(UnknownFlux),
+}
+
+/// The reason why a pin's Flux release is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnknownFlux {
+    /// Every release of the range is newer than its flux-operator's newest.
+    BeyondOperator {
+        /// The newest Flux that the operator installs.
+        newest: Version,
+    },
+    /// Another reason, in words.
+    Other(String),
+}
+
+impl fmt::Display for UnknownFlux {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeyondOperator { newest } => {
+                write!(out, "its operator holds Flux up to {newest}")
+            }
+            Self::Other(why) => out.write_str(why),
+        }
+    }
 }
 
 impl Comes {
+    /// An unknown release, with the reason in words.
+    pub(crate) fn unknown(why: String) -> Self {
+        Self::Unknown(UnknownFlux::Other(why))
+    }
+
     /// The release that it comes to today.
     #[must_use]
     pub fn today(&self) -> Option<&Version> {
@@ -73,7 +103,7 @@ pub fn comes(scale: &Scale, text: &str, catalogue: &Catalogue) -> Comes {
         Scale::Operator => installer(tag, Installer::FluxOperator, "flux-operator"),
         Scale::Provider => installer(tag, Installer::TerraformProvider, "provider fluxcd/flux"),
         Scale::Controller(name) => image(name, tag, catalogue),
-        Scale::Local(_) => Comes::Unknown("its chart is not read".to_owned()),
+        Scale::Local(_) => Comes::unknown("its chart is not read".to_owned()),
     }
 }
 
@@ -105,7 +135,7 @@ fn chart(text: &str, catalogue: &Catalogue) -> Comes {
     if let Some(version) = exact(text) {
         return match catalogue.of_chart(&version) {
             Some(release) => Comes::One(release.version.clone()),
-            None => Comes::Unknown(format!(
+            None => Comes::unknown(format!(
                 "chart flux2 {version} is not in this fluxkeep's catalogue"
             )),
         };
@@ -123,7 +153,7 @@ fn chart(text: &str, catalogue: &Catalogue) -> Comes {
 /// The releases of the versions in a range. Each version has its Flux release beside it.
 fn within(text: &str, versions: Vec<(Version, Version)>) -> Comes {
     let Ok(range) = Range::parse(text) else {
-        return Comes::Unknown(format!("{text:?} is neither a version nor a range"));
+        return Comes::unknown(format!("{text:?} is neither a version nor a range"));
     };
     let mut found: Vec<_> = versions
         .into_iter()
@@ -136,14 +166,14 @@ fn within(text: &str, versions: Vec<(Version, Version)>) -> Comes {
     releases.dedup();
     match today {
         Some(today) => Comes::Range { releases, today },
-        None => Comes::Unknown(format!("no known version lies in {text:?}")),
+        None => Comes::unknown(format!("no known version lies in {text:?}")),
     }
 }
 
 /// The releases with this version of a controller.
 fn image(name: &str, tag: &str, catalogue: &Catalogue) -> Comes {
     let Some(version) = exact(tag) else {
-        return Comes::Unknown(format!("{tag:?} is no version of {name}"));
+        return Comes::unknown(format!("{tag:?} is no version of {name}"));
     };
     let has = |release: &&FluxRelease| {
         let mut controllers = release.controllers.iter();
@@ -152,7 +182,7 @@ fn image(name: &str, tag: &str, catalogue: &Catalogue) -> Comes {
     let releases = catalogue.releases().iter().filter(has);
     let releases: Vec<Version> = releases.map(|release| release.version.clone()).collect();
     among(releases)
-        .unwrap_or_else(|| Comes::Unknown(format!("no known release of Flux has {name} {version}")))
+        .unwrap_or_else(|| Comes::unknown(format!("no known release of Flux has {name} {version}")))
 }
 
 /// One of these releases, oldest first. `None` without any.
@@ -188,14 +218,14 @@ fn installer(text: &str, installer: Installer, name: &str) -> Comes {
     match exact(text) {
         Some(version) => match installer.newest_flux(&version) {
             Some(flux) => Comes::One(flux.clone()),
-            None => Comes::Unknown(format!(
+            None => Comes::unknown(format!(
                 "{name} {version} is not in this fluxkeep's catalogue"
             )),
         },
         None if Range::parse(text).is_ok() => Comes::Floating {
             today: newest.cloned(),
         },
-        None => Comes::Unknown(format!("{text:?} is neither a version nor a range")),
+        None => Comes::unknown(format!("{text:?} is neither a version nor a range")),
     }
 }
 
@@ -209,7 +239,9 @@ pub fn limited(comes: &Comes, newest: &Version) -> Comes {
     let releases: Vec<Version> = held.cloned().collect();
     match releases.last().cloned() {
         Some(today) => Comes::Range { releases, today },
-        None => Comes::Unknown(format!("its operator holds Flux up to {newest}")),
+        None => Comes::Unknown(UnknownFlux::BeyondOperator {
+            newest: newest.clone(),
+        }),
     }
 }
 

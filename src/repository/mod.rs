@@ -243,7 +243,7 @@ fn settle(texts: &[Text], file: usize, draft: Draft, catalogue: &Catalogue) -> O
     }
     let comes = unknown.map_or_else(
         || comes::comes(&draft.scale, text, catalogue),
-        Comes::Unknown,
+        Comes::unknown,
     );
     Some(Pin {
         form: draft.form,
@@ -449,7 +449,7 @@ impl Repository {
         let local = index.charts.get(chart)?;
         let own = local.version.as_ref()?;
         if !includes(pin.text(), &own.text) {
-            return Some(Comes::Unknown(format!(
+            return Some(Comes::unknown(format!(
                 "chart {} is at {} here",
                 local.name, own.text
             )));

@@ -12,6 +12,7 @@ use crate::case::request::Door;
 use crate::case::rule::{Case, Moment, Need, Rule, RuleResult};
 use crate::flux::catalogue::{Catalogue, FluxRelease};
 use crate::repository::align::Deviation;
+use crate::repository::comes::UnknownFlux;
 use crate::repository::plan::Target;
 use crate::repository::{Comes, Pin, PinRole, Repository, Scale, minor};
 
@@ -172,7 +173,7 @@ fn limited(repository: &Repository) -> Vec<Finding> {
         };
         let is_beyond = match &instance.comes {
             Comes::One(wanted) => minor(wanted) > minor(held),
-            Comes::Unknown(why) => why.starts_with("its operator"),
+            Comes::Unknown(UnknownFlux::BeyondOperator { .. }) => true,
             _ => false,
         };
         if !is_beyond {
