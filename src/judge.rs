@@ -23,7 +23,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         policy,
         now,
     };
-    let unreadable = case.unreadable();
+    let missing = case.missing_facts();
     let mut verdict = Verdict::default();
     for rule in RULES
         .iter()
@@ -32,7 +32,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, now: Timestamp) 
         let level = rule.weight_at(policy, request.door);
         if level != Level::Off {
             add(&mut verdict, rule, level, (rule.check)(&case));
-            abstain(&mut verdict, rule, &unreadable);
+            abstain(&mut verdict, rule, &missing);
         }
     }
     let overrides = Overrides::of(&case);
@@ -71,9 +71,9 @@ fn add(verdict: &mut Verdict, rule: &'static Rule, level: Level, found: RuleResu
     }
 }
 
-/// Records the abstention because of unreadable objects. The rule's other findings still count.
-fn abstain(verdict: &mut Verdict, rule: &'static Rule, unreadable: &[Need]) {
-    for needs in unreadable.iter().filter(|need| rule.needs.contains(need)) {
+/// Records the abstention because of missing facts. The rule's other findings still count.
+fn abstain(verdict: &mut Verdict, rule: &'static Rule, missing: &[Need]) {
+    for needs in missing.iter().filter(|need| rule.needs.contains(need)) {
         verdict.abstained.push(Abstained {
             rule: rule.id,
             needs: *needs,

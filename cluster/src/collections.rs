@@ -78,13 +78,16 @@ const CUSTOM: [Collection; 7] = [
     source("OCIRepository", "ocirepositories"),
 ];
 
-/// The sources beside Flux, which name the Secrets that they are fetched with.
+/// The sources beside Flux, which name the Secrets that they are fetched with. The rule that reads
+/// the Kustomizations reads them, too.
 const fn source(kind: &'static str, resource: &'static str) -> Collection {
     Collection {
         group: "source.toolkit.fluxcd.io",
+        version: None,
         kind,
         resource,
-        ..KUSTOMIZATIONS
+        scope: ObjectScope::Engine,
+        serves: Need::Kustomizations,
     }
 }
 

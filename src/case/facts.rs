@@ -200,19 +200,21 @@ impl Facts {
     }
 }
 
-/// An object as the apiserver accepts it. A CRD without `storedVersions`, as in an installed
-/// manifest, stores its storage version from then on. A CRD without versions is only a head: the
-/// apiserver accepts none. Facts live long, so spare room is freed. Start settings of pods are
-/// dropped: only a change of the object uses them.
+/// An object as the apiserver accepts it, without parts that no rule reads of a live object. Facts
+/// live long, so spare room is freed.
 fn established(mut object: Object) -> Object {
+    object.flaws = Vec::new();
+    // Rules compare start settings in a change, which carries its own old object.
     if let Body::Workload(workload) = &mut object.body {
         workload.start = Start::default();
     }
     if let Body::Definition(definition) = &mut object.body {
+        // The apiserver accepts no CRD without versions, so these were not read.
         if definition.versions.is_empty() {
             object.body = Body::Unread;
             return object;
         }
+        // An installed manifest has no `storedVersions`. Its CRD stores the storage version.
         if definition.stored.is_empty() {
             definition.stored = definition
                 .storage()
@@ -229,7 +231,6 @@ fn established(mut object: Object) -> Object {
         definition.conversion = None;
         definition.conditions = Conditions::default();
     }
-    object.flaws = Vec::new();
     object
 }
 

@@ -35,7 +35,8 @@ pub struct Rule {
     pub when: Moment,
     /// The doors that ask the rule.
     pub doors: &'static [Door],
-    /// The facts about cluster or request that the rule needs. The rule abstains without them.
+    /// The facts about cluster or request that the rule reads. `cluster/` follows the collections that
+    /// serve them. A rule abstains for lack of one of these, and of no other.
     pub needs: &'static [Need],
     /// The judgement itself.
     pub check: fn(&Case<'_>) -> RuleResult,
@@ -252,17 +253,18 @@ impl<'a> Case<'a> {
     ///
     /// # Errors
     /// If an opaque part of the request was not read.
-    pub fn is_whole(&self) -> Result<(), Need> {
+    pub fn require_whole(&self) -> Result<(), Need> {
         if self.request.gaps.iter().any(|gap| gap.is_opaque) {
             return Err(Need::Documents);
         }
         Ok(())
     }
 
-    /// The facts that this release lacks because a live object could not be read. A change lacks
-    /// none: it carries its own old object. A repository may hide the version of a pin.
+    /// The facts that no rule can have for this request. A release lacks live objects that could not
+    /// be read. A change lacks none: it carries its own old object. A repository may hide the version
+    /// of a pin.
     #[must_use]
-    pub fn unreadable(&self) -> Vec<Need> {
+    pub fn missing_facts(&self) -> Vec<Need> {
         let mut lacking = Vec::new();
         if self.repository().is_some_and(Repository::has_unknown_pins) {
             lacking.push(Need::PinValue);

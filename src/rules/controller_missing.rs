@@ -36,7 +36,7 @@ fn check(case: &Case<'_>) -> RuleResult {
     let Some(sibling) = brought.iter().min_by_key(|one| one.key()).copied() else {
         return Ok(Vec::new());
     };
-    case.is_whole()?;
+    case.require_whole()?;
     let mut findings = Vec::new();
     for name in CORE {
         if runs(&brought, name) || is_others(case, &brought, name) || lacks(case, sibling, name) {

@@ -29,7 +29,7 @@ fn check(case: &Case<'_>) -> RuleResult {
     let Some(owner) = case.owner().filter(|_| case.release().is_some()) else {
         return Ok(Vec::new());
     };
-    case.is_whole()?;
+    case.require_whole()?;
     let owners = case.owners()?;
     let applied = case.brought().filter(|new| !new.is_hook());
     let applied: BTreeSet<Key> = applied.map(Object::key).collect();
