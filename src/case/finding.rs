@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::case::fix::{Edit, Fix};
 use crate::case::rule::Moment;
-use crate::object::{Key, Object, SourceLocation};
+use crate::object::{Key, Object, SourceLocation, group_and_version};
 use crate::rules;
 
 /// The page of the rules, if the build names one. Without it, findings have no link: an address
@@ -79,9 +79,7 @@ impl ObjectRef {
     }
 
     fn group(&self) -> &str {
-        self.api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group)
+        group_and_version(&self.api_version).0
     }
 
     /// True if this is the same object, in any version of its API.

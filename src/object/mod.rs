@@ -229,6 +229,12 @@ impl Key {
     }
 }
 
+/// Group and version of an `apiVersion`; the core group is empty.
+#[must_use]
+pub fn group_and_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
 impl Object {
     /// The identity of the object in a cluster.
     #[must_use]
@@ -244,9 +250,7 @@ impl Object {
     /// The API group, empty for the core group.
     #[must_use]
     pub fn group(&self) -> &str {
-        self.api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group)
+        group_and_version(&self.api_version).0
     }
 
     /// The CustomResourceDefinition. `None` for another kind.

@@ -11,7 +11,7 @@ use super::lenient::Lenient;
 use super::selector::{self, Selector};
 use super::{
     Binding, Body, Flaw, Grantee, Marks, NetworkPolicy, Object, PolicyRule, Role, Service, Start,
-    Traffic, Workload,
+    Traffic, Workload, group_and_version,
 };
 use crate::adoption::owners::is_kept;
 use crate::crd::{Conditions, Conversion, Definition, Version};
@@ -37,10 +37,7 @@ impl Head {
     /// The way to read an object of this head.
     #[must_use]
     pub fn body_kind(&self) -> Kind {
-        let group = self
-            .api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group);
+        let (group, _) = group_and_version(&self.api_version);
         body_kind(group, &self.kind)
     }
 }

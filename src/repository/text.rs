@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use crate::case::fix::Edit;
-use crate::object::SourceLocation;
+use crate::object::{SourceLocation, group_and_version};
 use crate::yaml::spans::{self, Node, NodeBody, Style};
 use crate::yaml::{Document, documents};
 
@@ -255,7 +255,7 @@ impl Resource {
         if node.get("metadata").is_none() && node.get("spec").is_none() {
             return None;
         }
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let (group, _) = group_and_version(api_version);
         Some(Self {
             group: group.to_owned(),
             api_version: api_version.to_owned(),

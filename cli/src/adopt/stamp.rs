@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fluxkeep::adoption::{Edit, MetadataField};
-use fluxkeep::object::{Key, Object};
+use fluxkeep::object::{Key, Object, group_and_version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -86,10 +86,7 @@ impl Stamp {
     /// The object's key.
     #[must_use]
     pub fn key(&self) -> Key {
-        let group = self
-            .api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group);
+        let (group, _) = group_and_version(&self.api_version);
         Key {
             group: group.to_owned(),
             kind: self.kind.clone(),

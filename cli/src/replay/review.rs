@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use fluxkeep::helm::record::{Driver, write};
+use fluxkeep::object::group_and_version;
 use serde_json::{Value, json};
 
 /// A request to the apiserver and its user.
@@ -64,10 +65,7 @@ impl Ask {
 
     /// The review with `number` in its uid and keys in the apiserver's order.
     pub(super) fn review(&self, number: usize) -> String {
-        let (group, version) = self
-            .text("/apiVersion")
-            .split_once('/')
-            .unwrap_or(("", self.text("/apiVersion")));
+        let (group, version) = group_and_version(self.text("/apiVersion"));
         let request = [
             (
                 "uid",

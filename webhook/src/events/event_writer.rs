@@ -6,6 +6,7 @@ use std::time::Duration;
 use fluxkeep::admission::{Answer, ReviewOutcome};
 use fluxkeep::case::finding::ObjectRef;
 use fluxkeep::case::verdict::Decision;
+use fluxkeep::object::group_and_version;
 use fluxkeep_cluster::write::{Target, WriteError, Writer};
 use k8s_openapi::api::core::v1::Event;
 use kube::Client;
@@ -128,10 +129,7 @@ async fn sent(writer: &Writer, (about, _): &Key, mut event: Event) -> Result<(),
 
 /// The object of a note. The kinds of the engine and its appliers have regular plurals.
 fn target(about: &ObjectRef) -> Target {
-    let (group, version) = about
-        .api_version
-        .split_once('/')
-        .unwrap_or(("", &about.api_version));
+    let (group, version) = group_and_version(&about.api_version);
     Target {
         resource: ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &about.kind)),
         namespace: about.namespace.clone(),
