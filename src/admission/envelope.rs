@@ -9,8 +9,8 @@ use crate::case::request::{Door, Operation, Writer};
 use crate::helm::record::{self, shape};
 use crate::object::{Kind, body_kind};
 
-const API_VERSION: &str = "admission.k8s.io/v1";
-const KIND: &str = "AdmissionReview";
+pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
+pub(super) const KIND: &str = "AdmissionReview";
 
 /// All fields of a review except its objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
 use serde::Serialize;
 
-use super::envelope::Envelope;
+use super::envelope::{API_VERSION, Envelope, KIND};
 use crate::admission::mutation::FIELD;
 use crate::case::finding::{Finding, Outcome};
 use crate::case::verdict::{Decision, Verdict};
@@ -98,7 +98,7 @@ pub(super) fn verdict_response(
         warnings: message::warnings(verdict.with(Outcome::Warned)),
         audit_annotations: Audit {
             decision: decision.name(),
-            rule: rules(verdict),
+            rule: verdict.rule_ids(),
             added: "",
         },
         change: None,
@@ -151,8 +151,8 @@ pub(super) fn patch_response(envelope: &Envelope, patch: &Patch) -> Vec<u8> {
 
 fn bytes(response: Response<'_>) -> Vec<u8> {
     let review = Review {
-        api_version: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
+        api_version: API_VERSION,
+        kind: KIND,
         response,
     };
     // A review has only strings, numbers and lists, which `serde_json` always accepts.
@@ -184,14 +184,4 @@ fn refusal<'a>(envelope: &'a Envelope, verdict: &'a Verdict, again: Option<u32>)
         message: message::refusal(&refused),
         details: Some(details),
     }
-}
-
-fn rules(verdict: &Verdict) -> String {
-    let mut rules: Vec<&str> = verdict
-        .findings
-        .iter()
-        .map(|finding| finding.rule)
-        .collect();
-    rules.dedup();
-    rules.join(",")
 }

@@ -61,6 +61,14 @@ impl Verdict {
         self.findings.iter().filter(|finding| finding.counts())
     }
 
+    /// The ids of the rules that found something, each once, with commas.
+    #[must_use]
+    pub fn rule_ids(&self) -> String {
+        let mut ids: Vec<&str> = self.findings.iter().map(|finding| finding.rule).collect();
+        ids.dedup();
+        ids.join(",")
+    }
+
     /// Adds another verdict about the same change. Both stay sorted, and nothing stands twice.
     pub fn join(&mut self, other: Self) {
         self.findings.extend(other.findings);
@@ -82,5 +90,24 @@ impl Verdict {
         self.findings
             .iter()
             .filter(move |finding| finding.outcome() == outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Object;
+
+    #[test]
+    fn a_rule_that_found_many_things_is_named_once() {
+        let found = |rule| Finding {
+            rule,
+            ..Finding::about(&Object::default(), "", String::new(), String::new())
+        };
+        let verdict = Verdict {
+            findings: ["a-rule", "a-rule", "b-rule"].map(found).to_vec(),
+            ..Verdict::default()
+        };
+        assert_eq!(verdict.rule_ids(), "a-rule,b-rule");
     }
 }

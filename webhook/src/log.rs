@@ -2,7 +2,6 @@
 
 use fluxkeep::admission::mutation::FIELD;
 use fluxkeep::admission::{Answer, Envelope, ReviewOutcome};
-use fluxkeep::case::finding::Finding;
 use fluxkeep::case::request::Door;
 
 use crate::metrics::NO_DOOR;
@@ -13,7 +12,8 @@ pub(crate) fn is_notable(answer: &Answer) -> bool {
     !is_quiet || !answer.verdict.findings.is_empty()
 }
 
-/// Logs one line about a review. `left_out` counts the lines that were left out before.
+/// Logs one line about a review, at level debug if it is not notable. `left_out` counts the lines that
+/// were left out before.
 pub(crate) fn review(answer: &Answer, left_out: Option<u64>) {
     let door = answer.door().map_or(NO_DOOR, Door::name);
     let envelope = answer.envelope.as_ref();
@@ -40,21 +40,14 @@ pub(crate) fn review(answer: &Answer, left_out: Option<u64>) {
             let decision = decision.name();
             let findings = &answer.verdict.findings;
             let Some(first) = findings.first() else {
-                tracing::debug!(door, decision, "review judged");
+                tracing::debug!(door, decision, uid, "review judged");
                 return;
             };
-            let (rules, count) = (rules(findings), findings.len());
+            let (rules, count) = (answer.verdict.rule_ids(), findings.len());
             let object = &first.object;
             tracing::info!(door, decision, uid, user, rules, %object, findings = count, left_out, "review judged");
         }
     }
-}
-
-/// The ids of the rules, each once; findings are sorted by rule.
-fn rules(findings: &[Finding]) -> String {
-    let mut rules: Vec<_> = findings.iter().map(|finding| finding.rule).collect();
-    rules.dedup();
-    rules.join(",")
 }
 
 /// The lines that a test logs.
@@ -105,7 +98,6 @@ mod tests {
     use fluxkeep::admission::answer_mutating;
     use fluxkeep::case::facts::Facts;
     use fluxkeep::case::policy::Policy;
-    use fluxkeep::object::Object;
 
     /// The log lines, at any level, about a review of this Deployment's deletion.
     fn logged(name: &str, object: &str) -> String {
@@ -156,18 +148,6 @@ mod tests {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains("hunter2"), "{line}");
-    }
-
-    #[test]
-    fn a_rule_that_found_many_things_is_named_once() {
-        let found = |rule| Finding {
-            rule,
-            ..Finding::about(&Object::default(), "", String::new(), String::new())
-        };
-        assert_eq!(
-            rules(&["a-rule", "a-rule", "b-rule"].map(found)),
-            "a-rule,b-rule"
-        );
     }
 
     #[test]
