@@ -45,7 +45,7 @@ pub struct State<'a> {
 
 /// A step. After it, the caller looks again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum RotationStep {
     /// Make an authority and store it as the next one.
     Make,
     /// Write this into every bundle that differs.
@@ -60,7 +60,7 @@ pub enum Step {
     Rest,
 }
 
-impl Step {
+impl RotationStep {
     /// A short name for the log.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -77,23 +77,23 @@ impl Step {
 
 /// A step with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct RotationPlan {
     /// The step.
-    pub step: Step,
+    pub step: RotationStep,
     /// The reason in words, for the log.
     pub reason: &'static str,
 }
 
 /// The next step.
 #[must_use]
-pub fn plan(state: &State<'_>, now: SystemTime) -> Plan {
+pub fn plan(state: &State<'_>, now: SystemTime) -> RotationPlan {
     let steps = [make, publish, serve, switch, renew, forget];
     let step = steps.into_iter().find_map(|step| step(state, now));
     let (step, reason) = step.unwrap_or_else(|| rest(state));
-    Plan { step, reason }
+    RotationPlan { step, reason }
 }
 
-type Planned = Option<(Step, &'static str)>;
+type Planned = Option<(RotationStep, &'static str)>;
 
 impl State<'_> {
     /// True if all clients accept this replica's leaf.
@@ -143,9 +143,9 @@ fn make(state: &State<'_>, now: SystemTime) -> Planned {
         return None;
     }
     match state.current(now) {
-        None => Some((Step::Make, "no valid authority exists")),
+        None => Some((RotationStep::Make, "no valid authority exists")),
         Some(current) if current.certificate().life().is_due(now) => Some((
-            Step::Make,
+            RotationStep::Make,
             "two thirds of the authority's lifetime have passed",
         )),
         Some(_) => None,
@@ -156,33 +156,33 @@ fn publish(state: &State<'_>, now: SystemTime) -> Planned {
     let wanted = state.wanted(now);
     let differ = state.bundles.iter().any(|bundle| *bundle != wanted);
     differ.then_some((
-        Step::Publish(wanted),
+        RotationStep::Publish(wanted),
         "a caBundle differs from the trusted authorities",
     ))
 }
 
 fn serve(state: &State<'_>, now: SystemTime) -> Planned {
     let wanted = state.current(now).is_some() && !state.is_trusted(now);
-    wanted.then_some((Step::Issue, "no certificate that clients accept is served"))
+    wanted.then_some((RotationStep::Issue, "no certificate that clients accept is served"))
 }
 
 fn switch(state: &State<'_>, now: SystemTime) -> Planned {
     let next = state.next(now)?;
     state
         .may_serve_from(next, now)
-        .then_some((Step::Switch, "all clients trust the next authority"))
+        .then_some((RotationStep::Switch, "all clients trust the next authority"))
 }
 
 fn renew(state: &State<'_>, now: SystemTime) -> Planned {
     let (current, leaf) = (state.current(now)?, state.leaf?);
     if leaf.issuer != *current.certificate() {
         let may = state.may_serve_from(current, now);
-        return may.then_some((Step::Issue, "the current authority has changed"));
+        return may.then_some((RotationStep::Issue, "the current authority has changed"));
     }
     // Reissuing cannot extend a leaf that expires with its authority; every look would reissue.
     let is_last = leaf.life.not_after >= current.certificate().life().not_after;
     (leaf.life.is_due(now) && !is_last).then_some((
-        Step::Issue,
+        RotationStep::Issue,
         "two thirds of the certificate's lifetime have passed",
     ))
 }
@@ -191,13 +191,13 @@ fn forget(state: &State<'_>, now: SystemTime) -> Planned {
     state
         .authorities
         .remember_dead(now)
-        .then_some((Step::Forget, "a previous authority has expired"))
+        .then_some((RotationStep::Forget, "a previous authority has expired"))
 }
 
-fn rest(state: &State<'_>) -> (Step, &'static str) {
+fn rest(state: &State<'_>) -> (RotationStep, &'static str) {
     let waiting = state.authorities.next.is_some();
     (
-        Step::Rest,
+        RotationStep::Rest,
         if waiting {
             "waiting until all clients trust the next authority"
         } else {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use fluxkeep::adoption::MetadataField;
 use fluxkeep_cli::adopt::cluster::{Cluster, Done};
-use fluxkeep_cli::adopt::stamp::{Change, Stamp, Way};
+use fluxkeep_cli::adopt::stamp::{KeyChange, Stamp, Way};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use kube::Client;
@@ -71,7 +71,7 @@ fn live(version: usize) -> Value {
 }
 
 fn stamp(uid: &str) -> Stamp {
-    let change = |part, key: &str, was: Option<&str>, is: Option<&str>| Change {
+    let change = |part, key: &str, was: Option<&str>, is: Option<&str>| KeyChange {
         part,
         key: key.to_owned(),
         was: was.map(str::to_owned),

@@ -5,7 +5,7 @@ use fluxkeep::case::rule::{Need, Rule};
 use fluxkeep::crd::Definition;
 use fluxkeep::flux::engine::{Engine, EngineKind, IdentifiedBy, MEMBERS};
 use fluxkeep::flux::needs::may_serve;
-use fluxkeep::object::{Body, Head, Key, Object};
+use fluxkeep::object::{Body, TypeMeta, Key, Object};
 
 /// The objects of a resource, and the need of rules that they serve. Secrets are never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,8 +189,8 @@ impl Place {
     }
 
     /// The `apiVersion` and `kind` of the collection's objects.
-    pub(crate) fn head(&self) -> Head {
-        Head {
+    pub(crate) fn head(&self) -> TypeMeta {
+        TypeMeta {
             api_version: self.api_version.clone(),
             kind: self.collection.kind.to_owned(),
         }

@@ -11,7 +11,7 @@ use fluxkeep::flux::engine::{Engine, MEMBERS};
 use fluxkeep::object::{Key, Object};
 use fluxkeep::recovery::store::{KEPT, LABEL, MOST_PARTS, Slot, config_map, name, part_of};
 use fluxkeep::recovery::{
-    Encoder, Head, MOST_PART, Part, Reading, Unusable, belongs, controller, rank, stripped,
+    Encoder, Head, MOST_PART, PointPart, Reading, Unusable, belongs, controller, rank, stripped,
     unavailable, verify,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -46,7 +46,7 @@ pub struct Stored {
     /// The content of the slot.
     pub slot: Slot,
     /// The bytes of a good point.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PointPart>,
     /// The resource versions of the ConfigMaps that exist.
     versions: Vec<Option<String>>,
 }

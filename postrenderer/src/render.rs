@@ -59,7 +59,7 @@ pub struct Args {
         value_name = "HOW",
         default_value = "text"
     )]
-    refusal: How,
+    refusal: RefusalForm,
     /// Writes only refusals and errors to stderr.
     #[arg(long, short)]
     quiet: bool,
@@ -67,7 +67,7 @@ pub struct Args {
 
 /// The form of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum How {
+pub enum RefusalForm {
     /// Text on stderr, with exit code 1. Helm 3 shows stderr.
     Text,
     /// One document of an unknown kind, with exit code 0. Helm 4 shows its name, but hides stderr.
@@ -82,7 +82,7 @@ pub enum How {
 pub fn run(args: &Args) -> anyhow::Result<RunOutcome> {
     let tried = tried(args);
     match tried {
-        Err(error) if args.refusal == How::Document => told(&format!("{error:#}")),
+        Err(error) if args.refusal == RefusalForm::Document => told(&format!("{error:#}")),
         tried => tried,
     }
 }
@@ -137,8 +137,8 @@ fn tried(args: &Args) -> anyhow::Result<RunOutcome> {
 }
 
 /// Reports a refusal: the whole text on stderr, or one line as a document's name.
-fn refused(how: How, text: &str, line: &str) -> anyhow::Result<RunOutcome> {
-    if how == How::Document {
+fn refused(how: RefusalForm, text: &str, line: &str) -> anyhow::Result<RunOutcome> {
+    if how == RefusalForm::Document {
         return told(line);
     }
     note(text);

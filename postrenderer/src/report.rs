@@ -1,6 +1,6 @@
 //! The report: the edits of each object, and the reason for each edit.
 
-use fluxkeep::adoption::{Adopter, Edit, MetadataField, Ownership};
+use fluxkeep::adoption::{Adopter, MetadataEdit, MetadataField, Ownership};
 use fluxkeep::case::verdict::Verdict;
 use fluxkeep::render::{Format, render};
 use serde::Serialize;
@@ -130,7 +130,7 @@ fn line(member: &RewrittenObject<'_>) -> String {
 }
 
 /// Returns one edit as text: its key, and for pod labels also the reason.
-fn short(edit: &Edit) -> String {
+fn short(edit: &MetadataEdit) -> String {
     let sign = if edit.value.is_some() { "+" } else { "-" };
     let pods = if edit.part == MetadataField::PodLabels {
         format!(" (on its pods, {})", edit.reason)

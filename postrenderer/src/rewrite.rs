@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fluxkeep::adoption::{Adopter, Edit, Ownership, Selecting, patch};
+use fluxkeep::adoption::{Adopter, MetadataEdit, Ownership, Selecting, patch};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::case::policy::Policy;
 use fluxkeep::case::request::{Door, Operation, Release, Request, Subject, Writer};
@@ -35,7 +35,7 @@ pub struct RewrittenObject<'a> {
     /// The ownership of the live object.
     pub standing: Ownership,
     /// The edits of labels and annotations.
-    pub edits: Vec<Edit>,
+    pub edits: Vec<MetadataEdit>,
     document: Document<'a>,
     /// The document's number, from 1.
     number: usize,

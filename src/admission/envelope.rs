@@ -61,9 +61,9 @@ impl Envelope {
         if body.is_empty() {
             return Err(Malformed::Empty);
         }
-        let mut seen = Seen::default();
+        let mut seen = ReadEnvelope::default();
         let mut reader = serde_json::Deserializer::from_slice(body);
-        let end = Review(&mut seen).deserialize(&mut reader);
+        let end = ReviewVisitor(&mut seen).deserialize(&mut reader);
         if seen.is_other() {
             return Err(seen.not_a_review());
         }
@@ -150,13 +150,13 @@ impl fmt::Display for Envelope {
 }
 
 #[derive(Default)]
-struct Seen {
+struct ReadEnvelope {
     api_version: Option<String>,
     kind: Option<String>,
     envelope: Envelope,
 }
 
-impl Seen {
+impl ReadEnvelope {
     fn is_review(&self) -> bool {
         self.api_version.as_deref() == Some(API_VERSION) && self.kind.as_deref() == Some(KIND)
     }
@@ -179,9 +179,9 @@ impl Seen {
     }
 }
 
-struct Review<'a>(&'a mut Seen);
+struct ReviewVisitor<'a>(&'a mut ReadEnvelope);
 
-impl<'de> DeserializeSeed<'de> for Review<'_> {
+impl<'de> DeserializeSeed<'de> for ReviewVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -189,7 +189,7 @@ impl<'de> DeserializeSeed<'de> for Review<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Review<'_> {
+impl<'de> Visitor<'de> for ReviewVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -201,7 +201,7 @@ impl<'de> Visitor<'de> for Review<'_> {
             match key.as_str() {
                 "apiVersion" => self.0.api_version = map.next_value()?,
                 "kind" => self.0.kind = map.next_value()?,
-                "request" => map.next_value_seed(Asked(self.0))?,
+                "request" => map.next_value_seed(RequestVisitor(self.0))?,
                 _ => map.next_value::<IgnoredAny>().map(|_| ())?,
             }
         }
@@ -209,9 +209,9 @@ impl<'de> Visitor<'de> for Review<'_> {
     }
 }
 
-struct Asked<'a>(&'a mut Seen);
+struct RequestVisitor<'a>(&'a mut ReadEnvelope);
 
-impl<'de> DeserializeSeed<'de> for Asked<'_> {
+impl<'de> DeserializeSeed<'de> for RequestVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -244,7 +244,7 @@ fn next<'de, A: MapAccess<'de>, T: Deserialize<'de> + Default>(map: &mut A) -> R
     Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
 }
 
-impl<'de> Visitor<'de> for Asked<'_> {
+impl<'de> Visitor<'de> for RequestVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

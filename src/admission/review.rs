@@ -20,14 +20,14 @@ const UNKNOWN: &str = "request.operation is missing or unknown";
 /// The fields of a review besides its envelope, as the kind's table names them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Asked {
+pub(super) struct ReviewFields {
     pub(super) object: Option<Value>,
     old_object: Option<Value>,
     dry_run: Value,
     options: Value,
 }
 
-impl Asked {
+impl ReviewFields {
     /// True only for `true`: any other value is no dry run.
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run == Value::Bool(true)
@@ -255,13 +255,13 @@ pub(super) fn parsed(
     body: &[u8],
     envelope: &Envelope,
     paths: &'static Paths,
-) -> Result<Asked, String> {
+) -> Result<ReviewFields, String> {
     let mut parts = json(body, paths).map_err(|error| unreadable(envelope, &shape(&error)))?;
     let asked = parts
         .get_mut("request")
         .map(Value::take)
         .unwrap_or_default();
-    Ok(Asked::deserialize(asked).unwrap_or_default())
+    Ok(ReviewFields::deserialize(asked).unwrap_or_default())
 }
 
 pub(super) fn unreadable(envelope: &Envelope, why: &str) -> String {

@@ -63,7 +63,7 @@ pub enum MetadataField {
 
 /// A label or annotation to write or remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub struct MetadataEdit {
     /// Labels, annotations or pod labels.
     pub part: MetadataField,
     /// For example `helm.sh/resource-policy`.
@@ -115,7 +115,7 @@ impl Adopter<'_> {
 
     /// The edits that an object of the release still needs.
     #[must_use]
-    pub fn plan(&self, object: &Object) -> Vec<Edit> {
+    pub fn plan(&self, object: &Object) -> Vec<MetadataEdit> {
         let mut edits = self.wanted(object);
         edits.retain(|edit| edit.part.get(object, &edit.key) != edit.value.as_ref());
         edits
@@ -124,7 +124,7 @@ impl Adopter<'_> {
     /// Like [`Adopter::plan`], but with edits that are already there. Empty for an object that is
     /// neither the engine's nor a CRD.
     #[must_use]
-    pub fn wanted(&self, object: &Object) -> Vec<Edit> {
+    pub fn wanted(&self, object: &Object) -> Vec<MetadataEdit> {
         if !self.keeps(object) {
             return Vec::new();
         }
@@ -143,9 +143,9 @@ impl Adopter<'_> {
     }
 }
 
-fn keep() -> Edit {
+fn keep() -> MetadataEdit {
     let reason = "so that neither an uninstall nor a later revision of the release deletes it";
-    Edit {
+    MetadataEdit {
         part: MetadataField::Annotations,
         key: RESOURCE_POLICY.into(),
         value: Some("keep".to_owned()),
@@ -153,8 +153,8 @@ fn keep() -> Edit {
     }
 }
 
-fn ownership(owner: &Owner) -> [Edit; 3] {
-    let entry = |part, key: &'static str, value: &str| Edit {
+fn ownership(owner: &Owner) -> [MetadataEdit; 3] {
+    let entry = |part, key: &'static str, value: &str| MetadataEdit {
         part,
         key: key.into(),
         value: Some(value.to_owned()),
@@ -171,9 +171,9 @@ fn ownership(owner: &Owner) -> [Edit; 3] {
     ]
 }
 
-fn untie((tool, Mark(part, key)): (&Tool, Mark)) -> Edit {
+fn untie((tool, Mark(part, key)): (&Tool, Mark)) -> MetadataEdit {
     let tool = tool.name;
-    Edit {
+    MetadataEdit {
         part,
         key: key.into(),
         value: None,
@@ -227,7 +227,7 @@ impl MetadataField {
     }
 }
 
-impl Edit {
+impl MetadataEdit {
     /// JSON pointer to the edited key.
     #[must_use]
     pub fn path(&self) -> String {
@@ -263,7 +263,7 @@ pub fn let_go(mut object: Object, holder: &Holder) -> Object {
 
 /// The edits of an object as a JSON merge patch of its document.
 #[must_use]
-pub fn patch(edits: &[Edit]) -> Value {
+pub fn patch(edits: &[MetadataEdit]) -> Value {
     let parts = [
         MetadataField::Labels,
         MetadataField::Annotations,
@@ -339,7 +339,7 @@ mod tests {
             owner: owner.as_ref(),
         };
         let object = objects(rendered).into_iter().next().unwrap();
-        let sign = |edit: &Edit| if edit.value.is_some() { "+" } else { "-" };
+        let sign = |edit: &MetadataEdit| if edit.value.is_some() { "+" } else { "-" };
         let keys = adopter
             .plan(&object)
             .iter()

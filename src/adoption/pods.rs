@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Edit, MetadataField};
+use super::{MetadataEdit, MetadataField};
 use crate::case::facts::Facts;
 use crate::flux::engine::Engine;
 use crate::object::{Body, Key, Marks, Object, Selector, Workload};
@@ -36,7 +36,7 @@ impl<'a> Selecting<'a> {
 
     /// The labels that must stay on the pods of an engine workload.
     #[must_use]
-    pub fn plan(&self, engine: &Engine, new: &Object) -> Vec<Edit> {
+    pub fn plan(&self, engine: &Engine, new: &Object) -> Vec<MetadataEdit> {
         let live = self.facts.and_then(|facts| facts.live(&new.key()));
         match (&new.body, live.map(|live| &live.body)) {
             (Body::Workload(now), Some(Body::Workload(was))) if engine.part(new).is_some() => {
@@ -46,7 +46,7 @@ impl<'a> Selecting<'a> {
         }
     }
 
-    fn kept(&self, new: &Object, now: &Workload, was: &Workload) -> Vec<Edit> {
+    fn kept(&self, new: &Object, now: &Workload, was: &Workload) -> Vec<MetadataEdit> {
         let mut edits = own(now, was);
         for (object, selector) in self
             .near(new)
@@ -91,7 +91,7 @@ impl<'a> Selecting<'a> {
 }
 
 /// Keeps labels of the workload's own immutable selector: the apiserver refuses other templates.
-fn own(now: &Workload, was: &Workload) -> Vec<Edit> {
+fn own(now: &Workload, was: &Workload) -> Vec<MetadataEdit> {
     let lost = was
         .selector
         .iter()
@@ -101,9 +101,9 @@ fn own(now: &Workload, was: &Workload) -> Vec<Edit> {
         .collect()
 }
 
-fn keep(was: &Marks, key: &str, reason: &str) -> Option<Edit> {
+fn keep(was: &Marks, key: &str, reason: &str) -> Option<MetadataEdit> {
     let value = Some(was.get(key)?.clone());
-    Some(Edit {
+    Some(MetadataEdit {
         part: MetadataField::PodLabels,
         key: key.to_owned().into(),
         value,

@@ -6,7 +6,7 @@
 
 mod plan;
 
-pub use plan::{Obstacle, Plan, plan};
+pub use plan::{MigrationObstacle, MigrationPlan, plan};
 
 use crate::crd::Definition;
 

@@ -9,7 +9,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::helm::RESOURCE_POLICY;
-use crate::object::{Flaw, Head, Kind, List, Object, SourceLocation, object};
+use crate::object::{Flaw, TypeMeta, Kind, List, Object, SourceLocation, object};
 use crate::yaml::{self, Document, NodeBudget, Unread, json, shape};
 
 /// Cluster-scoped kinds that fluxkeep identifies by name.
@@ -243,7 +243,7 @@ fn content(document: &Document<'_>, budget: &mut NodeBudget) -> Sifted {
 fn parts(
     document: &Document<'_>,
     budget: &mut NodeBudget,
-) -> Result<Option<(Head, Value)>, Unread> {
+) -> Result<Option<(TypeMeta, Value)>, Unread> {
     let guess = guess(document.text).body_kind();
     let mut parts = document.read_within(guess.paths(), budget)?;
     let head = head(&parts);
@@ -261,7 +261,7 @@ fn parts(
 }
 
 /// The list, if `items` is a list; Go's reader decides in the same way.
-fn list(head: &Head, parts: &Value) -> Option<List> {
+fn list(head: &TypeMeta, parts: &Value) -> Option<List> {
     if !is_list(parts) {
         return None;
     }
@@ -280,7 +280,7 @@ fn is_list(parts: &Value) -> bool {
 }
 
 /// The only object of a document. If its body does not fit its kind, only its metadata counts.
-fn one(document: &Document<'_>, head: &Head, parts: Value, budget: &mut NodeBudget) -> Sifted {
+fn one(document: &Document<'_>, head: &TypeMeta, parts: Value, budget: &mut NodeBudget) -> Sifted {
     let misshapen = match object(head.body_kind(), parts) {
         Ok(object) => return Sifted::of(weighed(object, document.text)),
         Err(misshapen) => unread(document, &misshapen.to_string()),
@@ -331,8 +331,8 @@ fn weight(text: &str) -> usize {
 
 /// Guesses API version and kind from the lines without indentation, to avoid reading most documents
 /// twice. The object itself shows if the guess is right.
-fn guess(text: &str) -> Head {
-    let mut head = Head::default();
+fn guess(text: &str) -> TypeMeta {
+    let mut head = TypeMeta::default();
     for line in text.lines().filter(|line| line.starts_with(['a', 'k'])) {
         if let Some(version) = line.strip_prefix("apiVersion: ") {
             unquoted(version).clone_into(&mut head.api_version);
@@ -351,9 +351,9 @@ fn unquoted(value: &str) -> &str {
 }
 
 /// API version and kind. A value that is not a string counts as missing, like in Go.
-fn head(parts: &Value) -> Head {
+fn head(parts: &Value) -> TypeMeta {
     let text = |key: &str| parts.get(key).and_then(Value::as_str).unwrap_or_default();
-    Head {
+    TypeMeta {
         api_version: text("apiVersion").to_owned(),
         kind: text("kind").to_owned(),
     }
@@ -371,7 +371,7 @@ fn unread(document: &Document<'_>, message: &str) -> Unread {
 ///
 /// # Errors
 /// If the object is unreadable: the place and the reason, without the value.
-pub fn read_as(text: &str, head: Head) -> Result<Object, String> {
+pub fn read_as(text: &str, head: TypeMeta) -> Result<Object, String> {
     let kind = head.body_kind();
     let parts = json(text.as_bytes(), kind.paths()).map_err(|error| shape(&error))?;
     let object = object(kind, parts).map_err(|misshapen| misshapen.to_string())?;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::Head;
+use super::read::TypeMeta;
 use crate::adoption::owners::is_kept;
 use crate::yaml::{json as read_json, shape};
 
-impl Head {
+impl TypeMeta {
     /// Reads the parts of a live object of this head from JSON:
     /// [`Kind::paths`](super::Kind::paths). Only the annotations that name an owner or a grant
     /// stay. A HelmRelease's `spec.values` keeps only scalars at the dotted paths `values`, because
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn parts(api_version: &str, kind: &str, object: &Value, values: &[&str]) -> Value {
-        let head = Head {
+        let head = TypeMeta {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
         };
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_item_that_is_no_map_is_refused_without_its_value() {
-        let head = Head {
+        let head = TypeMeta {
             api_version: "v1".to_owned(),
             kind: "Service".to_owned(),
         };

@@ -26,14 +26,14 @@ const MOST_ANNOTATIONS: usize = 256 * 1024;
 
 /// The API version and kind, which say how to read the rest of a document.
 #[derive(Debug, Clone, Default)]
-pub struct Head {
+pub struct TypeMeta {
     /// For example `apps/v1`; empty if missing.
     pub api_version: String,
     /// For example `Deployment`; empty if missing.
     pub kind: String,
 }
 
-impl Head {
+impl TypeMeta {
     /// The way to read an object of this head.
     #[must_use]
     pub fn body_kind(&self) -> Kind {

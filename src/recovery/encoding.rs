@@ -23,7 +23,7 @@ const MOST_DECOMPRESSED: u64 = 32 << 20;
 const MOST_HEAD: u64 = 64 << 10;
 
 /// A part of an encoded point.
-pub type Part = Vec<u8>;
+pub type PointPart = Vec<u8>;
 
 /// Encodes objects one by one.
 pub struct Encoder {
@@ -90,7 +90,7 @@ pub(super) fn encode(head: Head, objects: &[Value]) -> (Head, Vec<u8>) {
 
 /// Cuts encoded bytes into parts.
 #[must_use]
-pub fn parts(bytes: &[u8]) -> Vec<Part> {
+pub fn parts(bytes: &[u8]) -> Vec<PointPart> {
     bytes.chunks(MOST_PART).map(<[u8]>::to_vec).collect()
 }
 

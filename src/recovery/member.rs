@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::flux::engine::{Engine, IdentifiedBy, MEMBERS};
 use crate::flux::runs_controller;
 use crate::manifest::read_as;
-use crate::object::{Head, Key, Marks, Object};
+use crate::object::{TypeMeta, Key, Marks, Object};
 
 /// A stage of applying a point; each stage needs the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ pub fn belongs(object: &Value, engine: &Engine) -> bool {
 /// The object as rules see it, if it is a Deployment that runs a controller.
 #[must_use]
 pub fn controller(object: &Value) -> Option<Object> {
-    let head = Head {
+    let head = TypeMeta {
         api_version: text(object, "/apiVersion"),
         kind: text(object, "/kind"),
     };

@@ -20,7 +20,7 @@ mod tests;
 
 pub use availability::unavailable;
 pub use difference::{Difference, Field, How, difference, difference_of};
-pub use encoding::{Encoder, MOST_PART, Part, verify};
+pub use encoding::{Encoder, MOST_PART, PointPart, verify};
 pub use member::{Stage, belongs, controller, key, rank, stage};
 pub use strip::stripped;
 
@@ -218,7 +218,7 @@ impl Point {
     /// The parts of the encoded point, each of at most [`MOST_PART`] bytes. One behind the other
     /// they are the content of a file.
     #[must_use]
-    pub fn encode(&self) -> Vec<Part> {
+    pub fn encode(&self) -> Vec<PointPart> {
         let (_, bytes) = encoding::encode(self.head.clone(), &self.objects);
         encoding::parts(&bytes)
     }

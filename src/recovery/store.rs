@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{Head, Part, Unusable};
+use super::{Head, PointPart, Unusable};
 
 /// The number of points that are kept.
 pub const KEPT: usize = 3;
@@ -65,7 +65,7 @@ pub fn config_map(
 
 /// The bytes of a part, and the number of parts. `None` if the ConfigMap is no part of a point.
 #[must_use]
-pub fn part_of(config_map: &Value) -> Option<(Part, usize)> {
+pub fn part_of(config_map: &Value) -> Option<(PointPart, usize)> {
     let data = config_map.get("binaryData")?.get(DATA)?.as_str()?;
     let bytes = STANDARD.decode(data).ok()?;
     let none = Map::new();
@@ -89,7 +89,7 @@ pub enum Slot {
 
 /// The next step for a point of the running engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum SlotDecision {
     /// The newest point has the same content.
     Current,
     /// The point belongs into this slot, from 1.
@@ -103,12 +103,12 @@ pub enum Decision {
 /// Decides where a point belongs. Content that an older point has stays one point, with a new time.
 /// Otherwise an empty or spoilt slot is filled first, then the oldest point gives way.
 #[must_use]
-pub fn decide(slots: &[Slot], head: &Head) -> Decision {
+pub fn decide(slots: &[Slot], head: &Head) -> SlotDecision {
     if slots
         .iter()
         .any(|slot| matches!(slot, Slot::Bad(Unusable::Newer(_))))
     {
-        return Decision::Newer;
+        return SlotDecision::Newer;
     }
     let numbered = (1..).zip(slots);
     let good: Vec<(usize, &Head)> = numbered
@@ -120,7 +120,7 @@ pub fn decide(slots: &[Slot], head: &Head) -> Decision {
         .collect();
     if let Some((_, newest)) = good.iter().max_by_key(|(_, head)| head.taken) {
         if newest.digest == head.digest {
-            return Decision::Current;
+            return SlotDecision::Current;
         }
         let known = newest.controllers.iter();
         let lacking: Vec<String> = known
@@ -128,7 +128,7 @@ pub fn decide(slots: &[Slot], head: &Head) -> Decision {
             .cloned()
             .collect();
         if !lacking.is_empty() {
-            return Decision::Incomplete(lacking);
+            return SlotDecision::Incomplete(lacking);
         }
     }
     let same = good.iter().find(|(_, older)| older.digest == head.digest);
@@ -138,5 +138,5 @@ pub fn decide(slots: &[Slot], head: &Head) -> Decision {
         .map(|(number, _)| *number)
         .or_else(|| free.next().map(|(number, _)| number))
         .or_else(|| oldest.map(|(number, _)| *number));
-    Decision::Write(number.unwrap_or(1))
+    SlotDecision::Write(number.unwrap_or(1))
 }

@@ -1,6 +1,6 @@
 //! Follows a reference from the place that uses a version to the place that defines it.
 //!
-//! One rule serves all languages: `${X}`, `$(X)`, `$X`, `{{ x }}`. The definition is looked for in
+//! One rule serves all languages: `${X}`, `$(X)`, `$X`, `{{ x }}`, `${{ x }}`, `var.x`, `local.x`. The definition is looked for in
 //! the same file, then the same folder, then the repository, where all definitions must agree. A
 //! default in the reference counts last.
 

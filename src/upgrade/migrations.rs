@@ -3,7 +3,7 @@
 use crate::case::facts::Facts;
 use crate::case::finding::Finding;
 use crate::crd::kube_version::compare;
-use crate::crd::migration::{Plan, plan};
+use crate::crd::migration::{MigrationPlan, plan};
 use crate::crd::{Definition, dropped};
 use crate::flux::catalogue::FluxRelease;
 use crate::object::{Body, Object};
@@ -15,7 +15,7 @@ pub struct CrdMigration {
     /// For example `buckets.source.toolkit.fluxcd.io`.
     pub crd: String,
     /// The versions that leave, and the version that stays.
-    pub plan: Plan,
+    pub plan: MigrationPlan,
     /// The number of objects, if known.
     pub objects: Option<u64>,
 }
@@ -77,7 +77,7 @@ fn kept_storage<'a>(live: &'a Definition, new: &Definition) -> Option<&'a str> {
 }
 
 /// The CRD after the migration.
-fn migrated(live: &Definition, plan: &Plan) -> Definition {
+fn migrated(live: &Definition, plan: &MigrationPlan) -> Definition {
     let mut migrated = live.clone();
     for version in &mut migrated.versions {
         version.storage = version.name == plan.storage;

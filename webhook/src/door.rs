@@ -11,7 +11,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::routing::post;
 use fluxkeep::admission::{Answer, Envelope, EnvelopeOnly, RETRY_AFTER_SECONDS, ReviewBudget};
-use fluxkeep::case::request::{Door as ReviewDoor, Operation};
+use fluxkeep::case::request::{Door, Operation};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ fn is_large(body: &[u8]) -> bool {
     let Ok(envelope) = Envelope::read(body) else {
         return false;
     };
-    envelope.operation() == Some(Operation::Create) && envelope.door() == ReviewDoor::ReleaseRecord
+    envelope.operation() == Some(Operation::Create) && envelope.door() == Door::ReleaseRecord
 }
 
 /// Answers a review's bytes, for a phase and within a budget.
@@ -51,7 +51,7 @@ pub(crate) type Telling = Arc<dyn Fn(&Answer) + Send + Sync>;
 
 /// The state that the handlers share.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct ReviewService {
     pub(crate) answering: Answering,
     pub(crate) answering_by_envelope: AnsweringByEnvelope,
     pub(crate) telling: Telling,
@@ -64,7 +64,7 @@ pub(crate) struct Door {
 /// Routes `POST /validate` and `POST /mutate`, and below each a path per scope. The review's
 /// content decides its door. The path decides whether the answer may change the object, and which
 /// lane it takes. Without a scope, that is the engine's lane.
-pub(crate) fn router(door: Door) -> Router {
+pub(crate) fn router(service: ReviewService) -> Router {
     let taken = |phase, scope| post(move |state, request| review(phase, scope, state, request));
     let mut router = Router::new();
     for phase in [Phase::Validating, Phase::Mutating] {
@@ -73,30 +73,30 @@ pub(crate) fn router(door: Door) -> Router {
             router = router.route(scope.path(phase), taken(phase, scope));
         }
     }
-    explained(router, "POST an AdmissionReview to /validate or /mutate\n").with_state(door)
+    explained(router, "POST an AdmissionReview to /validate or /mutate\n").with_state(service)
 }
 
 async fn review(
     phase: Phase,
     scope: Scope,
-    Shared(door): Shared<Door>,
+    Shared(service): Shared<ReviewService>,
     request: Request<Body>,
 ) -> Response<Body> {
     let version = request.version();
     let seat = request.extensions().get::<Seat>().cloned();
-    let sum = &door.lanes.of(scope).bodies;
-    let read = body::read(request, sum, door.body_deadline).await;
+    let sum = &service.lanes.of(scope).bodies;
+    let read = body::read(request, sum, service.body_deadline).await;
     let is_body_incomplete = read.is_err();
     let answered = match read {
         Ok(body) => {
             // A connection is never cancelled while its review is judged.
             let _busy = seat.as_ref().and_then(Seat::hold);
-            door.dispatch(phase, scope, body).await
+            service.dispatch(phase, scope, body).await
         }
         Err(why) => Err(why),
     };
-    let mut response = answered.unwrap_or_else(|why| door.turned_away(scope, why));
-    let is_stopping = *door.server_phase.borrow() != connections::ServerPhase::Serving;
+    let mut response = answered.unwrap_or_else(|why| service.turned_away(scope, why));
+    let is_stopping = *service.server_phase.borrow() != connections::ServerPhase::Serving;
     // The apiserver's next review would fail on an idle connection that is cut.
     if (is_body_incomplete || is_stopping) && version < Version::HTTP_2 {
         response
@@ -106,7 +106,7 @@ async fn review(
     response
 }
 
-impl Door {
+impl ReviewService {
     /// Answers a review on this thread or, if it is large, on its lane's thread.
     async fn dispatch(
         &self,
@@ -125,8 +125,8 @@ impl Door {
             return Ok(self.answered(scope, answer, since));
         }
         let body = Arc::new(body);
-        let (door, read) = (self.clone(), body.clone());
-        let work = move || (door.answering)(phase, budget, &read.bytes);
+        let (service, read) = (self.clone(), body.clone());
+        let work = move || (service.answering)(phase, budget, &read.bytes);
         let length = body.bytes.len();
         let judged = lane.large.run(length, lane.deadline(since), work).await;
         let answer = match (judged, scope) {
@@ -270,9 +270,9 @@ mod tests {
     use tokio::task::{JoinHandle, spawn_blocking};
     use tower::ServiceExt;
 
-    fn door(metrics: &Arc<Metrics>, limits: &Limits, answering: Answering) -> Door {
+    fn service(metrics: &Arc<Metrics>, limits: &Limits, answering: Answering) -> ReviewService {
         let (_tell, server_phase) = watch::channel(connections::ServerPhase::Serving);
-        Door {
+        ReviewService {
             answering,
             answering_by_envelope: Arc::new(|why, body| {
                 let (facts, policy) = (Facts::default(), Policy::default());
@@ -303,7 +303,7 @@ mod tests {
             assert!(!body.windows(5).any(|word| word == b"panic"), "as asked");
             judged(body)
         };
-        router(door(metrics, &Limits::default(), Arc::new(answering)))
+        router(service(metrics, &Limits::default(), Arc::new(answering)))
     }
 
     /// A router whose judge reports each body that contains `wait`, and then blocks on the gate.
@@ -320,8 +320,8 @@ mod tests {
             }
             judged(body)
         };
-        let door = door(&Arc::default(), limits, Arc::new(answering));
-        (router(door), begun, open)
+        let service = service(&Arc::default(), limits, Arc::new(answering));
+        (router(service), begun, open)
     }
 
     /// A review of a ConfigMap's creation.
@@ -384,7 +384,7 @@ mod tests {
         let _logging = tracing::subscriber::set_default(lines.subscriber());
         let metrics = Arc::new(Metrics::default());
         let answering = |_: Phase, _: ReviewBudget, body: &[u8]| judged(body);
-        let router = router(door(&metrics, &Limits::default(), Arc::new(answering)));
+        let router = router(service(&metrics, &Limits::default(), Arc::new(answering)));
         let unreadable = review("a").replace(r#""object":{}"#, r#""object":{"metadata":5}"#);
         let sent = async |path, body: &str, times: usize| {
             let before = lines

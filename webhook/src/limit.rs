@@ -18,11 +18,11 @@ struct State {
     used: usize,
     next: u64,
     /// Entries by age, oldest first.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Share>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Share {
     weight: usize,
     /// An entry with holds is never evicted.
     holds: usize,
@@ -77,7 +77,7 @@ impl Limit {
             return None;
         }
         state.used += weight;
-        let age = state.add(Entry {
+        let age = state.add(Share {
             weight,
             holds,
             _gives_way: gives_way,
@@ -120,7 +120,7 @@ impl State {
         true
     }
 
-    fn add(&mut self, entry: Entry) -> u64 {
+    fn add(&mut self, entry: Share) -> u64 {
         let age = self.next;
         self.next += 1;
         self.entries.insert(age, entry);

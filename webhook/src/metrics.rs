@@ -45,7 +45,7 @@ const SECONDS: [f64; 12] = [
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Review {
+struct ReviewLabels {
     door: &'static str,
     decision: &'static str,
 }
@@ -77,7 +77,7 @@ struct AtDoor {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Found {
+struct FindingLabels {
     rule: &'static str,
     door: &'static str,
     level: &'static str,
@@ -91,7 +91,7 @@ struct Abstention {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct From {
+struct SourceLabel {
     source: &'static str,
 }
 
@@ -119,12 +119,12 @@ struct RegistrationChange {
 
 /// A registered object: about a dozen exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Registered {
+struct DifferenceLabels {
     object: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Telling {
+struct EventLabels {
     result: &'static str,
 }
 
@@ -135,7 +135,7 @@ struct ControllerState {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reload {
+struct ReloadLabels {
     result: &'static str,
 }
 
@@ -143,24 +143,24 @@ struct Reload {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    reviews: Family<Review, Counter>,
+    reviews: Family<ReviewLabels, Counter>,
     seconds: Family<AtDoor, Histogram>,
     turned_away: Family<InLane, Counter>,
     unlogged: Family<OfLane, Counter>,
     given_way: Family<Stage, Counter>,
     not_known: Family<NotKnown, Counter>,
-    findings: Family<Found, Counter>,
+    findings: Family<FindingLabels, Counter>,
     abstentions: Family<Abstention, Counter>,
     mutations: Counter,
-    facts_age: Family<From, Gauge>,
+    facts_age: Family<SourceLabel, Gauge>,
     overrides: Family<OverrideState, Gauge>,
     not_after: Family<Certificate, Gauge>,
     rotations: Family<Rotation, Counter>,
     registrations: Family<RegistrationChange, Counter>,
-    differences: Family<Registered, Gauge>,
-    events: Family<Telling, Counter>,
+    differences: Family<DifferenceLabels, Gauge>,
+    events: Family<EventLabels, Counter>,
     controllers: Family<ControllerState, Gauge>,
-    reloads: Family<Reload, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
     policy: Gauge,
     followed: Followed,
     recovery: Recovery,
@@ -205,7 +205,7 @@ impl Metrics {
     pub fn count(&self, answer: &Answer, took: Duration) {
         let door = answer.door().map_or(NO_DOOR, Door::name);
         let decision = answer.outcome.name();
-        self.reviews.get_or_create(&Review { door, decision }).inc();
+        self.reviews.get_or_create(&ReviewLabels { door, decision }).inc();
         self.seconds
             .get_or_create(&AtDoor { door })
             .observe(took.as_secs_f64());
@@ -215,7 +215,7 @@ impl Metrics {
         for finding in &answer.verdict.findings {
             let (level, outcome) = (finding.level.name(), finding.outcome().name());
             self.findings
-                .get_or_create(&Found {
+                .get_or_create(&FindingLabels {
                     rule: finding.rule,
                     door,
                     level,
@@ -236,7 +236,7 @@ impl Metrics {
     /// Counts a request that got no AdmissionReview in return.
     pub fn failed(&self) {
         self.reviews
-            .get_or_create(&Review {
+            .get_or_create(&ReviewLabels {
                 door: NO_DOOR,
                 decision: "error",
             })
@@ -271,7 +271,7 @@ impl Metrics {
     /// Counts a changed policy file, and whether it could be loaded.
     pub fn reloaded(&self, good: bool) {
         let result = if good { "success" } else { "error" };
-        self.reloads.get_or_create(&Reload { result }).inc();
+        self.reloads.get_or_create(&ReloadLabels { result }).inc();
         self.policy.set(i64::from(good));
     }
 
@@ -301,7 +301,7 @@ impl Metrics {
     /// Records whether a registered object differs from the wanted one.
     pub fn differs(&self, object: &str, differs: bool) {
         let object = object.to_owned();
-        let gauge = self.differences.get_or_create(&Registered { object });
+        let gauge = self.differences.get_or_create(&DifferenceLabels { object });
         gauge.set(i64::from(differs));
     }
 
@@ -323,7 +323,7 @@ impl Metrics {
 
     /// Counts an Event as `written`, `failed`, or `dropped` for lack of room.
     pub fn told(&self, result: &'static str) {
-        self.events.get_or_create(&Telling { result }).inc();
+        self.events.get_or_create(&EventLabels { result }).inc();
     }
 
     /// Records the end of a certificate's life.
@@ -359,7 +359,7 @@ impl Metrics {
             .unwrap_or_default();
         let source = state.source().name();
         self.facts_age
-            .get_or_create(&From { source })
+            .get_or_create(&SourceLabel { source })
             .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         self.followed.observe(state.source(), &facts, &policy);
         self.recovery.observe(now());
@@ -394,11 +394,11 @@ impl Metrics {
     fn start_at_zero(&self) {
         for door in Door::ADMISSION.map(Door::name) {
             for decision in ["allow", "warn", "refuse", "error"] {
-                drop(self.reviews.get_or_create(&Review { door, decision }));
+                drop(self.reviews.get_or_create(&ReviewLabels { door, decision }));
             }
             drop(self.seconds.get_or_create(&AtDoor { door }));
         }
-        drop(self.reviews.get_or_create(&Review {
+        drop(self.reviews.get_or_create(&ReviewLabels {
             door: NO_DOOR,
             decision: "error",
         }));
@@ -421,7 +421,7 @@ impl Metrics {
         self.start_rules_at_zero();
         self.recovery.start_at_zero();
         for result in ["written", "failed", "dropped"] {
-            drop(self.events.get_or_create(&Telling { result }));
+            drop(self.events.get_or_create(&EventLabels { result }));
         }
         for change in ["created", "configured", "deleted", "failed"] {
             drop(
@@ -430,7 +430,7 @@ impl Metrics {
             );
         }
         for result in ["success", "error"] {
-            drop(self.reloads.get_or_create(&Reload { result }));
+            drop(self.reloads.get_or_create(&ReloadLabels { result }));
             for certificate in ["ca", "leaf", "clients"] {
                 drop(self.rotations.get_or_create(&Rotation {
                     certificate,
@@ -454,7 +454,7 @@ impl Metrics {
             } else {
                 "warned"
             };
-            drop(self.findings.get_or_create(&Found {
+            drop(self.findings.get_or_create(&FindingLabels {
                 rule: rule.id,
                 door,
                 level: rule.level.name(),

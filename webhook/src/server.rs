@@ -15,7 +15,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use crate::auditor::Auditor;
 use crate::authority::AuthorityReconciler;
 use crate::connections::{Port, ServerPhase};
-use crate::door::{self, Answering, AnsweringByEnvelope, Door, Telling};
+use crate::door::{self, Answering, AnsweringByEnvelope, ReviewService, Telling};
 use crate::events::{EventWriter, Events};
 use crate::lane::Lanes;
 use crate::limit::Limit;
@@ -201,7 +201,7 @@ impl Bound {
             tls,
             ..
         } = &self.reload;
-        let door = Door {
+        let service = ReviewService {
             answering: self.answering(),
             answering_by_envelope: self.answering_by_envelope(),
             telling: self.telling(),
@@ -225,7 +225,7 @@ impl Bound {
             alive: alive.clone(),
         };
         Ok((
-            port(Some(tls.clone()), door::router(door)),
+            port(Some(tls.clone()), door::router(service)),
             port(None, observe::router(observe)),
         ))
     }
@@ -302,10 +302,17 @@ pub(crate) async fn look_after(
         .map(RegistrationReconciler::changed)
         .unwrap_or_default();
     loop {
-        tokio::select! {
-            () = changed.notified() => if let Some(registration_reconciler) = &mut registration_reconciler { registration_reconciler.heard().await },
-            _ = registration.tick() => if let Some(registration_reconciler) = &mut registration_reconciler { registration_reconciler.tick().await },
-            _ = certificates.tick() => {}
+        let is_event = tokio::select! {
+            () = changed.notified() => Some(true),
+            _ = registration.tick() => Some(false),
+            _ = certificates.tick() => None,
+        };
+        if let (Some(is_event), Some(reconciler)) = (is_event, &mut registration_reconciler) {
+            if is_event {
+                reconciler.heard().await;
+            } else {
+                reconciler.tick().await;
+            }
         }
         if let Some(authority_reconciler) = &mut authority_reconciler {
             authority_reconciler.look().await;

@@ -1,7 +1,7 @@
 //! Reads a YAML document with the JSON value of sigs.k8s.io/yaml, or refuses the document.
 //!
-//! granit-parser reads YAML 1.2, go-yaml v2 reads 1.1. Texts with the same meaning in both pass;
-//! the few others are refused here: NEL, LS and PS outside of quotes, `{?x`, `{x:,}`. So are keys
+//! granit-parser reads YAML 1.2, go-yaml v2 reads 1.1. Texts with the same meaning in both pass.
+//! The others are refused, each with a message that names the construct, such as `{?x`. So are keys
 //! without an order in Go, such as `1` and `"1"` in one map. The test suite compares both over
 //! mutated documents.
 

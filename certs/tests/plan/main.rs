@@ -6,7 +6,7 @@ mod kept;
 
 use std::time::{Duration, SystemTime};
 
-use fluxkeep_certs::{Authorities, Authority, Bundle, Leaf, Life, State, Step, Terms, plan};
+use fluxkeep_certs::{Authorities, Authority, Bundle, Leaf, Life, State, RotationStep, Terms, plan};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -69,7 +69,7 @@ impl Case {
         }
     }
 
-    fn step(self, now: SystemTime) -> (Step, &'static str) {
+    fn step(self, now: SystemTime) -> (RotationStep, &'static str) {
         let authorities = Authorities {
             current: self.current,
             next: self.next,
@@ -102,19 +102,19 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
     };
     assert_eq!(
         empty().step(day(0)),
-        (Step::Make, "no valid authority exists")
+        (RotationStep::Make, "no valid authority exists")
     );
     let made = Case {
         next: Some(copy(&a)),
         ..empty()
     };
-    assert_eq!(made.step(day(0)).0, Step::Publish(bundle(&[&a])));
+    assert_eq!(made.step(day(0)).0, RotationStep::Publish(bundle(&[&a])));
     let half = Case {
         next: Some(copy(&a)),
         bundles: vec![bundle(&[&a]), Bundle::default()],
         ..empty()
     };
-    assert_eq!(half.step(day(0)).0, Step::Publish(bundle(&[&a])));
+    assert_eq!(half.step(day(0)).0, RotationStep::Publish(bundle(&[&a])));
     let published = Case {
         next: Some(copy(&a)),
         bundles: vec![bundle(&[&a]); 2],
@@ -122,7 +122,7 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
     };
     assert_eq!(
         published.step(day(0)).0,
-        Step::Switch,
+        RotationStep::Switch,
         "there is nothing to lose: it waits for nothing"
     );
     let switched = Case {
@@ -131,11 +131,11 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
     };
     assert_eq!(
         switched.step(day(0)),
-        (Step::Issue, "no certificate that clients accept is served")
+        (RotationStep::Issue, "no certificate that clients accept is served")
     );
     assert_eq!(
         Case::at_rest(&a).step(day(0)),
-        (Step::Rest, "nothing is due")
+        (RotationStep::Rest, "nothing is due")
     );
 }
 
@@ -146,11 +146,11 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
         leaf: Some(leaf(&a, day(240))),
         ..Case::at_rest(&a)
     };
-    assert_eq!(due().step(day(243)).0, Step::Rest);
+    assert_eq!(due().step(day(243)).0, RotationStep::Rest);
     assert_eq!(
         due().step(day(244)),
         (
-            Step::Make,
+            RotationStep::Make,
             "two thirds of the authority's lifetime have passed"
         )
     );
@@ -160,7 +160,7 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
     };
     assert_eq!(
         made.step(day(250)).0,
-        Step::Publish(bundle(&[&a, &b])),
+        RotationStep::Publish(bundle(&[&a, &b])),
         "the old one stays"
     );
     let published = || Case {
@@ -169,7 +169,7 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
         ..due()
     };
     let waiting = (
-        Step::Rest,
+        RotationStep::Rest,
         "waiting until all clients trust the next authority",
     );
     assert_eq!(published().step(day(250)), waiting);
@@ -179,14 +179,14 @@ fn an_authority_is_followed_by_the_next_with_an_overlap() {
     };
     assert_eq!(
         fresh.step(day(250)).0,
-        Step::Issue,
+        RotationStep::Issue,
         "a new replica begins with what all clients know"
     );
     let settled = Case {
         settled: bundle(&[&a, &b]),
         ..published()
     };
-    assert_eq!(settled.step(day(250)).0, Step::Switch);
+    assert_eq!(settled.step(day(250)).0, RotationStep::Switch);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
     };
     assert_eq!(
         switched().step(day(250)),
-        (Step::Issue, "the current authority has changed")
+        (RotationStep::Issue, "the current authority has changed")
     );
     let unsettled = Case {
         settled: bundle(&[&a]),
@@ -210,7 +210,7 @@ fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
     };
     assert_eq!(
         unsettled.step(day(250)).0,
-        Step::Rest,
+        RotationStep::Rest,
         "what is served is still accepted"
     );
     let served = || Case {
@@ -219,34 +219,34 @@ fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
     };
     assert_eq!(
         served().step(day(365)).0,
-        Step::Rest,
+        RotationStep::Rest,
         "the old one stays while a leaf of it could live"
     );
-    assert_eq!(served().step(day(366)).0, Step::Publish(bundle(&[&b])));
+    assert_eq!(served().step(day(366)).0, RotationStep::Publish(bundle(&[&b])));
     let published = Case {
         bundles: vec![bundle(&[&b]); 2],
         ..served()
     };
     assert_eq!(
         published.step(day(366)),
-        (Step::Forget, "a previous authority has expired")
+        (RotationStep::Forget, "a previous authority has expired")
     );
 }
 
 #[test]
 fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
     let a = authority(day(0));
-    assert_eq!(Case::at_rest(&a).step(day(59)).0, Step::Rest);
+    assert_eq!(Case::at_rest(&a).step(day(59)).0, RotationStep::Rest);
     assert_eq!(
         Case::at_rest(&a).step(day(60)),
         (
-            Step::Issue,
+            RotationStep::Issue,
             "two thirds of the certificate's lifetime have passed"
         )
     );
     assert_eq!(
         Case::at_rest(&a).step(day(91)),
-        (Step::Issue, "no certificate that clients accept is served")
+        (RotationStep::Issue, "no certificate that clients accept is served")
     );
 }
 
@@ -260,25 +260,25 @@ fn in_the_last_hour_of_an_authority_one_leaf_of_it_is_enough() {
         leaf: Some(leaf(&a, last)),
         ..Case::at_rest(&a)
     };
-    assert_eq!(served.step(last).0, Step::Rest);
+    assert_eq!(served.step(last).0, RotationStep::Rest);
 }
 
 #[test]
 fn a_clock_that_jumped_past_every_life_starts_anew_at_once() {
     let (a, b) = (authority(day(0)), authority(day(4000)));
-    assert_eq!(Case::at_rest(&a).step(day(4000)).0, Step::Make);
+    assert_eq!(Case::at_rest(&a).step(day(4000)).0, RotationStep::Make);
     let made = || Case {
         next: Some(copy(&b)),
         ..Case::at_rest(&a)
     };
-    assert_eq!(made().step(day(4000)).0, Step::Publish(bundle(&[&b])));
+    assert_eq!(made().step(day(4000)).0, RotationStep::Publish(bundle(&[&b])));
     let published = Case {
         bundles: vec![bundle(&[&b]); 2],
         ..made()
     };
     assert_eq!(
         published.step(day(4000)).0,
-        Step::Switch,
+        RotationStep::Switch,
         "nothing that is served is accepted"
     );
 }
@@ -288,7 +288,7 @@ fn a_clock_that_jumped_back_keeps_what_is_trusted_and_serves_what_is_valid() {
     let (early, late) = (authority(day(0)), authority(day(1000)));
     assert_eq!(
         Case::at_rest(&late).step(day(0)).0,
-        Step::Make,
+        RotationStep::Make,
         "the current one is not valid yet"
     );
     let made = Case {
@@ -298,7 +298,7 @@ fn a_clock_that_jumped_back_keeps_what_is_trusted_and_serves_what_is_valid() {
     };
     assert_eq!(
         made.step(day(0)).0,
-        Step::Publish(bundle(&[&early, &late])),
+        RotationStep::Publish(bundle(&[&early, &late])),
         "others may be right"
     );
     let ahead = || Case {
@@ -307,12 +307,12 @@ fn a_clock_that_jumped_back_keeps_what_is_trusted_and_serves_what_is_valid() {
     };
     assert_eq!(
         ahead().step(day(100) - Duration::from_mins(30)).0,
-        Step::Rest,
+        RotationStep::Rest,
         "clocks differ"
     );
     assert_eq!(
         ahead().step(day(50)),
-        (Step::Issue, "no certificate that clients accept is served")
+        (RotationStep::Issue, "no certificate that clients accept is served")
     );
 }
 
@@ -323,12 +323,12 @@ fn an_authority_that_was_lost_stays_trusted_while_it_is_replaced() {
         current: None,
         ..Case::at_rest(&a)
     };
-    assert_eq!(lost().step(day(10)).0, Step::Make);
+    assert_eq!(lost().step(day(10)).0, RotationStep::Make);
     let made = Case {
         next: Some(copy(&b)),
         ..lost()
     };
-    assert_eq!(made.step(day(10)).0, Step::Publish(bundle(&[&a, &b])));
+    assert_eq!(made.step(day(10)).0, RotationStep::Publish(bundle(&[&a, &b])));
     let published = || Case {
         next: Some(copy(&b)),
         bundles: vec![bundle(&[&a, &b]); 2],
@@ -336,21 +336,21 @@ fn an_authority_that_was_lost_stays_trusted_while_it_is_replaced() {
     };
     assert_eq!(
         published().step(day(10)).0,
-        Step::Rest,
+        RotationStep::Rest,
         "what is served is still accepted"
     );
     let settled = Case {
         settled: bundle(&[&a, &b]),
         ..published()
     };
-    assert_eq!(settled.step(day(10)).0, Step::Switch);
+    assert_eq!(settled.step(day(10)).0, RotationStep::Switch);
     let fresh = Case {
         leaf: None,
         ..published()
     };
     assert_eq!(
         fresh.step(day(10)).0,
-        Step::Switch,
+        RotationStep::Switch,
         "a replica that serves nothing does not wait"
     );
 }
@@ -362,18 +362,18 @@ fn a_registration_that_lost_its_bundle_gets_it_back_and_one_that_is_gone_is_not_
         bundles: vec![bundle(&[&a]), Bundle::default()],
         ..Case::at_rest(&a)
     };
-    assert_eq!(emptied.step(day(1)).0, Step::Publish(bundle(&[&a])));
+    assert_eq!(emptied.step(day(1)).0, RotationStep::Publish(bundle(&[&a])));
     let previous = Case {
         previous: bundle(&[&a]),
         bundles: vec![Bundle::default()],
         ..Case::at_rest(&b)
     };
-    assert_eq!(previous.step(day(250)).0, Step::Publish(bundle(&[&a, &b])));
+    assert_eq!(previous.step(day(250)).0, RotationStep::Publish(bundle(&[&a, &b])));
     let gone = Case {
         bundles: Vec::new(),
         ..Case::at_rest(&a)
     };
-    assert_eq!(gone.step(day(60)).0, Step::Issue);
+    assert_eq!(gone.step(day(60)).0, RotationStep::Issue);
 }
 
 #[test]
@@ -383,10 +383,10 @@ fn what_somebody_else_has_put_into_a_bundle_stays_while_it_lives_and_does_not_pi
         bundles: vec![bundle],
         ..Case::at_rest(&a)
     };
-    assert_eq!(with(bundle(&[&a, &stranger])).step(day(10)).0, Step::Rest);
+    assert_eq!(with(bundle(&[&a, &stranger])).step(day(10)).0, RotationStep::Rest);
     let many: Vec<Authority> = (0..20).map(|_| authority(day(0))).collect();
     let all: Vec<&Authority> = many.iter().chain([&a]).collect();
-    let Step::Publish(kept) = with(bundle(&all)).step(day(10)).0 else {
+    let RotationStep::Publish(kept) = with(bundle(&all)).step(day(10)).0 else {
         unreachable!("it has to shrink")
     };
     assert!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use fluxkeep_certs::{Authorities, Authority, Bundle, Held, Leaf, State, Step, Terms, plan};
+use fluxkeep_certs::{Authorities, Authority, Bundle, Held, Leaf, State, RotationStep, Terms, plan};
 
 use crate::events::Event;
 
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// Performs the planned step and returns it; `None` without a look before.
-    pub(crate) fn act(&mut self, replica: usize, reached: usize) -> Option<Step> {
+    pub(crate) fn act(&mut self, replica: usize, reached: usize) -> Option<RotationStep> {
         let now = self.clock;
         let seen = self.replicas[replica].seen.take()?;
         let authorities = read(&seen.secret.value);
@@ -139,12 +139,12 @@ impl World {
             self.secret.write(seen.secret.version, authorities.data());
         };
         match &step {
-            Step::Make => store(authorities.followed_by(Authority::new(now, &TERMS).unwrap())),
-            Step::Switch => store(authorities.switched()),
-            Step::Forget => store(authorities.living(now)),
-            Step::Issue => self.serve(replica, issue(authorities.current.as_ref().unwrap(), now)),
-            Step::Publish(bundle) => self.publish(bundle, &seen.registrations, reached),
-            Step::Rest => {}
+            RotationStep::Make => store(authorities.followed_by(Authority::new(now, &TERMS).unwrap())),
+            RotationStep::Switch => store(authorities.switched()),
+            RotationStep::Forget => store(authorities.living(now)),
+            RotationStep::Issue => self.serve(replica, issue(authorities.current.as_ref().unwrap(), now)),
+            RotationStep::Publish(bundle) => self.publish(bundle, &seen.registrations, reached),
+            RotationStep::Rest => {}
         }
         Some(step)
     }
@@ -204,7 +204,7 @@ impl World {
             .map(|authority| authority.certificate().clone());
         (0..REPLICAS).all(|replica| {
             self.look(replica);
-            let rests = self.act(replica, 2) == Some(Step::Rest);
+            let rests = self.act(replica, 2) == Some(RotationStep::Rest);
             let leaf = self.replicas[replica].leaf.as_ref();
             let good = leaf.is_some_and(|leaf| {
                 Some(&leaf.issuer) == current.as_ref() && !leaf.life.is_due(self.clock)

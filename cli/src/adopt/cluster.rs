@@ -8,7 +8,7 @@
 use fluxkeep::adoption::owners::{Custom, Holder, RECONCILE, Rest};
 use fluxkeep::flux::engine::MEMBERS;
 use fluxkeep::manifest::read_as;
-use fluxkeep::object::{Head, Key, Object};
+use fluxkeep::object::{TypeMeta, Key, Object};
 use fluxkeep_cluster::write::{Target, WriteError, Writer, patiently, resource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
@@ -16,7 +16,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::holds::Hold;
-use super::plan::Seen;
+use super::plan::SeenObject;
 use super::stamp::{Stamp, Way};
 
 /// The field manager of adoption's writes.
@@ -81,12 +81,12 @@ impl Cluster {
     ///
     /// # Errors
     /// If the apiserver refuses or cannot be reached.
-    pub async fn see(&self, object: &Object) -> Result<Option<Seen>, Failure> {
+    pub async fn see(&self, object: &Object) -> Result<Option<SeenObject>, Failure> {
         let key = object.key();
         let Some(live) = self.read(&key).await? else {
             return Ok(None);
         };
-        let head = Head {
+        let head = TypeMeta {
             api_version: object.api_version.clone(),
             kind: object.kind.clone(),
         };
@@ -97,7 +97,7 @@ impl Cluster {
             object: key.to_string(),
             reason,
         })?;
-        Ok(Some(Seen {
+        Ok(Some(SeenObject {
             object,
             uid,
             managers,

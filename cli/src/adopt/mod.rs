@@ -33,7 +33,7 @@ use crate::access::{self, Access};
 use crate::{Found, Output};
 use cluster::{Cluster, Done, Moved};
 use holds::{Hold, Holds, strangers};
-use plan::{Planner, Row, Seen, taken};
+use plan::{Planner, Row, SeenObject, taken};
 use stamp::{Stamp, Way};
 use undo::Undo;
 
@@ -300,7 +300,7 @@ async fn facts(client: &Client, engine: &Engine) -> anyhow::Result<Facts> {
 async fn see(
     cluster: &Cluster,
     objects: impl Iterator<Item = &Object>,
-) -> anyhow::Result<Vec<Seen>> {
+) -> anyhow::Result<Vec<SeenObject>> {
     let mut seen = Vec::new();
     for object in objects {
         seen.extend(cluster.see(object).await?);
@@ -312,7 +312,7 @@ async fn see(
 async fn holds(
     cluster: &Cluster,
     facts: &Facts,
-    seen: &[Seen],
+    seen: &[SeenObject],
     owner: &Owner,
     take_over: &[String],
 ) -> anyhow::Result<Holds> {

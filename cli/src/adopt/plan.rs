@@ -11,7 +11,7 @@ use super::stamp::Stamp;
 
 /// A live object.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct SeenObject {
     /// The object's identity, labels and annotations.
     pub object: Object,
     /// `metadata.uid`.
@@ -45,9 +45,9 @@ pub struct Planner<'a> {
 impl Planner<'_> {
     /// A row per object, in the objects' order.
     #[must_use]
-    pub fn plan(&self, seen: &[Seen]) -> Vec<Row> {
+    pub fn plan(&self, seen: &[SeenObject]) -> Vec<Row> {
         // An owner that lets go holds an object by its marks only, which adoption removes.
-        let settled = |seen: &Seen| self.holds.settled(&seen.object);
+        let settled = |seen: &SeenObject| self.holds.settled(&seen.object);
         let facts = Facts::of(seen.iter().map(settled));
         let adopter = Adopter {
             facts: Some(&facts),
@@ -57,8 +57,8 @@ impl Planner<'_> {
         seen.iter().map(|seen| self.row(&adopter, seen)).collect()
     }
 
-    fn row(&self, adopter: &Adopter<'_>, seen: &Seen) -> Row {
-        let Seen { object, uid, .. } = seen;
+    fn row(&self, adopter: &Adopter<'_>, seen: &SeenObject) -> Row {
+        let SeenObject { object, uid, .. } = seen;
         let in_the_way = self.holds.in_the_way(object, self.owner);
         Row {
             stamp: Stamp::of(object, uid, &adopter.wanted(object)),
@@ -116,7 +116,7 @@ mod tests {
             holds: &holds,
         };
         planner
-            .plan(&[Seen {
+            .plan(&[SeenObject {
                 object,
                 uid: "u".to_owned(),
                 managers: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fluxkeep::adoption::{Edit, MetadataField};
+use fluxkeep::adoption::{MetadataEdit, MetadataField};
 use fluxkeep::object::{Key, Object, group_and_version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -24,13 +24,13 @@ pub struct Stamp {
     /// `metadata.uid`, which excludes later objects of the same name.
     pub uid: String,
     /// A change per label or annotation.
-    pub changes: Vec<Change>,
+    pub changes: Vec<KeyChange>,
 }
 
 /// The former and the wanted value of a label or annotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct KeyChange {
     /// Labels or annotations.
     pub part: MetadataField,
     /// For example `helm.sh/resource-policy`.
@@ -54,16 +54,16 @@ pub enum Way {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Left<'a> {
     /// Changes that are still to be made.
-    pub todo: Vec<&'a Change>,
+    pub todo: Vec<&'a KeyChange>,
     /// Changes whose key has neither value, because another writer changed it.
-    pub strange: Vec<&'a Change>,
+    pub strange: Vec<&'a KeyChange>,
 }
 
 impl Stamp {
     /// The stamp of a live object for the wanted edits.
     #[must_use]
-    pub fn of(object: &Object, uid: &str, edits: &[Edit]) -> Self {
-        let change = |edit: &Edit| Change {
+    pub fn of(object: &Object, uid: &str, edits: &[MetadataEdit]) -> Self {
+        let change = |edit: &MetadataEdit| KeyChange {
             part: edit.part,
             key: edit.key.to_string(),
             was: edit.part.get(object, &edit.key).cloned(),
@@ -96,7 +96,7 @@ impl Stamp {
     }
 
     /// The changes that alter a value.
-    pub fn real(&self) -> impl Iterator<Item = &Change> {
+    pub fn real(&self) -> impl Iterator<Item = &KeyChange> {
         self.changes.iter().filter(|change| change.was != change.is)
     }
 
@@ -120,7 +120,7 @@ impl Stamp {
 
     /// A merge patch for these changes, valid only for the live object's version.
     #[must_use]
-    pub fn merge(live: &ObjectMeta, changes: &[&Change], way: Way) -> Value {
+    pub fn merge(live: &ObjectMeta, changes: &[&KeyChange], way: Way) -> Value {
         let entries = changes
             .iter()
             .map(|change| (change.part, change.key.as_str(), json!(change.ends(way).1)));
@@ -182,7 +182,7 @@ fn metadata<'a>(
     json!({"metadata": metadata})
 }
 
-impl Change {
+impl KeyChange {
     /// The current value of the key.
     fn now<'a>(&self, live: &'a ObjectMeta) -> Option<&'a str> {
         let map = match self.part {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     fn stamp() -> Stamp {
-        let change = |part, key: &str, was: Option<&str>, is: Option<&str>| Change {
+        let change = |part, key: &str, was: Option<&str>, is: Option<&str>| KeyChange {
             part,
             key: key.to_owned(),
             was: was.map(str::to_owned),
@@ -268,7 +268,7 @@ mod tests {
     fn left(labels: &[(&str, &str)], way: Way) -> (Vec<String>, Vec<String>) {
         let (stamp, live) = (stamp(), live(labels));
         let Left { todo, strange } = stamp.left(&live, way);
-        let keys = |changes: Vec<&Change>| {
+        let keys = |changes: Vec<&KeyChange>| {
             changes
                 .into_iter()
                 .map(|change| change.key.clone())

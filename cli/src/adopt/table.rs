@@ -8,8 +8,8 @@ use fluxkeep::helm::{Owner, RESOURCE_POLICY};
 use fluxkeep::object::Object;
 
 use super::holds::{Hold, Holds};
-use super::plan::{Row, Seen};
-use super::stamp::{Change, Stamp};
+use super::plan::{Row, SeenObject};
+use super::stamp::{KeyChange, Stamp};
 
 /// A row per object, and an explanation of the words.
 #[must_use]
@@ -66,7 +66,7 @@ fn takes_off(stamp: &Stamp) -> String {
         .join(" ")
 }
 
-fn pair(change: &Change) -> String {
+fn pair(change: &KeyChange) -> String {
     format!(
         "{}={}",
         change.key,
@@ -140,7 +140,7 @@ pub fn refusals(rows: &[Row]) -> String {
 
 /// Advice for the time after the adoption, one item per line.
 #[must_use]
-pub fn advice(holds: &Holds, orphans: &[&Object], seen: &[Seen]) -> String {
+pub fn advice(holds: &Holds, orphans: &[&Object], seen: &[SeenObject]) -> String {
     let mut lines: Vec<_> = holds.iter().filter_map(released).collect();
     if !orphans.is_empty() {
         let names: Vec<_> = orphans.iter().map(ToString::to_string).collect();
@@ -165,7 +165,7 @@ fn released((holder, hold): (&str, Hold)) -> Option<String> {
 
 /// Helm 4 applies server-side. After storing its record, it fails at the first field that another
 /// manager owns with another value.
-fn conflicts(seen: &[Seen]) -> Option<String> {
+fn conflicts(seen: &[SeenObject]) -> Option<String> {
     let owned: Vec<_> = seen
         .iter()
         .filter(|seen| !seen.managers.is_empty())

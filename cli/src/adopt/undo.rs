@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use fluxkeep::helm::Owner;
 use serde::{Deserialize, Serialize};
 
-use super::stamp::{Change, Stamp};
+use super::stamp::{KeyChange, Stamp};
 use crate::file;
 
 /// An adoption with its former and new values.
@@ -98,7 +98,7 @@ impl Undo {
 
 /// Adds an earlier run's changes. A key that already has the wanted value gets its former value
 /// from there. A key still to be changed was not changed by that run.
-fn merge(changes: &mut Vec<Change>, earlier: Vec<Change>) {
+fn merge(changes: &mut Vec<KeyChange>, earlier: Vec<KeyChange>) {
     for old in earlier {
         let same = changes
             .iter_mut()
@@ -118,7 +118,7 @@ mod tests {
     use fluxkeep::adoption::MetadataField;
 
     fn undo(release: &str, uid: &str, changes: &[(&str, Option<&str>, Option<&str>)]) -> Undo {
-        let change = |(key, was, is): &(&str, Option<&str>, Option<&str>)| Change {
+        let change = |(key, was, is): &(&str, Option<&str>, Option<&str>)| KeyChange {
             part: MetadataField::Labels,
             key: (*key).to_owned(),
             was: was.map(str::to_owned),

@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow, bail};
 use fluxkeep::crd::Definition;
 use fluxkeep::manifest::read_as;
-use fluxkeep::object::Head;
+use fluxkeep::object::TypeMeta;
 use fluxkeep_cluster::write::{Target, WriteError, Writer, patiently};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(super) async fn read(writer: &Writer, name: &str) -> anyhow::Result<Option<L
         return Ok(None);
     };
     let body = json!(live);
-    let head = Head {
+    let head = TypeMeta {
         api_version: target.resource.api_version.clone(),
         kind: target.resource.kind.clone(),
     };

@@ -17,7 +17,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use anyhow::Context;
-use fluxkeep::crd::migration::Plan;
+use fluxkeep::crd::migration::MigrationPlan;
 use fluxkeep_cluster::write::Writer;
 use tokio::time::{Instant, sleep_until};
 
@@ -130,7 +130,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Migrates a CRD, or shows what would be done.
-    async fn one(&self, live: &Live, plan: &Plan, read: Instant) -> anyhow::Result<String> {
+    async fn one(&self, live: &Live, plan: &MigrationPlan, read: Instant) -> anyhow::Result<String> {
         let leaves = plan.leaves.join(", ");
         if self.args.dry_run {
             let objects = self.objects(live, plan).count().await?;
@@ -163,7 +163,7 @@ impl Run<'_> {
     }
 
     /// Rewrites, verifies and prunes. `read` is the time at which `live` had its storage version.
-    async fn stored(&self, live: &Live, plan: &Plan, read: Instant) -> anyhow::Result<String> {
+    async fn stored(&self, live: &Live, plan: &MigrationPlan, read: Instant) -> anyhow::Result<String> {
         let objects = self.objects(live, plan);
         let count = objects.count().await?;
         self.progress.begin(Pass::Rewrite, count);
@@ -187,7 +187,7 @@ impl Run<'_> {
         ))
     }
 
-    fn objects(&self, live: &Live, plan: &Plan) -> Objects<'_> {
+    fn objects(&self, live: &Live, plan: &MigrationPlan) -> Objects<'_> {
         Objects {
             writer: &self.writer,
             resource: live.resource(&plan.through),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use fluxkeep::crd::migration::{Plan, plan};
+use fluxkeep::crd::migration::{MigrationPlan, plan};
 use fluxkeep::crd::{Definition, dropped};
 use fluxkeep::flux::engine::is_flux_group;
 use fluxkeep_cluster::documents;
@@ -39,7 +39,7 @@ pub(super) struct Choice {
 pub(super) struct Chosen {
     pub(super) live: Live,
     /// `None` if nothing is to be done.
-    pub(super) plan: Result<Option<Plan>, String>,
+    pub(super) plan: Result<Option<MigrationPlan>, String>,
 }
 
 impl Choice {
@@ -113,7 +113,7 @@ impl Choice {
     }
 
     /// The plan that lets the apiserver accept `new`.
-    fn planned_for(&self, live: &Live, new: &Definition) -> Result<Option<Plan>, String> {
+    fn planned_for(&self, live: &Live, new: &Definition) -> Result<Option<MigrationPlan>, String> {
         let dropped: Vec<&str> = dropped(&live.definition, new).collect();
         if dropped.is_empty() {
             return Ok(None);
@@ -145,7 +145,7 @@ impl Choice {
     }
 }
 
-fn planned(live: &Live, storage: Option<&str>) -> Result<Option<Plan>, String> {
+fn planned(live: &Live, storage: Option<&str>) -> Result<Option<MigrationPlan>, String> {
     if live.is_deleted {
         return Err("the CRD is being deleted with all its objects".to_owned());
     }

@@ -5,7 +5,7 @@ use fluxkeep::case::facts::Facts;
 use fluxkeep::crd::Definition;
 use fluxkeep::flux::engine::is_flux_group;
 use fluxkeep::manifest::read_as;
-use fluxkeep::object::Head;
+use fluxkeep::object::TypeMeta;
 use fluxkeep::upgrade::CustomResources;
 use fluxkeep_cluster::collections::served;
 use kube::api::{DynamicObject, ListParams};
@@ -60,7 +60,7 @@ fn add(
     item: &PartialObjectMeta<DynamicObject>,
     resources: &mut CustomResources,
 ) -> anyhow::Result<()> {
-    let head = Head {
+    let head = TypeMeta {
         api_version: resource.api_version.clone(),
         kind: resource.kind.clone(),
     };

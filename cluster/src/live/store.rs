@@ -52,7 +52,7 @@ enum SyncState {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct TargetState {
     sync_state: SyncState,
     /// The reason why the target is not heard now.
     trouble: Option<String>,
@@ -62,7 +62,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     facts: RwLock<Facts>,
-    targets: Mutex<BTreeMap<Id, Entry>>,
+    targets: Mutex<BTreeMap<Id, TargetState>>,
     /// Changes with each CRD; true once all CRDs were read.
     definitions: watch::Sender<bool>,
     changes: Arc<Mutex<Changes>>,
@@ -76,7 +76,7 @@ impl Store {
     pub(super) fn new(targets: &[Target], mut facts: Facts, changes: Arc<Mutex<Changes>>) -> Self {
         let places: Vec<Place> = targets.iter().map(|target| target.place("")).collect();
         facts.retain(|key| places.iter().any(|place| place.holds(key)));
-        let entry = || Entry {
+        let entry = || TargetState {
             sync_state: SyncState::Pending,
             trouble: None,
         };
@@ -245,7 +245,7 @@ impl Store {
         self.facts.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn targets(&self) -> MutexGuard<'_, BTreeMap<Id, Entry>> {
+    fn targets(&self) -> MutexGuard<'_, BTreeMap<Id, TargetState>> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use super::super::Definition;
 
 /// The migration of one CRD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct MigrationPlan {
     /// The version that becomes the storage version first; `None` if it is the storage version.
     pub moves_from: Option<String>,
     /// The version in which all objects are stored in the end.
@@ -17,7 +17,7 @@ pub struct Plan {
 
 /// The reason why a CRD cannot be migrated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
+pub enum MigrationObstacle {
     /// The wanted storage version is not in `spec.versions`.
     #[error("the CRD has no version {wanted}; it has {offered}")]
     Unknown {
@@ -39,11 +39,11 @@ pub enum Obstacle {
 ///
 /// # Errors
 /// If the CRD cannot be migrated.
-pub fn plan(live: &Definition, storage: Option<&str>) -> Result<Option<Plan>, Obstacle> {
-    let now = live.storage().ok_or(Obstacle::NoStorage)?;
+pub fn plan(live: &Definition, storage: Option<&str>) -> Result<Option<MigrationPlan>, MigrationObstacle> {
+    let now = live.storage().ok_or(MigrationObstacle::NoStorage)?;
     let target = storage.unwrap_or(now);
     if !live.offers(target) {
-        return Err(Obstacle::Unknown {
+        return Err(MigrationObstacle::Unknown {
             wanted: target.to_owned(),
             offered: live.offered(),
         });
@@ -63,9 +63,9 @@ pub fn plan(live: &Definition, storage: Option<&str>) -> Result<Option<Plan>, Ob
         let served = live.versions.iter().find(|version| version.served);
         served
             .map(|version| &version.name)
-            .ok_or(Obstacle::Unserved)?
+            .ok_or(MigrationObstacle::Unserved)?
     };
-    Ok(Some(Plan {
+    Ok(Some(MigrationPlan {
         moves_from: (target != now).then(|| now.to_owned()),
         storage: target.to_owned(),
         leaves,
@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn obstacles_are_named() {
         let live = definition(&[("v1", false)], "v1", &["v1", "v1beta1"]);
-        assert_eq!(plan(&live, None), Err(Obstacle::Unserved));
+        assert_eq!(plan(&live, None), Err(MigrationObstacle::Unserved));
         let wanted = plan(&live, Some("v2")).unwrap_err().to_string();
         assert_eq!(wanted, "the CRD has no version v2; it has v1");
         let live = definition(&[("v1", true)], "v2", &["v1"]);
-        assert_eq!(plan(&live, None), Err(Obstacle::NoStorage));
+        assert_eq!(plan(&live, None), Err(MigrationObstacle::NoStorage));
     }
 }

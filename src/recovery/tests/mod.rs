@@ -307,7 +307,7 @@ fn a_bomb_is_too_large() {
 
 impl Point {
     /// The parts with a digest of the present objects.
-    fn encode_anew(&self) -> Vec<Part> {
+    fn encode_anew(&self) -> Vec<PointPart> {
         let (_, bytes) = encoding::encode(self.head.clone(), &self.objects);
         encoding::parts(&bytes)
     }

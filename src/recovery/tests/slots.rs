@@ -1,7 +1,7 @@
 //! The ConfigMaps of points, and the choice of one.
 
 use super::*;
-use crate::recovery::store::{Decision, KEPT, Slot, config_map, decide, name, names, part_of};
+use crate::recovery::store::{SlotDecision, KEPT, Slot, config_map, decide, name, names, part_of};
 
 fn head(digest: &str, second: i64) -> Head {
     Head {
@@ -22,11 +22,11 @@ fn the_last_three_distinct_points_stay() {
     let mut written = Vec::new();
     for (second, digest) in (1..).zip(["a", "a", "b", "c", "d", "b", "e"]) {
         match decide(&slots, &head(digest, second)) {
-            Decision::Write(slot) => {
+            SlotDecision::Write(slot) => {
                 slots[slot - 1] = good(digest, second);
                 written.push(slot);
             }
-            other => assert_eq!(other, Decision::Current),
+            other => assert_eq!(other, SlotDecision::Current),
         }
     }
     assert_eq!(written, [1, 2, 3, 1, 2, 3]);
@@ -37,8 +37,8 @@ fn the_last_three_distinct_points_stay() {
 fn a_spoilt_point_gives_way_first() {
     let spoilt = Slot::Bad(Unusable::Spoilt("x"));
     let slots = [good("a", 1), spoilt, good("c", 3)];
-    assert_eq!(decide(&slots, &head("d", 4)), Decision::Write(2));
-    assert_eq!(decide(&slots, &head("c", 4)), Decision::Current);
+    assert_eq!(decide(&slots, &head("d", 4)), SlotDecision::Write(2));
+    assert_eq!(decide(&slots, &head("c", 4)), SlotDecision::Current);
 }
 
 #[test]
@@ -50,14 +50,14 @@ fn a_half_removed_engine_replaces_nothing() {
     let lacking = vec!["source-controller".to_owned()];
     assert_eq!(
         decide(&[good("a", 1)], &half),
-        Decision::Incomplete(lacking)
+        SlotDecision::Incomplete(lacking)
     );
 }
 
 #[test]
 fn points_of_a_newer_fluxkeep_are_left_alone() {
     let slots = [Slot::Bad(Unusable::Newer(2)), Slot::Empty, good("a", 1)];
-    assert_eq!(decide(&slots, &head("b", 2)), Decision::Newer);
+    assert_eq!(decide(&slots, &head("b", 2)), SlotDecision::Newer);
 }
 
 #[test]

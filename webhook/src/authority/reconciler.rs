@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxkeep_certs::{Authorities, Authority, Current, Held, Leaf, Plan, State, Step, plan};
+use fluxkeep_certs::{Authorities, Authority, Current, Held, Leaf, RotationPlan, State, RotationStep, plan};
 use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
@@ -60,7 +60,7 @@ impl AuthorityReconciler {
             // Boxed, because the server's own future would hold this one for its whole life.
             let done = timeout(PATIENCE, Box::pin(self.step())).await;
             match done.unwrap_or(Err(Failure::Silence(PATIENCE.as_secs()))) {
-                Ok(Step::Rest) => return self.told.clear(),
+                Ok(RotationStep::Rest) => return self.told.clear(),
                 Ok(_) | Err(Failure::Overtaken(_)) => {}
                 Err(failure) => return self.tell(&failure),
             }
@@ -80,10 +80,10 @@ impl AuthorityReconciler {
     }
 
     /// Plans a step from a fresh look and performs it.
-    async fn step(&mut self) -> Result<Step, Failure> {
+    async fn step(&mut self) -> Result<RotationStep, Failure> {
         let seen = self.place.look().await?;
-        let Plan { step, reason } = self.plan(&seen);
-        if step != Step::Rest {
+        let RotationPlan { step, reason } = self.plan(&seen);
+        if step != RotationStep::Rest {
             for error in &seen.unusable {
                 tracing::warn!(%error, "a stored certificate authority is unusable and is replaced");
             }
@@ -94,12 +94,12 @@ impl AuthorityReconciler {
             && !matches!(failure, Failure::Overtaken(_))
         {
             self.metrics
-                .rotated(if step == Step::Issue { "leaf" } else { "ca" }, false);
+                .rotated(if step == RotationStep::Issue { "leaf" } else { "ca" }, false);
         }
         done.map(|()| step)
     }
 
-    fn plan(&mut self, seen: &Seen) -> Plan {
+    fn plan(&mut self, seen: &Seen) -> RotationPlan {
         let (bundles, at) = (seen.bundles(), Instant::now().into_std());
         self.held.look(&bundles, at);
         let settled = self.held.settled(self.place.terms.settle, at);
@@ -120,31 +120,31 @@ impl AuthorityReconciler {
         plan(&state, seen.now)
     }
 
-    async fn perform(&mut self, step: &Step, seen: Seen) -> Result<(), Failure> {
+    async fn perform(&mut self, step: &RotationStep, seen: Seen) -> Result<(), Failure> {
         match step {
-            Step::Make => {
+            RotationStep::Make => {
                 let next = Authority::new(seen.now, &self.place.terms)?;
                 self.store(seen, |authorities| authorities.followed_by(next))
                     .await
             }
-            Step::Publish(bundle) => {
+            RotationStep::Publish(bundle) => {
                 for registered in &seen.registrations {
                     self.place.publish(registered, bundle).await?;
                 }
                 Ok(())
             }
-            Step::Switch => {
+            RotationStep::Switch => {
                 self.store(seen, Authorities::switched).await?;
                 self.metrics.rotated("ca", true);
                 Ok(())
             }
-            Step::Issue => self.issue(&seen),
-            Step::Forget => {
+            RotationStep::Issue => self.issue(&seen),
+            RotationStep::Forget => {
                 let now = seen.now;
                 self.store(seen, |authorities| authorities.living(now))
                     .await
             }
-            Step::Rest => Ok(()),
+            RotationStep::Rest => Ok(()),
         }
     }
 

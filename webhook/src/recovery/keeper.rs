@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxkeep::flux::engine::{Engine, MEMBERS};
-use fluxkeep::recovery::store::{Decision, Slot, decide};
+use fluxkeep::recovery::store::{SlotDecision, Slot, decide};
 use fluxkeep::recovery::{Head, Reading, Unusable};
 use fluxkeep_cluster::FactSource;
 use fluxkeep_cluster::recovery::{Stored, Taken, cluster_id, keys, store, stored, take};
@@ -180,13 +180,13 @@ impl RecoveryKeeper {
             .points_seen(namespace, &heads(&slots), Some(digest));
         let contents: Vec<Slot> = slots.iter().map(|stored| stored.slot.clone()).collect();
         let number = match decide(&contents, &taken.head) {
-            Decision::Write(number) => number,
-            Decision::Current => {
+            SlotDecision::Write(number) => number,
+            SlotDecision::Current => {
                 seen.candidate = None;
                 return Ok(Looked::Current);
             }
-            Decision::Incomplete(lacking) => return Ok(incomplete(namespace, &lacking)),
-            Decision::Newer => {
+            SlotDecision::Incomplete(lacking) => return Ok(incomplete(namespace, &lacking)),
+            SlotDecision::Newer => {
                 let why = "a newer fluxkeep keeps the recovery points; update this server";
                 return Ok(Looked::Obstacle(why.to_owned()));
             }

@@ -52,7 +52,7 @@ pub struct What {
 
 /// The cluster to write to.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Target {
+pub struct RegistrationTarget {
     /// Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.
     #[arg(long, env = "FLUXKEEP_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -73,7 +73,7 @@ pub struct Register {
     #[arg(long, env = "FLUXKEEP_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     #[command(flatten)]
-    target: Target,
+    target: RegistrationTarget,
     /// Prints the manifests instead of sending them.
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
@@ -83,7 +83,7 @@ pub struct Register {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Unregister {
     #[command(flatten)]
-    target: Target,
+    target: RegistrationTarget,
 }
 
 /// The output format of manifests.
@@ -254,7 +254,7 @@ fn certificates(path: &Path) -> anyhow::Result<String> {
     Ok(pem)
 }
 
-impl Target {
+impl RegistrationTarget {
     async fn connect(&self) -> anyhow::Result<RegistrationClient> {
         let client =
             connect::by_kubeconfig(self.kubeconfig.as_deref(), self.context.as_deref()).await;

@@ -38,7 +38,7 @@ pub(crate) use pace::jitter;
 
 pub use apply::{ObjectChange, RegistrationClient};
 pub use chart::{NAMESPACE, RELEASE, chart};
-pub use command::{Register, Target, Unregister, What};
+pub use command::{Register, RegistrationTarget, Unregister, What};
 pub use comparison::Compared;
 pub(crate) use comparison::Comparison;
 pub use engine::Profile;
