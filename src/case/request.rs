@@ -16,7 +16,7 @@ pub enum Door {
     FluxInstance,
     /// A created Helm release record.
     ReleaseRecord,
-    /// A created or updated CustomResourceDefinition.
+    /// An updated CustomResourceDefinition; a created one if a caller sends it.
     Crd,
     /// A written status of a CustomResourceDefinition.
     CrdStatus,
