@@ -26,7 +26,7 @@ pub use files::Files;
 pub use held::Held;
 pub use identity::Identity;
 pub use life::{Life, Terms};
-pub use plan::{Leaf, RotationPlan, State, RotationStep, plan};
+pub use plan::{Leaf, RotationPlan, RotationStep, State, plan};
 
 use std::path::PathBuf;
 

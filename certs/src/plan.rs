@@ -163,7 +163,10 @@ fn publish(state: &State<'_>, now: SystemTime) -> Planned {
 
 fn serve(state: &State<'_>, now: SystemTime) -> Planned {
     let wanted = state.current(now).is_some() && !state.is_trusted(now);
-    wanted.then_some((RotationStep::Issue, "no certificate that clients accept is served"))
+    wanted.then_some((
+        RotationStep::Issue,
+        "no certificate that clients accept is served",
+    ))
 }
 
 fn switch(state: &State<'_>, now: SystemTime) -> Planned {

@@ -5,7 +5,7 @@ use fluxkeep::case::rule::{Need, Rule};
 use fluxkeep::crd::Definition;
 use fluxkeep::flux::engine::{Engine, EngineKind, IdentifiedBy, MEMBERS};
 use fluxkeep::flux::needs::may_serve;
-use fluxkeep::object::{Body, TypeMeta, Key, Object};
+use fluxkeep::object::{Body, Key, Object, TypeMeta};
 
 /// The objects of a resource, and the need of rules that they serve. Secrets are never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::helm::RESOURCE_POLICY;
-use crate::object::{Flaw, TypeMeta, Kind, List, Object, SourceLocation, object};
+use crate::object::{Flaw, Kind, List, Object, SourceLocation, TypeMeta, object};
 use crate::yaml::{self, Document, NodeBudget, Unread, json, shape};
 
 /// Cluster-scoped kinds that fluxkeep identifies by name.

@@ -14,7 +14,7 @@ mod selector;
 pub use access::{Account, Binding, Grantee, PolicyRule, Right, Role, UNNAMED};
 pub use marks::Marks;
 pub(crate) use read::object;
-pub use read::{TypeMeta, Kind, Misshapen, body_kind};
+pub use read::{Kind, Misshapen, TypeMeta, body_kind};
 pub use selector::{Selector, Term};
 
 use std::collections::{BTreeMap, BTreeSet};

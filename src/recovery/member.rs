@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::flux::engine::{Engine, IdentifiedBy, MEMBERS};
 use crate::flux::runs_controller;
 use crate::manifest::read_as;
-use crate::object::{TypeMeta, Key, Marks, Object};
+use crate::object::{Key, Marks, Object, TypeMeta};
 
 /// A stage of applying a point; each stage needs the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

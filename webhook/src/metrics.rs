@@ -205,7 +205,9 @@ impl Metrics {
     pub fn count(&self, answer: &Answer, took: Duration) {
         let door = answer.door().map_or(NO_DOOR, Door::name);
         let decision = answer.outcome.name();
-        self.reviews.get_or_create(&ReviewLabels { door, decision }).inc();
+        self.reviews
+            .get_or_create(&ReviewLabels { door, decision })
+            .inc();
         self.seconds
             .get_or_create(&AtDoor { door })
             .observe(took.as_secs_f64());

@@ -6,7 +6,9 @@ mod kept;
 
 use std::time::{Duration, SystemTime};
 
-use fluxkeep_certs::{Authorities, Authority, Bundle, Leaf, Life, State, RotationStep, Terms, plan};
+use fluxkeep_certs::{
+    Authorities, Authority, Bundle, Leaf, Life, RotationStep, State, Terms, plan,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -131,7 +133,10 @@ fn the_first_replica_makes_registers_switches_and_only_then_serves() {
     };
     assert_eq!(
         switched.step(day(0)),
-        (RotationStep::Issue, "no certificate that clients accept is served")
+        (
+            RotationStep::Issue,
+            "no certificate that clients accept is served"
+        )
     );
     assert_eq!(
         Case::at_rest(&a).step(day(0)),
@@ -222,7 +227,10 @@ fn a_former_authority_is_trusted_until_no_leaf_of_it_can_live() {
         RotationStep::Rest,
         "the old one stays while a leaf of it could live"
     );
-    assert_eq!(served().step(day(366)).0, RotationStep::Publish(bundle(&[&b])));
+    assert_eq!(
+        served().step(day(366)).0,
+        RotationStep::Publish(bundle(&[&b]))
+    );
     let published = Case {
         bundles: vec![bundle(&[&b]); 2],
         ..served()
@@ -246,7 +254,10 @@ fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
     );
     assert_eq!(
         Case::at_rest(&a).step(day(91)),
-        (RotationStep::Issue, "no certificate that clients accept is served")
+        (
+            RotationStep::Issue,
+            "no certificate that clients accept is served"
+        )
     );
 }
 
@@ -271,7 +282,10 @@ fn a_clock_that_jumped_past_every_life_starts_anew_at_once() {
         next: Some(copy(&b)),
         ..Case::at_rest(&a)
     };
-    assert_eq!(made().step(day(4000)).0, RotationStep::Publish(bundle(&[&b])));
+    assert_eq!(
+        made().step(day(4000)).0,
+        RotationStep::Publish(bundle(&[&b]))
+    );
     let published = Case {
         bundles: vec![bundle(&[&b]); 2],
         ..made()
@@ -312,7 +326,10 @@ fn a_clock_that_jumped_back_keeps_what_is_trusted_and_serves_what_is_valid() {
     );
     assert_eq!(
         ahead().step(day(50)),
-        (RotationStep::Issue, "no certificate that clients accept is served")
+        (
+            RotationStep::Issue,
+            "no certificate that clients accept is served"
+        )
     );
 }
 
@@ -328,7 +345,10 @@ fn an_authority_that_was_lost_stays_trusted_while_it_is_replaced() {
         next: Some(copy(&b)),
         ..lost()
     };
-    assert_eq!(made.step(day(10)).0, RotationStep::Publish(bundle(&[&a, &b])));
+    assert_eq!(
+        made.step(day(10)).0,
+        RotationStep::Publish(bundle(&[&a, &b]))
+    );
     let published = || Case {
         next: Some(copy(&b)),
         bundles: vec![bundle(&[&a, &b]); 2],
@@ -368,7 +388,10 @@ fn a_registration_that_lost_its_bundle_gets_it_back_and_one_that_is_gone_is_not_
         bundles: vec![Bundle::default()],
         ..Case::at_rest(&b)
     };
-    assert_eq!(previous.step(day(250)).0, RotationStep::Publish(bundle(&[&a, &b])));
+    assert_eq!(
+        previous.step(day(250)).0,
+        RotationStep::Publish(bundle(&[&a, &b]))
+    );
     let gone = Case {
         bundles: Vec::new(),
         ..Case::at_rest(&a)
@@ -383,7 +406,10 @@ fn what_somebody_else_has_put_into_a_bundle_stays_while_it_lives_and_does_not_pi
         bundles: vec![bundle],
         ..Case::at_rest(&a)
     };
-    assert_eq!(with(bundle(&[&a, &stranger])).step(day(10)).0, RotationStep::Rest);
+    assert_eq!(
+        with(bundle(&[&a, &stranger])).step(day(10)).0,
+        RotationStep::Rest
+    );
     let many: Vec<Authority> = (0..20).map(|_| authority(day(0))).collect();
     let all: Vec<&Authority> = many.iter().chain([&a]).collect();
     let RotationStep::Publish(kept) = with(bundle(&all)).step(day(10)).0 else {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use fluxkeep_certs::{Authorities, Authority, Bundle, Held, Leaf, State, RotationStep, Terms, plan};
+use fluxkeep_certs::{
+    Authorities, Authority, Bundle, Held, Leaf, RotationStep, State, Terms, plan,
+};
 
 use crate::events::Event;
 
@@ -139,10 +141,14 @@ impl World {
             self.secret.write(seen.secret.version, authorities.data());
         };
         match &step {
-            RotationStep::Make => store(authorities.followed_by(Authority::new(now, &TERMS).unwrap())),
+            RotationStep::Make => {
+                store(authorities.followed_by(Authority::new(now, &TERMS).unwrap()))
+            }
             RotationStep::Switch => store(authorities.switched()),
             RotationStep::Forget => store(authorities.living(now)),
-            RotationStep::Issue => self.serve(replica, issue(authorities.current.as_ref().unwrap(), now)),
+            RotationStep::Issue => {
+                self.serve(replica, issue(authorities.current.as_ref().unwrap(), now))
+            }
             RotationStep::Publish(bundle) => self.publish(bundle, &seen.registrations, reached),
             RotationStep::Rest => {}
         }

@@ -8,7 +8,7 @@
 use fluxkeep::adoption::owners::{Custom, Holder, RECONCILE, Rest};
 use fluxkeep::flux::engine::MEMBERS;
 use fluxkeep::manifest::read_as;
-use fluxkeep::object::{TypeMeta, Key, Object};
+use fluxkeep::object::{Key, Object, TypeMeta};
 use fluxkeep_cluster::write::{Target, WriteError, Writer, patiently, resource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;

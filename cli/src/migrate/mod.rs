@@ -130,7 +130,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Migrates a CRD, or shows what would be done.
-    async fn one(&self, live: &Live, plan: &MigrationPlan, read: Instant) -> anyhow::Result<String> {
+    async fn one(
+        &self,
+        live: &Live,
+        plan: &MigrationPlan,
+        read: Instant,
+    ) -> anyhow::Result<String> {
         let leaves = plan.leaves.join(", ");
         if self.args.dry_run {
             let objects = self.objects(live, plan).count().await?;
@@ -163,7 +168,12 @@ impl Run<'_> {
     }
 
     /// Rewrites, verifies and prunes. `read` is the time at which `live` had its storage version.
-    async fn stored(&self, live: &Live, plan: &MigrationPlan, read: Instant) -> anyhow::Result<String> {
+    async fn stored(
+        &self,
+        live: &Live,
+        plan: &MigrationPlan,
+        read: Instant,
+    ) -> anyhow::Result<String> {
         let objects = self.objects(live, plan);
         let count = objects.count().await?;
         self.progress.begin(Pass::Rewrite, count);

@@ -39,7 +39,10 @@ pub enum MigrationObstacle {
 ///
 /// # Errors
 /// If the CRD cannot be migrated.
-pub fn plan(live: &Definition, storage: Option<&str>) -> Result<Option<MigrationPlan>, MigrationObstacle> {
+pub fn plan(
+    live: &Definition,
+    storage: Option<&str>,
+) -> Result<Option<MigrationPlan>, MigrationObstacle> {
     let now = live.storage().ok_or(MigrationObstacle::NoStorage)?;
     let target = storage.unwrap_or(now);
     if !live.offers(target) {

@@ -1,7 +1,7 @@
 //! The ConfigMaps of points, and the choice of one.
 
 use super::*;
-use crate::recovery::store::{SlotDecision, KEPT, Slot, config_map, decide, name, names, part_of};
+use crate::recovery::store::{KEPT, Slot, SlotDecision, config_map, decide, name, names, part_of};
 
 fn head(digest: &str, second: i64) -> Head {
     Head {

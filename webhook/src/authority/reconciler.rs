@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxkeep_certs::{Authorities, Authority, Current, Held, Leaf, RotationPlan, State, RotationStep, plan};
+use fluxkeep_certs::{
+    Authorities, Authority, Current, Held, Leaf, RotationPlan, RotationStep, State, plan,
+};
 use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
@@ -93,8 +95,14 @@ impl AuthorityReconciler {
         if let Err(failure) = &done
             && !matches!(failure, Failure::Overtaken(_))
         {
-            self.metrics
-                .rotated(if step == RotationStep::Issue { "leaf" } else { "ca" }, false);
+            self.metrics.rotated(
+                if step == RotationStep::Issue {
+                    "leaf"
+                } else {
+                    "ca"
+                },
+                false,
+            );
         }
         done.map(|()| step)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxkeep::flux::engine::{Engine, MEMBERS};
-use fluxkeep::recovery::store::{SlotDecision, Slot, decide};
+use fluxkeep::recovery::store::{Slot, SlotDecision, decide};
 use fluxkeep::recovery::{Head, Reading, Unusable};
 use fluxkeep_cluster::FactSource;
 use fluxkeep_cluster::recovery::{Stored, Taken, cluster_id, keys, store, stored, take};
