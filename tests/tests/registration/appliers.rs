@@ -92,7 +92,7 @@ fn of_a_flux_instance_only_what_makes_the_operator_act_otherwise_is_sent() {
 }
 
 #[test]
-fn a_kustomization_is_sent_where_its_deletion_deletes_definitions_of_flux() {
+fn a_kustomization_is_sent_where_its_deletion_deletes_definitions_or_controllers_of_flux() {
     let asked = |spec: Value, ids: &[&str]| {
         sent(
             KUSTOMIZATION,
@@ -120,7 +120,11 @@ fn a_kustomization_is_sent_where_its_deletion_deletes_definitions_of_flux() {
     ] {
         assert_eq!(asked(spec.clone(), &[DEFINITION]), "", "{spec}");
     }
-    assert_eq!(asked(prunes(), &[APPLICATION]), "", "applications");
+    let controller = "flux-system_source-controller_apps_Deployment";
+    assert_eq!(asked(prunes(), &[APPLICATION, controller]), closed);
+    let namesake = "apps_source-controller_apps_Deployment";
+    let applications = [APPLICATION, namesake];
+    assert_eq!(asked(prunes(), &applications), "", "applications");
     assert_eq!(asked(prunes(), &[]), "", "nothing was applied");
 }
 

@@ -1,10 +1,12 @@
 //! FluxInstances and Kustomizations, which install Flux without Helm, as CEL conditions.
 
 use fluxkeep::adoption::owners::RECONCILE;
-use fluxkeep::flux::engine::GROUPS;
+use fluxkeep::flux::engine::{CORE, Engine, GROUPS};
 use fluxkeep::rules::engine_deleted;
 
-use super::cel::{NEW, OLD, all, any, is_annotated, is_named, is_resource, not, optional, text};
+use super::cel::{
+    NEW, OLD, all, any, is_annotated, is_named, is_resource, list, not, optional, text,
+};
 
 pub(super) const FLUX_GROUP: &str = "fluxcd.controlplane.io";
 pub(super) const FLUX_INSTANCES: &str = "fluxinstances";
@@ -38,9 +40,9 @@ pub(super) fn uninstalls() -> String {
     ])
 }
 
-/// True if the deletion of a Kustomization deletes CRDs of Flux. An inventory may list thousands of
-/// entries and CEL's cost is limited, so the question per entry is short.
-pub(super) fn prunes_flux() -> String {
+/// True if the deletion of a Kustomization deletes CRDs or core controllers of Flux. An inventory may
+/// list thousands of entries and CEL's cost is limited, so the question per entry is short.
+pub(super) fn prunes_flux(engine: &Engine) -> String {
     let spec = format!("{OLD}.spec");
     let deletes = format!("(has({spec}.deletionPolicy) ? {spec}.deletionPolicy : 'MirrorPrune')");
     let prunes = all([
@@ -62,7 +64,7 @@ pub(super) fn prunes_flux() -> String {
         has_applied(),
         format!(
             "{OLD}.status.inventory.entries.exists(entry, {})",
-            any(GROUPS.map(is_definition_of))
+            any([any(GROUPS.map(is_definition_of)), is_controller(engine)])
         ),
     ])
 }
@@ -84,6 +86,15 @@ fn has_applied() -> String {
         format!("has({inventory}.entries)"),
         format!("size({inventory}.entries) > 0"),
     ])
+}
+
+/// True if an entry is the Deployment of a core controller in a namespace of the engine.
+fn is_controller(engine: &Engine) -> String {
+    let mut ids = Vec::new();
+    for namespace in &engine.namespaces {
+        ids.extend(CORE.map(|name| format!("{namespace}_{name}_apps_Deployment")));
+    }
+    format!("entry.id in {}", list(&ids))
 }
 
 fn is_definition_of(group: &str) -> String {

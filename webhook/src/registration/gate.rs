@@ -216,7 +216,7 @@ pub(super) const ENGINE_DELETED: Gate = Gate {
                 is_engine(profile.engine),
                 released,
                 uninstalls(),
-                prunes_flux(),
+                prunes_flux(profile.engine),
                 is_instance_definition(),
             ]),
         )]
