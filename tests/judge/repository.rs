@@ -395,6 +395,21 @@ fn an_artifact_limits_the_range_of_its_instance() {
 }
 
 #[test]
+fn a_range_beyond_its_operator_cannot_come_up_and_one_within_can() {
+    let instance = |range: &str| {
+        format!(
+            "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {{name: flux}}\nspec:\n  distribution:\n    version: {range}\n    artifact: oci://ghcr.io/controlplaneio-fluxcd/flux-operator-manifests:v0.32.0\n"
+        )
+    };
+    let (beyond, within) = (instance("2.8.x"), instance("2.7.x"));
+    assert_eq!(
+        found(&[("flux.yaml", &beyond)]),
+        ["enforce pin-mismatch flux.yaml:6 flux.yaml:7"]
+    );
+    assert!(found(&[("flux.yaml", &within)]).is_empty());
+}
+
+#[test]
 fn examples_are_listed_and_not_judged_and_a_pipelines_throw_away_cluster_is_a_client() {
     let older = BOOT.replace("2.4.0", "2.3.0");
     let pipeline = format!(
