@@ -132,7 +132,13 @@ impl Writer {
     /// person who runs the cluster.
     #[must_use]
     pub fn is_helm(&self) -> bool {
-        self.field_manager.starts_with("helm") || self.user.ends_with(":helm-controller")
+        self.field_manager.starts_with("helm") || self.is_helm_controller()
+    }
+
+    /// True if helm-controller writes under its own account.
+    #[must_use]
+    pub fn is_helm_controller(&self) -> bool {
+        self.user.ends_with(":helm-controller")
     }
 
     /// True if the apiserver itself writes.

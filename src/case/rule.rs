@@ -321,6 +321,24 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// True if a HelmRelease that names this release also makes it. Every tenant may name Flux's
+    /// release, so the name alone proves nothing. A proof is the HelmRelease's labels on the
+    /// release's objects, a namespace of the engine, or helm-controller as the record's writer if
+    /// no object names another HelmRelease.
+    #[must_use]
+    pub fn makes(&self, helm_release: &Object, release: &Release) -> bool {
+        let namespace = helm_release.namespace.as_deref();
+        if namespace.is_some_and(|namespace| self.engine().is_home(namespace)) {
+            return true;
+        }
+        let key = helm_release.key();
+        let mut origins = counted(release.objects.iter()).filter_map(release::origin);
+        match origins.next() {
+            Some(first) => first == key || origins.any(|origin| origin == key),
+            None => self.request.writer.is_helm_controller(),
+        }
+    }
+
     /// The name and namespace of the installed or upgraded release.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {

@@ -5,7 +5,8 @@
 //! is safe. With `helm.sh/resource-policy: keep` on every object, an uninstall leaves them.
 //!
 //! A chart may hide that it contains Flux, but its release record shows it. The rule then checks
-//! the HelmRelease behind the record, for the operation that begins.
+//! the HelmRelease behind the record, for the operation that begins. A HelmRelease that only names
+//! the release warns: a tenant's could otherwise block Flux's installation.
 
 use crate::case::finding::{Finding, Level};
 use crate::case::fix::Edit;
@@ -126,15 +127,20 @@ fn recorded(case: &Case<'_>, record: &Release) -> Vec<Finding> {
         if release.is_suspended() || !is_stored_by(object, release, record) {
             continue;
         }
+        let most = if case.makes(object, record) {
+            Level::Enforce
+        } else {
+            Level::Warn
+        };
         let hazards = release.hazards().into_iter();
         let due = hazards.filter(|hazard| is_due(hazard, record));
-        findings.extend(due.filter_map(|hazard| finding(object, &hazard, kept)));
+        let found = due.filter_map(|hazard| finding(object, &hazard, kept));
+        findings.extend(found.map(|finding| finding.at_most(most)));
     }
     findings
 }
 
 /// False if the HelmRelease stores its records in another namespace: it is not behind this record.
-/// Otherwise a tenant's HelmRelease that names Flux's release could block Flux's installation.
 fn is_stored_by(object: &Object, release: &HelmRelease, record: &Release) -> bool {
     let own = object.namespace.as_deref().unwrap_or_default();
     let stored_in = record.stored_in.as_deref();

@@ -34,7 +34,7 @@ fn check(case: &Case<'_>) -> RuleResult {
     let Some(target) = target_flux::target(case)? else {
         return Ok(Vec::new());
     };
-    let belied = case.release().and_then(|_| belied(case, &target));
+    let belied = belied(case, &target);
     let adopted = match adopted(case, &target) {
         Err(_) if belied.is_some() => Vec::new(),
         adopted => adopted?,
@@ -118,7 +118,10 @@ fn is_applied(case: &Case<'_>) -> bool {
 /// The finding if the HelmRelease behind a record declares another Flux than the images.
 fn belied(case: &Case<'_>, target: &TargetFlux<'_>) -> Option<Finding> {
     let owner = case.owner()?;
-    let object = case.facts.helm_releases(&owner).next()?;
+    let release = case.release()?;
+    let mut named = case.facts.helm_releases(&owner);
+    let proven = named.find(|object| case.makes(object, release));
+    let object = proven.or_else(|| case.facts.helm_releases(&owner).next())?;
     let declared = target_flux::intended(object, object.helm_release()?, case.engine())?;
     let differs = !declared.is_range
         && declared

@@ -566,10 +566,12 @@ fn a_controller_scaled_to_zero_is_missing_unless_flux_runs_without_it_already() 
 
 /// The refusals of a record with the running version, whose HelmRelease remediates.
 fn remediated(spec: &str, review: &Review<'_>) -> Vec<String> {
-    remediated_from("flux-system", spec, review)
+    let told = remediated_from("flux-system", spec, review);
+    let paths = told.iter().filter_map(|one| one.strip_prefix("refused "));
+    paths.map(str::to_owned).collect()
 }
 
-/// As [`remediated`], with the HelmRelease in this namespace.
+/// Outcome and path of each remediation, with the HelmRelease in this namespace.
 fn remediated_from(space: &str, spec: &str, review: &Review<'_>) -> Vec<String> {
     let behind = format!(
         "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: {space}}}\n\
@@ -577,26 +579,95 @@ fn remediated_from(space: &str, spec: &str, review: &Review<'_>) -> Vec<String> 
     );
     let facts = Facts::of(objects(&(BUILT_IN.to_owned() + &behind), None));
     let verdict = review.answer(&facts).verdict;
-    let refused = verdict.with(Outcome::Refused);
-    let hazards = refused.filter(|finding| finding.rule == "destructive-remediation");
-    hazards.map(|finding| finding.path.clone()).collect()
+    let findings = verdict.findings.iter();
+    let hazards = findings.filter(|finding| finding.rule == "destructive-remediation");
+    hazards
+        .map(|finding| format!("{} {}", finding.outcome().name(), finding.path))
+        .collect()
 }
 
-/// A HelmRelease stores its records beside itself or in `storageNamespace`, so another namespace's
-/// HelmRelease is not behind this record, whatever release it names.
-#[test]
-fn a_tenants_helm_release_blocks_no_release_of_flux_that_is_stored_elsewhere() {
-    let flux = stored(record(
-        &owned("source-controller", "source-controller:v1.4.1"),
-        &[],
-    ));
-    let hazard = "targetNamespace: flux-system, install: {remediation: {retries: 3}}";
-    assert!(remediated_from("tenant", hazard, &flux).is_empty());
-    let stored_beside = format!("storageNamespace: flux-system, {hazard}");
-    assert_eq!(
-        remediated_from("apps", &stored_beside, &flux),
-        ["/spec/install/remediation/retries"]
+/// A HelmRelease of Flux that stores its record beside Flux.
+const CLAIM: &str = "targetNamespace: flux-system, storageNamespace: flux-system, \
+                     install: {remediation: {retries: 3}}";
+
+const CONTROLLER: &str = "system:serviceaccount:flux-system:helm-controller";
+
+/// The first record of a `helm install` by a person.
+fn by_jane(manifest: &str) -> Review<'static> {
+    Review {
+        user: "jane",
+        ..stored(record(manifest, &[]))
+    }
+}
+
+/// The first record of a Flux whose objects name this HelmRelease.
+fn named(space: &str, name: &str) -> Review<'static> {
+    let labels = format!(
+        "  name: source-controller\n  labels: {{helm.toolkit.fluxcd.io/name: {name}, helm.toolkit.fluxcd.io/namespace: {space}}}\n"
     );
+    let flux = owned("source-controller", "source-controller:v1.4.1");
+    let labelled = flux.replace("  name: source-controller\n", &labels);
+    by_jane(&labelled)
+}
+
+#[test]
+fn a_helm_release_that_only_names_fluxs_release_blocks_no_installation() {
+    let flux = owned("source-controller", "source-controller:v1.4.1");
+    let by_hand = by_jane(&flux);
+    let elsewhere = "targetNamespace: flux-system, install: {remediation: {retries: 3}}";
+    assert!(remediated_from("tenant", elsewhere, &by_hand).is_empty());
+    let warned = ["warned /spec/install/remediation/retries"];
+    assert_eq!(remediated_from("tenant", CLAIM, &by_hand), warned);
+    let of_another = Review {
+        user: CONTROLLER,
+        ..named("flux-system", "flux")
+    };
+    assert_eq!(remediated_from("tenant", CLAIM, &of_another), warned);
+    assert_eq!(
+        remediated_from("tenant", CLAIM, &named("tenant", "other")),
+        warned
+    );
+}
+
+#[test]
+fn the_helm_release_that_makes_a_release_is_asked_for_its_declaration_before_any_other() {
+    let declares = |space: &str, chart: &str| {
+        format!(
+            "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: flux, namespace: {space}}}\n\
+             spec: {{releaseName: flux, targetNamespace: flux-system, chart: {{spec: {{chart: flux2, version: '{chart}'}}}}}}\n"
+        )
+    };
+    let live = owned("source-controller", "source-controller:v1.4.1");
+    let all = live + &declares("flux-system", "2.14.1") + &declares("a-tenant", "2.x");
+    let newer = owned("source-controller", "source-controller:v9.9.9");
+    let review = Review {
+        user: "jane",
+        ..upgraded(&newer)
+    };
+    let verdict = review.answer(&Facts::of(objects(&all, None))).verdict;
+    let mut mismatched = verdict.findings.iter();
+    assert!(mismatched.any(|one| {
+        one.rule == "flux-version-mismatch"
+            && one.object.namespace.as_deref() == Some("flux-system")
+    }));
+}
+
+#[test]
+fn a_helm_release_that_makes_fluxs_release_is_refused_for_its_remediation() {
+    let flux = owned("source-controller", "source-controller:v1.4.1");
+    let refused = ["refused /spec/install/remediation/retries"];
+    let beside = "install: {remediation: {retries: 3}}";
+    let by_hand = by_jane(&flux);
+    assert_eq!(remediated_from("flux-system", beside, &by_hand), refused);
+    assert_eq!(
+        remediated_from("apps", CLAIM, &named("apps", "flux")),
+        refused
+    );
+    let by_controller = Review {
+        user: CONTROLLER,
+        ..by_hand
+    };
+    assert_eq!(remediated_from("apps", CLAIM, &by_controller), refused);
 }
 
 #[test]
