@@ -111,8 +111,47 @@ pub enum Schema {
     Missing,
     /// It names no field: the apiserver drops every field of an object but its metadata.
     Empty,
-    /// It keeps fields.
+    /// It names fields. The apiserver drops every field that the schema does not name.
+    Named {
+        /// True if `spec` is named.
+        spec: bool,
+        /// True if `status` is named.
+        status: bool,
+    },
+    /// It keeps fields whatever their names.
     Full,
+}
+
+impl Schema {
+    /// The fields of an object that this schema keeps and a later schema drops: `spec`, `status`.
+    /// A schema that keeps everything proves no `status`: some kinds of Flux have none.
+    #[must_use]
+    pub fn lost(self, later: Self) -> Vec<&'static str> {
+        if self == Self::Missing || later == Self::Missing {
+            return Vec::new();
+        }
+        let was = match self {
+            Self::Full => [true, false],
+            other => other.keeps(),
+        };
+        let now = later.keeps();
+        let mut lost = Vec::new();
+        for (field, (was, now)) in ["spec", "status"].into_iter().zip(was.into_iter().zip(now)) {
+            if was && !now {
+                lost.push(field);
+            }
+        }
+        lost
+    }
+
+    /// True if the schema keeps `spec`, and if it keeps `status`.
+    fn keeps(self) -> [bool; 2] {
+        match self {
+            Self::Missing | Self::Empty => [false, false],
+            Self::Named { spec, status } => [spec, status],
+            Self::Full => [true, true],
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -125,10 +164,17 @@ struct SchemaWire {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct SchemaContent {
-    properties: Option<IgnoredAny>,
+    properties: Option<SchemaFields>,
     additional_properties: Option<IgnoredAny>,
     #[serde(rename = "x-kubernetes-preserve-unknown-fields")]
     preserves: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SchemaFields {
+    spec: Option<IgnoredAny>,
+    status: Option<IgnoredAny>,
 }
 
 impl From<SchemaWire> for Schema {
@@ -136,11 +182,15 @@ impl From<SchemaWire> for Schema {
         let Some(content) = wire.content else {
             return Self::Missing;
         };
-        let names = content.properties.is_some() || content.additional_properties.is_some();
-        if names || content.preserves == Some(true) {
-            Self::Full
-        } else {
-            Self::Empty
+        if content.additional_properties.is_some() || content.preserves == Some(true) {
+            return Self::Full;
+        }
+        match content.properties {
+            Some(fields) => Self::Named {
+                spec: fields.spec.is_some(),
+                status: fields.status.is_some(),
+            },
+            None => Self::Empty,
         }
     }
 }

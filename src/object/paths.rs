@@ -41,9 +41,12 @@ const CONVERSION: Paths = Paths::Keys(&[
     ),
 ]);
 
-/// Only tells whether a schema keeps any field.
+/// Only tells which fields of an object a schema keeps.
 const SCHEMA: Paths = Paths::Keys(&[
-    ("properties", Paths::Keys(&[])),
+    (
+        "properties",
+        Paths::Keys(&[("spec", Paths::Keys(&[])), ("status", Paths::Keys(&[]))]),
+    ),
     ("additionalProperties", Paths::Keys(&[])),
     ("x-kubernetes-preserve-unknown-fields", SCALAR),
 ]);

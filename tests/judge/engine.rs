@@ -748,6 +748,49 @@ fn a_definition_of_flux_keeps_fields_and_the_status_of_its_objects() {
 }
 
 #[test]
+fn a_schema_of_flux_that_named_spec_or_status_goes_on_naming_it() {
+    let facts = installed("2.4.0");
+    let naming = |fields: &[&str]| {
+        let field = |name: &&str| ((*name).to_owned(), json!({"type": "object"}));
+        let properties: serde_json::Map<_, _> = fields.iter().map(field).collect();
+        crd_with(
+            &json!({"type": "object", "properties": properties}),
+            &json!({"status": {}}),
+        )
+    };
+    let any = |more: Value| {
+        let schema = json!({"type": "object", "properties": more, "x-kubernetes-preserve-unknown-fields": true});
+        crd_with(&schema, &json!({"status": {}}))
+    };
+    let told = |old: Value, new: Value| disabled(&edited_crd(old, new), &facts);
+    let both = || naming(&["spec", "status"]);
+    let stripped = ["refused /spec/versions/0/schema"];
+    for new in [naming(&["x"]), naming(&["status"]), naming(&["spec"])] {
+        assert_eq!(told(both(), new.clone()), stripped, "{new}");
+    }
+    assert_eq!(told(any(json!({})), naming(&["x"])), stripped);
+    for (old, new) in [
+        (both(), naming(&["spec", "status", "x"])),
+        (both(), any(json!({"x": {"type": "object"}}))),
+        // An Alert of Flux has no status.
+        (naming(&["spec"]), naming(&["spec"])),
+        (any(json!({})), naming(&["spec"])),
+        (naming(&["x"]), naming(&["x"])),
+        (naming(&["x"]), both()),
+    ] {
+        let found = told(old, new.clone());
+        assert!(found.is_empty(), "{new}: {found:?}");
+    }
+    let mut strangers = [both(), naming(&["data"])];
+    for crd in &mut strangers {
+        crd["metadata"]["name"] = json!("things.example.org");
+        crd["spec"]["group"] = json!("example.org");
+    }
+    let [old, new] = strangers;
+    assert!(told(old, new).is_empty());
+}
+
+#[test]
 fn the_version_that_flux_asks_for_stays_served_and_others_may_go() {
     let facts = installed("2.4.0");
     let both = |first: (&'static str, bool, bool), second: (&'static str, bool, bool)| {

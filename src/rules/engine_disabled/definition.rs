@@ -150,11 +150,20 @@ fn stripped(
             continue;
         };
         let name = &version.name;
-        if version.schema == Schema::Empty && old.schema == Schema::Full {
-            let message = format!(
-                "the schema of {name} would name no field: the apiserver drops the spec of each object that it \
-                 reads or writes as {name}"
-            );
+        let lost = old.schema.lost(version.schema);
+        if !lost.is_empty() {
+            let message = if version.schema == Schema::Empty {
+                format!(
+                    "the schema of {name} would name no field: the apiserver drops the spec of each object that it \
+                     reads or writes as {name}"
+                )
+            } else {
+                let lost = lost.join(" and ");
+                format!(
+                    "the schema of {name} would no longer name {lost}: the apiserver drops the {lost} of each object \
+                     that it reads or writes as {name}"
+                )
+            };
             let path = format!("/spec/versions/{place}/schema");
             let remedy = "Leave the schema in it";
             findings.push(Finding::about(object, &path, message, remedy.to_owned()).at_most(level));

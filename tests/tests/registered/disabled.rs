@@ -102,6 +102,37 @@ async fn applying_an_older_install_yaml_moves_no_controller_that_would_not_start
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_crd_of_flux_gets_a_schema_without_spec_and_an_annotation_on_it_passes() {
+    let stage = Stage::with_flux("schema_without_spec", "2.8.0").await;
+    let name = "gitrepositories.source.toolkit.fluxcd.io";
+    let flux = of_kind(
+        Flux::release("2.8.0").installed(Names::Install),
+        "CustomResourceDefinition",
+    );
+    let mut crd = flux
+        .into_iter()
+        .find(|one| one["metadata"]["name"] == name)
+        .unwrap();
+    crd["metadata"]["annotations"]["example.org/owner"] = json!("platform");
+    assert_eq!(written(&stage.cluster, &crd).await, "");
+    let whole = crd.clone();
+    for version in crd["spec"]["versions"].as_array_mut().unwrap() {
+        version["schema"] =
+            json!({"openAPIV3Schema": {"type": "object", "properties": {"x": {"type": "string"}}}});
+    }
+    eventually("the schema is refused", async || {
+        let said = written(&stage.cluster, &crd).await;
+        if said.contains(OLDER) {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })
+    .await;
+    assert_eq!(written(&stage.cluster, &whole).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_flux_takes_no_rights_from_the_first() {
     let stage = Stage::with_flux("second_flux", "2.4.0").await;
     let flux = Flux::release("2.4.0").installed(Names::Install);
