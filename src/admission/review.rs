@@ -140,13 +140,22 @@ pub(super) fn cannot(why: &str) -> String {
     format!("fluxkeep cannot read it: {why}")
 }
 
-/// The parts of the object that a HelmRelease's review writes.
+/// A list, without the content of its items.
+static ITEMS: Paths = Paths::Items(&Paths::Keys(&[]));
+
+/// The parts of the object that a HelmRelease's review writes. Its post-renderers are opened as far as
+/// another one needs to be added.
 ///
 /// # Errors
 /// In words, when the body is no JSON.
 pub(super) fn object(body: &[u8], envelope: &Envelope) -> Result<Value, String> {
     let asked = parsed(body, envelope, Kind::HelmRelease.review())?;
-    Ok(asked.object.unwrap_or_default())
+    let mut object = asked.object.unwrap_or_default();
+    if let Some(renderers) = object.pointer_mut("/spec/postRenderers") {
+        let text = renderers.as_str().unwrap_or_default();
+        *renderers = json(text.as_bytes(), &ITEMS).map_err(|error| shape(&error))?;
+    }
+    Ok(object)
 }
 
 /// The reason why nothing could be added to an object.

@@ -4,6 +4,8 @@
 //! The entry never uses `spec.commonMetadata`. If an attempt downgrades the HelmRelease's own CRD,
 //! that prunes the field, and the next attempt deletes everything.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::RESOURCE_POLICY;
@@ -39,6 +41,42 @@ pub fn patch() -> String {
     format!("kind: X\nmetadata:\n  name: x\n  annotations:\n    {RESOURCE_POLICY}: keep\n")
 }
 
+/// Longest patch that is compared with [`stanza`], in bytes of JSON.
+const LONGEST_PATCH: usize = 4 << 10;
+
+/// A post-renderer, as far as [`keep`] compares it.
+#[derive(Deserialize)]
+struct Renderer<'a> {
+    #[serde(borrow)]
+    kustomize: Option<Kustomize<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Kustomize<'a> {
+    #[serde(borrow)]
+    patches: Option<Vec<&'a RawValue>>,
+}
+
+/// True if one of these post-renderers, a JSON list, already keeps every object. Reads them one by
+/// one: any tenant may write a hundred thousand of them. A long patch does more than keep.
+#[must_use]
+pub fn keep(renderers: &str) -> bool {
+    let renderers: Vec<&RawValue> = serde_json::from_str(renderers).unwrap_or_default();
+    for renderer in renderers {
+        let Ok(renderer) = serde_json::from_str::<Renderer<'_>>(renderer.get()) else {
+            continue;
+        };
+        let patches = renderer.kustomize.and_then(|kustomize| kustomize.patches);
+        for patch in patches.into_iter().flatten() {
+            let is_short = patch.get().len() <= LONGEST_PATCH;
+            if is_short && serde_json::from_str(patch.get()).is_ok_and(|patch| is_keeping(&patch)) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
 /// True if a post-renderer already keeps every object: a kustomize patch, written in any way, with
 /// any kind as its only target condition.
 #[must_use]
@@ -46,10 +84,11 @@ pub fn keeps(renderer: &Value) -> bool {
     let patches = renderer
         .pointer("/kustomize/patches")
         .and_then(Value::as_array);
-    patches
-        .into_iter()
-        .flatten()
-        .any(|patch| meets_all(patch) && writes_keep(patch))
+    patches.into_iter().flatten().any(is_keeping)
+}
+
+fn is_keeping(patch: &Value) -> bool {
+    meets_all(patch) && writes_keep(patch)
 }
 
 fn meets_all(patch: &Value) -> bool {

@@ -8,7 +8,7 @@ use std::io::Read;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 pub(crate) use fluxkeep_yaml::shape;
 use serde::Deserialize;
@@ -282,7 +282,7 @@ fn base64(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
 
 fn gunzip(packed: &[u8], most: usize) -> Result<Vec<u8>, Unreadable> {
     // One byte over the bound tells a fitting record from a longer one.
-    let mut reader = GzDecoder::new(packed).take(most as u64 + 1);
+    let mut reader = MultiGzDecoder::new(packed).take(most as u64 + 1);
     let mut json = Vec::with_capacity(announced(packed, most));
     reader
         .read_to_end(&mut json)
@@ -367,6 +367,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use proptest::prelude::*;
+    use std::io::Write as _;
 
     proptest! {
         #[test]
@@ -390,6 +391,19 @@ mod tests {
             unescaped(r#"\"\\\/\b\f\n\r\té"#).unwrap(),
             "\"\\/\u{8}\u{c}\n\r\té"
         );
+    }
+
+    /// Go's reader goes on behind the first member.
+    #[test]
+    fn a_record_in_several_gzip_members_is_read_whole() {
+        let member = |text: &str| {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(text.as_bytes()).unwrap();
+            gzip.finish().unwrap()
+        };
+        let packed = [member(r#"{"name": "a", "#), member(r#""manifest": "b"}"#)].concat();
+        let record = read(&STANDARD.encode(packed), Driver::ConfigMap).unwrap();
+        assert_eq!(record.manifest, "b");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Owner, post_renderer};
 use crate::object::{Key, Object};
+use crate::yaml;
 
 /// Longest release name that Helm allows, in bytes.
 pub(super) const LONGEST_NAME: usize = 53;
@@ -20,7 +21,12 @@ const HASHED_OF_NAME: usize = 6;
 /// The spec contains the release's values and is therefore never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HelmRelease {
+    /// The spec without the next two.
     spec: Value,
+    /// `values` as JSON text; empty if missing.
+    values: String,
+    /// `postRenderers` as JSON text; empty if missing.
+    post_renderers: String,
 }
 
 /// A remediation that deletes or rolls back the release's objects.
@@ -56,11 +62,29 @@ pub fn origin(object: &Object) -> Option<Key> {
 }
 
 impl HelmRelease {
-    /// Wraps a spec; `None` counts as empty.
+    /// Wraps a whole spec; `None` counts as empty.
     #[must_use]
     pub fn new(spec: Option<Value>) -> Self {
+        Self::taking(spec, |free| free.to_string())
+    }
+
+    /// Wraps a spec as it is read by path: values and post-renderers are JSON texts.
+    pub(crate) fn of_parts(spec: Option<Value>) -> Self {
+        Self::taking(spec, |free| free.as_str().unwrap_or_default().to_owned())
+    }
+
+    fn taking(spec: Option<Value>, text: fn(Value) -> String) -> Self {
+        let mut spec = spec.unwrap_or_default();
+        let mut take = |field: &str| {
+            let free = spec.as_object_mut()?.remove(field)?;
+            Some(text(free))
+        };
+        let values = take("values").unwrap_or_default();
+        let post_renderers = take("postRenderers").unwrap_or_default();
         Self {
-            spec: spec.unwrap_or_default(),
+            spec,
+            values,
+            post_renderers,
         }
     }
 
@@ -158,12 +182,9 @@ impl HelmRelease {
     /// A string or number of `spec.values` at a dotted path, as text.
     #[must_use]
     pub fn value(&self, path: &str) -> Option<String> {
-        let start = self.spec.get("values")?;
-        match path
-            .split('.')
-            .try_fold(start, |value, key| value.get(key))?
-        {
-            Value::String(text) => Some(text.clone()),
+        let keys: Vec<&str> = path.split('.').collect();
+        match yaml::scalar_at(&self.values, &keys)? {
+            Value::String(text) => Some(text),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         }
@@ -173,27 +194,24 @@ impl HelmRelease {
     /// is missing.
     #[must_use]
     pub fn with(&self, pointer: &str, text: &str) -> Self {
-        let mut spec = self.spec.clone();
-        let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
-        let parent = spec.pointer_mut(parent).and_then(Value::as_object_mut);
-        if let Some(parent) = parent {
-            parent.insert(field.to_owned(), Value::from(text));
+        let mut edited = self.clone();
+        if let Some(pointer) = pointer.strip_prefix("/values") {
+            let mut values = serde_json::from_str(&self.values).unwrap_or_default();
+            insert(&mut values, pointer, text);
+            edited.values = values.to_string();
+        } else {
+            insert(&mut edited.spec, pointer, text);
         }
-        Self { spec }
+        edited
     }
 
     /// True if both specs agree in all that is judged. Of the values, these dotted paths count.
     #[must_use]
     pub fn is_alike(&self, other: &Self, values: &[String]) -> bool {
-        let without_values = |release: &Self| {
-            let mut spec = release.spec.clone();
-            if let Some(fields) = spec.as_object_mut() {
-                fields.remove("values");
-            }
-            spec
-        };
         let is_equal = |path: &String| self.value(path) == other.value(path);
-        without_values(self) == without_values(other) && values.iter().all(is_equal)
+        self.spec == other.spec
+            && self.keeps_everything() == other.keeps_everything()
+            && values.iter().all(is_equal)
     }
 
     /// The remediations that would uninstall or roll back the release. helm-controller's default is
@@ -227,11 +245,7 @@ impl HelmRelease {
     /// True if a post-renderer writes `helm.sh/resource-policy: keep` on every object.
     #[must_use]
     pub fn keeps_everything(&self) -> bool {
-        let renderers = self
-            .spec
-            .pointer("/postRenderers")
-            .and_then(Value::as_array);
-        renderers.into_iter().flatten().any(post_renderer::keeps)
+        post_renderer::keep(&self.post_renderers)
     }
 
     fn hazard(&self, phase: &str, paths: [&'static str; 2], action: Action) -> Option<Hazard> {
@@ -298,6 +312,15 @@ impl std::fmt::Debug for HelmRelease {
         out.debug_struct("HelmRelease")
             .field("chart", &self.chart())
             .finish_non_exhaustive()
+    }
+}
+
+/// Writes a text at a JSON pointer whose parent is a map.
+fn insert(value: &mut Value, pointer: &str, text: &str) {
+    let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    if let Some(parent) = parent {
+        parent.insert(field.to_owned(), Value::from(text));
     }
 }
 

@@ -2,15 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::TypeMeta;
+use super::read::{Kind, TypeMeta};
 use crate::adoption::owners::is_kept;
-use crate::yaml::{json as read_json, shape};
+use crate::helm::post_renderer;
+use crate::yaml::{json as read_json, scalar_at, shape};
+
+/// Longest text of a HelmRelease that is kept, in bytes. Names have 253 at most, and a grant is short.
+const LONGEST_TEXT: usize = 4 << 10;
 
 impl TypeMeta {
     /// Reads the parts of a live object of this head from JSON:
     /// [`Kind::paths`](super::Kind::paths). Only the annotations that name an owner or a grant
     /// stay. A HelmRelease's `spec.values` keeps only scalars at the dotted paths `values`, because
-    /// values may hold secrets.
+    /// values may hold secrets. Its post-renderers become the one that keeps everything, or none. Long
+    /// texts are cut: any tenant may write HelmReleases, and facts hold all of them.
     ///
     /// # Errors
     /// Why the text is not readable as JSON, without a value of it.
@@ -26,8 +31,12 @@ impl TypeMeta {
         if let Some(metadata) = object.get_mut("metadata") {
             keep_owners(metadata);
         }
-        if let Some(spec) = object.get_mut("spec") {
+        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
             keep_values(spec, values);
+            keep_post_renderers(spec);
+        }
+        if self.body_kind() == Kind::HelmRelease {
+            shorten(&mut parts);
         }
         Ok(parts)
     }
@@ -42,19 +51,17 @@ fn keep_owners(metadata: &mut Value) {
     }
 }
 
-/// Only a HelmRelease has `values` among its parts.
-fn keep_values(spec: &mut Value, paths: &[String]) {
-    let Some(spec) = spec.as_object_mut() else {
-        return;
-    };
-    let Some(values) = spec.remove("values") else {
+/// Keeps texts and numbers at the paths. Only a HelmRelease has `values` among its parts.
+fn keep_values(spec: &mut Map<String, Value>, paths: &[String]) {
+    let Some(Value::String(values)) = spec.remove("values") else {
         return;
     };
     let mut kept = Map::new();
     for path in paths {
         let keys: Vec<&str> = path.split('.').collect();
-        if let Some(scalar) = scalar_at(&values, &keys) {
-            put(&mut kept, &keys, scalar.clone());
+        let scalar = scalar_at(&values, &keys);
+        if let Some(scalar) = scalar.filter(|scalar| !scalar.is_boolean()) {
+            put(&mut kept, &keys, scalar);
         }
     }
     if !kept.is_empty() {
@@ -62,13 +69,24 @@ fn keep_values(spec: &mut Value, paths: &[String]) {
     }
 }
 
-/// Returns the text or number at a path. A map there is no version, and may hold anything.
-fn scalar_at<'a>(values: &'a Value, keys: &[&str]) -> Option<&'a Value> {
-    let mut value = values;
-    for key in keys {
-        value = value.get(key)?;
+/// Only a HelmRelease has `postRenderers` among its parts.
+fn keep_post_renderers(spec: &mut Map<String, Value>) {
+    let Some(Value::String(renderers)) = spec.remove("postRenderers") else {
+        return;
+    };
+    if post_renderer::keep(&renderers) {
+        spec.insert("postRenderers".to_owned(), json!([post_renderer::stanza()]));
     }
-    (value.is_string() || value.is_number()).then_some(value)
+}
+
+/// Cuts texts that are longer than any that is compared.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => text.truncate(text.floor_char_boundary(LONGEST_TEXT)),
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
 }
 
 fn put(map: &mut Map<String, Value>, keys: &[&str], value: Value) {
@@ -153,5 +171,37 @@ mod tests {
             let why = head.parts(text, &[]).unwrap_err();
             assert!(!why.contains("s3cr3t"), "{why}");
         }
+    }
+
+    #[test]
+    fn facts_of_a_helm_release_are_short_whatever_a_tenant_writes() {
+        let patches = vec![json!({"patch": ""}); 10_000];
+        let other = json!({"kustomize": {"patches": patches}});
+        let long = "x".repeat(100_000);
+        let release = |renderers: Value| {
+            json!({"metadata": {"name": "a", "annotations": {"fluxkeep.io/allow": long}},
+                "spec": {"releaseName": long, "postRenderers": renderers,
+                    "values": {"flux": {"version": long}, "x": patches}}})
+        };
+        let read = |renderers: Value| {
+            parts(
+                "helm.toolkit.fluxcd.io/v2",
+                "HelmRelease",
+                &release(renderers),
+                &["flux.version"],
+            )
+        };
+        let kept = read(json!([other]));
+        assert!(
+            kept.to_string().len() < 20_000,
+            "{} bytes",
+            kept.to_string().len()
+        );
+        assert_eq!(kept.pointer("/spec/postRenderers"), None);
+        let kept = read(json!([other, post_renderer::stanza()]));
+        assert_eq!(
+            kept.pointer("/spec/postRenderers"),
+            Some(&json!([post_renderer::stanza()]))
+        );
     }
 }

@@ -132,18 +132,9 @@ const RELEASE: Paths = Paths::Keys(&[
             ("chartNameChangeStrategy", SCALAR),
         ]),
     ),
-    (
-        "postRenderers",
-        Paths::Items(&Paths::Keys(&[(
-            "kustomize",
-            Paths::Keys(&[(
-                "patches",
-                Paths::Items(&Paths::Keys(&[("target", TEXTS), ("patch", SCALAR)])),
-            )]),
-        )])),
-    ),
-    // The policy names the values that hold a Flux version. Deeper values are not read.
-    ("values", Paths::Nested(12)),
+    // Any tenant chooses the shape of both.
+    ("postRenderers", Paths::Text),
+    ("values", Paths::Text),
 ]);
 
 const HELM_RELEASE: Paths = Paths::Keys(&[

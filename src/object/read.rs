@@ -442,7 +442,7 @@ impl FromWire for Wire<DefinitionSpec, DefinitionStatus> {
 
 impl FromWire for Wire<Value> {
     fn object(self) -> Object {
-        self.with(|spec, _| Body::HelmRelease(Box::new(HelmRelease::new(spec))))
+        self.with(|spec, _| Body::HelmRelease(Box::new(HelmRelease::of_parts(spec))))
     }
 }
 

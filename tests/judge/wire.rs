@@ -75,6 +75,8 @@ fn filled(paths: &Paths, key: &str) -> Value {
             "kind" => json!("ServiceAccount"),
             key => json!(format!("a-{key}")),
         },
+        // A text is kept as it is, with its nulls.
+        Paths::Text => json!("text"),
         Paths::Whole | Paths::Nested(_) => json!({"a": {"b": "c"}}),
         Paths::Prefixed(prefixes) => {
             let entry = |prefix: &&str| (format!("{prefix}helm.sh/a"), json!("b"));
@@ -242,6 +244,7 @@ fn what_the_table_does_not_name_may_be_as_deep_as_it_likes() {
 fn values_of_a_release_may_be_as_deep_as_they_like_at_its_door() {
     let mut object = example(KINDS[1]);
     object["metadata"]["namespace"] = json!("apps");
+    object["spec"]["values"] = json!({"a": 1});
     let review = Review {
         kind: "helm.toolkit.fluxcd.io/v2/HelmRelease",
         resource: "helmreleases",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 use crate::paths::Paths;
@@ -102,9 +103,127 @@ impl<'de> Visitor<'de> for Seed {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             };
+            if *paths == Paths::Text {
+                let text: Box<RawValue> = entries.next_value()?;
+                put_text(&mut map, key.into_owned(), &text);
+                continue;
+            }
             let value = entries.next_value_seed(Seed { paths })?;
             part.put(&mut map, key.into_owned(), value);
         }
         Ok(Value::Object(map))
+    }
+}
+
+/// Stores a value's text under its key. The later of two equal keys counts, and null means absent.
+fn put_text(map: &mut Map<String, Value>, key: String, text: &RawValue) {
+    if text.get() == "null" {
+        map.remove(&key);
+    } else {
+        map.insert(key, Value::String(text.get().to_owned()));
+    }
+}
+
+/// The scalar at a path of keys in JSON text, without building the rest. `None` if the path leads
+/// nowhere, to a map or to a list, or if the text is not JSON.
+#[must_use]
+pub fn scalar_at(text: &str, path: &[&str]) -> Option<Value> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    At { path }.deserialize(&mut deserializer).ok()?
+}
+
+/// Finds the scalar at a path.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    path: &'a [&'a str],
+}
+
+impl At<'_> {
+    fn found(self, value: Value) -> Option<Value> {
+        self.path.is_empty().then_some(value)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for At<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for At<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(self.found(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(self.found(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(self.found(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(self.found(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(self.found(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = entries.next_key::<Cow<'_, str>>()? {
+            match self.path.split_first() {
+                Some((first, path)) if *first == key => {
+                    found = entries.next_value_seed(At { path })?;
+                }
+                _ => {
+                    entries.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scalar_is_found_by_its_path() {
+        let text = r#"{"a": {"b": "x", "n": 2.5, "b.c": 1}, "l": [{"b": 1}], "a": {"b": "y"}, "m": {"a": {}}}"#;
+        let at = |path: &[&str]| scalar_at(text, path);
+        assert_eq!(at(&["a", "b"]), Some(Value::from("y")), "the later key");
+        for path in [
+            &["a"][..],
+            &["a", "n"],
+            &["l", "b"],
+            &["l"],
+            &["m", "a"],
+            &["x"],
+            &[],
+        ] {
+            assert_eq!(at(path), None, "{path:?}");
+        }
+        assert_eq!(scalar_at("{\"a\": ", &["a"]), None);
     }
 }

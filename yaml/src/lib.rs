@@ -20,7 +20,7 @@ mod split;
 mod tests;
 
 pub use budget::NodeBudget;
-pub use json::{json, shape};
+pub use json::{json, scalar_at, shape};
 pub use paths::Paths;
 pub use split::{Documents, documents};
 

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 pub enum Paths {
     /// The whole value.
     Whole,
+    /// The value's JSON text, as a string; only for the value of a key. Its author chooses its shape,
+    /// and a tree of small maps takes a hundred times the memory of its text.
+    Text,
     /// The value to this depth, at most 16; deeper maps and lists are empty. 0 is a scalar.
     Nested(u8),
     /// A map with these keys and their paths. Other keys are dropped; a null value means absent.
@@ -63,7 +66,7 @@ impl Paths {
     /// The treatment of a key's value in a map.
     pub(crate) fn key(&'static self, key: &str) -> Part {
         match self {
-            Self::Whole => Part::Kept(self),
+            Self::Whole | Self::Text => Part::Kept(&Self::Whole),
             Self::Nested(depth) => below(*depth).map_or(Part::Dropped, Part::Kept),
             Self::Keys(keys) => match keys.iter().find(|(name, _)| *name == key) {
                 Some((_, paths)) => Part::Read(paths),
@@ -79,7 +82,7 @@ impl Paths {
     /// The paths of a list's items. `None` if the items are dropped.
     pub(crate) fn item(&'static self) -> Option<&'static Self> {
         match self {
-            Self::Whole => Some(self),
+            Self::Whole | Self::Text => Some(&Self::Whole),
             Self::Nested(depth) => below(*depth),
             Self::Items(item) => Some(item),
             Self::Keys(_) | Self::Prefixed(_) => None,
@@ -89,7 +92,7 @@ impl Paths {
     /// The replacement of a null item.
     pub(crate) fn empty(&self) -> Value {
         match self {
-            Self::Whole | Self::Nested(_) => Value::Null,
+            Self::Whole | Self::Text | Self::Nested(_) => Value::Null,
             Self::Keys(_) | Self::Prefixed(_) => Value::Object(Map::new()),
             Self::Items(_) => Value::Array(Vec::new()),
         }
@@ -113,6 +116,9 @@ impl Part {
             (Self::Dropped, _) => {}
             (Self::Read(_), Value::Null) => {
                 map.remove(&key);
+            }
+            (Self::Read(Paths::Text), value) => {
+                map.insert(key, Value::String(value.to_string()));
             }
             (Self::Text, Value::Null) => {
                 map.insert(key, Value::String(String::new()));
@@ -170,6 +176,7 @@ mod tests {
         ),
         ("lists", Paths::Items(&Paths::Items(&Paths::Whole))),
         ("nested", Paths::Nested(2)),
+        ("free", Paths::Text),
     ]);
 
     #[test]
@@ -200,6 +207,13 @@ mod tests {
                 r#"{"nested": {"a": {"b": {"c": 1}, "d": null}, "e": [[1], 2, null]}}"#,
                 json!({"nested": {"a": {"b": {}, "d": null}, "e": [[], 2, null]}}),
             ),
+            // A text is read later, if at all.
+            (
+                r#"{"free": {"a":[{"b":null},1.5,"é"]}}"#,
+                json!({"free": r#"{"a":[{"b":null},1.5,"é"]}"#}),
+            ),
+            (r#"{"free": "x"}"#, json!({"free": r#""x""#})),
+            (r#"{"free": null}"#, json!({})),
             // A value of an unexpected type keeps its type.
             (
                 r#"{"metadata": [{"labels": 1}], "versions": {"name": "x"}}"#,

@@ -12,6 +12,7 @@ mod charts;
 mod probe;
 mod sends;
 mod tenant;
+mod wide;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
