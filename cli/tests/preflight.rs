@@ -136,11 +136,41 @@ fn objects_that_helm_refuses_to_import_are_foretold_once_with_the_line_that_adop
         "{err}"
     );
     let line = format!(
-        "\n  fluxkeep adopt --release-name flux --namespace flux-system --yes {manifest}\n"
+        "\n  fluxkeep adopt --release-name flux --namespace flux-system {manifest} --yes\n"
     );
     assert!(err.contains(&line), "{err}");
     let (_, _, err) = run(&["--snapshot", "built-in", &manifest]);
     assert!(!err.contains("imported"), "kubectl imports nothing: {err}");
+}
+
+#[test]
+fn what_is_refused_is_not_to_be_adopted_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = BUILT_IN.replace("helm-controller:v1.1.0", "helm-controller:v1.0.1");
+    assert_ne!(older, BUILT_IN);
+    let manifest = file(&folder, "rendered.yaml", &older);
+    let (code, _, err) = run(&[&["--snapshot", "built-in"], &RELEASE[..], &[&manifest]].concat());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("Mend the refusals first, then adopt"), "{err}");
+    assert!(!err.contains("--yes"), "{err}");
+}
+
+#[test]
+fn objects_of_another_owner_are_named_once_with_the_command_that_hands_them_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let service =
+        "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: NAME\n  namespace: flux-system\n";
+    let services =
+        ["source-controller", "webhook-receiver"].map(|name| service.replace("NAME", name));
+    let labels = "  labels: {app.kubernetes.io/part-of: flux, kustomize.toolkit.fluxcd.io/name: flux-system, \
+                  kustomize.toolkit.fluxcd.io/namespace: flux-system}\n";
+    let live = services.clone().map(|service| format!("{service}{labels}"));
+    let live = file(&folder, "live.yaml", &live.concat());
+    let manifest = file(&folder, "rendered.yaml", &services.concat());
+    let (_, out, err) = run(&[&["--snapshot", &live], &RELEASE[..], &[&manifest]].concat());
+    assert!(out.contains("foreign-owner"), "{out}");
+    let command = "fluxkeep adopt --release-name flux --namespace flux-system";
+    assert_eq!(err.matches(command).count(), 1, "{err}");
 }
 
 #[test]

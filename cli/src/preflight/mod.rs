@@ -119,7 +119,7 @@ fn one(
     if args.output != Format::Text {
         locate(&mut verdict, args.stdin_name.as_deref());
     }
-    if let Some(note) = import::refused(args, &known.facts, input) {
+    for note in import::notes(args, &known.facts, input, &verdict) {
         output.note(&note);
     }
     let last = format!("judged against {}\n", known.told(policy));

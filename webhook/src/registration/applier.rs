@@ -14,6 +14,9 @@ pub(super) const FLUX_INSTANCES: &str = "fluxinstances";
 const DISABLED: &str = "(?i)^disabled$";
 pub(super) const KUSTOMIZATIONS: &str = "kustomizations";
 
+/// The end of an inventory's entry for a Deployment.
+const DEPLOYMENT: &str = "_apps_Deployment";
+
 /// The resources whose deletion may delete Flux too.
 pub(super) fn appliers() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
@@ -88,13 +91,16 @@ fn has_applied() -> String {
     ])
 }
 
-/// True if an entry is the Deployment of a core controller in a namespace of the engine.
+/// True if an entry is the Deployment of a core controller in a namespace of the engine. Most entries
+/// fail the first, short question.
 fn is_controller(engine: &Engine) -> String {
-    let mut ids = Vec::new();
-    for namespace in &engine.namespaces {
-        ids.extend(CORE.map(|name| format!("{namespace}_{name}_apps_Deployment")));
-    }
-    format!("entry.id in {}", list(&ids))
+    let ids = CORE.map(|name| format!("home + {}", text(&format!("_{name}{DEPLOYMENT}"))));
+    format!(
+        "entry.id.endsWith({}) && {}.exists(home, entry.id in [{}])",
+        text(&format!("-controller{DEPLOYMENT}")),
+        list(&engine.namespaces),
+        ids.join(", ")
+    )
 }
 
 fn is_definition_of(group: &str) -> String {
