@@ -115,6 +115,7 @@ async fn adopt(args: &Args, owner: &Owner, output: &mut Output) -> anyhow::Resul
         engine: &engine,
         owner,
         holds: &holds,
+        held: held.as_deref(),
     }
     .plan(&seen);
     let orphans: Vec<_> = facts

@@ -1,5 +1,6 @@
 //! Plans adoption's writes on each live object; pure.
 
+use fluxkeep::adoption::owners::{Mark, foreign_marks};
 use fluxkeep::adoption::{Adopter, Ownership};
 use fluxkeep::case::facts::Facts;
 use fluxkeep::flux::engine::Engine;
@@ -40,6 +41,8 @@ pub struct Planner<'a> {
     pub owner: &'a Owner,
     /// The owners whose marks were found.
     pub holds: &'a Holds,
+    /// The objects of the release; `None` for the whole engine.
+    pub held: Option<&'a [Key]>,
 }
 
 impl Planner<'_> {
@@ -60,8 +63,14 @@ impl Planner<'_> {
     fn row(&self, adopter: &Adopter<'_>, seen: &SeenObject) -> Row {
         let SeenObject { object, uid, .. } = seen;
         let in_the_way = self.holds.in_the_way(object, self.owner);
+        let mut edits = adopter.wanted(object);
+        let is_held = self.held.is_none_or(|held| held.contains(&object.key()));
+        if !is_held {
+            // Only the other owner's marks go: Helm never hears of the object.
+            edits.retain(|edit| edit.value.is_none());
+        }
         Row {
-            stamp: Stamp::of(object, uid, &adopter.wanted(object)),
+            stamp: Stamp::of(object, uid, &edits),
             standing: adopter.standing(object),
             refusal: in_the_way.as_ref().map(refusal),
         }
@@ -69,7 +78,8 @@ impl Planner<'_> {
 }
 
 /// The live objects that the release takes over: the whole engine, or among `held` the engine's
-/// objects and CRDs.
+/// objects and CRDs. A Namespace of the engine that bears another owner's marks is among them, too,
+/// though charts hold none: the owner would prune it, with all that lives in it.
 pub fn taken<'a>(
     facts: &'a Facts,
     engine: &Engine,
@@ -77,11 +87,16 @@ pub fn taken<'a>(
 ) -> impl Iterator<Item = &'a Object> {
     facts.objects().filter(move |object| match held {
         Some(held) => {
-            held.contains(&object.key())
-                && (object.definition().is_some() || engine.part(object).is_some())
+            let is_ours = object.definition().is_some() || engine.part(object).is_some();
+            is_ours && (held.contains(&object.key()) || is_marked_namespace(object))
         }
         None => engine.part(object).is_some(),
     })
+}
+
+fn is_marked_namespace(object: &Object) -> bool {
+    let is_marked = |(_, Mark(part, key)): (_, Mark)| part.get(object, key).is_some();
+    object.kind == "Namespace" && foreign_marks().any(is_marked)
 }
 
 #[cfg(test)]
@@ -114,6 +129,7 @@ mod tests {
             engine: &engine,
             owner: &owner,
             holds: &holds,
+            held: None,
         };
         planner
             .plan(&[SeenObject {

@@ -143,22 +143,33 @@ async fn helm_4_installs_over_a_suspended_bootstrap_with_the_printed_flag() {
         "--field-manager=kustomize-controller",
     ];
     let labels = json!({"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": HOME});
-    let scaled = |object: &mut Value| {
-        if object["kind"] == "Deployment" {
-            object["spec"]["replicas"] = json!(3);
-        }
+    let scaled = |object: &mut Value| match object["kind"].as_str() {
+        Some("Deployment") => object["spec"]["replicas"] = json!(3),
+        Some("Namespace") => object["metadata"]["labels"] = labels.clone(),
+        _ => {}
     };
     let stage = Stage::by("adopt-bootstrap", &applied, &labels, &json!({}), scaled).await;
     let suspended = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": "flux-system", "namespace": HOME},
         "spec": {"interval": "10m", "path": "./clusters/one", "prune": true, "suspend": true}});
     stage.cluster.apply_all(&[suspended]).await;
-    let told = stage.adopts(&[]);
-    let last = told.lines().last().expect("a line");
-    assert!(last.contains("give it --force-conflicts"), "{told}");
-    stage.is_whole().await;
     let chart = umbrella(&running());
     let chart = chart.to_string_lossy();
+    let rendered = Helm::Four.run(&stage.cluster, &["template", "flux", &chart]);
+    let manifest = stage.folder.join("rendered.yaml");
+    std::fs::write(&manifest, &rendered.stdout).expect("a writable folder");
+    let told = stage.adopts(&[&manifest.to_string_lossy()]);
+    let last = told.lines().last().expect("a line");
+    assert!(last.contains("give it --force-conflicts"), "{told}");
+    let home = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}});
+    let home = stage.cluster.get(&home).await.expect("the Namespace");
+    let left = &home["metadata"]["labels"]["kustomize.toolkit.fluxcd.io/name"];
+    assert!(
+        left.is_null(),
+        "kustomize-controller would prune it: {home}"
+    );
+    let release = &home["metadata"]["annotations"]["meta.helm.sh/release-name"];
+    assert!(release.is_null(), "the chart does not hold it: {home}");
     let refused = said(&Helm::Four.run(&stage.cluster, &["install", "flux", &chart]));
     assert!(refused.contains("kustomize-controller"), "{refused}");
     let flag = ["upgrade", "--install", "flux", &*chart, "--force-conflicts"];
