@@ -53,13 +53,33 @@ pub fn run(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     {
         return many(args, contexts, &policy, output);
     }
-    if matches!(place, Place::BuiltIn { is_asked: false }) {
-        output.note("no kubeconfig and no --snapshot; auditing the built-in snapshot");
-    }
+    ensure!(
+        !matches!(place, Place::BuiltIn { is_asked: false }),
+        "reading the command line: no kubeconfig and no --snapshot; name the cluster to audit"
+    );
     let known = clusters::load(&args.clusters, &place, &policy)?;
+    for note in lost(&known, &policy)? {
+        output.note(&note);
+    }
     let audited = audit(&known.facts, &policy, now);
     one(args, &known, &policy, &audited, output)?;
     Ok(found(&audited))
+}
+
+/// The core controllers that do not run. A Flux without some may be on purpose, so they are notes.
+///
+/// # Errors
+/// If none runs.
+fn lost(known: &Known, policy: &Policy) -> anyhow::Result<Vec<String>> {
+    let (running, missing) = known.facts.controllers(&policy.engine);
+    let homes = policy.engine.namespaces.join(", ");
+    ensure!(
+        !running.is_empty(),
+        "auditing: no controller of Flux in {homes}; name its namespace with --namespace, or bring a lost Flux back with \
+         fluxkeep rescue"
+    );
+    let told = |name| format!("not running: {name}; if that is not on purpose: fluxkeep rescue");
+    Ok(missing.into_iter().map(told).collect())
 }
 
 fn found(audited: &Audit) -> Found {
@@ -112,6 +132,7 @@ fn many(
     let read = access::runtime()?.block_on(join_all(reading));
     let (mut worst, mut failed) = (Found::Nothing, 0);
     for (context, known) in contexts.iter().zip(read) {
+        let known = known.and_then(|known| lost(&known, policy).map(|_| known));
         let line = match known {
             Ok(known) => {
                 let audited = audit(&known.facts, policy, Timestamp::now());

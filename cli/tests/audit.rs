@@ -53,3 +53,29 @@ fn a_remediation_that_would_uninstall_flux_is_the_exit_code_in_every_format() {
         assert!(out.contains("destructive-remediation"), "{format}: {out}");
     }
 }
+
+#[test]
+fn a_lost_flux_is_no_sound_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let audited = |kept: &dyn Fn(&str) -> bool| {
+        let documents: Vec<&str> = BUILT_IN.split("\n---\n").filter(|one| kept(one)).collect();
+        let live = folder.path().join("live.yaml");
+        std::fs::write(&live, documents.join("\n---\n")).unwrap();
+        run(&["--snapshot", live.to_str().unwrap()])
+    };
+    let (code, _, err) = audited(&|one| !one.contains("kind: Deployment"));
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("fluxkeep rescue"), "{err}");
+    let (code, _, err) = audited(&|one| {
+        !(one.contains("kind: Deployment") && one.contains("name: helm-controller"))
+    });
+    assert_eq!(code, 0, "it may be on purpose: {err}");
+    assert!(err.contains("not running: helm-controller"), "{err}");
+}
+
+#[test]
+fn without_a_cluster_nothing_is_audited() {
+    let (code, out, err) = run(&[]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("no kubeconfig and no --snapshot"), "{err}");
+}

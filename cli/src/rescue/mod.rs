@@ -129,7 +129,7 @@ async fn rescued(args: &Args, output: &mut Output) -> anyhow::Result<Found> {
     }
     told(&look, &plan, output).await?;
     if !args.yes {
-        output.note(args.next(&plan));
+        output.note(&args.next(&plan, &left));
         return Ok(Found::Nothing);
     }
     rights::check(&writer, &plan, point).await?;
@@ -172,14 +172,25 @@ impl Args {
         Ok((mend(&release, &left, Timestamp::now()), left))
     }
 
-    fn next(&self, plan: &Plan) -> &'static str {
+    fn next(&self, plan: &Plan, left: &Left) -> String {
         if !plan.steps.is_empty() {
-            "nothing was written; add --yes to do this"
-        } else if self.release.is_some() {
-            "nothing to do: no operation of this release is stuck"
-        } else {
-            "nothing to do: all objects are as the recovery point says"
+            return "nothing was written; add --yes to do this".to_owned();
         }
+        let Some(release) = &self.release else {
+            return "nothing to do: all objects are as the recovery point says".to_owned();
+        };
+        let namespace = &self.namespace;
+        if left
+            .records
+            .iter()
+            .any(|record| record.release.name == *release)
+        {
+            return "nothing to do: no operation of this release is stuck".to_owned();
+        }
+        format!(
+            "nothing to do: namespace {namespace} has no record of release {release}; helm list --all -A shows every \
+             release"
+        )
     }
 
     /// Resumes, and compares the engine with the point.
