@@ -53,7 +53,7 @@ fn what_only_warns_is_sent_and_fails_open() {
         .iter()
         .filter(|body| decision(body, &facts) == Decision::Warn)
         .collect();
-    assert_eq!(warned.len(), 10);
+    assert_eq!(warned.len(), 12);
     for body in warned {
         assert_eq!(apiserver.asks(body), ["engine-deleted.others.fluxkeep.io"]);
     }
