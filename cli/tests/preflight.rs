@@ -144,6 +144,25 @@ fn objects_that_helm_refuses_to_import_are_foretold_once_with_the_line_that_adop
 }
 
 #[test]
+fn a_release_without_a_controller_is_refused_and_a_manifest_of_no_release_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "\nkind: Deployment\nmetadata:\n";
+    let owner = "  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
+    let owned = BUILT_IN.replace(head, &format!("{head}{owner}"));
+    assert_ne!(owned, BUILT_IN);
+    let live = file(&folder, "live.yaml", &owned);
+    let is_lost =
+        |one: &str| one.contains("kind: Deployment") && one.contains("name: helm-controller");
+    let kept: Vec<&str> = owned.split("\n---\n").filter(|one| !is_lost(one)).collect();
+    let manifest = file(&folder, "rendered.yaml", &kept.join("\n---\n"));
+    let (code, out, _) = run(&[&["--snapshot", &live], &RELEASE[..], &[&manifest]].concat());
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("controller-missing"), "{out}");
+    let (_, out, _) = run(&["--snapshot", &live, &manifest]);
+    assert!(!out.contains("controller-missing"), "{out}");
+}
+
+#[test]
 fn what_is_refused_is_not_to_be_adopted_yet() {
     let folder = tempfile::tempdir().unwrap();
     let older = BUILT_IN.replace("helm-controller:v1.1.0", "helm-controller:v1.0.1");

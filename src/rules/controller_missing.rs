@@ -20,7 +20,12 @@ pub const RULE: Rule = Rule {
     catches: "a Flux release without one of its four core controllers, or with one scaled to zero",
     breaks: "Flux runs without source, kustomize, helm or notification controller and stops reconciling",
     when: Moment::Run,
-    doors: &[Door::FluxInstance, Door::ReleaseRecord, Door::Check],
+    doors: &[
+        Door::FluxInstance,
+        Door::ReleaseRecord,
+        Door::Preflight,
+        Door::Check,
+    ],
     needs: &[Need::Documents],
     check,
 };
@@ -31,6 +36,10 @@ fn check(case: &Case<'_>) -> RuleResult {
     }
     if case.request.door == Door::FluxInstance {
         return Ok(taken_away(case));
+    }
+    // A manifest of no release may be a part of what is applied.
+    if case.request.door == Door::Preflight && case.owner().is_none() {
+        return Ok(Vec::new());
     }
     let brought = deployments(case.engine_written().map(|(_, new, _)| new));
     let Some(sibling) = brought.iter().min_by_key(|one| one.key()).copied() else {
