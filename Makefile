@@ -24,7 +24,7 @@ lint: ## Formatting, clippy, documentation, licences and bans.
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(DENY_VERSION)
-	$(CARGO) deny check $(DENY_CHECKS)
+	$(CARGO) deny --workspace check $(DENY_CHECKS)
 
 # People run Helm there. Nothing is linked, so a target's standard library is enough: the C parts of cryptography and of the
 # server's allocator are not compiled (`true` stands in for their compiler).
