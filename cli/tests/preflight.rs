@@ -147,8 +147,8 @@ fn objects_that_helm_refuses_to_import_are_foretold_once_with_the_line_that_adop
 fn a_release_without_a_controller_is_refused_and_a_manifest_of_no_release_passes() {
     let folder = tempfile::tempdir().unwrap();
     let head = "\nkind: Deployment\nmetadata:\n";
-    let owner = "  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
-    let owned = BUILT_IN.replace(head, &format!("{head}{owner}"));
+    let marks = "  annotations: {meta.helm.sh/release-name: flux, meta.helm.sh/release-namespace: flux-system}\n";
+    let owned = BUILT_IN.replace(head, &format!("{head}{marks}"));
     assert_ne!(owned, BUILT_IN);
     let live = file(&folder, "live.yaml", &owned);
     let is_lost =

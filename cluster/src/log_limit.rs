@@ -10,7 +10,7 @@ const BURST: u32 = 100;
 /// Time after which one more line may be logged.
 const EACH: Duration = Duration::from_millis(200);
 
-/// Caps the lines about one subject: [`BURST`] at once, then one each [`EACH`].
+/// Caps the lines about one subject: `BURST` at once, then one each `EACH`.
 #[derive(Debug, Default)]
 pub struct LogLimit(Mutex<Lines>);
 

@@ -142,12 +142,12 @@ impl World {
         };
         match &step {
             RotationStep::Make => {
-                store(authorities.followed_by(Authority::new(now, &TERMS).unwrap()))
+                store(authorities.followed_by(Authority::new(now, &TERMS).unwrap()));
             }
             RotationStep::Switch => store(authorities.switched()),
             RotationStep::Forget => store(authorities.living(now)),
             RotationStep::Issue => {
-                self.serve(replica, issue(authorities.current.as_ref().unwrap(), now))
+                self.serve(replica, issue(authorities.current.as_ref().unwrap(), now));
             }
             RotationStep::Publish(bundle) => self.publish(bundle, &seen.registrations, reached),
             RotationStep::Rest => {}
