@@ -144,6 +144,10 @@ pub(crate) fn repeated(manifest: &str, size: usize) -> String {
 
 /// Returns a document under another name, or unchanged if the number is 0.
 fn renamed(document: &str, number: usize) -> String {
+    // The name of a CRD is its plural and its group.
+    if number > 0 && document.contains("\nkind: CustomResourceDefinition") {
+        return document.replace("fluxcd.io", &format!("copy{number}.example.org"));
+    }
     let key = "\n  name: ";
     let Some((head, rest)) = document.split_once(key).filter(|_| number > 0) else {
         return document.to_owned();

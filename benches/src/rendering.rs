@@ -124,9 +124,10 @@ fn kustomization(kept: &BTreeSet<Key>) -> String {
 fn run(command: Command, input: &Path) -> anyhow::Result<(Duration, String)> {
     let mut text = String::with_capacity(32 << 20);
     let start = Instant::now();
+    let name = format!("{command:?}");
     let (mut child, mut output) = spawn(command, input)?;
     output.read_to_string(&mut text)?;
-    ensure!(child.wait()?.success(), "it ends well");
+    ensure!(child.wait()?.success(), "{name} failed");
     Ok((start.elapsed(), text))
 }
 
@@ -149,7 +150,7 @@ fn memory(table: &mut Table, title: &str, input: &Path) -> anyhow::Result<()> {
     output.read_exact(&mut [0])?;
     let peak = mib(&child.id().to_string(), Memory::Peak)?;
     output.read_to_end(&mut Vec::new())?;
-    ensure!(child.wait()?.success(), "it ends well");
+    ensure!(child.wait()?.success(), "the post-renderer failed");
     let size = f64::from(u32::try_from(std::fs::metadata(input)?.len())?) / f64::from(1 << 20);
     let told = format!("{peak:.1} MiB = 3 × input + {:.1} MiB", peak - 3.0 * size);
     table.row(
