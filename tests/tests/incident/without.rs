@@ -13,6 +13,7 @@ async fn with_the_names_of_install_yaml_it_deletes_the_controllers_until_it_has_
 {
     let stage = Stage::set("incident-install", Names::Install).await;
     let (_controller, before) = remediated(&stage).await;
+    stage.recorded(&["uninstalling"]).await;
     let deleted = named(
         &running().installed(Names::Install),
         &["Service", "Deployment", "ClusterRoleBinding"],
@@ -26,6 +27,7 @@ async fn with_the_names_of_install_yaml_it_deletes_the_controllers_until_it_has_
 async fn with_the_names_of_bootstrap_its_rights_last_and_everything_goes() {
     let stage = Stage::set("incident-bootstrap", Names::Bootstrap).await;
     let (_controller, before) = remediated(&stage).await;
+    // The rights go last, so the uninstall may end, and its record with it.
     let kinds = [
         "CustomResourceDefinition",
         "Service",
@@ -69,7 +71,6 @@ async fn remediated(stage: &Stage) -> (HelmController, Inventory) {
             spec["install"]["remediation"] = json!({"retries": 3});
         })
         .await;
-    stage.recorded(&["uninstalling"]).await;
     (controller, before)
 }
 
